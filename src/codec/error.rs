@@ -1,0 +1,115 @@
+//! Why bytes are not a record, and where.
+
+use core::fmt;
+
+/// Bytes that are not the record they were taken for: which record, which field, at which offset, and why.
+///
+/// The error is small and `Copy`; it never holds the bytes themselves, which may be personal data.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::{DecodeReason, Event};
+///
+/// let error = Event::from_bytes(&[0; 47]).unwrap_err();
+/// assert_eq!(error.field, "flags");
+/// assert_eq!(error.offset, 47);
+/// assert_eq!(error.reason, DecodeReason::Truncated { needed: 1, available: 0 });
+/// assert_eq!(error.to_string(), "event: field `flags` at offset 47: 1 byte needed, 0 available");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, thiserror::Error)]
+#[error("{record}: field `{field}` at offset {offset}: {reason}")]
+#[non_exhaustive]
+pub struct DecodeError {
+    /// The record that was expected, such as `event`.
+    pub record: &'static str,
+    /// The field that could not be read.
+    pub field: &'static str,
+    /// Where that field begins, in bytes from the start of the input.
+    pub offset: usize,
+    /// What is wrong with it.
+    pub reason: DecodeReason,
+}
+
+/// What is wrong with the bytes of a [`DecodeError`].
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::DecodeReason;
+///
+/// assert_eq!(DecodeReason::TrailingBytes { count: 3 }.to_string(), "3 bytes too many");
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum DecodeReason {
+    /// A value is longer than its field.
+    TooLong {
+        /// Bytes that the field holds.
+        limit: usize,
+        /// Bytes that the value has.
+        actual: usize,
+    },
+    /// The input goes on after the record.
+    TrailingBytes {
+        /// Bytes after the record's end.
+        count: usize,
+    },
+    /// The input ends inside the field.
+    Truncated {
+        /// Bytes that the field takes.
+        needed: usize,
+        /// Bytes of it that are there.
+        available: usize,
+    },
+}
+
+impl fmt::Display for DecodeReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::TooLong { limit, actual } => {
+                write!(f, "{actual} byte{} in a field of {limit}", plural(actual))
+            }
+            Self::TrailingBytes { count } => write!(f, "{count} byte{} too many", plural(count)),
+            Self::Truncated { needed, available } => {
+                write!(f, "{needed} byte{} needed, {available} available", plural(needed))
+            }
+        }
+    }
+}
+
+/// The field of a fixed layout in which an input of `len` bytes ends, as an error; `fields` holds the name and
+/// offset of each field in order, and `size` is the size of the whole record.
+pub(super) fn truncated(
+    record: &'static str,
+    fields: &[(&'static str, usize)],
+    size: usize,
+    start: usize,
+    len: usize,
+) -> DecodeError {
+    let mut end = size;
+    for &(field, offset) in fields.iter().rev() {
+        if offset <= len {
+            return DecodeError {
+                record,
+                field,
+                offset: start.saturating_add(offset),
+                reason: DecodeReason::Truncated {
+                    needed: end.saturating_sub(offset),
+                    available: len.saturating_sub(offset),
+                },
+            };
+        }
+        end = offset;
+    }
+    DecodeError {
+        record,
+        field: "",
+        offset: start,
+        reason: DecodeReason::Truncated { needed: size, available: len },
+    }
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

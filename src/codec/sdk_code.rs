@@ -1,0 +1,126 @@
+//! Result codes of the vendor's library: an open number with names.
+
+use core::fmt;
+
+mod names;
+
+/// What a function of the vendor's library returned: positive for the kinds of success, negative for errors.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::SdkCode;
+///
+/// assert_eq!(SdkCode::new(-601).to_string(), "TIMEOUT (-601)");
+/// assert_eq!(SdkCode::new(-77).to_string(), "-77");
+/// assert!(SdkCode::new(1).is_success());
+/// ```
+#[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SdkCode(i32);
+
+impl SdkCode {
+    /// The code with this number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::SdkCode;
+    /// assert_eq!(SdkCode::new(-600).name(), Some("NOT_SUPPORTED"));
+    /// ```
+    #[must_use]
+    pub const fn new(code: i32) -> Self {
+        Self(code)
+    }
+
+    /// Every name in the catalogue, by descending code.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::SdkCode;
+    /// assert!(SdkCode::catalogue().len() > 300);
+    /// ```
+    #[must_use]
+    pub const fn catalogue() -> &'static [SdkCodeName] {
+        names::NAMES
+    }
+
+    /// The number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::SdkCode;
+    /// assert_eq!(SdkCode::new(-102).get(), -102);
+    /// ```
+    #[must_use]
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+
+    /// The SDK's name without `BS_SDK_ERROR_`; `None` for a code that it does not list.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::SdkCode;
+    /// assert_eq!(SdkCode::new(-102).name(), Some("CANNOT_CONNECT_SOCKET"));
+    /// ```
+    #[must_use]
+    pub fn name(self) -> Option<&'static str> {
+        let at = names::NAMES.partition_point(|row| row.code > self);
+        names::NAMES.get(at).filter(|row| row.code == self).map(|row| row.name)
+    }
+
+    /// Whether the call succeeded: any positive code.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::SdkCode;
+    /// assert!(!SdkCode::new(0).is_success());
+    /// ```
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        self.0 > 0
+    }
+}
+
+/// Name and number, or the number alone.
+impl fmt::Display for SdkCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name() {
+            Some(name) => write!(f, "{name} ({})", self.0),
+            None => self.0.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for SdkCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One name of the catalogue.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::SdkCode;
+///
+/// let row = SdkCode::catalogue().iter().find(|row| row.name == "TIMEOUT").unwrap();
+/// assert_eq!((row.code, row.group), (SdkCode::new(-601), "util"));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct SdkCodeName {
+    /// The code that the name stands for.
+    pub code: SdkCode,
+    /// The name, without `BS_SDK_` and `BS_SDK_ERROR_`.
+    pub name: &'static str,
+    /// The SDK's own group, such as `communication`.
+    pub group: &'static str,
+    /// Whether the name is in use.
+    pub status: super::NameStatus,
+}

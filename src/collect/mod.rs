@@ -1,0 +1,1 @@
+//! FLOW: from readers to a sink, every event once.

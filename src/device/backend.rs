@@ -1,0 +1,215 @@
+//! The contract between the client and whatever reaches the readers.
+
+use std::any::Any;
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::live::DeviceQueue;
+use super::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
+use crate::codec::{DeviceId, Event, Timestamp};
+use crate::{Error, Result};
+
+/// A way to reach readers: a library, a gateway, a simulator, or your own.
+///
+/// Users do not call it; they hold a [`Client`](super::Client), which adds deadlines, reconnection and order.
+/// Every method is required, so that a wrapper cannot forget one.
+///
+/// # Contract
+///
+/// The conformance suite (feature `conformance`) checks these points:
+///
+/// * **Ids.** [`logs`](Self::logs) returns events with ids greater than `after`, ascending, at most `max`, the oldest
+///   first; `after` 0 begins at the oldest that the reader still has. An empty page means that there is none. (The
+///   client also copes with a backend that repeats or disorders records; it must not lose any.)
+/// * **Unknown readers** are [`NotFound`](crate::ErrorKind::NotFound), in every method.
+/// * **Connection.** [`connect`](Self::connect) returns at once when the reader is connected. The other methods fail
+///   with [`Disconnected`](crate::ErrorKind::Disconnected) when it is not; they do not connect by themselves.
+/// * **Live events.** Between the return of [`monitor`](Self::monitor) and the drop of its guard, every event that the
+///   reader reports goes to the sink, in the reader's order; the sink never blocks. A lost connection is told to the
+///   sink, once, and ends the monitoring.
+/// * **Cancellation.** Dropping a future may leave the call running; it must not corrupt a later one.
+///
+/// # Examples
+///
+/// `examples/custom_backend.rs` implements it for a list of events in memory.
+///
+/// ```
+/// use bs2_events::device::Backend;
+/// use bs2_events::sim::Simulator;
+///
+/// # async fn example() -> bs2_events::Result<()> {
+/// let backend: std::sync::Arc<dyn Backend> = Simulator::new("devices=2")?.backend();
+/// assert_eq!(backend.devices().await?.len(), 2);
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[async_trait]
+pub trait Backend: fmt::Debug + Send + Sync + 'static {
+    /// The readers that this backend reaches, ascending.
+    async fn devices(&self) -> Result<Vec<DeviceId>>;
+
+    /// Connects the reader; at once if it is connected.
+    async fn connect(&self, device: DeviceId) -> Result<()>;
+
+    /// What the reader says of itself.
+    async fn info(&self, device: DeviceId) -> Result<DeviceInfo>;
+
+    /// What the reader can do.
+    async fn capabilities(&self, device: DeviceId) -> Result<Capabilities>;
+
+    /// The reader's clock.
+    async fn time(&self, device: DeviceId) -> Result<Timestamp>;
+
+    /// Up to `max` events with ids greater than `after`, ascending. `max` is at least 1.
+    async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage>;
+
+    /// The image of one event, a JPEG.
+    async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes>;
+
+    /// Up to `max` images of events with ids greater than `after`, ascending. A backend whose protocol has no such
+    /// call uses [`scan_image_logs`].
+    async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>>;
+
+    /// For which events the reader takes a picture.
+    async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>>;
+
+    /// Sets for which events the reader takes a picture.
+    async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()>;
+
+    /// Deletes the reader's whole log. Ids go on.
+    async fn clear_log(&self, device: DeviceId) -> Result<()>;
+
+    /// Starts to report events as they happen, until the guard is dropped.
+    async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring>;
+
+    /// Closes every connection. Later calls fail with [`Closed`](crate::ErrorKind::Closed).
+    async fn close(&self) -> Result<()>;
+}
+
+/// Where a backend puts the live events of one reader. Cheap to clone; no call blocks, so it may be used from a
+/// callback of a C library.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::Event;
+/// use bs2_events::device::LiveSink;
+///
+/// // In a backend: what a callback does with the record that it is lent.
+/// fn on_log_received(sink: &LiveSink, record: &[u8; 48]) {
+///     if let Ok(event) = Event::from_bytes(record) {
+///         sink.push(event);
+///     }
+/// }
+/// ```
+#[derive(Clone)]
+pub struct LiveSink {
+    queue: DeviceQueue,
+}
+
+impl LiveSink {
+    pub(super) fn new(queue: DeviceQueue) -> Self {
+        Self { queue }
+    }
+
+    /// Puts an event into the queue; if the queue is full the event is dropped and counted, and the stream will say
+    /// so.
+    pub fn push(&self, event: &Event) {
+        self.queue.push(*event);
+    }
+
+    /// Says that `count` events were lost before they came here.
+    pub fn lost(&self, count: u64) {
+        self.queue.lost(count);
+    }
+
+    /// Says that the connection is gone, and with it this monitoring.
+    pub fn disconnected(&self, error: Error) {
+        self.queue.disconnected(error);
+    }
+
+    /// The reader.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        self.queue.device()
+    }
+
+    /// Whether nobody listens any more.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+}
+
+impl fmt::Debug for LiveSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveSink").field("device", &self.device()).finish_non_exhaustive()
+    }
+}
+
+/// Keeps a monitoring alive; dropping it ends the monitoring.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::device::Monitoring;
+///
+/// // Any value whose drop stops the reports will do.
+/// let monitoring = Monitoring::new(std::sync::Arc::new("registration"));
+/// drop(monitoring);
+/// ```
+pub struct Monitoring {
+    _guard: Box<dyn Any + Send + Sync>,
+}
+
+impl Monitoring {
+    /// A monitoring that ends when `guard` is dropped.
+    pub fn new(guard: impl Any + Send + Sync) -> Self {
+        Self { _guard: Box::new(guard) }
+    }
+}
+
+impl fmt::Debug for Monitoring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Monitoring")
+    }
+}
+
+/// [`Backend::image_logs`] for backends whose protocol reads images one by one: pages through the log and asks for
+/// the image of each event whose flags say that there is one.
+///
+/// An image that the reader no longer has is left out; the rings of events and of images are not of the same size.
+///
+/// # Errors
+///
+/// Those of [`Backend::logs`] and [`Backend::image_log`], except [`NotFound`](crate::ErrorKind::NotFound) of a
+/// single image.
+pub async fn scan_image_logs(
+    backend: &dyn Backend,
+    device: DeviceId,
+    after: u32,
+    max: u32,
+) -> Result<Vec<ImageLog>> {
+    let mut images = Vec::new();
+    let mut cursor = after;
+    loop {
+        let page = backend.logs(device, cursor, SCAN_PAGE).await?.in_order(cursor);
+        let Some(last) = page.last() else { return Ok(images) };
+        cursor = last.id();
+        for event in page.iter().filter(|event| event.flags().has_image()) {
+            match backend.image_log(device, event.id()).await {
+                Ok(jpeg) => images.push(ImageLog::new(*event, jpeg)),
+                Err(error) if error.kind() == crate::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            if images.len() >= usize::try_from(max).unwrap_or(usize::MAX) {
+                return Ok(images);
+            }
+        }
+    }
+}
+
+const SCAN_PAGE: u32 = 1_024;

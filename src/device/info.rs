@@ -1,0 +1,195 @@
+//! What a reader says of itself, and its pictures.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+
+use crate::codec::{DeviceId, Event, EventCode};
+
+/// What a reader says of itself.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::DeviceId;
+/// use bs2_events::device::DeviceInfo;
+///
+/// let info = DeviceInfo::new(DeviceId::new(7)).with_model("BioStation 3");
+/// assert_eq!(info.model, "BioStation 3");
+/// ```
+#[doc(alias("BS2_GetDeviceInfo", "BS2SimpleDeviceInfo"))]
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct DeviceInfo {
+    /// The reader's number.
+    pub id: DeviceId,
+    /// The model's name; empty where the backend does not know it.
+    pub model: String,
+    /// The firmware's version; empty where the backend does not know it.
+    pub firmware: String,
+    /// Where the reader is reached; `None` where it has no address of its own.
+    pub address: Option<SocketAddr>,
+}
+
+impl DeviceInfo {
+    /// A reader of which nothing but the number is known.
+    #[must_use]
+    pub fn new(id: DeviceId) -> Self {
+        Self { id, model: String::new(), firmware: String::new(), address: None }
+    }
+
+    /// Sets the model's name.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.model = model.into();
+        self
+    }
+
+    /// Sets the firmware's version.
+    #[must_use]
+    pub fn with_firmware(mut self, firmware: impl Into<String>) -> Self {
+        self.firmware = firmware.into();
+        self
+    }
+
+    /// Sets where the reader is reached.
+    #[must_use]
+    pub fn with_address(mut self, address: SocketAddr) -> Self {
+        self.address = Some(address);
+        self
+    }
+}
+
+/// What a reader can do.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::device::Capabilities;
+///
+/// let capabilities = Capabilities::new(3_000_000).with_image_logs(50_000);
+/// assert!(capabilities.has_image_logs());
+/// ```
+#[doc(alias("BS2_GetDeviceCapabilities", "BS2DeviceCapabilities"))]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// How many events the reader keeps before it overwrites the oldest; 0 where unknown.
+    pub max_event_logs: u32,
+    /// How many images the reader keeps; 0 for a reader without images.
+    pub max_image_logs: u32,
+}
+
+impl Capabilities {
+    /// A reader that keeps this many events and no images.
+    #[must_use]
+    pub const fn new(max_event_logs: u32) -> Self {
+        Self { max_event_logs, max_image_logs: 0 }
+    }
+
+    /// Sets how many images the reader keeps.
+    #[must_use]
+    pub const fn with_image_logs(mut self, max_image_logs: u32) -> Self {
+        self.max_image_logs = max_image_logs;
+        self
+    }
+
+    /// Whether the reader takes pictures.
+    #[must_use]
+    pub const fn has_image_logs(&self) -> bool {
+        self.max_image_logs > 0
+    }
+}
+
+/// For which events a reader takes a picture, and when.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::EventCode;
+/// use bs2_events::device::ImageFilter;
+///
+/// // Every denied access, at any time.
+/// let filter = ImageFilter::new(EventCode::ACCESS_DENIED);
+/// assert!(filter.matches(EventCode::new(0x1903)));
+/// assert!(!filter.matches(EventCode::VERIFY_SUCCESS));
+/// ```
+#[doc(alias("BS2EventConfig", "ImageFilter"))]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub struct ImageFilter {
+    /// The code; its sub code counts only if `exact` is set.
+    pub code: EventCode,
+    /// Whether the sub code must match too.
+    pub exact: bool,
+    /// The schedule in which pictures are taken; 0 is never, 1 is always, others are defined on the reader.
+    pub schedule_id: u32,
+}
+
+impl ImageFilter {
+    /// A picture of every event with this main code, at any time.
+    #[must_use]
+    pub const fn new(code: EventCode) -> Self {
+        Self { code, exact: false, schedule_id: 1 }
+    }
+
+    /// Asks for the very code, sub code included.
+    #[must_use]
+    pub const fn exactly(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// Sets the schedule.
+    #[must_use]
+    pub const fn with_schedule(mut self, schedule_id: u32) -> Self {
+        self.schedule_id = schedule_id;
+        self
+    }
+
+    /// Whether an event with this code falls under the filter; its schedule is the reader's affair.
+    #[must_use]
+    pub fn matches(&self, code: EventCode) -> bool {
+        if self.exact { self.code == code } else { self.code.main() == code.main() }
+    }
+}
+
+/// The picture of an event. `Debug` shows its size, not the picture.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::{DeviceId, Event, EventCode};
+/// use bs2_events::device::ImageLog;
+///
+/// let event = Event::builder(DeviceId::new(1), 5, EventCode::ACCESS_DENIED).build();
+/// let image = ImageLog::new(event, vec![0xFF, 0xD8]);
+/// assert_eq!(image.event.id(), 5);
+/// assert!(format!("{image:?}").contains("2 bytes"));
+/// ```
+#[derive(Clone, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ImageLog {
+    /// The event.
+    pub event: Event,
+    /// The picture, a JPEG.
+    pub jpeg: Bytes,
+}
+
+impl ImageLog {
+    /// The picture of an event.
+    pub fn new(event: Event, jpeg: impl Into<Bytes>) -> Self {
+        Self { event, jpeg: jpeg.into() }
+    }
+}
+
+impl fmt::Debug for ImageLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let size = self.jpeg.len();
+        f.debug_struct("ImageLog")
+            .field("event", &self.event.id())
+            .field("jpeg", &format_args!("{size} bytes"))
+            .finish()
+    }
+}

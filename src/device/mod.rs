@@ -1,0 +1,21 @@
+//! The client: devices, pages of their logs, live events.
+
+mod backend;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod client;
+mod handle;
+mod info;
+mod live;
+mod page;
+mod reconnect;
+mod state;
+
+pub use backend::{Backend, LiveSink, Monitoring, scan_image_logs};
+pub use client::{Client, ClientOptions};
+pub use handle::Device;
+pub use info::{Capabilities, DeviceInfo, ImageFilter, ImageLog};
+pub use live::{Live, LogListener, Subscription};
+pub use page::EventPage;
+pub use reconnect::ReconnectPolicy;
+pub use state::{ConnectionState, StateChange, StateStream};
