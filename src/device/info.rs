@@ -115,7 +115,7 @@ impl Capabilities {
 /// assert!(filter.matches(EventCode::new(0x1903)));
 /// assert!(!filter.matches(EventCode::VERIFY_SUCCESS));
 /// ```
-#[doc(alias("BS2EventConfig", "ImageFilter"))]
+#[doc(alias = "BS2EventConfig")]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub struct ImageFilter {

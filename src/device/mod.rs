@@ -1,9 +1,9 @@
 //! The client: devices, pages of their logs, live events.
 
 mod backend;
+mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod client;
 mod handle;
 mod info;
 mod live;

@@ -1,0 +1,338 @@
+//! The client: what users hold.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::live::{DeviceQueue, Missed};
+use super::state::StateBoard;
+use super::{
+    Backend, ConnectionState, Device, Live, LiveSink, LogListener, Monitoring, ReconnectPolicy, StateStream,
+    Subscription,
+};
+use crate::codec::{DeviceId, Event};
+use crate::{Error, ErrorKind, Result};
+
+/// A client of the readers that a [`Backend`] reaches. Cheap to clone; clones share everything.
+///
+/// The client adds to its backend: a deadline on every call, connecting and connecting again, pages in order, and
+/// bounded streams that say what they lost. It needs a tokio runtime with time.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::device::Client;
+/// use bs2_events::sim::Simulator;
+///
+/// # async fn example() -> bs2_events::Result<()> {
+/// let client = Client::new(Simulator::new("devices=1&backlog=100")?.backend());
+/// for device in client.devices().await? {
+///     let page = device.logs(0, 10).await?;
+///     assert_eq!(page.len(), 10);
+/// }
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    backend: Arc<dyn Backend>,
+    options: ClientOptions,
+    states: StateBoard,
+}
+
+impl Client {
+    /// A client with the usual options.
+    pub fn new(backend: Arc<dyn Backend>) -> Self {
+        Self::with_options(backend, ClientOptions::default())
+    }
+
+    /// A client with these options.
+    pub fn with_options(backend: Arc<dyn Backend>, options: ClientOptions) -> Self {
+        Self { shared: Arc::new(Shared { backend, options, states: StateBoard::new() }) }
+    }
+
+    /// The reader with this number. Whether it exists shows at the first call.
+    #[must_use]
+    pub fn device(&self, id: DeviceId) -> Device {
+        Device::new(self.clone(), id)
+    }
+
+    /// Every reader that the backend reaches, ascending.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend; [`TimedOut`](ErrorKind::TimedOut) past the deadline.
+    #[doc(alias("BS2_SearchDevices", "GetDeviceList"))]
+    pub async fn devices(&self) -> Result<Vec<Device>> {
+        let ids = self.within_deadline("the list of devices", self.backend().devices()).await?;
+        Ok(ids.into_iter().map(|id| self.device(id)).collect())
+    }
+
+    /// Live events of several readers in one stream.
+    ///
+    /// Returns when every reader reports, so that what happens from then on is in the stream. From then on lost
+    /// connections are made again by the reconnect policy.
+    ///
+    /// # Errors
+    ///
+    /// The first error of a reader that cannot be connected or monitored; [`InvalidInput`](ErrorKind::InvalidInput)
+    /// for no reader at all.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator, codec::DeviceId};
+    /// # async fn example() -> bs2_events::Result<()> {
+    /// let simulator = Simulator::new("devices=2")?;
+    /// let client = Client::new(simulator.backend());
+    /// let mut live = client.subscribe(&simulator.device_ids()).await?;
+    /// simulator.make_event(simulator.device_ids()[1])?;
+    /// assert_eq!(live.next().await.unwrap().device(), simulator.device_ids()[1]);
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    #[doc(alias("BS2_StartMonitoringLog", "SubscribeRealtimeLog", "EnableMonitoring"))]
+    pub async fn subscribe(&self, devices: &[DeviceId]) -> Result<Subscription> {
+        if devices.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "a subscription needs at least one device"));
+        }
+        let (items, receiver) = mpsc::channel(self.shared.options.queue_capacity);
+        let missed = Arc::new(Missed::default());
+        let starts = devices.iter().map(|&device| {
+            let feed =
+                Feed { client: self.clone(), device, items: items.clone(), missed: Arc::clone(&missed) };
+            async move { feed.start().await.map(|connection| (feed, connection)) }
+        });
+        let mut supervisors = JoinSet::new();
+        for (feed, connection) in try_join_all(starts).await? {
+            supervisors.spawn(feed.keep_alive(connection));
+        }
+        Ok(Subscription::new(receiver, missed, supervisors))
+    }
+
+    /// Calls `callback` for every live event of these readers, until the returned listener is dropped.
+    ///
+    /// The function runs on a task of its own and may take its time; when it is too slow, events are lost and
+    /// counted ([`LogListener::missed`]). A panic in it is logged and does not stop the events after it.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    #[doc(alias("OnLogReceived", "BS2_StartMonitoringLog"))]
+    pub async fn on_log_received(
+        &self,
+        devices: &[DeviceId],
+        callback: impl FnMut(DeviceId, &Event) + Send + 'static,
+    ) -> Result<LogListener> {
+        Ok(LogListener::start(self.subscribe(devices).await?, callback))
+    }
+
+    /// The changes of all connections from now on.
+    #[doc(alias("BS2_SetDeviceEventListener", "SubscribeStatus"))]
+    #[must_use]
+    pub fn states(&self) -> StateStream {
+        self.shared.states.subscribe()
+    }
+
+    /// Closes the backend for all clones of this client.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend.
+    pub async fn close(&self) -> Result<()> {
+        self.within_deadline("closing", self.backend().close()).await
+    }
+
+    pub(super) fn backend(&self) -> &dyn Backend {
+        &*self.shared.backend
+    }
+
+    /// One call to a connected reader, made again when the connection was lost, at most [`CALL_RETRIES`] times.
+    pub(super) async fn call<T, F>(&self, device: DeviceId, what: &str, call: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut delays = self.shared.options.reconnect.delays().take(CALL_RETRIES);
+        loop {
+            let error = match self.call_once(device, what, call()).await {
+                Err(error) if error.kind() == ErrorKind::Disconnected => error,
+                result => return result,
+            };
+            match delays.next() {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// One call to a connected reader, for what must not be done twice.
+    pub(super) async fn call_once<T>(
+        &self,
+        device: DeviceId,
+        what: &str,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let result = match self.connect(device).await {
+            Ok(()) => self.within_deadline(what, call).await,
+            Err(error) => Err(error),
+        };
+        result.map_err(|error| {
+            if error.kind() == ErrorKind::Disconnected {
+                self.shared.states.set(device, ConnectionState::Disconnected);
+            }
+            if error.device().is_some() { error } else { error.with_device(device) }
+        })
+    }
+
+    async fn connect(&self, device: DeviceId) -> Result<()> {
+        let states = &self.shared.states;
+        if states.get(device) != Some(ConnectionState::Connected) {
+            states.set(device, ConnectionState::Connecting);
+        }
+        let result = self.within_deadline("connecting", self.backend().connect(device)).await;
+        let state = if result.is_ok() { ConnectionState::Connected } else { ConnectionState::Disconnected };
+        states.set(device, state);
+        result
+    }
+
+    async fn within_deadline<T>(&self, what: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        let deadline = self.shared.options.deadline;
+        tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
+            Err(Error::new(
+                ErrorKind::TimedOut,
+                format!("{what}: no answer within {} ms", deadline.as_millis()),
+            ))
+        })
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("backend", &self.shared.backend)
+            .field("options", &self.shared.options)
+            .finish()
+    }
+}
+
+/// Settings of a [`Client`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bs2_events::device::{ClientOptions, ReconnectPolicy};
+///
+/// let options = ClientOptions::default()
+///     .with_deadline(Duration::from_secs(5))
+///     .with_queue_capacity(10_000)
+///     .with_reconnect(ReconnectPolicy::never());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ClientOptions {
+    deadline: Duration,
+    queue_capacity: usize,
+    reconnect: ReconnectPolicy,
+}
+
+impl ClientOptions {
+    /// Sets how long one call may take; 15 s unless set.
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Sets how many live items a subscription holds before it loses events; 4 096 unless set, at least 1.
+    ///
+    /// Memory is taken as items come, not in advance.
+    #[must_use]
+    pub const fn with_queue_capacity(mut self, items: usize) -> Self {
+        self.queue_capacity = if items == 0 { 1 } else { items };
+        self
+    }
+
+    /// Sets when to connect again.
+    #[must_use]
+    pub const fn with_reconnect(mut self, policy: ReconnectPolicy) -> Self {
+        self.reconnect = policy;
+        self
+    }
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(15),
+            queue_capacity: 4_096,
+            reconnect: ReconnectPolicy::default(),
+        }
+    }
+}
+
+/// One reader's part of a subscription.
+struct Feed {
+    client: Client,
+    device: DeviceId,
+    items: mpsc::Sender<Live>,
+    missed: Arc<Missed>,
+}
+
+/// A monitoring under way, and where its end will be told.
+struct Connection {
+    _monitoring: Monitoring,
+    broken: mpsc::Receiver<Error>,
+}
+
+impl Feed {
+    async fn start(&self) -> Result<Connection> {
+        let (queue, broken) = DeviceQueue::new(self.device, self.items.clone(), Arc::clone(&self.missed));
+        let monitor = self.client.backend().monitor(self.device, LiveSink::new(queue));
+        let monitoring = self.client.call_once(self.device, "monitoring", monitor).await?;
+        Ok(Connection { _monitoring: monitoring, broken })
+    }
+
+    /// Waits for the end of the connection and makes it again, until the policy gives up or nobody listens.
+    async fn keep_alive(self, mut connection: Connection) {
+        loop {
+            // `None` without a word: the backend has dropped its sink, which ends the monitoring too.
+            let error = connection.broken.recv().await;
+            drop(connection);
+            tracing::info!(device = %self.device, ?error, "monitoring was interrupted");
+            self.client.shared.states.set(self.device, ConnectionState::Disconnected);
+            match self.restart().await {
+                Some(again) => connection = again,
+                None => return,
+            }
+            if self.items.send(Live::Resumed { device: self.device }).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn restart(&self) -> Option<Connection> {
+        for delay in self.client.shared.options.reconnect.delays() {
+            tokio::time::sleep(delay).await;
+            match self.start().await {
+                Ok(connection) => return Some(connection),
+                Err(error) if error.kind() == ErrorKind::Closed => return None,
+                Err(error) => tracing::debug!(device = %self.device, %error, "not connected yet"),
+            }
+        }
+        None
+    }
+}
+
+const CALL_RETRIES: usize = 3;

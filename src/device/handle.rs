@@ -1,0 +1,246 @@
+//! One reader.
+
+use bytes::Bytes;
+use futures_core::Stream;
+use futures_util::stream;
+
+use super::{Capabilities, Client, DeviceInfo, EventPage, ImageFilter, ImageLog, LogListener, Subscription};
+use crate::codec::{DeviceId, Event, Timestamp};
+use crate::{Error, ErrorKind, Result};
+
+/// One reader, through its [`Client`]. Cheap to clone.
+///
+/// Reading calls connect by themselves and are made again when the connection is lost on the way. All of them are
+/// subject to the client's deadline.
+///
+/// # Errors
+///
+/// Every call may fail with [`Disconnected`](ErrorKind::Disconnected), [`TimedOut`](ErrorKind::TimedOut),
+/// [`NotFound`](ErrorKind::NotFound) for a reader that the backend does not know, [`Closed`](ErrorKind::Closed), and
+/// with what the reader itself answers; what a call adds to these stands at the call.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::device::Client;
+/// use bs2_events::sim::Simulator;
+///
+/// # async fn example() -> bs2_events::Result<()> {
+/// let client = Client::new(Simulator::new("devices=1&backlog=50")?.backend());
+/// let device = client.devices().await?.remove(0);
+/// let page = device.logs(20, 5).await?;
+/// assert_eq!(page.iter().map(|event| event.id()).collect::<Vec<_>>(), [21, 22, 23, 24, 25]);
+/// assert_eq!(device.log(50).await?.id(), 50);
+/// assert_eq!(device.newest_id(0).await?, Some(50));
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Device {
+    client: Client,
+    id: DeviceId,
+}
+
+impl Device {
+    pub(super) fn new(client: Client, id: DeviceId) -> Self {
+        Self { client, id }
+    }
+
+    /// The reader's number.
+    #[must_use]
+    pub fn id(&self) -> DeviceId {
+        self.id
+    }
+
+    /// What the reader says of itself.
+    #[doc(alias = "BS2_GetDeviceInfo")]
+    pub async fn info(&self) -> Result<DeviceInfo> {
+        self.client.call(self.id, "device info", || self.client.backend().info(self.id)).await
+    }
+
+    /// What the reader can do.
+    #[doc(alias("BS2_GetDeviceCapabilities", "GetCapabilityInfo"))]
+    pub async fn capabilities(&self) -> Result<Capabilities> {
+        self.client.call(self.id, "capabilities", || self.client.backend().capabilities(self.id)).await
+    }
+
+    /// The reader's clock.
+    #[doc(alias("BS2_GetDeviceTime", "GetTime"))]
+    pub async fn time(&self) -> Result<Timestamp> {
+        self.client.call(self.id, "device time", || self.client.backend().time(self.id)).await
+    }
+
+    /// Events with ids greater than `after`, ascending, at most `max`, each once; 0 begins at the oldest.
+    ///
+    /// An empty page means that there is none. A page shorter than `max` says nothing.
+    ///
+    /// The vendor's library takes an exclusive id, its gateway an inclusive one; here it is always exclusive,
+    /// and records that a reader gives twice are left out and counted ([`EventPage::repeated`]).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a `max` of 0.
+    #[doc(alias("BS2_GetLog", "GetLog"))]
+    pub async fn logs(&self, after: u32, max: u32) -> Result<EventPage> {
+        if max == 0 {
+            return Err(Error::new(ErrorKind::InvalidInput, "`max` is 0: a page holds at least one event")
+                .with_device(self.id));
+        }
+        let (mut wanted, mut repeated) = (max, 0);
+        loop {
+            let answer = self
+                .client
+                .call(self.id, "logs", || self.client.backend().logs(self.id, after, wanted))
+                .await?;
+            let full = u32::try_from(answer.len()).is_ok_and(|len| len >= wanted);
+            let page = answer.in_order(after);
+            // A full answer of nothing but repetitions does not mean that nothing follows: ask for more.
+            if page.is_empty() && full && wanted < max.saturating_add(MOST_REPETITIONS) {
+                repeated = page.repeated();
+                wanted = wanted.saturating_mul(2).saturating_add(1);
+                continue;
+            }
+            // The longer answer repeats what the shorter one did.
+            let repeated = page.repeated().max(repeated) - page.repeated();
+            return Ok(page.truncated(max).with_repeated(repeated));
+        }
+    }
+
+    /// The whole log after `after`, page by page, until the reader has no more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # async fn example() -> bs2_events::Result<()> {
+    /// let client = Client::new(Simulator::new("devices=1&backlog=5000")?.backend());
+    /// let device = client.devices().await?.remove(0);
+    /// let events = device.backlog(0).try_fold(0, async |sum, page| Ok(sum + page.len())).await?;
+    /// assert_eq!(events, 5_000);
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub fn backlog(&self, after: u32) -> impl Stream<Item = Result<EventPage>> + Send + use<'_> {
+        Box::pin(stream::try_unfold(after, async move |cursor| {
+            let page = self.logs(cursor, PAGE).await?;
+            Ok(page.last().map(Event::id).map(|last| (page, last)))
+        }))
+    }
+
+    /// The event with this id.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) when the reader does not have it, or no longer.
+    pub async fn log(&self, id: u32) -> Result<Event> {
+        let page = match id.checked_sub(1) {
+            Some(after) => self.logs(after, 1).await?,
+            None => EventPage::default(),
+        };
+        page.first().copied().filter(|event| event.id() == id).ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("the log has no event {id}")).with_device(self.id)
+        })
+    }
+
+    /// The newest id of the log, if it is greater than `after`.
+    ///
+    /// Readers have no call that tells it (nor the number of events), so this searches, with about 40 reads of one
+    /// event each at most.
+    pub async fn newest_id(&self, after: u32) -> Result<Option<u32>> {
+        let Some(first) = self.logs(after, 1).await?.first().map(Event::id) else { return Ok(None) };
+        let (mut known, mut step) = (first, 1_024_u32);
+        let mut beyond = loop {
+            let probe = known.saturating_add(step);
+            match self.logs(probe, 1).await?.first() {
+                Some(event) => known = event.id(),
+                None => break probe,
+            }
+            step = step.saturating_mul(2);
+        };
+        while known < beyond {
+            let middle = known + (beyond - known) / 2;
+            match self.logs(middle, 1).await?.first() {
+                Some(event) => known = event.id(),
+                None => beyond = middle,
+            }
+        }
+        Ok(Some(known))
+    }
+
+    /// The picture of one event, a JPEG. Worth a call only where the event's flags say that there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) when there is none, or no longer; [`Unsupported`](ErrorKind::Unsupported)
+    /// for a reader without pictures.
+    #[doc(alias = "BS2_GetImageLog")]
+    pub async fn image_log(&self, id: u32) -> Result<Bytes> {
+        self.client.call(self.id, "image log", || self.client.backend().image_log(self.id, id)).await
+    }
+
+    /// Pictures of events with ids greater than `after`, ascending, at most `max`.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) for a reader without pictures.
+    #[doc(alias = "GetImageLog")]
+    pub async fn image_logs(&self, after: u32, max: u32) -> Result<Vec<ImageLog>> {
+        self.client
+            .call(self.id, "image logs", || self.client.backend().image_logs(self.id, after, max))
+            .await
+    }
+
+    /// For which events the reader takes a picture.
+    #[doc(alias("BS2_GetEventConfig", "GetImageFilter"))]
+    pub async fn image_filters(&self) -> Result<Vec<ImageFilter>> {
+        self.client.call(self.id, "image filters", || self.client.backend().image_filters(self.id)).await
+    }
+
+    /// Sets for which events the reader takes a picture; it replaces what was set before.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for more filters than a reader holds, which is 32.
+    #[doc(alias("BS2_SetEventConfig", "SetImageFilter"))]
+    pub async fn set_image_filters(&self, filters: &[ImageFilter]) -> Result<()> {
+        if filters.len() > IMAGE_FILTERS {
+            let message = format!("{} image filters: a reader holds {IMAGE_FILTERS}", filters.len());
+            return Err(Error::new(ErrorKind::InvalidInput, message).with_device(self.id));
+        }
+        let call = || self.client.backend().set_image_filters(self.id, filters);
+        self.client.call(self.id, "setting image filters", call).await
+    }
+
+    /// Deletes the reader's whole log. Ids go on from where they were, and an event `0x4200` follows.
+    ///
+    /// What was not read before is lost for good; a collector never calls this. The call is made once: after an
+    /// error the log may or may not be cleared.
+    #[doc(alias = "BS2_ClearLog")]
+    pub async fn clear_log(&self) -> Result<()> {
+        self.client.call_once(self.id, "clearing the log", self.client.backend().clear_log(self.id)).await
+    }
+
+    /// Live events of this reader; see [`Client::subscribe`].
+    #[doc(alias = "BS2_StartMonitoringLog")]
+    pub async fn subscribe(&self) -> Result<Subscription> {
+        self.client.subscribe(&[self.id]).await
+    }
+
+    /// Calls `callback` for every live event of this reader; see [`Client::on_log_received`].
+    #[doc(alias = "OnLogReceived")]
+    pub async fn on_log_received(
+        &self,
+        callback: impl FnMut(DeviceId, &Event) + Send + 'static,
+    ) -> Result<LogListener> {
+        self.client.on_log_received(&[self.id], callback).await
+    }
+}
+
+/// Large enough that asking costs little, small enough that a page stays in the cache.
+const PAGE: u32 = 2_048;
+const MOST_REPETITIONS: u32 = 1_024;
+const IMAGE_FILTERS: usize = 32;

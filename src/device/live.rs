@@ -1,0 +1,280 @@
+//! Live events: a bounded queue that says what it could not hold.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::Error;
+use crate::codec::{DeviceId, Event};
+
+/// An item of a [`Subscription`].
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::DeviceId;
+/// use bs2_events::device::Live;
+///
+/// let item = Live::Lagged { device: DeviceId::new(7), missed: 3 };
+/// assert_eq!(item.device(), DeviceId::new(7));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Live {
+    /// An event happened.
+    Event {
+        /// The reader that reported it, in whose log it stands.
+        device: DeviceId,
+        /// The event.
+        event: Event,
+    },
+    /// Events were lost because the consumer was too slow; read the log from the last id that you have.
+    Lagged {
+        /// The reader.
+        device: DeviceId,
+        /// How many.
+        missed: u64,
+    },
+    /// The connection was lost and is back; what happened between is in the log and not in this stream.
+    Resumed {
+        /// The reader.
+        device: DeviceId,
+    },
+}
+
+impl Live {
+    /// The reader that the item concerns.
+    #[must_use]
+    pub const fn device(&self) -> DeviceId {
+        match *self {
+            Self::Event { device, .. } | Self::Lagged { device, .. } | Self::Resumed { device } => device,
+        }
+    }
+}
+
+/// Live events of one or more readers, as a bounded stream; made by
+/// [`Client::subscribe`](super::Client::subscribe) and [`Device::subscribe`](super::Device::subscribe).
+///
+/// The stream goes on over lost connections and says so ([`Live::Resumed`]). When its consumer is too slow it loses
+/// events, never memory, and says so in their place ([`Live::Lagged`]). It ends when the reconnect policy gives up
+/// on every reader, or the client is closed. Dropping it ends the monitoring.
+///
+/// # Cancel safety
+///
+/// [`next`](Self::next) loses no item when it is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::device::{Client, Live};
+/// use bs2_events::sim::Simulator;
+///
+/// # async fn example() -> bs2_events::Result<()> {
+/// let simulator = Simulator::new("devices=1&backlog=10")?;
+/// let client = Client::new(simulator.backend());
+/// let device = client.devices().await?.remove(0);
+/// let mut live = device.subscribe().await?;
+/// simulator.make_event(device.id())?;
+/// assert!(matches!(live.next().await, Some(Live::Event { event, .. }) if event.id() == 11));
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+pub struct Subscription {
+    items: mpsc::Receiver<Live>,
+    missed: Arc<Missed>,
+    _supervisors: JoinSet<()>,
+}
+
+impl Subscription {
+    pub(super) fn new(items: mpsc::Receiver<Live>, missed: Arc<Missed>, supervisors: JoinSet<()>) -> Self {
+        Self { items, missed, _supervisors: supervisors }
+    }
+
+    /// The next item; `None` when the stream has ended.
+    ///
+    /// The same as `StreamExt::next`, for those who need no other stream tools.
+    pub async fn next(&mut self) -> Option<Live> {
+        StreamExt::next(self).await
+    }
+}
+
+impl Stream for Subscription {
+    type Item = Live;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Live>> {
+        match self.items.poll_recv(cx) {
+            Poll::Ready(Some(item)) => Poll::Ready(Some(item)),
+            Poll::Ready(None) => Poll::Ready(self.missed.take()),
+            Poll::Pending => match self.missed.take() {
+                Some(item) => Poll::Ready(Some(item)),
+                None => Poll::Pending,
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").field("waiting", &self.items.len()).finish_non_exhaustive()
+    }
+}
+
+/// Calls a function for every live event until it is dropped; made by
+/// [`Client::on_log_received`](super::Client::on_log_received).
+///
+/// # Examples
+///
+/// `examples/on_log_received.rs` prints what happens on simulated readers.
+pub struct LogListener {
+    task: JoinHandle<()>,
+    missed: Arc<AtomicU64>,
+}
+
+impl LogListener {
+    pub(super) fn start(
+        mut subscription: Subscription,
+        mut callback: impl FnMut(DeviceId, &Event) + Send + 'static,
+    ) -> Self {
+        let missed = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&missed);
+        let task = tokio::spawn(async move {
+            while let Some(item) = subscription.next().await {
+                match item {
+                    Live::Event { device, event } => {
+                        // A panic in somebody's callback must not silence the events after it.
+                        let called = catch_unwind(AssertUnwindSafe(|| callback(device, &event)));
+                        if called.is_err() {
+                            tracing::error!(%device, id = event.id(), "the callback panicked");
+                        }
+                    }
+                    Live::Lagged { device, missed } => {
+                        counter.fetch_add(missed, Ordering::Relaxed);
+                        tracing::warn!(%device, missed, "live events were lost");
+                    }
+                    Live::Resumed { device } => tracing::info!(%device, "monitoring resumed"),
+                }
+            }
+        });
+        Self { task, missed }
+    }
+
+    /// How many events did not reach the function because it was too slow.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
+    }
+
+    /// Stops calling the function; the same as dropping the listener.
+    pub fn stop(self) {}
+}
+
+impl Drop for LogListener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for LogListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogListener").field("missed", &self.missed()).finish_non_exhaustive()
+    }
+}
+
+/// The sending side of a subscription, for one reader and one connection of it.
+#[derive(Clone)]
+pub(super) struct DeviceQueue {
+    device: DeviceId,
+    items: mpsc::Sender<Live>,
+    missed: Arc<Missed>,
+    breaks: mpsc::Sender<Error>,
+}
+
+impl DeviceQueue {
+    /// A queue end for `device`, and where the end of its connection will be told.
+    pub(super) fn new(
+        device: DeviceId,
+        items: mpsc::Sender<Live>,
+        missed: Arc<Missed>,
+    ) -> (Self, mpsc::Receiver<Error>) {
+        let (breaks, broken) = mpsc::channel(1);
+        (Self { device, items, missed, breaks }, broken)
+    }
+
+    pub(super) fn push(&self, event: Event) {
+        if self.missed.any.load(Ordering::Acquire) && !self.missed.flush(&self.items) {
+            return self.lost(1); // What was lost is told before what came after it.
+        }
+        let item = Live::Event { device: self.device, event };
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.items.try_send(item) {
+            self.lost(1);
+        }
+    }
+
+    pub(super) fn lost(&self, count: u64) {
+        self.missed.add(self.device, count);
+        // The consumer may have emptied the queue meanwhile and gone to sleep: wake it with what it missed.
+        self.missed.flush(&self.items);
+    }
+
+    pub(super) fn disconnected(&self, error: Error) {
+        // Only the first end of a connection counts.
+        let _ = self.breaks.try_send(error);
+    }
+
+    pub(super) fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.items.is_closed()
+    }
+}
+
+/// What did not fit the queue, by reader.
+#[derive(Default)]
+pub(super) struct Missed {
+    any: AtomicBool,
+    by_device: Mutex<BTreeMap<DeviceId, u64>>,
+}
+
+impl Missed {
+    fn add(&self, device: DeviceId, count: u64) {
+        let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
+        let missed = by_device.entry(device).or_default();
+        *missed = missed.saturating_add(count);
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// Moves what is counted into the queue; `false` if it does not fit.
+    fn flush(&self, items: &mpsc::Sender<Live>) -> bool {
+        let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((&device, &missed)) = by_device.first_key_value() {
+            if let Err(mpsc::error::TrySendError::Full(_)) = items.try_send(Live::Lagged { device, missed }) {
+                return false;
+            }
+            by_device.pop_first();
+        }
+        self.any.store(false, Ordering::Release);
+        true
+    }
+
+    fn take(&self) -> Option<Live> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
+        let (device, missed) = by_device.pop_first()?;
+        self.any.store(!by_device.is_empty(), Ordering::Release);
+        Some(Live::Lagged { device, missed })
+    }
+}

@@ -1,0 +1,189 @@
+//! Events read together.
+
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+
+use crate::codec::{DecodeError, Event};
+
+/// Events read together, in the bytes in which they came: a page derefs to `[Event]`.
+///
+/// Cloning and slicing share the bytes. Where they belong to a library, that library's memory is released when the
+/// last clone is dropped. `Debug` shows the number of events, not the events.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::{DeviceId, Event, EventCode};
+/// use bs2_events::device::EventPage;
+///
+/// let event = |id| Event::builder(DeviceId::new(1), id, EventCode::DOOR_OPENED).build();
+/// let page = EventPage::from(vec![event(7), event(8)]);
+/// assert_eq!(page.len(), 2);
+/// assert_eq!(page.last().map(Event::id), Some(8));
+/// ```
+#[derive(Clone, Default)]
+pub struct EventPage {
+    bytes: Bytes,
+    repeated: u64,
+}
+
+impl EventPage {
+    /// The events in these bytes, without copying them.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when the bytes end inside an event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::device::EventPage;
+    ///
+    /// assert_eq!(EventPage::from_bytes(vec![0; 96].into())?.len(), 2);
+    /// assert!(EventPage::from_bytes(vec![0; 95].into()).is_err());
+    /// # Ok::<(), bs2_events::codec::DecodeError>(())
+    /// ```
+    pub fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
+        Event::slice_from_bytes(&bytes)?;
+        Ok(Self { bytes, repeated: 0 })
+    }
+
+    /// The bytes of the events, one after the other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::device::EventPage;
+    ///
+    /// assert!(EventPage::default().as_bytes().is_empty());
+    /// ```
+    #[must_use]
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// How many records of the answer were left out of this page because they had been given before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::device::EventPage;
+    ///
+    /// assert_eq!(EventPage::default().repeated(), 0);
+    /// ```
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    /// This page without records up to `after` and without repetitions, ascending.
+    ///
+    /// An answer that keeps the backend's contract is not copied, nor is one that only repeats the boundary.
+    pub(crate) fn in_order(mut self, after: u32) -> Self {
+        let leading = self.iter().take_while(|event| event.id() <= after).count();
+        if leading > 0 {
+            self.repeated += u64::try_from(leading).unwrap_or(u64::MAX);
+            self.bytes = self.bytes.slice(leading * Event::SIZE..);
+        }
+        if self.windows(2).all(|pair| matches!(pair, [a, b] if a.id() < b.id())) {
+            return self;
+        }
+        let answered = self.len();
+        let mut events: Vec<Event> = self.iter().filter(|event| event.id() > after).copied().collect();
+        events.sort_by_key(Event::id); // Stable: of two records with one id the first stays.
+        events.dedup_by_key(|event| event.id());
+        let dropped = u64::try_from(answered - events.len()).unwrap_or(u64::MAX);
+        Self { repeated: self.repeated + dropped, ..Self::from(events) }
+    }
+
+    /// The first `max` events of this page.
+    pub(crate) fn truncated(mut self, max: u32) -> Self {
+        let max = usize::try_from(max).unwrap_or(usize::MAX);
+        if self.len() > max {
+            self.bytes.truncate(max * Event::SIZE);
+        }
+        self
+    }
+
+    /// Counts records that an earlier try for this page left out.
+    pub(crate) fn with_repeated(mut self, more: u64) -> Self {
+        self.repeated += more;
+        self
+    }
+}
+
+impl Deref for EventPage {
+    type Target = [Event];
+
+    fn deref(&self) -> &[Event] {
+        Event::slice_from_prefix(&self.bytes).0
+    }
+}
+
+impl From<Vec<Event>> for EventPage {
+    /// Takes the events over without copying them.
+    fn from(events: Vec<Event>) -> Self {
+        struct Owner(Vec<Event>);
+        impl AsRef<[u8]> for Owner {
+            fn as_ref(&self) -> &[u8] {
+                Event::slice_as_bytes(&self.0)
+            }
+        }
+        Self { bytes: Bytes::from_owner(Owner(events)), repeated: 0 }
+    }
+}
+
+impl fmt::Debug for EventPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventPage").field("events", &self.len()).field("repeated", &self.repeated).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::{DeviceId, EventCode};
+
+    #[test]
+    fn keeps_the_bytes_of_an_answer_that_only_repeats_the_boundary() {
+        let page = page(&[5, 6, 7]);
+        let address = page.as_bytes().as_ptr();
+        let page = page.in_order(5);
+        assert_eq!(ids(&page), [6, 7]);
+        assert_eq!(page.repeated(), 1);
+        assert_eq!(page.as_bytes().as_ptr(), address.wrapping_add(Event::SIZE));
+    }
+
+    #[test]
+    fn keeps_the_first_of_two_records_with_one_id() {
+        let build =
+            |param| Event::builder(DeviceId::new(1), 9, EventCode::VERIFY_SUCCESS).param(param).build();
+        let page = EventPage::from(vec![build(1), build(2)]).in_order(0);
+        assert_eq!((page.len(), page[0].param(), page.repeated()), (1, 1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn orders_any_answer_and_counts_what_it_leaves_out(
+            given in proptest::collection::vec(0u32..40, 0..60), after in 0u32..40
+        ) {
+            let page = page(&given).in_order(after);
+            let expected: std::collections::BTreeSet<_> = given.iter().copied().filter(|id| *id > after).collect();
+            prop_assert_eq!(ids(&page), expected.into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(page.len() as u64 + page.repeated(), given.len() as u64);
+        }
+    }
+
+    fn page(ids: &[u32]) -> EventPage {
+        let event = |id: &u32| Event::builder(DeviceId::new(1), *id, EventCode::DOOR_OPENED).build();
+        EventPage::from(ids.iter().map(event).collect::<Vec<_>>())
+    }
+
+    fn ids(page: &EventPage) -> Vec<u32> {
+        page.iter().map(Event::id).collect()
+    }
+}

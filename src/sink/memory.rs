@@ -1,0 +1,4 @@
+//! In memory.
+/// Stub.
+#[derive(Debug)]
+pub struct MemorySink;
