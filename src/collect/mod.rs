@@ -1,1 +1,287 @@
-//! FLOW: from readers to a sink, every event once.
+//! Flow: from readers to a sink, every event once, in order, and what is missing with its reason.
+//!
+//! ```text
+//!            ┌── live events ──┐
+//!  reader ───┤                 ├──► ledger ──► batch ──► sink
+//!            └── log, by page ─┘      │                    │
+//!                   ▲                 │                    │
+//!                   └── holes are read again        resume point
+//! ```
+//!
+//! # How nothing is lost
+//!
+//! * **Live first.** A collector listens before it reads the backlog, so that nothing falls between the two. What
+//!   comes twice is dropped by its id.
+//! * **The log is the truth.** A live event is a hint: whenever its id is not the next one, or the stream says that it
+//!   lost something, the log is read again from the watermark. Queues may overflow; the log fills what they dropped.
+//! * **The watermark is contiguous**, never a maximum: all ids up to it are stored or explained. It is stored in the
+//!   same transaction as the events, and every start goes on from there.
+//! * **Holes are read again**, and when the reader does not have them they become gaps with a reason
+//!   ([`GapReason`](crate::sink::GapReason)), stored like events.
+//! * **Epochs.** When a reader's ids begin anew (a reset, another unit behind the same number), what it says under a
+//!   known id differs from what is stored. Then a new epoch begins; the old one ends with a gap whose end nobody saw.
+//! * **Order is by id, never by time**: clocks are set back.
+//! * **Readers do not wait for each other.** Each has a task of its own; a slow or silent one delays nobody.
+//! * **The log is never cleared.**
+//!
+//! A reader's account begins at the oldest event that it has when it is first met. What it had lost before then is
+//! not a gap.
+
+mod epoch;
+mod fill;
+mod follow;
+mod ledger;
+mod progress;
+mod report;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+pub use progress::Progress;
+pub use report::{DeviceReport, EpochReport, Report};
+
+use crate::device::{Device, ReconnectPolicy};
+use crate::sink::Sink;
+use crate::{Error, ErrorKind};
+use follow::Follower;
+
+/// Stores the events of readers into a sink, every event once.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use bs2_events::collect::Collector;
+/// use bs2_events::device::Client;
+/// use bs2_events::sim::Simulator;
+/// use bs2_events::sink::MemorySink;
+///
+/// # async fn example() -> bs2_events::Result<()> {
+/// let client = Client::new(Simulator::new("devices=3&backlog=100")?.backend());
+/// let sink = Arc::new(MemorySink::new());
+/// let collector = Collector::new(sink).with_devices(client.devices().await?);
+/// let report = collector.run_once().await;
+/// assert_eq!(report.stored(), 300);
+/// assert!(report.is_complete());
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Collector {
+    devices: Vec<Device>,
+    sink: Arc<dyn Sink>,
+    options: CollectOptions,
+    progress: Arc<Progress>,
+}
+
+impl Collector {
+    /// A collector without readers yet.
+    pub fn new(sink: Arc<dyn Sink>) -> Self {
+        Self { devices: Vec::new(), sink, options: CollectOptions::default(), progress: Arc::default() }
+    }
+
+    /// Adds readers, of one client or of several.
+    pub fn with_devices(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
+        self.devices.extend(devices);
+        self
+    }
+
+    /// Sets the options.
+    pub fn with_options(mut self, options: CollectOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Numbers that rise while the collector runs, to show.
+    #[must_use]
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Reads every reader's log to its end, and returns. Nothing is monitored.
+    ///
+    /// Errors stand in the report, by reader: one reader's failure does not end the others. A reader that fails is
+    /// tried again by [`CollectOptions::with_retry`], at most [`CollectOptions::with_attempts`] times in a row.
+    pub async fn run_once(self) -> Report {
+        self.run(false, std::future::pending()).await
+    }
+
+    /// Collects, live, until `stop` gives a [`Stop`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// use bs2_events::collect::{Collector, Stop};
+    /// # use bs2_events::{device::Client, sim::Simulator, sink::MemorySink};
+    ///
+    /// # async fn example() -> bs2_events::Result<()> {
+    /// let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// let devices = Client::new(simulator.backend()).devices().await?;
+    /// let collector = Collector::new(Arc::new(MemorySink::new())).with_devices(devices);
+    /// let report = collector.run_until(async { Stop::AfterCatchUp }).await;
+    /// assert_eq!(report.stored(), 10);
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub async fn run_until(self, stop: impl Future<Output = Stop>) -> Report {
+        self.run(true, stop).await
+    }
+
+    async fn run(self, live: bool, stop: impl Future<Output = Stop>) -> Report {
+        let (stopper, stopped) = watch::channel(None);
+        let mut followers = JoinSet::new();
+        let mut report = Report::default();
+        let mut seen = std::collections::BTreeSet::new();
+        for device in self.devices {
+            if !seen.insert(device.id()) {
+                let message = "the device was given twice: two sources must not claim one device";
+                let error = Error::new(ErrorKind::InvalidInput, message).with_device(device.id());
+                report.devices.push(DeviceReport::failed(device.id(), error));
+                continue;
+            }
+            let follower = Follower::new(
+                device,
+                Arc::clone(&self.sink),
+                self.options,
+                Arc::clone(&self.progress),
+                stopped.clone(),
+            );
+            followers.spawn(async move {
+                if live { follower.run_live().await } else { follower.run_once().await }
+            });
+        }
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                // Tell the readers even if some of them have ended meanwhile.
+                how = &mut stop, if stopper.borrow().is_none() => {
+                    stopper.send_replace(Some(how));
+                }
+                ended = followers.join_next() => match ended {
+                    Some(Ok(device)) => report.devices.push(device),
+                    Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+                    None => break,
+                },
+            }
+        }
+        report.devices.sort_by_key(|device| device.device);
+        report
+    }
+}
+
+/// How a running collector ends.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::collect::Stop;
+///
+/// assert_ne!(Stop::Now, Stop::AfterCatchUp);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// Stores what has been received and ends. What a reader still holds is read at the next start.
+    Now,
+    /// Reads every log to its present end first.
+    AfterCatchUp,
+}
+
+/// Settings of a [`Collector`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bs2_events::collect::CollectOptions;
+///
+/// let options = CollectOptions::default().with_page(512).with_poll(Duration::from_secs(10));
+/// ```
+#[derive(Clone, Copy)]
+pub struct CollectOptions {
+    page: u32,
+    settle: Duration,
+    poll: Duration,
+    retry: ReconnectPolicy,
+    attempts: usize,
+    estimate: bool,
+}
+
+impl CollectOptions {
+    /// Sets how many events to ask a reader for at once; 2 048 unless set, at least 1.
+    #[must_use]
+    pub const fn with_page(mut self, events: u32) -> Self {
+        self.page = if events == 0 { 1 } else { events };
+        self
+    }
+
+    /// Sets how long to wait for a live event that is out of turn before the log is read; 100 ms unless set.
+    #[must_use]
+    pub const fn with_settle(mut self, wait: Duration) -> Self {
+        self.settle = wait;
+        self
+    }
+
+    /// Sets how often to look into the log of a reader that reports nothing; 30 s unless set.
+    ///
+    /// A dead listener raises no error, and an event dropped last is followed by none that shows it.
+    #[must_use]
+    pub const fn with_poll(mut self, every: Duration) -> Self {
+        self.poll = every;
+        self
+    }
+
+    /// Sets when to try again after a reader failed.
+    #[must_use]
+    pub const fn with_retry(mut self, policy: ReconnectPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// Sets how many failures in a row end the work on a reader in [`Collector::run_once`]; 8 unless set.
+    #[must_use]
+    pub const fn with_attempts(mut self, failures: usize) -> Self {
+        self.attempts = failures;
+        self
+    }
+
+    /// Asks each reader for its newest id before reading, so that [`Progress::expected`] has a value. It costs some
+    /// forty small reads a reader.
+    #[must_use]
+    pub const fn with_estimate(mut self) -> Self {
+        self.estimate = true;
+        self
+    }
+}
+
+impl Default for CollectOptions {
+    fn default() -> Self {
+        Self {
+            page: 2_048,
+            settle: Duration::from_millis(100),
+            poll: Duration::from_secs(30),
+            retry: ReconnectPolicy::default(),
+            attempts: 8,
+            estimate: false,
+        }
+    }
+}
+
+impl fmt::Debug for CollectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CollectOptions")
+            .field("page", &self.page)
+            .field("settle", &self.settle)
+            .field("poll", &self.poll)
+            .finish_non_exhaustive()
+    }
+}

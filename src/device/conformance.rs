@@ -1,1 +1,312 @@
-//! Suite.
+//! The contract of [`Backend`], as a suite that every backend is held to.
+//!
+//! [`check_backend`] calls the backend itself, and expects it to keep every point. [`check_client`] goes through a
+//! [`Client`] and expects what users are promised, also from a backend that repeats, disorders, delays and loses
+//! connections.
+//!
+//! # Examples
+//!
+//! `tests/backend_conformance.rs` holds the simulator to both.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::live::{DeviceQueue, Missed};
+use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, ReconnectPolicy};
+use crate::codec::{DeviceId, Event, EventCode};
+use crate::{Error, ErrorKind, Result};
+
+/// What the suite needs: a backend, one reader, and a hand on that reader.
+///
+/// # Examples
+///
+/// See `tests/backend_conformance.rs`.
+#[async_trait]
+pub trait Stage: Send + Sync {
+    /// The backend, with every reader connectable.
+    fn backend(&self) -> Arc<dyn Backend>;
+
+    /// A reader of it, whose log the suite may clear.
+    fn device(&self) -> DeviceId;
+
+    /// Makes the reader write `count` more events.
+    async fn make_events(&self, count: u32) -> Result<()>;
+
+    /// Breaks the connection to the reader; it can be made again.
+    async fn disconnect(&self) -> Result<()>;
+}
+
+/// A point of the contract that was not kept.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::device::conformance::Violation;
+///
+/// fn is_error(violation: Violation) -> Box<dyn std::error::Error> {
+///     violation.into()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Violation {
+    point: &'static str,
+    found: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.point, self.found)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// Holds a backend to its contract, by calling it.
+///
+/// # Errors
+///
+/// The first point that is not kept.
+///
+/// # Examples
+///
+/// See `tests/backend_conformance.rs`.
+pub async fn check_backend(stage: &dyn Stage) -> Result<(), Violation> {
+    let (backend, device) = (stage.backend(), stage.device());
+    let point = "devices are listed ascending, each once";
+    let devices = backend.devices().await.kept(point)?;
+    expect(devices.is_sorted_by(|a, b| a < b) && devices.contains(&device), point, &devices)?;
+    unknown_devices_are_not_found(&*backend, &devices).await?;
+
+    backend.connect(device).await.kept("a reader can be connected")?;
+    backend.connect(device).await.kept("connecting a connected reader succeeds")?;
+    let info = backend.info(device).await.kept("info is given")?;
+    expect(info.id == device, "info is of the reader that was asked for", info.id)?;
+    backend.capabilities(device).await.kept("capabilities are given")?;
+    backend.time(device).await.kept("the time is given")?;
+    logs_are_exclusive_and_ascending(stage).await?;
+    image_filters_are_kept(&*backend, device).await?;
+    live_events_come_in_order_until_the_guard_is_dropped(stage).await?;
+    lost_connections_are_told(stage).await?;
+    clearing_keeps_the_count(stage).await?;
+
+    let point = "after close every call fails with Closed";
+    backend.close().await.kept("close succeeds")?;
+    refuses(backend.logs(device, 0, 1).await, ErrorKind::Closed, point)?;
+    refuses(backend.devices().await, ErrorKind::Closed, point)?;
+    refuses(backend.connect(device).await, ErrorKind::Closed, point)
+}
+
+/// Holds a backend to what a client promises, whatever faults are built into it.
+///
+/// # Errors
+///
+/// The first point that is not kept.
+///
+/// # Examples
+///
+/// See `tests/backend_conformance.rs`.
+pub async fn check_client(stage: &dyn Stage) -> Result<(), Violation> {
+    let policy = ReconnectPolicy::default()
+        .with_first(Duration::from_millis(5))
+        .with_longest(Duration::from_millis(50));
+    let client = Client::with_options(stage.backend(), ClientOptions::default().with_reconnect(policy));
+    let device = client.device(stage.device());
+
+    let point = "the whole log comes in order, each event once";
+    stage.make_events(300).await.kept("events can be made")?;
+    let newest = retried(|| device.newest_id(0)).await.kept(point)?.unwrap_or_default();
+    let mut ids = Vec::new();
+    while ids.last() != Some(&newest) {
+        let after = ids.last().copied().unwrap_or_default();
+        let page = retried(|| device.logs(after, 7)).await.kept(point)?;
+        expect(!page.is_empty() && page.len() <= 7, point, page.len())?;
+        ids.extend(page.iter().map(Event::id));
+    }
+    expect(ids.is_sorted_by(|a, b| a < b), point, &ids)?;
+    let point = "an event is found by its id";
+    let found = retried(|| device.log(newest)).await.kept(point)?;
+    expect(found.id() == newest, point, found.id())?;
+
+    let point = "every event made while listening is in the stream or in the log";
+    let mut live = retried(|| device.subscribe()).await.kept(point)?;
+    stage.make_events(50).await.kept("events can be made")?;
+    let mut seen = BTreeSet::new();
+    while let Ok(Some(item)) = timeout(Duration::from_millis(500), live.next()).await {
+        if let Live::Event { event, .. } = item {
+            seen.insert(event.id());
+        }
+    }
+    let logged: BTreeSet<u32> = loop {
+        let log = device.backlog(newest).try_fold(BTreeSet::new(), async |mut ids, page| {
+            ids.extend(page.iter().map(Event::id));
+            Ok(ids)
+        });
+        match log.await {
+            Ok(ids) => break ids,
+            Err(error) if error.is_retryable() => {}
+            Err(error) => return Err(Violation { point, found: error.to_string() }),
+        }
+    };
+    expect(
+        logged.len() == 50 && seen.iter().all(|id| *id <= newest || logged.contains(id)),
+        point,
+        logged.len(),
+    )
+}
+
+async fn unknown_devices_are_not_found(backend: &dyn Backend, devices: &[DeviceId]) -> Result<(), Violation> {
+    let point = "an unknown reader is NotFound in every call";
+    let unknown = (1..).map(DeviceId::new).find(|id| !devices.contains(id)).unwrap_or_default();
+    let kind = ErrorKind::NotFound;
+    refuses(backend.connect(unknown).await, kind, point)?;
+    refuses(backend.info(unknown).await, kind, point)?;
+    refuses(backend.capabilities(unknown).await, kind, point)?;
+    refuses(backend.time(unknown).await, kind, point)?;
+    refuses(backend.logs(unknown, 0, 1).await, kind, point)?;
+    refuses(backend.image_log(unknown, 1).await, kind, point)?;
+    refuses(backend.image_logs(unknown, 0, 1).await, kind, point)?;
+    refuses(backend.image_filters(unknown).await, kind, point)?;
+    refuses(backend.set_image_filters(unknown, &[]).await, kind, point)?;
+    refuses(backend.clear_log(unknown).await, kind, point)?;
+    refuses(backend.monitor(unknown, listener(unknown).sink).await, kind, point)
+}
+
+async fn logs_are_exclusive_and_ascending(stage: &dyn Stage) -> Result<(), Violation> {
+    let (backend, device) = (stage.backend(), stage.device());
+    stage.make_events(25).await.kept("events can be made")?;
+    let point = "logs gives ids greater than `after`, ascending, at most `max`";
+    let mut after = 0;
+    let mut count = 0;
+    loop {
+        let page = backend.logs(device, after, 10).await.kept(point)?;
+        let ids: Vec<u32> = page.iter().map(Event::id).collect();
+        let Some(last) = ids.last() else { break };
+        let in_order = ids.is_sorted_by(|a, b| a < b) && ids.iter().all(|id| *id > after);
+        expect(in_order && ids.len() <= 10, point, &ids)?;
+        (after, count) = (*last, count + ids.len());
+    }
+    expect(count >= 25, "logs gives everything until an empty page", count)?;
+    let one = backend.logs(device, after - 1, 1).await.kept(point)?;
+    expect(one.len() == 1 && one.first().is_some_and(|event| event.id() == after), point, one.len())
+}
+
+async fn image_filters_are_kept(backend: &dyn Backend, device: DeviceId) -> Result<(), Violation> {
+    let point = "image filters are kept as they were set";
+    let filters =
+        [ImageFilter::new(EventCode::ACCESS_DENIED), ImageFilter::new(EventCode::new(0x1301)).exactly()];
+    match backend.set_image_filters(device, &filters).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+        result => result.kept(point)?,
+    }
+    let found = backend.image_filters(device).await.kept(point)?;
+    expect(found == filters, point, &found)
+}
+
+async fn live_events_come_in_order_until_the_guard_is_dropped(stage: &dyn Stage) -> Result<(), Violation> {
+    let point = "live events reach the sink in order";
+    let (backend, device) = (stage.backend(), stage.device());
+    let mut listener = listener(device);
+    let monitoring = backend.monitor(device, listener.sink.clone()).await.kept(point)?;
+    stage.make_events(20).await.kept("events can be made")?;
+    let mut ids = Vec::new();
+    while ids.len() < 20 {
+        match timeout(PATIENCE, listener.items.recv()).await {
+            Ok(Some(Live::Event { event, .. })) => ids.push(event.id()),
+            other => return Err(Violation { point, found: format!("{other:?} after {} events", ids.len()) }),
+        }
+    }
+    expect(ids.is_sorted_by(|a, b| a + 1 == *b), point, &ids)?;
+    let point = "dropping the guard ends the monitoring";
+    drop(monitoring);
+    stage.make_events(3).await.kept("events can be made")?;
+    // A call that the reader answers after the events: nothing may be on its way any more.
+    backend.time(device).await.kept(point)?;
+    let late = listener.items.try_recv();
+    expect(late.is_err(), point, late)
+}
+
+async fn lost_connections_are_told(stage: &dyn Stage) -> Result<(), Violation> {
+    let (backend, device) = (stage.backend(), stage.device());
+    let mut listener = listener(device);
+    let point = "a lost connection is told to the sink";
+    let monitoring = backend.monitor(device, listener.sink.clone()).await.kept(point)?;
+    stage.disconnect().await.kept("the connection can be broken")?;
+    let told = timeout(PATIENCE, listener.breaks.recv()).await;
+    expect(matches!(told, Ok(Some(_))), point, &told)?;
+    drop(monitoring);
+    let point = "calls on a lost connection fail with Disconnected";
+    refuses(backend.logs(device, 0, 1).await, ErrorKind::Disconnected, point)?;
+    backend.connect(device).await.kept("a lost connection can be made again")?;
+    backend.logs(device, 0, 1).await.kept("a connection made again works")?;
+    Ok(())
+}
+
+async fn clearing_keeps_the_count(stage: &dyn Stage) -> Result<(), Violation> {
+    let point = "ids go on after the log is cleared";
+    let (backend, device) = (stage.backend(), stage.device());
+    let newest = {
+        let client = Client::new(stage.backend());
+        client.device(device).newest_id(0).await.kept(point)?.unwrap_or_default()
+    };
+    backend.clear_log(device).await.kept(point)?;
+    stage.make_events(1).await.kept("events can be made")?;
+    let page = backend.logs(device, 0, 10).await.kept(point)?;
+    let first = page.first().map(Event::id);
+    expect(first.is_some_and(|id| id > newest), point, first)
+}
+
+/// A sink and what reaches it.
+struct Listener {
+    sink: LiveSink,
+    items: mpsc::Receiver<Live>,
+    breaks: mpsc::Receiver<Error>,
+}
+
+fn listener(device: DeviceId) -> Listener {
+    let (sender, items) = mpsc::channel(64);
+    let (queue, breaks) = DeviceQueue::new(device, sender, Arc::new(Missed::default()));
+    Listener { sink: LiveSink::new(queue), items, breaks }
+}
+
+/// Makes a call until it fails for good, as a user's program would.
+async fn retried<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
+    let mut last = None;
+    for _ in 0..100 {
+        match call().await {
+            Err(error) if error.is_retryable() => last = Some(error),
+            result => return result,
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::new(ErrorKind::Other, "never called")))
+}
+
+trait Kept<T> {
+    fn kept(self, point: &'static str) -> Result<T, Violation>;
+}
+
+impl<T> Kept<T> for Result<T> {
+    fn kept(self, point: &'static str) -> Result<T, Violation> {
+        self.map_err(|error| Violation { point, found: format!("{:?}: {error}", error.kind()) })
+    }
+}
+
+fn expect(kept: bool, point: &'static str, found: impl fmt::Debug) -> Result<(), Violation> {
+    if kept { Ok(()) } else { Err(Violation { point, found: format!("{found:?}") }) }
+}
+
+fn refuses<T>(result: Result<T>, kind: ErrorKind, point: &'static str) -> Result<(), Violation> {
+    match result {
+        Err(error) if error.kind() == kind => Ok(()),
+        Err(error) => Err(Violation { point, found: format!("{:?}: {error}", error.kind()) }),
+        Ok(_) => Err(Violation { point, found: format!("success instead of {kind:?}") }),
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);

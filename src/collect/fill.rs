@@ -1,0 +1,87 @@
+//! Reading the log: pages, holes, and why ids are missing.
+
+use tokio::time::Duration;
+
+use super::follow::{Follower, Outcome};
+use super::ledger::{Ledger, Offered};
+use super::progress::add;
+use crate::codec::{Event, EventCode};
+use crate::device::EventPage;
+use crate::sink::GapReason;
+
+impl Follower {
+    /// Reads the log from the watermark to its end.
+    pub(super) async fn catch_up(&mut self, account: &mut Ledger) -> Outcome {
+        loop {
+            let page = self.read(account.watermark(), self.options.page).await?;
+            self.repeated(account, page.repeated());
+            let Some(last) = page.last().map(Event::id) else { break };
+            self.take_page(account, &page);
+            self.close_holes(account, last).await?;
+            self.store(account, false).await?;
+        }
+        // The log holds nothing more; what is waiting was reported live and is not in it, or not yet.
+        if let Some(first) = account.first_waiting() {
+            self.unless_stopped(tokio::time::sleep(LOG_DELAY)).await?;
+            let page = self.read(account.watermark(), self.options.page).await?;
+            self.repeated(account, page.repeated());
+            self.take_page(account, &page);
+            account.begin_at(first);
+            self.close_holes(account, u32::MAX).await?;
+            self.store(account, false).await?;
+        }
+        self.failures = 0;
+        if !self.caught_up {
+            self.caught_up = true;
+            add(&self.progress.caught_up, 1);
+        }
+        Ok(())
+    }
+
+    fn take_page(&mut self, account: &mut Ledger, page: &EventPage) {
+        if let Some(first) = page.first() {
+            account.begin_at(first.id());
+        }
+        for event in page.iter() {
+            if account.offer(*event) != Offered::Taken {
+                self.repeated(account, 1);
+            }
+        }
+    }
+
+    /// Reads again what is missing below `last`, and gives up what the reader does not have.
+    async fn close_holes(&mut self, account: &mut Ledger, last: u32) -> Outcome {
+        while let Some((from, to)) = account.hole().filter(|(_, to)| *to < last) {
+            let wanted = (to - from).saturating_add(1).min(self.options.page);
+            let again = self.read(from.saturating_sub(1), wanted).await?;
+            for event in again.iter().filter(|event| (from..=to).contains(&event.id())) {
+                account.offer(*event);
+            }
+            if account.hole() == Some((from, to)) {
+                let reason = self.reason(account, to).await?;
+                tracing::info!(device = %self.device.id(), from, to, %reason, "events are missing");
+                account.explain_hole(reason);
+            }
+        }
+        Ok(())
+    }
+
+    /// Why the ids up to `to` are missing, by what follows them.
+    async fn reason(&mut self, account: &Ledger, to: u32) -> Outcome<GapReason> {
+        match account.after_hole().map(Event::code) {
+            Some(EventCode::DEVICE_EVENT_LOG_CLEARED) => return Ok(GapReason::Cleared),
+            Some(
+                EventCode::DEVICE_DATABASE_RESET
+                | EventCode::DEVICE_FACTORY_RESET
+                | EventCode::DEVICE_FACTORY_RESET_WITHOUT_ETHERNET,
+            ) => return Ok(GapReason::Reset),
+            _ => {}
+        }
+        let oldest = self.read(0, 1).await?;
+        let oldest_follows = oldest.first().is_some_and(|event| event.id() > to);
+        Ok(if oldest_follows { GapReason::Overwritten } else { GapReason::Unknown })
+    }
+}
+
+/// How long a reader may take to put into its log what it has reported live.
+const LOG_DELAY: Duration = Duration::from_millis(250);

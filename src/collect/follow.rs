@@ -1,0 +1,324 @@
+//! One reader's task: listen, read, fill, store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::ledger::{Ledger, Offered};
+use super::progress::{Progress, add};
+use super::report::{DeviceReport, EpochReport};
+use super::{CollectOptions, Stop};
+use crate::codec::Event;
+use crate::device::{Device, DeviceInfo, EventPage, Live, Subscription};
+use crate::sink::{Sink, Stored};
+use crate::{Error, ErrorKind};
+
+/// Follows one reader. Everything that must survive a failure is in the sink: after any error the work begins again
+/// from the resume point.
+pub(super) struct Follower {
+    pub(super) device: Device,
+    pub(super) sink: Arc<dyn Sink>,
+    pub(super) options: CollectOptions,
+    pub(super) progress: Arc<Progress>,
+    stop: watch::Receiver<Option<Stop>>,
+    tallies: BTreeMap<u32, Tally>,
+    /// Failures since the last success.
+    pub(super) failures: usize,
+    pub(super) caught_up: bool,
+}
+
+/// The counts of one epoch in this run.
+#[derive(Default)]
+struct Tally {
+    stored: u64,
+    repeated: u64,
+    watermark: u32,
+}
+
+/// Why the work on a reader pauses.
+pub(super) enum Interrupt {
+    Failed(Error),
+    Stopped,
+}
+
+pub(super) type Outcome<T = ()> = Result<T, Interrupt>;
+
+impl From<Error> for Interrupt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Follower {
+    pub(super) fn new(
+        device: Device,
+        sink: Arc<dyn Sink>,
+        options: CollectOptions,
+        progress: Arc<Progress>,
+        stop: watch::Receiver<Option<Stop>>,
+    ) -> Self {
+        Self {
+            device,
+            sink,
+            options,
+            progress,
+            stop,
+            tallies: BTreeMap::new(),
+            failures: 0,
+            caught_up: false,
+        }
+    }
+
+    /// Reads the log to its end.
+    pub(super) async fn run_once(mut self) -> DeviceReport {
+        let mut delays = self.options.retry.delays();
+        let error = loop {
+            let Err(Interrupt::Failed(error)) = self.read_to_end().await else { break None };
+            self.failures += 1;
+            let delay =
+                delays.next().filter(|_| error.is_retryable() && self.failures < self.options.attempts);
+            match delay {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => break Some(error),
+            }
+        };
+        self.report(error).await
+    }
+
+    /// Collects live until told to stop.
+    pub(super) async fn run_live(mut self) -> DeviceReport {
+        let mut delays = self.options.retry.delays();
+        let mut error = loop {
+            let error = match self.follow().await {
+                Ok(()) | Err(Interrupt::Stopped) => break None,
+                Err(Interrupt::Failed(error)) => error,
+            };
+            if self.failures == 0 {
+                delays = self.options.retry.delays();
+            }
+            self.failures += 1;
+            tracing::warn!(device = %self.device.id(), %error, "collecting was interrupted");
+            let delay = delays.next().filter(|_| error.is_retryable());
+            let Some(delay) = delay else { break Some(error) };
+            if self.unless_stopped(tokio::time::sleep(delay)).await.is_err() {
+                break None;
+            }
+        };
+        if error.is_none() && *self.stop.borrow() == Some(Stop::AfterCatchUp) {
+            error = self.last_look().await;
+        }
+        self.report(error).await
+    }
+
+    /// Reads the log to its present end once more; what happens after the order to stop is a retry's matter.
+    async fn last_look(&mut self) -> Option<Error> {
+        let (never, stop) = watch::channel(None);
+        self.stop = stop;
+        // A reader that was failing already gets one more chance, not a minute of them.
+        let tries = if self.failures == 0 { self.options.attempts } else { 0 };
+        let mut delays = self.options.retry.delays().take(tries);
+        let error = loop {
+            let Err(Interrupt::Failed(error)) = self.read_to_end().await else { break None };
+            match delays.next().filter(|_| error.is_retryable()) {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => break Some(error),
+            }
+        };
+        drop(never);
+        error
+    }
+
+    async fn read_to_end(&mut self) -> Outcome {
+        let mut account = self.open().await?;
+        self.check_epoch(&mut account).await?;
+        self.catch_up(&mut account).await
+    }
+
+    async fn follow(&mut self) -> Outcome {
+        let mut account = self.open().await?;
+        // Live first: what happens while the log is read is in the queue.
+        let device = self.device.clone();
+        let mut live = self.unless_stopped(device.subscribe()).await??;
+        let result = self.listen(&mut account, &mut live).await;
+        // Whatever ended it, what was received is kept, also above a hole.
+        while let Some(Some(item)) = live.next().now_or_never() {
+            if let Live::Event { event, .. } = item {
+                account.offer(event);
+            }
+        }
+        self.store(&mut account, true).await?;
+        result
+    }
+
+    async fn listen(&mut self, account: &mut Ledger, live: &mut Subscription) -> Outcome {
+        self.check_epoch(account).await?;
+        self.catch_up(account).await?;
+        let mut last_read = Instant::now();
+        loop {
+            let wait =
+                if account.hole().is_some() || !account.has_begun() && account.first_waiting().is_some() {
+                    self.options.settle
+                } else {
+                    (last_read + self.options.poll).saturating_duration_since(Instant::now())
+                };
+            let woken = self.unless_stopped(tokio::time::timeout(wait, live.next())).await?;
+            let mut item = match woken {
+                Ok(Some(item)) => Some(item),
+                Ok(None) => {
+                    let error = Error::new(ErrorKind::Disconnected, "the live stream has ended");
+                    return Err(error.with_device(self.device.id()).into());
+                }
+                Err(_elapsed) => None,
+            };
+            let mut read_log = item.is_none();
+            // Takes what is there already, so that many events make one batch.
+            while let Some(next) = item {
+                match next {
+                    Live::Event { event, .. } => self.receive(account, event).await?,
+                    Live::Lagged { .. } => read_log = true,
+                    Live::Resumed { .. } => {
+                        self.check_epoch(account).await?;
+                        read_log = true;
+                    }
+                }
+                if account.ready() >= BATCH || account.waiting() >= BATCH {
+                    read_log |= account.waiting() >= BATCH;
+                    break;
+                }
+                item = live.next().now_or_never().flatten();
+            }
+            self.store(account, false).await?;
+            if read_log {
+                self.catch_up(account).await?;
+                last_read = Instant::now();
+            }
+        }
+    }
+
+    /// Takes a live event.
+    async fn receive(&mut self, account: &mut Ledger, event: Event) -> Outcome {
+        match account.offer(event) {
+            Offered::Taken => return Ok(()),
+            Offered::Repeated => {
+                self.repeated(account, 1);
+                return Ok(());
+            }
+            Offered::Below => {}
+        }
+        self.store(account, false).await?;
+        let stored = self.sink.event(self.device.id(), account.epoch(), event.id()).await?;
+        if stored == Some(event) {
+            self.repeated(account, 1);
+        } else if self.has_restarted(account).await? {
+            self.open_epoch(account).await?;
+            self.catch_up(account).await?;
+            if account.offer(event) != Offered::Taken {
+                self.repeated(account, 1);
+            }
+        } else if stored.is_none() {
+            account.take_late(event);
+        } else {
+            tracing::warn!(device = %self.device.id(), id = event.id(), "two records have one id; the first is kept");
+            self.repeated(account, 1);
+        }
+        Ok(())
+    }
+
+    /// Stores what is ready; with `all`, also what waits above a hole. Never cancelled: see [`Self::unless_stopped`].
+    pub(super) async fn store(&mut self, account: &mut Ledger, all: bool) -> Outcome {
+        let Some(batch) = account.take_batch(all) else { return Ok(()) };
+        let watermark = batch.watermark;
+        let Stored { new, repeated } = match self.sink.store(batch).await {
+            Ok(stored) => stored,
+            Err(error) => {
+                account.abandon();
+                return Err(error.into());
+            }
+        };
+        add(&self.progress.stored, new);
+        let tally = self.tallies.entry(account.epoch()).or_default();
+        tally.stored += new;
+        tally.watermark = watermark;
+        self.repeated(account, repeated);
+        Ok(())
+    }
+
+    pub(super) fn repeated(&mut self, account: &Ledger, count: u64) {
+        if count > 0 {
+            add(&self.progress.repeated, count);
+            self.tallies.entry(account.epoch()).or_default().repeated += count;
+        }
+    }
+
+    async fn open(&mut self) -> Outcome<Ledger> {
+        let device = self.device.clone();
+        let info = match self.unless_stopped(device.info()).await? {
+            Ok(info) => info,
+            // A backend that knows nothing of a reader may still read its log.
+            Err(error) if error.kind() == ErrorKind::Unsupported => DeviceInfo::new(self.device.id()),
+            Err(error) => return Err(error.into()),
+        };
+        let account = match self.sink.resume(&info).await? {
+            Some(point) => Ledger::resume(self.device.id(), point),
+            None => Ledger::new(self.device.id(), 0),
+        };
+        let tally = self.tallies.entry(account.epoch()).or_default();
+        tally.watermark = account.watermark();
+        if self.options.estimate && !self.caught_up {
+            let after = account.watermark();
+            if let Some(newest) = self.unless_stopped(device.newest_id(after)).await?? {
+                let oldest = self.read(after, 1).await?.first().map_or(newest, Event::id);
+                add(&self.progress.expected, u64::from(newest - oldest.min(newest)) + 1);
+            }
+        }
+        Ok(account)
+    }
+
+    pub(super) async fn read(&mut self, after: u32, max: u32) -> Outcome<EventPage> {
+        let device = self.device.clone();
+        Ok(self.unless_stopped(device.logs(after, max)).await??)
+    }
+
+    /// Waits for the reader, unless the order to stop comes first. Only waiting for readers is cut short in this way:
+    /// what is on its way into the sink is always waited for.
+    pub(super) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Outcome<T> {
+        tokio::select! {
+            biased;
+            result = work => Ok(result),
+            () = ordered_to_stop(&mut self.stop) => Err(Interrupt::Stopped),
+        }
+    }
+
+    async fn report(self, error: Option<Error>) -> DeviceReport {
+        let device = self.device.id();
+        let gaps = match self.sink.gaps(device).await {
+            Ok(gaps) => gaps,
+            Err(unreadable) => return DeviceReport::failed(device, error.unwrap_or(unreadable)),
+        };
+        let epochs = self
+            .tallies
+            .into_iter()
+            .map(|(epoch, tally)| EpochReport {
+                epoch,
+                stored: tally.stored,
+                repeated: tally.repeated,
+                gaps: gaps.iter().filter(|gap| gap.epoch == epoch).copied().collect(),
+                watermark: tally.watermark,
+            })
+            .collect();
+        DeviceReport { device, epochs, error }
+    }
+}
+
+async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) {
+    let ordered = stop.wait_for(Option::is_some).await.is_ok();
+    if !ordered {
+        std::future::pending::<()>().await; // Nobody is left who could order it.
+    }
+}
+
+/// So many events make a batch, if more are waiting.
+const BATCH: usize = 1_024;

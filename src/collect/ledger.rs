@@ -1,0 +1,320 @@
+//! What of one epoch is stored, what waits, and what is missing; no I/O.
+
+use std::collections::BTreeMap;
+
+use crate::codec::{DeviceId, Event};
+use crate::sink::{Batch, GapReason, ResumePoint};
+
+/// The account of one epoch of one reader: a contiguous watermark, the events that wait above it, and the batch of
+/// what is not stored yet.
+///
+/// The watermark passes an id only when its event is in the batch or stored, or a gap explains it.
+pub(super) struct Ledger {
+    device: DeviceId,
+    epoch: u32,
+    /// The first id to account for; unknown until the reader's log was read for the first time.
+    first: Option<u32>,
+    watermark: u32,
+    /// Events above the watermark, and whether they are stored already.
+    waiting: BTreeMap<u32, (Event, bool)>,
+    batch: Batch,
+    /// A batch did not reach the sink: nothing more may be stored from this account.
+    abandoned: bool,
+}
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Offered {
+    /// It is in the batch, or waits for a hole below it.
+    Taken,
+    /// The very same event waits already.
+    Repeated,
+    /// Its id is not above the watermark: it is a repetition, or the reader began to count anew.
+    Below,
+}
+
+impl Ledger {
+    /// The account of an epoch of which nothing is known.
+    pub(super) fn new(device: DeviceId, epoch: u32) -> Self {
+        let batch = Batch::new(device, epoch, 0, 0);
+        Self { device, epoch, first: None, watermark: 0, waiting: BTreeMap::new(), batch, abandoned: false }
+    }
+
+    /// The account that a sink left.
+    pub(super) fn resume(device: DeviceId, point: ResumePoint) -> Self {
+        Self {
+            first: Some(point.first),
+            watermark: point.watermark,
+            waiting: point.above.into_iter().map(|event| (event.id(), (event, true))).collect(),
+            ..Self::new(device, point.epoch)
+        }
+    }
+
+    /// Begins the account at `id`, if it has not begun: what is older is not accounted for.
+    pub(super) fn begin_at(&mut self, id: u32) {
+        if self.first.is_none() {
+            self.first = Some(id);
+            self.watermark = id.saturating_sub(1);
+            if id == 0 {
+                // An id of 0 exists only after a counter ran over; there is no watermark below it.
+                if let Some((event, stored)) = self.waiting.remove(&0) {
+                    self.put(event, stored);
+                }
+            }
+            self.advance();
+        }
+    }
+
+    /// Takes an event of the log or of the live stream, in any order.
+    pub(super) fn offer(&mut self, event: Event) -> Offered {
+        if self.first.is_some() && event.id() <= self.watermark {
+            return Offered::Below;
+        }
+        if let Some((known, _)) = self.waiting.get(&event.id()) {
+            return if *known == event { Offered::Repeated } else { Offered::Below };
+        }
+        self.waiting.insert(event.id(), (event, false));
+        self.advance();
+        Offered::Taken
+    }
+
+    /// Takes an event below the watermark that turned up after its id had been given up as a gap.
+    pub(super) fn take_late(&mut self, event: Event) {
+        self.batch.events.push(event);
+    }
+
+    /// The first ids that are missing below a waiting event, both ends included.
+    pub(super) fn hole(&self) -> Option<(u32, u32)> {
+        self.first?;
+        let (&next, _) = self.waiting.first_key_value()?;
+        Some((self.watermark.checked_add(1)?, next.checked_sub(1)?))
+    }
+
+    /// The event that follows the first hole.
+    pub(super) fn after_hole(&self) -> Option<&Event> {
+        self.waiting.first_key_value().map(|(_, (event, _))| event)
+    }
+
+    /// Gives the first hole up, for this reason.
+    pub(super) fn explain_hole(&mut self, reason: GapReason) {
+        if let Some((from, to)) = self.hole() {
+            self.gap(from, to, reason);
+            self.watermark = to;
+            self.advance();
+        }
+    }
+
+    /// Ends the epoch: whatever came after the watermark and is not here will never come.
+    pub(super) fn close(&mut self) {
+        while self.hole().is_some() {
+            self.explain_hole(GapReason::Reset);
+        }
+        if let Some(from) = self.watermark.checked_add(1) {
+            self.gap(from, u32::MAX, GapReason::Reset);
+            self.watermark = u32::MAX;
+        }
+    }
+
+    /// What is not stored yet, with the watermark that holds once it is; `None` if nothing changed.
+    ///
+    /// Waiting events are left out unless `all` is asked for: usually the hole below them closes in a moment. Before
+    /// the account has begun there is nothing to store: a watermark made from live events alone would skip the log.
+    pub(super) fn take_batch(&mut self, all: bool) -> Option<Batch> {
+        let first = self.first?;
+        if all {
+            for (event, stored) in self.waiting.values_mut().filter(|(_, stored)| !stored) {
+                self.batch.events.push(*event);
+                *stored = true;
+            }
+        }
+        if self.abandoned || self.batch.events.is_empty() && self.batch.gaps.is_empty() {
+            return None;
+        }
+        let mut batch = std::mem::replace(&mut self.batch, Batch::new(self.device, self.epoch, 0, 0));
+        (batch.first, batch.watermark) = (first, self.watermark);
+        Some(batch)
+    }
+
+    /// Gives the account up after a batch did not reach the sink: a later one would hide the loss. The sink's resume
+    /// point is the next account.
+    pub(super) fn abandon(&mut self) {
+        self.abandoned = true;
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// Where to read on: the watermark, or 0 for a log that was never read.
+    pub(super) fn watermark(&self) -> u32 {
+        if self.first.is_some() { self.watermark } else { 0 }
+    }
+
+    /// How many events are ready to be stored.
+    pub(super) fn ready(&self) -> usize {
+        self.batch.events.len()
+    }
+
+    /// The smallest waiting id.
+    pub(super) fn first_waiting(&self) -> Option<u32> {
+        self.waiting.keys().next().copied()
+    }
+
+    /// How many events wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn gap(&mut self, from: u32, to: u32, reason: GapReason) {
+        let batch = std::mem::replace(&mut self.batch, Batch::new(self.device, self.epoch, 0, 0));
+        self.batch = batch.with_gap(from, to, reason);
+    }
+
+    /// Moves the watermark over every waiting event that follows it without a hole.
+    fn advance(&mut self) {
+        if self.first.is_none() {
+            return;
+        }
+        while let Some(entry) = self.waiting.first_entry() {
+            if Some(*entry.key()) != self.watermark.checked_add(1) {
+                return;
+            }
+            let (event, stored) = entry.remove();
+            self.put(event, stored);
+        }
+    }
+
+    fn put(&mut self, event: Event, stored: bool) {
+        self.watermark = event.id();
+        if !stored {
+            self.batch.events.push(event);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec::EventCode;
+
+    const DEVICE: DeviceId = DeviceId::new(1);
+
+    #[test]
+    fn an_event_above_a_hole_waits_until_the_hole_is_filled() {
+        let mut ledger = begun(10);
+        assert_eq!(ledger.offer(event(10)), Offered::Taken);
+        assert_eq!(ledger.offer(event(12)), Offered::Taken);
+        assert_eq!(ledger.hole(), Some((11, 11)));
+        assert_eq!(ledger.watermark(), 10);
+        assert_eq!(ledger.offer(event(11)), Offered::Taken);
+        assert_eq!((ledger.hole(), ledger.watermark()), (None, 12));
+        assert_eq!(ids(&ledger.take_batch(false).unwrap()), [10, 11, 12]);
+    }
+
+    #[test]
+    fn an_explained_hole_becomes_a_gap_and_the_watermark_passes_it() {
+        let mut ledger = begun(1);
+        ledger.offer(event(5));
+        ledger.explain_hole(GapReason::Cleared);
+        let batch = ledger.take_batch(false).unwrap();
+        assert_eq!((batch.watermark, ids(&batch)), (5, vec![5]));
+        assert_eq!((batch.gaps[0].from, batch.gaps[0].to), (1, 4));
+    }
+
+    #[test]
+    fn a_closed_epoch_accounts_for_every_id_to_the_last() {
+        let mut ledger = begun(1);
+        ledger.offer(event(1));
+        ledger.offer(event(4));
+        ledger.close();
+        let batch = ledger.take_batch(false).unwrap();
+        let gaps: Vec<_> = batch.gaps.iter().map(|gap| (gap.from, gap.to)).collect();
+        assert_eq!(gaps, [(2, 3), (5, u32::MAX)]);
+        assert_eq!(batch.watermark, u32::MAX);
+    }
+
+    #[test]
+    fn the_last_id_of_a_counter_and_the_first_after_it_are_no_hole() {
+        let mut ledger = begun(u32::MAX);
+        assert_eq!(ledger.offer(event(u32::MAX)), Offered::Taken);
+        assert_eq!(ledger.hole(), None);
+        assert_eq!(ledger.offer(event(0)), Offered::Below);
+        let mut ledger = Ledger::new(DEVICE, 1);
+        ledger.offer(event(0));
+        ledger.begin_at(0);
+        ledger.offer(event(1));
+        assert_eq!(ids(&ledger.take_batch(false).unwrap()), [0, 1]);
+    }
+
+    #[test]
+    fn nothing_is_stored_before_the_log_was_read() {
+        let mut ledger = Ledger::new(DEVICE, 0);
+        ledger.offer(event(500));
+        assert!(ledger.take_batch(true).is_none());
+        ledger.begin_at(1);
+        assert_eq!((ledger.hole(), ledger.watermark()), (Some((1, 499)), 0));
+    }
+
+    #[test]
+    fn waiting_events_are_stored_on_demand_and_only_once() {
+        let mut ledger = begun(1);
+        ledger.offer(event(3));
+        assert!(ledger.take_batch(false).is_none());
+        let batch = ledger.take_batch(true).unwrap();
+        assert_eq!((ids(&batch), batch.watermark), (vec![3], 0));
+        assert!(ledger.take_batch(true).is_none());
+        ledger.offer(event(1));
+        ledger.offer(event(2));
+        let batch = ledger.take_batch(false).unwrap();
+        assert_eq!((ids(&batch), batch.watermark), (vec![1, 2], 3));
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_gives_every_event_once_and_a_contiguous_watermark(
+            present in proptest::collection::btree_set(1u32..60, 1..50), seed in any::<u64>()
+        ) {
+            let mut order: Vec<u32> = present.iter().chain(present.iter()).copied().collect();
+            let mut state = seed;
+            order.sort_by_key(|_| { state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1); state >> 33 });
+            let mut ledger = begun(1);
+            let mut taken = 0;
+            for id in order {
+                taken += usize::from(ledger.offer(event(id)) == Offered::Taken);
+            }
+            prop_assert_eq!(taken, present.len());
+            while ledger.hole().is_some() {
+                ledger.explain_hole(GapReason::Unknown);
+            }
+            let batch = ledger.take_batch(false).unwrap();
+            let mut stored = ids(&batch);
+            stored.sort_unstable();
+            prop_assert_eq!(&stored, &present.iter().copied().collect::<Vec<_>>());
+            prop_assert_eq!(Some(&batch.watermark), present.last());
+            for id in 1..=batch.watermark {
+                let explained = batch.gaps.iter().any(|gap| (gap.from..=gap.to).contains(&id));
+                prop_assert_ne!(explained, present.contains(&id));
+            }
+        }
+    }
+
+    fn begun(first: u32) -> Ledger {
+        let mut ledger = Ledger::new(DEVICE, 0);
+        ledger.begin_at(first);
+        ledger
+    }
+
+    fn event(id: u32) -> Event {
+        Event::builder(DEVICE, id, EventCode::DOOR_OPENED).build()
+    }
+
+    fn ids(batch: &Batch) -> Vec<u32> {
+        batch.events.iter().map(Event::id).collect()
+    }
+}

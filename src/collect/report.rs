@@ -1,0 +1,90 @@
+//! What a collector did.
+
+use crate::Error;
+use crate::codec::DeviceId;
+use crate::sink::Gap;
+
+/// What a collector did, by reader.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::collect::Report;
+///
+/// let report = Report::default();
+/// assert_eq!(report.stored(), 0);
+/// assert!(report.is_complete());
+/// ```
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// The readers, ascending.
+    pub devices: Vec<DeviceReport>,
+}
+
+impl Report {
+    /// Events stored in this run.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.epochs().map(|epoch| epoch.stored).sum()
+    }
+
+    /// Events dropped in this run because they were there already.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.epochs().map(|epoch| epoch.repeated).sum()
+    }
+
+    /// Whether no reader failed. Gaps are not failures.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.devices.iter().all(|device| device.error.is_none())
+    }
+
+    fn epochs(&self) -> impl Iterator<Item = &EpochReport> {
+        self.devices.iter().flat_map(|device| &device.epochs)
+    }
+}
+
+/// What a collector did with one reader.
+///
+/// # Examples
+///
+/// See [`Report`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DeviceReport {
+    /// The reader.
+    pub device: DeviceId,
+    /// The epochs that were touched, and the newest in any case; empty only if the reader failed at once or has no
+    /// event.
+    pub epochs: Vec<EpochReport>,
+    /// Why the work on this reader ended early.
+    pub error: Option<Error>,
+}
+
+impl DeviceReport {
+    pub(super) fn failed(device: DeviceId, error: Error) -> Self {
+        Self { device, epochs: Vec::new(), error: Some(error) }
+    }
+}
+
+/// What a collector did with one epoch of one reader.
+///
+/// # Examples
+///
+/// See [`Report`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct EpochReport {
+    /// The life of the id counter.
+    pub epoch: u32,
+    /// Events stored in this run.
+    pub stored: u64,
+    /// Events dropped in this run because they were there already.
+    pub repeated: u64,
+    /// Everything that is missing in this epoch, found in this run or before.
+    pub gaps: Vec<Gap>,
+    /// All ids up to here are stored or explained.
+    pub watermark: u32,
+}
