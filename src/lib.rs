@@ -1,6 +1,54 @@
-#![doc = include_str!("../README.md")]
+//! Event logs of Suprema access-control readers: a codec, an async client, a collector that stores every event once,
+//! and simulated readers to test against.
+//!
+//! ```text
+//!                codec        bytes ⇄ events; names of codes                       (no features)
+//!                  ▲
+//!                device       Client, Device, Subscription; trait Backend          device
+//!                  ▲    ▲
+//!                  │   sim    readers without hardware, behind trait Backend       sim
+//!                  │
+//!                collect      live first, backlog, merge; holes become gaps        collect
+//!                  │
+//!                  ▼
+//!                sink         trait Sink; memory, SQLite                           collect, sqlite
+//! ```
+//!
+//! # Reading order
+//!
+//! 1. [`codec::Event`]: the 48 bytes that everything here moves around; [`codec::Subject`] and
+//!    [`codec::EventCode`] read them.
+#![cfg_attr(
+    feature = "device",
+    doc = "2. [`device::Client`] and [`device::Device`]: pages, live events, pictures."
+)]
+#![cfg_attr(
+    feature = "collect",
+    doc = "3. [`collect`]: how nothing is lost; [`collect::Collector`] does it."
+)]
+#![cfg_attr(
+    feature = "collect",
+    doc = "4. [`sink::Sink`]: where events go; [`sink::MemorySink`] is the smallest."
+)]
+#![cfg_attr(feature = "sim", doc = "5. [`sim::Simulator`]: readers for tests.")]
+#![cfg_attr(feature = "device", doc = "6. [`Error`] and [`ErrorKind`]: what to do when something fails.")]
+//!
+//! # Features
+//!
+//! None is on by default: the base is the codec alone, `no_std`, without tokio. Features only add.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `device` | the client and the trait that backends implement |
+//! | `sim` | simulated readers |
+//! | `collect` | the collector, the trait that destinations implement, and one in memory |
+//! | `sqlite` | SQLite as a destination, and the proof of a stored collection |
+//! | `conformance` | the suites that backends and destinations are held to |
+//! | `jiff`, `chrono`, `time` | conversions of [`codec::Timestamp`] |
+//! | `cli` | the command line `bs2` |
+//!
+//! Not affiliated with Suprema; BioStar and Suprema are their marks.
 #![cfg_attr(not(any(feature = "device", test)), no_std)]
-#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod codec;
 #[cfg(feature = "collect")]
@@ -16,3 +64,14 @@ pub mod sink;
 
 #[cfg(feature = "device")]
 pub use error::{Error, ErrorKind, Result};
+
+/// The code in the prose is compiled and run like any other example.
+#[cfg(all(doctest, feature = "cli"))]
+mod prose {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../DESIGN.md")]
+    struct Design;
+    #[doc = include_str!("../CHANGELOG.md")]
+    struct Changelog;
+}

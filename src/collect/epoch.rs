@@ -2,7 +2,6 @@
 
 use super::follow::{Follower, Outcome};
 use super::ledger::Ledger;
-use crate::codec::Event;
 
 impl Follower {
     /// Begins a new epoch if the reader has begun to count anew.

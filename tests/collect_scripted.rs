@@ -1,0 +1,456 @@
+//! The collector against a reader that does exactly what each test tells it.
+#![cfg(feature = "collect")]
+
+mod scripted;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bs2_events::codec::{DeviceId, Event, EventCode};
+use bs2_events::collect::{Collector, DeviceReport, Report, Stop};
+use bs2_events::device::{Client, ClientOptions, DeviceInfo};
+use bs2_events::sink::{Batch, Gap, GapReason, MemorySink, ResumePoint, Sink, Stored};
+use bs2_events::{Error, ErrorKind, Result};
+use scripted::{DEVICE, Failure, Scripted, coded, event};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+#[tokio::test(start_paused = true)]
+async fn stores_the_whole_log_and_a_second_run_adds_nothing() {
+    let reader = Scripted::new((1..=5_000).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    let report = once(&reader, &sink).await;
+    assert_eq!((report.stored(), report.repeated()), (5_000, 0));
+    assert_eq!(ids(&sink, 0), (1..=5_000).collect::<Vec<_>>());
+    let report = once(&reader, &sink).await;
+    assert_eq!((report.stored(), report.repeated()), (0, 0));
+    assert_eq!(device(&report).epochs[0].watermark, 5_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_begins_at_the_oldest_event_of_the_log() {
+    let reader = Scripted::new((6_861..=6_870).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    once(&reader, &sink).await;
+    assert_eq!(sink.watermark(DEVICE, 0), Some((6_861, 6_870)));
+    assert_eq!(sink.gaps_of(DEVICE), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stores_what_happens_live() {
+    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    for id in 11..=20 {
+        reader.happen(event(id, 0));
+    }
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 20))).await;
+    let reads = reader.reads();
+    reader.happen(event(21, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 21))).await;
+    assert_eq!(reader.reads(), reads, "an event that is next needs no look into the log");
+    run.stop(Stop::Now).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn fills_from_the_log_what_the_live_stream_dropped() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.put((2..=9).map(|id| event(id, 0)));
+    reader.happen(event(10, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 10))).await;
+    run.stop(Stop::Now).await;
+    assert_eq!(ids(&sink, 0), (1..=10).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn swapped_live_events_need_no_look_into_the_log() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    let reads = reader.reads();
+    reader.happen(event(3, 0));
+    reader.happen(event(2, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 3))).await;
+    assert_eq!(reader.reads(), reads);
+    run.stop(Stop::Now).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn finds_in_time_what_was_never_reported() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.put([event(2, 0)]);
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 2))).await;
+    run.stop(Stop::Now).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeated_live_events_are_dropped_and_counted() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.happen(event(2, 0));
+    reader.report(event(2, 0));
+    reader.report(event(1, 0));
+    let report = run.stop(Stop::AfterCatchUp).await;
+    assert_eq!((report.stored(), report.repeated()), (2, 2));
+    assert_eq!(ids(&sink, 0), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn goes_on_after_a_lost_connection_with_what_happened_meanwhile() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.disconnect();
+    reader.put((2..=6).map(|id| event(id, 0)));
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 6))).await;
+    until(|| reader.is_monitored()).await;
+    reader.happen(event(7, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 7))).await;
+    run.stop(Stop::Now).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_before_a_cleared_event_is_cleared() {
+    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    once(&reader, &sink).await;
+    reader.wipe();
+    reader.put([coded(15, 0, EventCode::DEVICE_EVENT_LOG_CLEARED), event(16, 0)]);
+    once(&reader, &sink).await;
+    assert_eq!(gaps(&sink), [(0, 11, 14, GapReason::Cleared)]);
+    assert_eq!(sink.watermark(DEVICE, 0), Some((1, 16)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_before_a_reset_event_is_reset() {
+    for code in [EventCode::DEVICE_FACTORY_RESET, EventCode::DEVICE_DATABASE_RESET] {
+        let reader = Scripted::new([event(1, 0)]);
+        let sink = MemorySink::new();
+        once(&reader, &sink).await;
+        reader.wipe();
+        reader.put([coded(5, 0, code)]);
+        once(&reader, &sink).await;
+        assert_eq!(gaps(&sink), [(0, 2, 4, GapReason::Reset)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_before_the_oldest_event_is_overwritten() {
+    let reader = Scripted::new([event(1, 0), event(2, 0)]);
+    let sink = MemorySink::new();
+    once(&reader, &sink).await;
+    reader.wipe();
+    reader.put((100..=110).map(|id| event(id, 0)));
+    once(&reader, &sink).await;
+    assert_eq!(gaps(&sink), [(0, 3, 99, GapReason::Overwritten)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hole_between_events_that_are_there_is_unknown() {
+    let reader = Scripted::new((1..=20).filter(|id| ![5, 6, 11].contains(id)).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    let report = once(&reader, &sink).await;
+    assert_eq!(gaps(&sink), [(0, 5, 6, GapReason::Unknown), (0, 11, 11, GapReason::Unknown)]);
+    assert_eq!(device(&report).epochs[0].gaps.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_turns_up_late_leaves_its_gap() {
+    let reader = Scripted::new([1, 2, 5, 6].map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    assert_eq!(gaps(&sink), [(0, 3, 4, GapReason::Unknown)]);
+    reader.report(event(4, 0));
+    until(|| ids(&sink, 0) == [1, 2, 4, 5, 6]).await;
+    assert_eq!(gaps(&sink), [(0, 3, 3, GapReason::Unknown)]);
+    run.stop(Stop::Now).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_live_event_that_the_log_never_shows_is_stored_and_the_hole_below_it_explained() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.report(event(4, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 4))).await;
+    assert_eq!(gaps(&sink), [(0, 2, 3, GapReason::Unknown)]);
+    run.stop(Stop::Now).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_begin_anew_while_listening_open_an_epoch() {
+    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.wipe();
+    for id in 1..=3 {
+        reader.happen(event(id, 1));
+    }
+    until(|| sink.watermark(DEVICE, 1) == Some((1, 3))).await;
+    run.stop(Stop::Now).await;
+    assert_eq!(ids(&sink, 0), (1..=10).collect::<Vec<_>>());
+    assert_eq!(sink.events(DEVICE, 1), (1..=3).map(|id| event(id, 1)).collect::<Vec<_>>());
+    assert_eq!(gaps(&sink), [(0, 11, u32::MAX, GapReason::Reset)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_began_anew_while_away_open_an_epoch() {
+    for newest in [3, 10, 25] {
+        let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+        let sink = MemorySink::new();
+        once(&reader, &sink).await;
+        reader.wipe();
+        reader.put((1..=newest).map(|id| event(id, 1)));
+        once(&reader, &sink).await;
+        assert_eq!(ids(&sink, 1), (1..=newest).collect::<Vec<_>>());
+        assert_eq!(ids(&sink, 0), (1..=10).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_restored_to_an_earlier_point_of_the_same_life_opens_no_epoch() {
+    let reader = Scripted::new((1..=20).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    once(&reader, &sink).await;
+    reader.lose(11..=20);
+    let run = Run::begin(reader.device(), Arc::new(sink.clone()));
+    until(|| reader.is_monitored()).await;
+    for id in 11..=25 {
+        reader.happen(event(id, 0));
+    }
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 25))).await;
+    run.stop(Stop::Now).await;
+    assert_eq!(sink.epochs(DEVICE), [0]);
+    assert_eq!(ids(&sink, 0), (1..=25).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_events_before_the_first_look_into_the_log_do_not_hide_it() {
+    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    reader.fail_next([Failure::Error(ErrorKind::TimedOut); 6]);
+    let (run, reader) = (Run::begin(reader.device(), Arc::new(sink.clone())), reader);
+    until(|| reader.is_monitored()).await;
+    reader.happen(event(11, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 11))).await;
+    run.stop(Stop::Now).await;
+    assert_eq!(ids(&sink, 0), (1..=11).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_never_returns_is_given_up_and_made_again() {
+    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    reader.fail_next([Failure::Silence]);
+    assert_eq!(once(&reader, &sink).await.stored(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_fails_for_good_is_reported_and_keeps_what_was_stored() {
+    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    once(&reader, &sink).await;
+    reader.fail_next([Failure::Error(ErrorKind::PermissionDenied)]);
+    let report = once(&reader, &sink).await;
+    let error = device(&report).error.as_ref().unwrap();
+    assert_eq!((error.kind(), error.device()), (ErrorKind::PermissionDenied, Some(DEVICE)));
+    assert!(!report.is_complete());
+    assert_eq!(ids(&sink, 0).len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_at_once_keeps_what_waits_above_a_hole() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.report(event(5, 0));
+    tokio::task::yield_now().await;
+    run.stop(Stop::Now).await;
+    assert_eq!(ids(&sink, 0), [1, 5]);
+    assert_eq!(sink.watermark(DEVICE, 0), Some((1, 1)));
+    reader.put((2..=5).map(|id| event(id, 0)));
+    once(&reader, &sink).await;
+    assert_eq!((ids(&sink, 0), sink.watermark(DEVICE, 0)), (vec![1, 2, 3, 4, 5], Some((1, 5))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_that_does_not_reach_the_sink_is_not_hidden_by_a_later_one() {
+    let reader = Scripted::new((1..=5_000).map(|id| event(id, 0)));
+    for kind in [ErrorKind::Busy, ErrorKind::Storage] {
+        let memory = MemorySink::new();
+        let sink = Arc::new(Failing { inner: memory.clone(), countdown: AtomicUsize::new(2), kind });
+        let report = Collector::new(sink).with_devices([reader.device()]).run_once().await;
+        let (first, watermark) = memory.watermark(DEVICE, 0).unwrap();
+        assert_eq!(ids(&memory, 0), (first..=watermark).collect::<Vec<_>>());
+        assert_eq!(report.is_complete(), kind == ErrorKind::Busy);
+        once(&reader, &memory).await;
+        assert_eq!(ids(&memory, 0), (1..=5_000).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_device_from_two_sources_is_an_error() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = Arc::new(MemorySink::new());
+    let report = Collector::new(sink).with_devices([reader.device(), reader.device()]).run_once().await;
+    assert_eq!(report.devices.iter().filter(|device| device.error.is_some()).count(), 1);
+    assert_eq!(report.stored(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_history_leaves_every_event_stored_or_explained() {
+    for seed in 0..300 {
+        let reader = Scripted::new([]);
+        let sink = MemorySink::new();
+        let client = Client::with_options(
+            Arc::new(reader.clone()),
+            // A queue of three: overflow is part of the history.
+            ClientOptions::default().with_queue_capacity(3),
+        );
+        let run = Run::begin(client.device(DEVICE), Arc::new(sink.clone()));
+        let mut dice = Dice(seed);
+        let mut next = 1 + dice.below(3);
+        for _ in 0..dice.below(200) {
+            match dice.below(16) {
+                0..=6 => {
+                    reader.happen(event(next, 0));
+                    next += 1;
+                }
+                7..=9 => {
+                    reader.put([event(next, 0)]);
+                    next += 1;
+                }
+                10 => reader.report(event(1 + dice.below(next), 0)),
+                11 => reader.disconnect(),
+                12 => reader.lose((0..dice.below(5)).map(|_| 1 + dice.below(next))),
+                13 => reader.fail_next([Failure::Error(ErrorKind::TimedOut)]),
+                14 => {
+                    reader.wipe();
+                    reader.happen(coded(next, 0, EventCode::DEVICE_EVENT_LOG_CLEARED));
+                    next += 1;
+                }
+                _ => tokio::time::sleep(Duration::from_millis(u64::from(dice.below(2_000)))).await,
+            }
+        }
+        run.stop(Stop::AfterCatchUp).await;
+        let Some((first, watermark)) = sink.watermark(DEVICE, 0) else { continue };
+        assert_eq!(sink.epochs(DEVICE), [0], "seed {seed}");
+        let stored = ids(&sink, 0);
+        let gaps = sink.gaps_of(DEVICE);
+        for id in first..=watermark {
+            let explained = gaps.iter().filter(|gap| (gap.from..=gap.to).contains(&id)).count();
+            let present = usize::from(stored.binary_search(&id).is_ok());
+            assert_eq!(explained + present, 1, "seed {seed}: id {id} of {first}..={watermark}");
+        }
+        for event in reader.device().logs(0, u32::MAX).await.unwrap().iter() {
+            assert!(sink.events(DEVICE, 0).contains(event), "seed {seed}: id {} is in the log", event.id());
+        }
+    }
+}
+
+/// A collector under way.
+struct Run {
+    stop: oneshot::Sender<Stop>,
+    task: JoinHandle<Report>,
+}
+
+impl Run {
+    /// Starts a collector and waits until it has read the log and listens.
+    async fn start(reader: &Scripted, sink: &MemorySink) -> Self {
+        let run = Self::begin(reader.device(), Arc::new(sink.clone()));
+        let all = reader.device().newest_id(0).await.unwrap();
+        until(|| reader.is_monitored() && sink.watermark(DEVICE, 0).map(|(_, watermark)| watermark) == all)
+            .await;
+        run
+    }
+
+    fn begin(device: bs2_events::device::Device, sink: Arc<dyn Sink>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let collector = Collector::new(sink).with_devices([device]);
+        let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
+        Self { stop, task }
+    }
+
+    async fn stop(self, how: Stop) -> Report {
+        self.stop.send(how).unwrap();
+        self.task.await.unwrap()
+    }
+}
+
+/// A sink whose n-th batch fails.
+#[derive(Debug)]
+struct Failing {
+    inner: MemorySink,
+    countdown: AtomicUsize,
+    kind: ErrorKind,
+}
+
+#[async_trait]
+impl Sink for Failing {
+    async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
+        self.inner.resume(device).await
+    }
+
+    async fn store(&self, batch: Batch) -> Result<Stored> {
+        if self.countdown.fetch_sub(1, Ordering::Relaxed) == 1 {
+            return Err(Error::new(self.kind, "the script says so"));
+        }
+        self.inner.store(batch).await
+    }
+
+    async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
+        self.inner.event(device, epoch, id).await
+    }
+
+    async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
+        self.inner.gaps(device).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}
+
+/// A small generator, so that a failing seed is a failing script.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u32) -> u32 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as u32 % limit.max(1)
+    }
+}
+
+async fn once(reader: &Scripted, sink: &MemorySink) -> Report {
+    Collector::new(Arc::new(sink.clone())).with_devices([reader.device()]).run_once().await
+}
+
+/// Lets virtual time pass until something holds; a minute of it is too long.
+async fn until(holds: impl Fn() -> bool) {
+    for _ in 0..60_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it never held");
+}
+
+fn device(report: &Report) -> &DeviceReport {
+    &report.devices[0]
+}
+
+fn ids(sink: &MemorySink, epoch: u32) -> Vec<u32> {
+    sink.events(DEVICE, epoch).iter().map(Event::id).collect()
+}
+
+fn gaps(sink: &MemorySink) -> Vec<(u32, u32, u32, GapReason)> {
+    sink.gaps_of(DEVICE).iter().map(|gap| (gap.epoch, gap.from, gap.to, gap.reason)).collect()
+}

@@ -1,0 +1,186 @@
+//! A reader that does exactly what a test tells it: its log is a map, its live stream is a call.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bs2_events::codec::{DeviceId, Event, EventCode, Timestamp};
+use bs2_events::device::*;
+use bs2_events::{Error, ErrorKind, Result};
+use bytes::Bytes;
+
+pub(crate) const DEVICE: DeviceId = DeviceId::new(7);
+
+/// The event that the scripted reader has under an id, in its n-th life.
+pub(crate) fn event(id: u32, life: u32) -> Event {
+    coded(id, life, EventCode::DOOR_OPENED)
+}
+
+pub(crate) fn coded(id: u32, life: u32, code: EventCode) -> Event {
+    Event::builder(DEVICE, id, code).timestamp(Timestamp::from_unix_seconds(life * 1_000_000 + id)).build()
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scripted {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    log: BTreeMap<u32, Event>,
+    listeners: Vec<LiveSink>,
+    /// The next calls of `logs` fail with these kinds, or never return.
+    failures: Vec<Failure>,
+    reads: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Failure {
+    Error(ErrorKind),
+    Silence,
+}
+
+impl Scripted {
+    pub(crate) fn new(events: impl IntoIterator<Item = Event>) -> Self {
+        let reader = Self::default();
+        reader.put(events);
+        reader
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        Client::new(Arc::new(self.clone())).device(DEVICE)
+    }
+
+    /// Puts events into the log without reporting them.
+    pub(crate) fn put(&self, events: impl IntoIterator<Item = Event>) {
+        self.lock().log.extend(events.into_iter().map(|event| (event.id(), event)));
+    }
+
+    /// Takes events out of the log.
+    pub(crate) fn lose(&self, ids: impl IntoIterator<Item = u32>) {
+        let mut state = self.lock();
+        for id in ids {
+            state.log.remove(&id);
+        }
+    }
+
+    /// Empties the log.
+    pub(crate) fn wipe(&self) {
+        self.lock().log.clear();
+    }
+
+    /// Reports an event live without putting it into the log.
+    pub(crate) fn report(&self, event: Event) {
+        for listener in &self.lock().listeners {
+            listener.push(&event);
+        }
+    }
+
+    /// Puts an event into the log and reports it.
+    pub(crate) fn happen(&self, event: Event) {
+        self.put([event]);
+        self.report(event);
+    }
+
+    pub(crate) fn disconnect(&self) {
+        for listener in self.lock().listeners.drain(..) {
+            listener.disconnected(Error::new(ErrorKind::Disconnected, "the script says so"));
+        }
+    }
+
+    pub(crate) fn fail_next(&self, failures: impl IntoIterator<Item = Failure>) {
+        self.lock().failures.extend(failures);
+    }
+
+    pub(crate) fn is_monitored(&self) -> bool {
+        self.lock().listeners.iter().any(|listener| !listener.is_closed())
+    }
+
+    pub(crate) fn reads(&self) -> usize {
+        self.lock().reads
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl Backend for Scripted {
+    async fn devices(&self) -> Result<Vec<DeviceId>> {
+        Ok(vec![DEVICE])
+    }
+
+    async fn connect(&self, _: DeviceId) -> Result<()> {
+        Ok(())
+    }
+
+    async fn info(&self, device: DeviceId) -> Result<DeviceInfo> {
+        Ok(DeviceInfo::new(device))
+    }
+
+    async fn capabilities(&self, _: DeviceId) -> Result<Capabilities> {
+        Ok(Capabilities::default())
+    }
+
+    async fn time(&self, _: DeviceId) -> Result<Timestamp> {
+        Ok(Timestamp::default())
+    }
+
+    async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
+        let failure = {
+            let mut state = self.lock();
+            state.reads += 1;
+            if state.failures.is_empty() { None } else { Some(state.failures.remove(0)) }
+        };
+        match failure {
+            Some(Failure::Error(kind)) => {
+                return Err(Error::new(kind, "the script says so").with_device(device));
+            }
+            Some(Failure::Silence) => std::future::pending().await,
+            None => {}
+        }
+        let state = self.lock();
+        let newer = state.log.values().filter(|event| event.id() > after);
+        Ok(newer.take(max as usize).copied().collect::<Vec<_>>().into())
+    }
+
+    async fn image_log(&self, device: DeviceId, _: u32) -> Result<Bytes> {
+        Err(Error::new(ErrorKind::Unsupported, "no pictures").with_device(device))
+    }
+
+    async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>> {
+        scan_image_logs(self, device, after, max).await
+    }
+
+    async fn image_filters(&self, _: DeviceId) -> Result<Vec<ImageFilter>> {
+        Ok(Vec::new())
+    }
+
+    async fn set_image_filters(&self, _: DeviceId, _: &[ImageFilter]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn clear_log(&self, _: DeviceId) -> Result<()> {
+        self.wipe();
+        Ok(())
+    }
+
+    async fn monitor(&self, _: DeviceId, sink: LiveSink) -> Result<Monitoring> {
+        self.lock().listeners.push(sink);
+        let state = Arc::clone(&self.state);
+        struct Guard(Arc<Mutex<State>>);
+        impl Drop for Guard {
+            fn drop(&mut self) {
+                if let Ok(mut state) = self.0.lock() {
+                    state.listeners.retain(|listener| !listener.is_closed());
+                }
+            }
+        }
+        Ok(Monitoring::new(Guard(state)))
+    }
+
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
