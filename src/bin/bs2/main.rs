@@ -1,1 +1,70 @@
-fn main() {}
+//! The command line: one file a verb, and what they share.
+
+mod codes;
+mod decode;
+mod event_json;
+mod hex;
+mod output;
+
+use std::process::ExitCode;
+
+use bs2_events::{Error, ErrorKind, Result};
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let CommandLine { verb } = CommandLine::parse();
+    match start_log().and_then(|()| verb.run()) {
+        Ok(code) => code,
+        Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Event logs of Suprema access-control readers: collect, read, decode, explain
+#[derive(Parser)]
+#[command(name = "bs2", version, after_help = AFTER_HELP)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Codes(codes::Codes),
+    Decode(decode::Decode),
+}
+
+impl Verb {
+    fn run(&self) -> Result<ExitCode> {
+        match self {
+            Self::Codes(verb) => verb.run(),
+            Self::Decode(verb) => verb.run(),
+        }
+    }
+}
+
+/// Writes what the library tells to stderr, as far as `BS2_LOG` asks for it; nothing where it is not set.
+fn start_log() -> Result<()> {
+    let Some(directives) = std::env::var_os(LOG_VARIABLE) else { return Ok(()) };
+    let filter = EnvFilter::builder().parse(directives.to_string_lossy()).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, format!("variable `{LOG_VARIABLE}`")).with_source(error)
+    })?;
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Where stderr is gone there is nobody left to tell, and the default tells by a panic.
+        .log_internal_errors(false)
+        .init();
+    Ok(())
+}
+
+const LOG_VARIABLE: &str = "BS2_LOG";
+
+const AFTER_HELP: &str = "\
+Every verb has an example in its own --help.
+Exit code: 0 on success, 1 on failure, 2 for a command line that cannot be understood.
+BS2_LOG=bs2_events=debug shows on stderr what the library does.";

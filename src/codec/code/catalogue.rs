@@ -59,6 +59,18 @@ pub enum NameStatus {
     Misspelt,
 }
 
+impl fmt::Display for NameStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Also => "also",
+            Self::Conflict => "conflict",
+            Self::Current => "current",
+            Self::Deprecated => "deprecated",
+            Self::Misspelt => "misspelt",
+        })
+    }
+}
+
 /// What a code concerns.
 ///
 /// # Examples
@@ -123,6 +135,16 @@ pub enum Severity {
     Alarm,
 }
 
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Normal => "normal",
+            Self::Alert => "alert",
+            Self::Alarm => "alarm",
+        })
+    }
+}
+
 /// What an authentication event decided.
 ///
 /// # Examples
@@ -140,4 +162,14 @@ pub enum Outcome {
     Denied,
     /// The event decides nothing.
     Neither,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Granted => "granted",
+            Self::Denied => "denied",
+            Self::Neither => "neither",
+        })
+    }
 }

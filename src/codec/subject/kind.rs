@@ -1,5 +1,7 @@
 //! Which member of the union a code uses, and how sure that is.
 
+use core::fmt;
+
 use super::EventCode;
 
 /// Which member of the union at offset 12 a code uses.
@@ -94,6 +96,26 @@ impl SubjectKind {
     }
 }
 
+/// The word that `src/codec/tables/subjects.tsv` uses.
+impl fmt::Display for SubjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::AlarmZone => "alarm_zone",
+            Self::Card => "card",
+            Self::Door => "door",
+            Self::Input => "input",
+            Self::Interlock => "interlock",
+            Self::Lift => "lift",
+            Self::None => "none",
+            Self::Osdp => "osdp",
+            Self::Relay => "relay",
+            Self::Unknown => "unknown",
+            Self::User => "user",
+            Self::Zone => "zone",
+        })
+    }
+}
+
 /// How far the sources prove which member of the union a code uses.
 ///
 /// # Examples
@@ -111,4 +133,14 @@ pub enum Confidence {
     Medium,
     /// By the vendor's manual or the gateway's documentation, and nothing speaks against it.
     High,
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        })
+    }
 }

@@ -1,0 +1,70 @@
+//! Bytes as hexadecimal text, and back.
+
+/// The digits of these bytes, in lower case.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
+/// The bytes that these digits stand for, and why they end before the text does.
+///
+/// White space is skipped, and so is `0x` at the start of a word.
+pub(crate) fn from_hex(text: &[u8]) -> (Vec<u8>, Result<(), HexError>) {
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    let mut high = None;
+    let mut position = 0;
+    for word in text.split(u8::is_ascii_whitespace) {
+        let prefix = if word.starts_with(b"0x") || word.starts_with(b"0X") { 2 } else { 0 };
+        for (index, &character) in word.iter().enumerate().skip(prefix) {
+            let digit = match char::from(character).to_digit(16).map(u8::try_from) {
+                Some(Ok(digit)) => digit,
+                _ => return (bytes, Err(HexError::Digit { position: position + index + 1 })),
+            };
+            match high.take() {
+                None => high = Some(digit << 4),
+                Some(high) => bytes.push(high | digit),
+            }
+        }
+        position += word.len() + 1;
+    }
+    let end = if high.is_some() { Err(HexError::Half { offset: bytes.len() }) } else { Ok(()) };
+    (bytes, end)
+}
+
+/// Text that is no hexadecimal number of whole bytes; it does not say what the text holds, which may be personal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum HexError {
+    /// Counted from 1.
+    #[error("character {position} is not a hexadecimal digit")]
+    Digit { position: usize },
+    #[error("the byte at offset {offset} has one digit instead of two")]
+    Half { offset: usize },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_survives_a_round_trip_in_either_case() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        let text = to_hex(&bytes);
+        assert_eq!(&text[..8], "00010203");
+        assert_eq!(from_hex(text.as_bytes()), (bytes.clone(), Ok(())));
+        assert_eq!(from_hex(text.to_uppercase().as_bytes()), (bytes, Ok(())));
+    }
+
+    #[test]
+    fn white_space_and_prefixes_are_skipped() {
+        assert_eq!(from_hex(b" 0x01 0X02\t0 3\r\n"), (vec![1, 2, 3], Ok(())));
+        assert_eq!(from_hex(b""), (vec![], Ok(())));
+    }
+
+    #[test]
+    fn an_error_says_where_and_keeps_the_bytes_before_it() {
+        assert_eq!(from_hex(b"0102 0g"), (vec![1, 2], Err(HexError::Digit { position: 7 })));
+        assert_eq!(from_hex(b"0x01x2"), (vec![1], Err(HexError::Digit { position: 5 })));
+        assert_eq!(from_hex(b"\xFF"), (vec![], Err(HexError::Digit { position: 1 })));
+        assert_eq!(from_hex(b"01020"), (vec![1, 2], Err(HexError::Half { offset: 2 })));
+    }
+}
