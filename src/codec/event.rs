@@ -146,7 +146,6 @@ impl Event {
     ///     .build();
     /// assert_eq!(event.as_bytes()[12..16], [7, 0, 0, 0]);
     /// ```
-    #[must_use]
     pub const fn builder(device_id: DeviceId, id: u32, code: EventCode) -> EventBuilder {
         EventBuilder::new(Self {
             id: U32::new(id),
