@@ -18,7 +18,8 @@ pub use user_id::{CardData, UserId};
 /// Which member a code uses stands in no vendor table; it was gathered from the manual, the gateway's documentation
 /// and the names, and [`SubjectKind::confidence`] says how sure that is.
 ///
-/// `Debug` and `Display` show the ids of things, and of people and cards only that there is one.
+/// `Debug` and `Display` show the ids of things, and of people and cards only that there is one; they show no bytes
+/// of [`Unknown`](Self::Unknown), which may be a user id.
 ///
 /// # Examples
 ///
@@ -30,7 +31,7 @@ pub use user_id::{CardData, UserId};
 ///     .build();
 /// assert_eq!(event.subject().to_string(), "input 283013377:2 SUPERVISED_SHORT");
 /// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Subject<'a> {
     /// An intrusion alarm zone, and what set it off. Codes `0x9300` and `0x9800`.
@@ -227,6 +228,12 @@ impl fmt::Display for Subject<'_> {
             Self::User(_) => f.write_str("user"),
             Self::Zone { zone_id } => write!(f, "zone {zone_id}"),
         }
+    }
+}
+
+impl fmt::Debug for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn agrees_with_jiff_on_every_day_and_at_both_ends() {
-        let days = (0..=u32::MAX / SECONDS_A_DAY).map(|day| day * SECONDS_A_DAY + day % SECONDS_A_DAY);
+        let days = (0..u32::MAX / SECONDS_A_DAY).map(|day| day * SECONDS_A_DAY + day % SECONDS_A_DAY);
         for seconds in days.chain([u32::MAX]) {
             let expected = jiff::Timestamp::from_second(i64::from(seconds)).unwrap().to_string();
             assert_eq!(Timestamp::from_unix_seconds(seconds).to_string(), expected);
