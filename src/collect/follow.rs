@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::ledger::{Ledger, Offered};
 use super::progress::{Progress, add};
@@ -117,12 +117,11 @@ impl Follower {
     async fn last_look(&mut self) -> Option<Error> {
         let (never, stop) = watch::channel(None);
         self.stop = stop;
-        // A reader that was failing already gets one more chance, not a minute of them.
-        let tries = if self.failures == 0 { self.options.attempts } else { 0 };
-        let mut delays = self.options.retry.delays().take(tries);
+        let mut delays = self.options.retry.delays().take(self.options.attempts);
+        let give_up = Instant::now() + LAST_LOOK;
         let error = loop {
             let Err(Interrupt::Failed(error)) = self.read_to_end().await else { break None };
-            match delays.next().filter(|_| error.is_retryable()) {
+            match delays.next().filter(|_| error.is_retryable() && Instant::now() < give_up) {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None => break Some(error),
             }
@@ -322,3 +321,5 @@ async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) {
 
 /// So many events make a batch, if more are waiting.
 const BATCH: usize = 1_024;
+/// How long a reader that fails is tried again after the order to stop.
+const LAST_LOOK: Duration = Duration::from_secs(30);

@@ -56,6 +56,11 @@ impl Scripted {
         self.lock().log.extend(events.into_iter().map(|event| (event.id(), event)));
     }
 
+    /// What the log holds.
+    pub(crate) fn log(&self) -> Vec<Event> {
+        self.lock().log.values().copied().collect()
+    }
+
     /// Takes events out of the log.
     pub(crate) fn lose(&self, ids: impl IntoIterator<Item = u32>) {
         let mut state = self.lock();
