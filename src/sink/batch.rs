@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::codec::{DeviceId, Event};
+use crate::{Error, ErrorKind, Result};
 
 /// What a collector stores in one go: events, gaps and the watermark of one epoch of one reader.
 ///
@@ -57,6 +58,43 @@ impl Batch {
         self.gaps.push(Gap { device: self.device, epoch: self.epoch, from, to, reason });
         self
     }
+
+    /// Whether the batch agrees with itself; a sink asks before it stores.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`] for a watermark more than one below `first`, and for a gap of another reader or
+    /// epoch or whose end lies before its beginning.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::codec::DeviceId;
+    /// use bs2_events::sink::Batch;
+    ///
+    /// assert!(Batch::new(DeviceId::new(7), 0, 5, 4).check().is_ok());
+    /// let error = Batch::new(DeviceId::new(7), 0, 5, 3).check().unwrap_err();
+    /// assert_eq!(error.to_string(), "device 7: batch: watermark 3 lies below the first id 5 by more than one");
+    /// ```
+    pub fn check(&self) -> Result<()> {
+        let refuse =
+            |message: String| Err(Error::new(ErrorKind::InvalidInput, message).with_device(self.device));
+        if self.watermark.saturating_add(1) < self.first {
+            let (first, watermark) = (self.first, self.watermark);
+            return refuse(format!(
+                "batch: watermark {watermark} lies below the first id {first} by more than one"
+            ));
+        }
+        for gap in &self.gaps {
+            if (gap.device, gap.epoch) != (self.device, self.epoch) {
+                return refuse(format!("batch: gap {} is of another reader or epoch", gap.from));
+            }
+            if gap.from > gap.to {
+                return refuse(format!("batch: gap {} ends before it begins, at {}", gap.from, gap.to));
+            }
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Batch {
@@ -109,6 +147,22 @@ impl Gap {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.to == u32::MAX
+    }
+
+    /// What remains of the gap around ids that are stored or missing already: ranges that touch it, by their first id.
+    pub(super) fn around(self, taken: impl IntoIterator<Item = (u32, u32)>) -> Vec<Self> {
+        let mut pieces = Vec::new();
+        // The next id that may be missing; none once the gap is used up.
+        let mut next = Some(self.from);
+        for (from, to) in taken {
+            let Some(start) = next else { break };
+            if from > start {
+                pieces.push(Self { from: start, to: from - 1, ..self });
+            }
+            next = to.checked_add(1).map(|after| after.max(start)).filter(|after| *after <= self.to);
+        }
+        pieces.extend(next.map(|from| Self { from, ..self }));
+        pieces
     }
 }
 
@@ -227,5 +281,32 @@ impl fmt::Debug for ResumePoint {
             .field("watermark", &self.watermark)
             .field("above", &self.above.len())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around(from: u32, to: u32, taken: &[(u32, u32)]) -> Vec<(u32, u32)> {
+        let gap = Gap { device: DeviceId::new(7), epoch: 0, from, to, reason: GapReason::Unknown };
+        gap.around(taken.iter().copied()).into_iter().map(|piece| (piece.from, piece.to)).collect()
+    }
+
+    #[test]
+    fn a_gap_is_cut_at_its_ends_and_in_the_middle() {
+        assert_eq!(around(5, 9, &[]), [(5, 9)]);
+        assert_eq!(around(5, 9, &[(5, 5)]), [(6, 9)]);
+        assert_eq!(around(5, 9, &[(9, 9)]), [(5, 8)]);
+        assert_eq!(around(5, 9, &[(7, 7)]), [(5, 6), (8, 9)]);
+        assert_eq!(around(5, 9, &[(2, 6), (6, 7), (9, 20)]), [(8, 8)]);
+        assert_eq!(around(5, 9, &[(5, 7), (8, 9)]), []);
+        assert_eq!(around(5, 9, &[(2, 20), (7, 7)]), []);
+    }
+
+    #[test]
+    fn a_gap_is_cut_at_both_ends_of_the_numbers() {
+        assert_eq!(around(0, u32::MAX, &[(0, 0), (u32::MAX, u32::MAX)]), [(1, u32::MAX - 1)]);
+        assert_eq!(around(u32::MAX, u32::MAX, &[(u32::MAX, u32::MAX)]), []);
     }
 }

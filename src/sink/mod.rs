@@ -29,10 +29,14 @@ use crate::device::DeviceInfo;
 ///
 /// * **Atomic.** [`store`](Self::store) keeps a batch whole or not at all, watermark and gaps included, and returns
 ///   only when it is durable.
+/// * **Refused.** A batch that contradicts itself ([`Batch::check`]) is
+///   [`InvalidInput`](crate::ErrorKind::InvalidInput).
 /// * **Once.** An event whose identity is stored is not stored again; it is counted as repeated, and the first one
 ///   stays.
-/// * **The watermark never falls.** Storing a lower one leaves the higher.
-/// * **Late events.** An event that lies in a stored gap is stored and taken out of the gap, which may split it.
+/// * **The watermark never falls.** Storing a lower one leaves the higher. A batch that answers for ids which neither
+///   overlap nor follow on those answered for (a second collector may store one) leaves both ends as they are.
+/// * **Late events.** An event that lies in a stored gap is stored and taken out of the gap, which may split it. In
+///   the same way a gap is stored around what is stored already, so that nothing is both there and missing.
 /// * **Resume.** [`resume`](Self::resume) gives back what the last successful `store` left, also in a new process.
 ///
 /// # Examples
