@@ -75,7 +75,10 @@ impl Office {
         if next >= milestone {
             self.at = self.at.max(milestone);
             self.milestone = self.place.site.milestone_after(self.at);
-            self.pass(what);
+            let (_, weekday) = self.place.site.hour_and_weekday(milestone);
+            if weekday < SATURDAY {
+                self.pass(what);
+            }
         } else {
             self.at = next;
             self.scene(hour, weekday);
