@@ -198,6 +198,30 @@ async fn some_calls_fail_in_a_way_that_a_retry_mends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_again_gets_the_whole_log_in_spite_of_all_faults() {
+    let calm = Simulator::new("devices=3&backlog=0&seed=5").unwrap();
+    let stormy =
+        Simulator::new("devices=3&backlog=3000&seed=5&page=50&faults=disconnect,repeat,slow,error").unwrap();
+    let client = Client::new(stormy.backend());
+    let mut failures = 0;
+    for id in calm.device_ids() {
+        let mut log: Vec<Event> = Vec::new();
+        loop {
+            match client.device(id).logs(log.last().map_or(0, Event::id), 1_000).await {
+                Ok(page) if page.is_empty() => break,
+                Ok(page) => log.extend_from_slice(&page),
+                Err(error) => {
+                    assert!(error.is_retryable(), "{error}");
+                    failures += 1;
+                }
+            }
+        }
+        assert!(log == calm.reader(id).unwrap().make(3_000).unwrap());
+    }
+    assert!(failures > 0, "no call failed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stuck_reader_never_answers_and_the_others_do() {
     let simulator = Simulator::new("devices=2&backlog=10&faults=stuck").unwrap();
     let options = ClientOptions::default().with_deadline(Duration::from_secs(5));

@@ -8,6 +8,7 @@ use super::world::World;
 use crate::codec::{DeviceId, EventCode, EventFlags, Subject, UserId};
 
 mod scene;
+mod script;
 
 /// The life around one reader, endless and the same for the same seed and reader.
 ///
