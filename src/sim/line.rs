@@ -32,7 +32,7 @@ struct Listener {
 }
 
 /// What will go wrong with a call.
-#[derive(Clone, Copy, Eq, PartialEq)]
+#[derive(Clone, Copy)]
 pub(super) enum Trouble {
     None,
     /// The reader answers with this code.

@@ -304,10 +304,7 @@ impl Simulator {
     ///
     /// [`Storage`](ErrorKind::Storage) for the first line that could not be written, at every call.
     pub fn flush_truth(&self) -> Result<()> {
-        match self.shared.truth.get() {
-            Some(truth) => truth.lock().unwrap_or_else(PoisonError::into_inner).flush(),
-            None => Ok(()),
-        }
+        self.shared.flush_truth()
     }
 }
 
@@ -327,6 +324,16 @@ impl Shared {
         self.readers.binary_search_by_key(&device, Cell::device).map_err(|_| {
             Error::from_sdk_code(NO_SUCH_DEVICE, "there is no such simulated reader").with_device(device)
         })
+    }
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] for the first line that could not be written.
+    fn flush_truth(&self) -> Result<()> {
+        match self.truth.get() {
+            Some(truth) => truth.lock().unwrap_or_else(PoisonError::into_inner).flush(),
+            None => Ok(()),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::world::World;
 use crate::codec::{DeviceId, EventCode, EventFlags, Subject, UserId};
 
 mod scene;
+mod script;
 
 /// The life around one reader, endless and the same for the same seed and reader.
 ///
@@ -75,7 +76,10 @@ impl Office {
         if next >= milestone {
             self.at = self.at.max(milestone);
             self.milestone = self.place.site.milestone_after(self.at);
-            self.pass(what);
+            let (_, weekday) = self.place.site.hour_and_weekday(milestone);
+            if weekday < SATURDAY {
+                self.pass(what);
+            }
         } else {
             self.at = next;
             self.scene(hour, weekday);

@@ -1,13 +1,16 @@
 //! What to simulate.
 
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::str::FromStr;
-
-use bitflags::bitflags;
 
 use crate::codec::Timestamp;
 use crate::{Error, ErrorKind, Result};
+
+mod faults;
+mod text;
+
+pub use faults::Faults;
 
 /// The settings of a [`Simulator`](super::Simulator), also as text: `devices=4&backlog=1000&seed=7`.
 ///
@@ -99,47 +102,6 @@ pub enum ReplaySource {
     Bundled,
     /// A file of rows `event_id`, `event_code`, `device_time`, `device_id`, separated by tabs.
     File(PathBuf),
-}
-
-bitflags! {
-    /// What goes wrong. Faults change how events are given, never the events.
-    ///
-    /// | fault | as text | what happens |
-    /// |---|---|---|
-    /// | `DROP` | `drop` | one live event of 20 is not reported, and nothing says so |
-    /// | `DISCONNECT` | `disconnect` | of 300 live events and 300 calls one loses the connection, before or after the work is done; up to two tries to connect then fail |
-    /// | `REPEAT` | `repeat` | one answer of five begins with the event before the ones that were asked for, and one live event of 20 comes twice |
-    /// | `REORDER` | `reorder` | one live event of 20 comes after the next one |
-    /// | `SLOW` | `slow` | every second page takes 20 to 200 ms |
-    /// | `ERROR` | `error` | one call of 50 fails with −601 (timeout) or −10007 (busy) |
-    /// | `STUCK` | `stuck` | the first reader never answers |
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::sim::{Faults, SimSettings};
-    ///
-    /// let settings: SimSettings = "faults=drop,stuck".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_faults(Faults::DROP | Faults::STUCK));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-    pub struct Faults: u8 {
-        /// Live events are lost.
-        const DROP = 0x01;
-        /// Connections are lost.
-        const DISCONNECT = 0x02;
-        /// Events are given twice.
-        const REPEAT = 0x04;
-        /// Live events overtake each other.
-        const REORDER = 0x08;
-        /// Pages take their time.
-        const SLOW = 0x10;
-        /// Calls fail.
-        const ERROR = 0x20;
-        /// One reader never answers.
-        const STUCK = 0x40;
-    }
 }
 
 impl SimSettings {
@@ -249,35 +211,11 @@ impl SimSettings {
                 return Err(no_number(name, &value.to_string(), &range));
             }
         }
-        let events = u64::from(self.office_readers()) * u64::from(self.backlog.min(self.capacity));
+        let events = u64::from(self.office_readers()) * u64::from(self.backlog);
         if events > MOST_EVENTS {
             return Err(invalid(format!(
-                "settings `devices` and `backlog`: {events} events in memory, at most {MOST_EVENTS} are possible"
+                "settings `devices` and `backlog`: {events} events at the start, at most {MOST_EVENTS} are possible"
             )));
-        }
-        Ok(())
-    }
-
-    fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        match name {
-            "devices" => self.devices = Some(number(name, value, DEVICES)?),
-            "backlog" => self.backlog = number(name, value, BACKLOG)?,
-            "rate" => self.rate = number(name, value, RATE)?,
-            "seed" => self.seed = number(name, value, 0..=u64::MAX)?,
-            "capacity" => self.capacity = number(name, value, CAPACITY)?,
-            "faults" => self.faults = faults(value)?,
-            "replay" => self.replay = Some(replay(value)?),
-            "start" => self.start = start(value)?,
-            "images" => self.images = switch(name, value)?,
-            "inclusive" => self.inclusive = switch(name, value)?,
-            "page" => self.page = number(name, value, PAGE)?,
-            "queue" => self.queue = number(name, value, QUEUE)?,
-            _ => {
-                return Err(invalid(format!(
-                    "setting `{name}` is not known; there are {}",
-                    NAMES.join(", ")
-                )));
-            }
         }
         Ok(())
     }
@@ -302,84 +240,7 @@ impl Default for SimSettings {
     }
 }
 
-/// Reads `name=value` joined by `&`, each name at most once. The empty text is the default.
-///
-/// Errors are of the kind [`InvalidInput`](ErrorKind::InvalidInput) and name the setting and its value.
-impl FromStr for SimSettings {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let mut settings = Self::default();
-        let mut seen: Vec<&str> = Vec::new();
-        for part in text.split('&').filter(|part| !part.is_empty()) {
-            let (name, value) = part
-                .split_once('=')
-                .ok_or_else(|| invalid(format!("setting `{part}` has no value: `name=value` is expected")))?;
-            settings.set(name, value)?;
-            if seen.contains(&name) {
-                return Err(invalid(format!("setting `{name}` is given twice, again as `{value}`")));
-            }
-            seen.push(name);
-        }
-        settings.check()?;
-        Ok(settings)
-    }
-}
-
-fn number<T>(name: &str, value: &str, range: RangeInclusive<T>) -> Result<T>
-where
-    T: FromStr + PartialOrd + std::fmt::Display,
-{
-    value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| no_number(name, value, &range))
-}
-
-fn switch(name: &str, value: &str) -> Result<bool> {
-    Ok(number::<u8>(name, value, 0..=1)? == 1)
-}
-
-fn faults(value: &str) -> Result<Faults> {
-    let mut faults = Faults::empty();
-    for word in value.split(',').filter(|word| !word.is_empty()) {
-        let named = Faults::all().iter_names().find(|(name, _)| name.eq_ignore_ascii_case(word));
-        let Some((_, fault)) = named else {
-            let known: Vec<_> =
-                Faults::all().iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect();
-            return Err(invalid(format!(
-                "setting `faults`: `{word}` is not known; there are {}",
-                known.join(", ")
-            )));
-        };
-        faults |= fault;
-    }
-    Ok(faults)
-}
-
-fn replay(value: &str) -> Result<ReplaySource> {
-    match value {
-        "" => Err(invalid("setting `replay`: `` is no file".to_owned())),
-        "bundled" => Ok(ReplaySource::Bundled),
-        file => Ok(ReplaySource::File(file.into())),
-    }
-}
-
-fn start(value: &str) -> Result<Start> {
-    match value {
-        "fixed" => Ok(Start::Fixed),
-        "now" => Ok(Start::Now),
-        time => time
-            .parse()
-            .ok()
-            .and_then(|time: jiff::Timestamp| u32::try_from(time.as_second()).ok())
-            .map(|seconds| Start::At(Timestamp::from_unix_seconds(seconds)))
-            .ok_or_else(|| {
-                invalid(format!(
-                    "setting `start`: `{value}` is neither `fixed`, `now` nor a time such as 2025-03-24T00:00:00Z"
-                ))
-            }),
-    }
-}
-
-fn no_number<T: std::fmt::Display>(name: &str, value: &str, range: &RangeInclusive<T>) -> Error {
+fn no_number<T: fmt::Display>(name: &str, value: &str, range: &RangeInclusive<T>) -> Error {
     invalid(format!("setting `{name}`: `{value}` is no number from {} to {}", range.start(), range.end()))
 }
 
@@ -387,105 +248,18 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
 }
 
-const NAMES: [&str; 12] = [
-    "devices",
-    "backlog",
-    "rate",
-    "seed",
-    "capacity",
-    "faults",
-    "replay",
-    "start",
-    "images",
-    "inclusive",
-    "page",
-    "queue",
-];
 const DEVICES: RangeInclusive<u32> = 1..=100_000;
 const BACKLOG: RangeInclusive<u32> = 0..=10_000_000;
 const RATE: RangeInclusive<u32> = 0..=1_000_000;
 const CAPACITY: RangeInclusive<u32> = 1..=10_000_000;
 const PAGE: RangeInclusive<u32> = 0..=1_000_000;
 const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
-/// 4.8 GB: more is a slip of the keyboard.
+/// Some seconds and 4.8 GB: more is a slip of the keyboard.
 const MOST_EVENTS: u64 = 100_000_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn reads_every_setting() {
-        let text = "devices=4&backlog=20&rate=5&seed=18446744073709551615&capacity=9&faults=drop,disconnect,\
-                    repeat,reorder,slow,error,stuck&replay=a/b.tsv&start=now&images=0&inclusive=1&page=7&queue=8";
-        let expected = SimSettings::default()
-            .with_devices(4)
-            .with_backlog(20)
-            .with_rate(5)
-            .with_seed(u64::MAX)
-            .with_capacity(9)
-            .with_faults(Faults::all())
-            .with_replay(ReplaySource::File("a/b.tsv".into()))
-            .with_start(Start::Now)
-            .with_images(false)
-            .with_inclusive(true)
-            .with_page(7)
-            .with_queue(8);
-        assert_eq!(text.parse::<SimSettings>().unwrap(), expected);
-        assert_eq!("".parse::<SimSettings>().unwrap(), SimSettings::default());
-    }
-
-    #[test]
-    fn every_bad_value_is_refused_with_its_name_and_itself() {
-        let bad = [
-            ("devices", "0"),
-            ("devices", "100001"),
-            ("devices", ""),
-            ("backlog", "-1"),
-            ("backlog", "10000001"),
-            ("rate", "1.5"),
-            ("seed", "18446744073709551616"),
-            ("capacity", "0"),
-            ("faults", "drop,fire"),
-            ("replay", ""),
-            ("start", "yesterday"),
-            ("start", "1969-12-31T23:59:59Z"),
-            ("images", "yes"),
-            ("inclusive", "2"),
-            ("page", "1000001"),
-            ("queue", "x"),
-        ];
-        for (name, value) in bad {
-            let error = format!("{name}={value}").parse::<SimSettings>().unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            let message = error.to_string();
-            assert!(message.contains(&format!("`{name}`")), "{message}");
-            let shown = value.rsplit(',').next().unwrap();
-            assert!(message.contains(&format!("`{shown}`")), "{message}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_setting_lists_the_known_ones() {
-        let message = "devises=4".parse::<SimSettings>().unwrap_err().to_string();
-        assert!(message.starts_with("setting `devises` is not known"), "{message}");
-        for name in NAMES {
-            assert!(message.contains(name), "{message}");
-            // And each of them is one.
-            let message = format!("{name}=\u{0}")
-                .parse::<SimSettings>()
-                .map_or_else(|e| e.to_string(), |_| String::new());
-            assert!(!message.contains("not known; there are devices"), "{message}");
-        }
-    }
-
-    #[test]
-    fn refuses_what_is_given_twice_or_without_value() {
-        assert!(
-            "seed=1&seed=2".parse::<SimSettings>().unwrap_err().to_string().contains("`seed` is given twice")
-        );
-        assert!("seed".parse::<SimSettings>().unwrap_err().to_string().contains("`seed` has no value"));
-    }
 
     #[test]
     fn settings_made_in_code_are_held_to_the_same_ranges() {
