@@ -76,6 +76,7 @@ mod event_row;
 mod failure;
 mod read;
 mod schema;
+mod verify;
 mod write;
 mod writer;
 
@@ -84,6 +85,8 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
+
+pub use verify::{EpochReport, Fault, Verification, verify};
 
 use self::failure::Store;
 use self::writer::WriterHandle;
@@ -95,14 +98,14 @@ use crate::device::DeviceInfo;
 /// A destination in one SQLite file; the [module](self) describes what is in it.
 ///
 /// One thread writes. Whatever waits for it goes into one transaction, so many readers share the cost of making a
-/// batch durable. A process that is killed at any moment leaves a store that is whole. Several processes
+/// batch durable. A process that is killed at any moment leaves a store that [`verify`] finds sound. Several processes
 /// may store into one file; they wait for each other.
 ///
 /// # Examples
 ///
 /// ```
 /// use bs2_events::codec::{DeviceId, Event, EventCode};
-/// use bs2_events::sink::sqlite::SqliteSink;
+/// use bs2_events::sink::sqlite::{self, SqliteSink};
 /// use bs2_events::sink::{Batch, Sink};
 ///
 /// # async fn example() -> bs2_events::Result<()> {
@@ -112,6 +115,7 @@ use crate::device::DeviceInfo;
 /// let event = Event::builder(device, 5, EventCode::DOOR_OPENED).build();
 /// sink.store(Batch::new(device, 0, 5, 5).with_events([event])).await?;
 /// sink.close().await?;
+/// assert!(sqlite::verify(&path)?.is_sound());
 /// # Ok(())
 /// # }
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
