@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = Arc::new(SqliteSink::open(&path)?);
 
     let collector = Collector::new(store).with_devices(client.devices().await?);
-    simulator.start();
+    simulator.start()?;
     let report = collector
         .run_until(async {
             tokio::time::sleep(Duration::from_secs(2)).await;

@@ -16,7 +16,7 @@ async fn main() -> bs2_events::Result<()> {
 
     // As a stream, of several readers: what was lost is an item too.
     let mut live = client.subscribe(&devices[1..]).await?;
-    simulator.start();
+    simulator.start()?;
     for _ in 0..20 {
         match live.next().await {
             Some(Live::Event { event, .. }) => println!("stream    {event}"),

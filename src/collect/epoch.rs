@@ -2,50 +2,86 @@
 
 use super::follow::{Follower, Outcome};
 use super::ledger::Ledger;
+use crate::device::EventPage;
+use crate::sink::Batch;
 
 impl Follower {
-    /// Begins a new epoch if the reader has begun to count anew.
-    pub(super) async fn check_epoch(&mut self, account: &mut Ledger) -> Outcome {
-        if self.has_restarted(account).await? {
+    /// The first page after the watermark; begins a new epoch if the reader has begun to count anew.
+    ///
+    /// The event at the watermark is read once more, for comparison: if the reader has another one under this id, its
+    /// log is another life. A reader whose newest id is below the watermark is looked at more closely.
+    pub(super) async fn first_page(&mut self, account: &mut Ledger) -> Outcome<EventPage> {
+        loop {
+            let (watermark, page) = (account.watermark(), self.options.page);
+            let Some(before) = watermark.checked_sub(1) else { return self.read(0, page).await };
+            let page = self.read(before, page.saturating_add(1)).await?;
+            let restarted = match page.first() {
+                Some(event) if event.id() == watermark => {
+                    let known = match account.last() {
+                        Some(event) => Some(*event),
+                        None => self.sink.event(self.device.id(), account.epoch(), watermark).await?,
+                    };
+                    known.is_some_and(|known| known != *event)
+                }
+                // The event is gone, and newer ones are there: older ones may still tell.
+                Some(_) => self.oldest_differs(account).await?,
+                None => self.is_another_life(account).await?,
+            };
+            if !restarted {
+                return Ok(page.after(watermark));
+            }
             self.open_epoch(account).await?;
         }
-        Ok(())
     }
 
-    /// Whether the reader's log is another life than the one in the sink: under a known id it has another event, or
-    /// its newest id is lower than the watermark and neither its oldest nor its newest event is stored.
-    pub(super) async fn has_restarted(&mut self, account: &Ledger) -> Outcome<bool> {
-        let watermark = account.watermark();
-        if !account.has_begun() || watermark == 0 {
+    /// Whether the oldest event of the log is another one than is stored under its id.
+    async fn oldest_differs(&mut self, account: &Ledger) -> Outcome<bool> {
+        let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
+        let stored = self.sink.event(self.device.id(), account.epoch(), oldest.id()).await?;
+        Ok(stored.is_some_and(|stored| stored != oldest))
+    }
+
+    /// Whether the log of a reader whose newest id is below the watermark is another life: neither its oldest nor its
+    /// newest event is stored. Otherwise it is the same life at an earlier point: a restored unit, or a simulator.
+    async fn is_another_life(&mut self, account: &Ledger) -> Outcome<bool> {
+        let (device, epoch) = (self.device.clone(), account.epoch());
+        let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
+        if self.sink.event(device.id(), epoch, oldest.id()).await? == Some(oldest) {
             return Ok(false);
         }
-        let (device, epoch) = (self.device.id(), account.epoch());
-        let at = self.read(watermark - 1, 1).await?;
-        match at.first() {
-            Some(event) if event.id() == watermark => {
-                let stored = self.sink.event(device, epoch, watermark).await?;
-                Ok(stored.is_some_and(|stored| stored != *event))
-            }
-            Some(_) => Ok(false),
-            None => {
-                let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
-                if self.sink.event(device, epoch, oldest.id()).await? == Some(oldest) {
-                    return Ok(false); // The same life at an earlier point: a restored unit, or a simulator.
-                }
-                let reader = self.device.clone();
-                let newest =
-                    self.unless_stopped(reader.newest_id(oldest.id())).await??.unwrap_or(oldest.id());
-                let newest = self.unless_stopped(reader.log(newest)).await??;
-                Ok(self.sink.event(device, epoch, newest.id()).await? != Some(newest))
-            }
-        }
+        let newest = self.unless_stopped(device.newest_id(oldest.id())).await??.unwrap_or(oldest.id());
+        let newest = self.unless_stopped(device.log(newest)).await??;
+        Ok(self.sink.event(device.id(), epoch, newest.id()).await? != Some(newest))
     }
 
-    pub(super) async fn open_epoch(&mut self, account: &mut Ledger) -> Outcome {
-        account.close();
+    async fn open_epoch(&mut self, account: &mut Ledger) -> Outcome {
+        let waiting = account.close();
+        if !waiting.is_empty() {
+            let (epoch, first) = (account.epoch(), account.watermark());
+            self.orphans.push(Batch::new(self.device.id(), epoch, first, u32::MAX).with_events(waiting));
+        }
         self.store(account, true).await?;
         *account = Ledger::new(self.device.id(), account.epoch() + 1);
         tracing::warn!(device = %self.device.id(), epoch = account.epoch(), "the ids have begun anew");
+        Ok(())
+    }
+
+    /// Stores events that were reported live and waited when an epoch ended, in the epoch that they belong to: if the
+    /// new log has them they are of the new life, and stored already.
+    pub(super) async fn place_orphans(&mut self, account: &Ledger) -> Outcome {
+        for mut batch in std::mem::take(&mut self.orphans) {
+            let mut of_old_life = Vec::new();
+            for event in std::mem::take(&mut batch.events) {
+                if self.sink.event(self.device.id(), account.epoch(), event.id()).await? == Some(event) {
+                    self.repeated(account, 1);
+                } else {
+                    of_old_life.push(event);
+                }
+            }
+            let epoch = batch.epoch;
+            let stored = self.sink.store(batch.with_events(of_old_life)).await?;
+            self.tally(epoch, stored);
+        }
         Ok(())
     }
 }

@@ -12,13 +12,14 @@ use crate::sink::GapReason;
 impl Follower {
     /// Reads the log from the watermark to its end.
     pub(super) async fn catch_up(&mut self, account: &mut Ledger) -> Outcome {
+        let mut page = self.first_page(account).await?;
         loop {
-            let page = self.read(account.watermark(), self.options.page).await?;
             self.repeated(account, page.repeated());
             let Some(last) = page.last().map(Event::id) else { break };
             self.take_page(account, &page);
             self.close_holes(account, last).await?;
             self.store(account, false).await?;
+            page = self.read(account.watermark(), self.options.page).await?;
         }
         // The log holds nothing more; what is waiting was reported live and is not in it, or not yet.
         if let Some(first) = account.first_waiting() {
@@ -30,6 +31,7 @@ impl Follower {
             self.close_holes(account, u32::MAX).await?;
             self.store(account, false).await?;
         }
+        self.place_orphans(account).await?;
         self.failures = 0;
         if !self.caught_up {
             self.caught_up = true;

@@ -13,7 +13,7 @@ use super::report::{DeviceReport, EpochReport};
 use super::{CollectOptions, Stop};
 use crate::codec::Event;
 use crate::device::{Device, DeviceInfo, EventPage, Live, Subscription};
-use crate::sink::{Sink, Stored};
+use crate::sink::{Batch, Sink, Stored};
 use crate::{Error, ErrorKind};
 
 /// Follows one reader. Everything that must survive a failure is in the sink: after any error the work begins again
@@ -25,6 +25,8 @@ pub(super) struct Follower {
     pub(super) progress: Arc<Progress>,
     stop: watch::Receiver<Option<Stop>>,
     tallies: BTreeMap<u32, Tally>,
+    /// Events that waited when their epoch ended.
+    pub(super) orphans: Vec<Batch>,
     /// Failures since the last success.
     pub(super) failures: usize,
     pub(super) caught_up: bool,
@@ -67,6 +69,7 @@ impl Follower {
             progress,
             stop,
             tallies: BTreeMap::new(),
+            orphans: Vec::new(),
             failures: 0,
             caught_up: false,
         }
@@ -132,7 +135,6 @@ impl Follower {
 
     async fn read_to_end(&mut self) -> Outcome {
         let mut account = self.open().await?;
-        self.check_epoch(&mut account).await?;
         self.catch_up(&mut account).await
     }
 
@@ -153,7 +155,6 @@ impl Follower {
     }
 
     async fn listen(&mut self, account: &mut Ledger, live: &mut Subscription) -> Outcome {
-        self.check_epoch(account).await?;
         self.catch_up(account).await?;
         let mut last_read = Instant::now();
         loop {
@@ -177,11 +178,7 @@ impl Follower {
             while let Some(next) = item {
                 match next {
                     Live::Event { event, .. } => self.receive(account, event).await?,
-                    Live::Lagged { .. } => read_log = true,
-                    Live::Resumed { .. } => {
-                        self.check_epoch(account).await?;
-                        read_log = true;
-                    }
+                    Live::Lagged { .. } | Live::Resumed { .. } => read_log = true,
                 }
                 if account.ready() >= BATCH || account.waiting() >= BATCH {
                     read_log |= account.waiting() >= BATCH;
@@ -211,9 +208,12 @@ impl Follower {
         let stored = self.sink.event(self.device.id(), account.epoch(), event.id()).await?;
         if stored == Some(event) {
             self.repeated(account, 1);
-        } else if self.has_restarted(account).await? {
-            self.open_epoch(account).await?;
-            self.catch_up(account).await?;
+            return Ok(());
+        }
+        // Another event under a known id: the log says whether the reader has begun to count anew.
+        let epoch = account.epoch();
+        self.catch_up(account).await?;
+        if account.epoch() != epoch {
             if account.offer(event) != Offered::Taken {
                 self.repeated(account, 1);
             }
@@ -230,19 +230,24 @@ impl Follower {
     pub(super) async fn store(&mut self, account: &mut Ledger, all: bool) -> Outcome {
         let Some(batch) = account.take_batch(all) else { return Ok(()) };
         let watermark = batch.watermark;
-        let Stored { new, repeated } = match self.sink.store(batch).await {
+        let stored = match self.sink.store(batch).await {
             Ok(stored) => stored,
             Err(error) => {
                 account.abandon();
                 return Err(error.into());
             }
         };
-        add(&self.progress.stored, new);
-        let tally = self.tallies.entry(account.epoch()).or_default();
-        tally.stored += new;
-        tally.watermark = watermark;
-        self.repeated(account, repeated);
+        self.tally(account.epoch(), stored);
+        self.tallies.entry(account.epoch()).or_default().watermark = watermark;
         Ok(())
+    }
+
+    pub(super) fn tally(&mut self, epoch: u32, Stored { new, repeated }: Stored) {
+        let tally = self.tallies.entry(epoch).or_default();
+        tally.stored += new;
+        tally.repeated += repeated;
+        add(&self.progress.stored, new);
+        add(&self.progress.repeated, repeated);
     }
 
     pub(super) fn repeated(&mut self, account: &Ledger, count: u64) {

@@ -15,6 +15,8 @@ pub(super) struct Ledger {
     /// The first id to account for; unknown until the reader's log was read for the first time.
     first: Option<u32>,
     watermark: u32,
+    /// The event at the watermark, if it passed through here.
+    last: Option<Event>,
     /// Events above the watermark, and whether they are stored already.
     waiting: BTreeMap<u32, (Event, bool)>,
     batch: Batch,
@@ -37,7 +39,16 @@ impl Ledger {
     /// The account of an epoch of which nothing is known.
     pub(super) fn new(device: DeviceId, epoch: u32) -> Self {
         let batch = Batch::new(device, epoch, 0, 0);
-        Self { device, epoch, first: None, watermark: 0, waiting: BTreeMap::new(), batch, abandoned: false }
+        Self {
+            device,
+            epoch,
+            first: None,
+            watermark: 0,
+            last: None,
+            waiting: BTreeMap::new(),
+            batch,
+            abandoned: false,
+        }
     }
 
     /// The account that a sink left.
@@ -50,9 +61,10 @@ impl Ledger {
         }
     }
 
-    /// Begins the account at `id`, if it has not begun: what is older is not accounted for.
+    /// Begins the account at `id`, or at an older event that was reported live; what is older is not accounted for.
     pub(super) fn begin_at(&mut self, id: u32) {
         if self.first.is_none() {
+            let id = self.first_waiting().map_or(id, |waiting| waiting.min(id));
             self.first = Some(id);
             self.watermark = id.saturating_sub(1);
             if id == 0 {
@@ -100,12 +112,18 @@ impl Ledger {
         if let Some((from, to)) = self.hole() {
             self.gap(from, to, reason);
             self.watermark = to;
+            self.last = None;
             self.advance();
         }
     }
 
-    /// Ends the epoch: whatever came after the watermark and is not here will never come.
-    pub(super) fn close(&mut self) {
+    /// Ends the epoch: whatever came after the watermark and is not stored will never come. Gives back the events
+    /// that wait unstored; they may be of this life or of the next.
+    pub(super) fn close(&mut self) -> Vec<Event> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (stored, unstored): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            waiting.into_iter().partition(|(_, (_, stored))| *stored);
+        self.waiting = stored;
         while self.hole().is_some() {
             self.explain_hole(GapReason::Reset);
         }
@@ -113,6 +131,7 @@ impl Ledger {
             self.gap(from, u32::MAX, GapReason::Reset);
             self.watermark = u32::MAX;
         }
+        unstored.into_values().map(|(event, _)| event).collect()
     }
 
     /// What is not stored yet, with the watermark that holds once it is; `None` if nothing changed.
@@ -143,6 +162,11 @@ impl Ledger {
 
     pub(super) fn epoch(&self) -> u32 {
         self.epoch
+    }
+
+    /// The event at the watermark, unless only the sink knows it.
+    pub(super) fn last(&self) -> Option<&Event> {
+        self.last.as_ref()
     }
 
     pub(super) fn has_begun(&self) -> bool {
@@ -190,6 +214,7 @@ impl Ledger {
 
     fn put(&mut self, event: Event, stored: bool) {
         self.watermark = event.id();
+        self.last = Some(event);
         if !stored {
             self.batch.events.push(event);
         }
@@ -232,7 +257,9 @@ mod tests {
         let mut ledger = begun(1);
         ledger.offer(event(1));
         ledger.offer(event(4));
-        ledger.close();
+        ledger.take_batch(true);
+        ledger.offer(event(9));
+        assert_eq!(ledger.close(), [event(9)]);
         let batch = ledger.take_batch(false).unwrap();
         let gaps: Vec<_> = batch.gaps.iter().map(|gap| (gap.from, gap.to)).collect();
         assert_eq!(gaps, [(2, 3), (5, u32::MAX)]);
@@ -259,6 +286,15 @@ mod tests {
         assert!(ledger.take_batch(true).is_none());
         ledger.begin_at(1);
         assert_eq!((ledger.hole(), ledger.watermark()), (Some((1, 499)), 0));
+    }
+
+    #[test]
+    fn an_event_reported_before_the_oldest_of_the_log_begins_the_account() {
+        let mut ledger = Ledger::new(DEVICE, 0);
+        ledger.offer(event(8));
+        ledger.begin_at(10);
+        ledger.offer(event(10));
+        assert_eq!((ledger.watermark(), ledger.hole()), (8, Some((9, 9))));
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::{Error, ErrorKind, Result};
 /// See `tests/backend_conformance.rs`.
 #[async_trait]
 pub trait Stage: Send + Sync {
-    /// The backend, with every reader connectable.
+    /// The backend, the same at every call, with every reader connectable.
     fn backend(&self) -> Arc<dyn Backend>;
 
     /// A reader of it, whose log the suite may clear.

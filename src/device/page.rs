@@ -98,6 +98,15 @@ impl EventPage {
         Self { repeated: self.repeated + dropped, ..Self::from(events) }
     }
 
+    /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
+    /// purpose and are not counted.
+    #[cfg(feature = "collect")]
+    pub(crate) fn after(mut self, after: u32) -> Self {
+        let known = self.partition_point(|event| event.id() <= after);
+        self.bytes = self.bytes.slice(known * Event::SIZE..);
+        self
+    }
+
     /// The first `max` events of this page.
     pub(crate) fn truncated(mut self, max: u32) -> Self {
         let max = usize::try_from(max).unwrap_or(usize::MAX);

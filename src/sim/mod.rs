@@ -1,1 +1,341 @@
-//! Simulated readers.
+//! Simulated readers: the device client's world without hardware.
+//!
+//! A [`Simulator`] holds readers of an office in which people come and go, and gives them to a
+//! [`Client`](crate::device::Client) as a [`Backend`]. Each reader has a ring of events with an id counter, takes
+//! pictures, can be cleared, reset, disconnected and set to another time ([`Reader`]), and goes wrong on demand
+//! ([`Faults`]). A reader can also replay a log that was written down.
+//!
+//! # The same seed, the same bytes
+//!
+//! The n-th event of a reader depends on the seed and the settings alone: not on the other readers, on what goes
+//! wrong, on who reads, or on the day. So what one run stored, another run with the same seed completes, and
+//! [`Simulator::write_truth_to`] can tell what a ring has long overwritten.
+//!
+//! # Examples
+//!
+//! ```
+//! use bs2_events::device::Client;
+//! use bs2_events::sim::Simulator;
+//!
+//! # async fn example() -> bs2_events::Result<()> {
+//! let simulator = Simulator::new("devices=2&backlog=500&seed=7")?;
+//! let client = Client::new(simulator.backend());
+//! for device in client.devices().await? {
+//!     println!("{}: {}", device.id(), device.log(500).await?.code());
+//! }
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+//! ```
+
+use std::fmt;
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::codec::{DeviceId, Event};
+use crate::device::Backend;
+use crate::{Error, ErrorKind, Result};
+
+mod backend;
+mod dice;
+mod life;
+mod line;
+mod log;
+mod office;
+mod outlet;
+mod people;
+mod picture;
+mod pulse;
+mod reader;
+mod replay;
+mod settings;
+mod truth;
+mod world;
+
+pub use reader::Reader;
+pub use settings::{Faults, ReplaySource, SimSettings, Start};
+
+use backend::Door;
+use life::Origin;
+use line::NO_SUCH_DEVICE;
+use pulse::Pulse;
+use reader::Cell;
+use truth::Truth;
+use world::World;
+
+/// Readers in memory. Cheap to clone; clones share everything.
+///
+/// Readers of the office have the numbers from 541 000 001 on.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::DeviceId;
+/// use bs2_events::sim::Simulator;
+///
+/// let simulator = Simulator::new("devices=2&backlog=10")?;
+/// let ids = simulator.device_ids();
+/// assert_eq!(ids, [DeviceId::new(541_000_001), DeviceId::new(541_000_002)]);
+/// assert_eq!(simulator.make_event(ids[0])?.id(), 11);
+/// # Ok::<(), bs2_events::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Simulator {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: SimSettings,
+    /// Ascending by number.
+    readers: Box<[Cell]>,
+    truth: OnceLock<Mutex<Truth>>,
+    pulse: Mutex<Pulse>,
+    doors: AtomicU64,
+}
+
+impl Simulator {
+    /// Readers by settings in text, such as `devices=4&backlog=1000&seed=7`; see [`SimSettings`].
+    ///
+    /// # Errors
+    ///
+    /// As [`with_settings`](Self::with_settings).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// let simulator = Simulator::new("replay=bundled")?;
+    /// assert_eq!(simulator.device_ids().len(), 1);
+    ///
+    /// let error = Simulator::new("devices=0").unwrap_err();
+    /// assert_eq!(error.to_string(), "setting `devices`: `0` is no number from 1 to 100000");
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    pub fn new(settings: &str) -> Result<Self> {
+        Self::with_settings(settings.parse()?)
+    }
+
+    /// Readers by settings.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a setting out of its range. For a replayed file
+    /// [`NotFound`](ErrorKind::NotFound), [`PermissionDenied`](ErrorKind::PermissionDenied) or
+    /// [`Storage`](ErrorKind::Storage) when it cannot be read, [`InvalidData`](ErrorKind::InvalidData) when its rows
+    /// are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{SimSettings, Simulator};
+    /// let simulator = Simulator::with_settings(SimSettings::default().with_devices(3))?;
+    /// assert_eq!(simulator.device_ids().len(), 3);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    pub fn with_settings(settings: SimSettings) -> Result<Self> {
+        settings.check()?;
+        let world = World::new(&settings)?;
+        let mut origins: Vec<_> = (0..settings.office_readers())
+            .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Office(index)))
+            .collect();
+        if let Some(source) = &settings.replay {
+            let rows = replay::rows(source)?;
+            if let Some((device, _)) = origins.iter().find(|(device, _)| rows.contains_key(device)) {
+                let message = "setting `replay`: the file has the number of a simulated reader";
+                return Err(Error::new(ErrorKind::InvalidInput, message).with_device(*device));
+            }
+            origins.extend(rows.into_iter().map(|(device, rows)| (device, Origin::Rows(rows.into()))));
+            origins.sort_by_key(|(device, _)| *device);
+        }
+        let readers = (0..).zip(origins);
+        let readers =
+            readers.map(|(index, (device, origin))| Cell::new(&world, &settings, device, index, origin));
+        Ok(Self {
+            shared: Arc::new(Shared {
+                readers: readers.collect(),
+                truth: OnceLock::new(),
+                pulse: Mutex::new(Pulse::new(settings.seed)),
+                doors: AtomicU64::new(0),
+                settings,
+            }),
+        })
+    }
+
+    /// A way to the readers, with connections of its own: closing it leaves the simulator and other ways as they are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # async fn example() -> bs2_events::Result<()> {
+    /// let simulator = Simulator::new("devices=1")?;
+    /// Client::new(simulator.backend()).close().await?;
+    /// assert_eq!(Client::new(simulator.backend()).devices().await?.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    #[must_use]
+    pub fn backend(&self) -> Arc<dyn Backend> {
+        let number = self.shared.doors.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Door::new(Arc::clone(&self.shared), number))
+    }
+
+    /// The numbers of all readers, ascending.
+    #[must_use]
+    pub fn device_ids(&self) -> Vec<DeviceId> {
+        self.shared.readers.iter().map(Cell::device).collect()
+    }
+
+    /// The hand on one reader.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) for a number that no reader has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, sim::Simulator, ErrorKind};
+    /// let simulator = Simulator::new("devices=1&backlog=5")?;
+    /// assert_eq!(simulator.reader(simulator.device_ids()[0])?.len(), 5);
+    /// assert_eq!(simulator.reader(DeviceId::new(9)).unwrap_err().kind(), ErrorKind::NotFound);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    pub fn reader(&self, device: DeviceId) -> Result<Reader> {
+        Ok(Reader::new(Arc::clone(&self.shared), self.shared.position(device)?))
+    }
+
+    /// One more event of the office at this reader: it is stored, and reported live.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) for a number that no reader has, [`Unsupported`](ErrorKind::Unsupported) for
+    /// a reader that replays a file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{sim::Simulator, ErrorKind};
+    /// let simulator = Simulator::new("devices=1&backlog=7")?;
+    /// assert_eq!(simulator.make_event(simulator.device_ids()[0])?.id(), 8);
+    ///
+    /// let replayed = Simulator::new("replay=bundled")?;
+    /// let error = replayed.make_event(replayed.device_ids()[0]).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Unsupported);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    pub fn make_event(&self, device: DeviceId) -> Result<Event> {
+        self.shared.readers[self.shared.position(device)?].make(&self.shared.truth)
+    }
+
+    /// Starts the life of the office: from now on events happen at the rate of the settings, here and there. At a
+    /// rate of 0, and while it runs already, this does nothing.
+    ///
+    /// Time is tokio's time, so a test may pause it. The life ends with [`stop`](Self::stop), with the runtime, and
+    /// with the simulator.
+    ///
+    /// # Errors
+    ///
+    /// [`Other`](ErrorKind::Other) outside a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::device::{Client, Live};
+    /// use bs2_events::sim::Simulator;
+    ///
+    /// # async fn example() -> bs2_events::Result<()> {
+    /// let simulator = Simulator::new("devices=2&rate=100")?;
+    /// let mut live = Client::new(simulator.backend()).subscribe(&simulator.device_ids()).await?;
+    /// simulator.start()?;
+    /// assert!(matches!(live.next().await, Some(Live::Event { .. })));
+    /// simulator.stop();
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// ```
+    pub fn start(&self) -> Result<()> {
+        pulse::start(&self.shared)
+    }
+
+    /// Ends the life of the office: once this has returned nothing happens by itself any more.
+    pub fn stop(&self) {
+        self.shared.pulse.lock().unwrap_or_else(PoisonError::into_inner).stop();
+    }
+
+    /// Writes down every event that ever happened and will happen, also those that a ring has overwritten: a line
+    /// `device_id epoch event_id hex` each, separated by tabs, where `hex` is the 48 bytes.
+    ///
+    /// The epoch counts the lives of a reader's id counter from 0: it rises when ids begin again. Lines of one reader
+    /// are in its order. Rows that a replayed file repeats are written once.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](ErrorKind::Storage) when what happened up to now cannot be written;
+    /// [`flush_truth`](Self::flush_truth) reports what goes wrong later. [`InvalidInput`](ErrorKind::InvalidInput)
+    /// when the truth is written already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// let simulator = Simulator::new("devices=2&backlog=10")?;
+    /// simulator.write_truth_to(std::io::sink())?;
+    /// simulator.make_event(simulator.device_ids()[0])?;
+    /// simulator.flush_truth()?;
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    pub fn write_truth_to(&self, writer: impl Write + Send + 'static) -> Result<()> {
+        let truth = Mutex::new(Truth::new(Box::new(writer)));
+        if self.shared.truth.set(truth).is_err() {
+            return Err(Error::new(ErrorKind::InvalidInput, "the truth is written already"));
+        }
+        for reader in &self.shared.readers {
+            reader.retell(&self.shared.truth);
+        }
+        self.flush_truth()
+    }
+
+    /// Hands to the writer of the truth what still waits; without one it does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](ErrorKind::Storage) for the first line that could not be written, at every call.
+    pub fn flush_truth(&self) -> Result<()> {
+        self.shared.flush_truth()
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator").field("settings", &self.shared.settings).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Where this reader stands among all.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] when there is none with this number.
+    fn position(&self, device: DeviceId) -> Result<usize> {
+        self.readers.binary_search_by_key(&device, Cell::device).map_err(|_| {
+            Error::from_sdk_code(NO_SUCH_DEVICE, "there is no such simulated reader").with_device(device)
+        })
+    }
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] for the first line that could not be written.
+    fn flush_truth(&self) -> Result<()> {
+        match self.truth.get() {
+            Some(truth) => truth.lock().unwrap_or_else(PoisonError::into_inner).flush(),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Clear of the number in the bundled log.
+const FIRST_DEVICE: u32 = 541_000_001;

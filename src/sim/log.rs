@@ -1,0 +1,196 @@
+//! A reader's memory: a ring of events with an id counter.
+
+use std::collections::VecDeque;
+
+use crate::codec::Event;
+
+/// Events in the order in which they were written, the ids that have a picture, and the counter.
+pub(super) struct Log {
+    events: VecDeque<Event>,
+    pictures: VecDeque<u32>,
+    capacity: usize,
+    /// More than 32 bits, so that the end of the counter shows.
+    next_id: u64,
+    epoch: u32,
+    /// Whether the ids rise, as they do unless a replayed file has them otherwise.
+    ascending: bool,
+}
+
+impl Log {
+    /// An empty log, with room for `expected` events to begin with.
+    pub(super) fn new(capacity: usize, expected: usize) -> Self {
+        Self {
+            events: VecDeque::with_capacity(capacity.min(expected)),
+            pictures: VecDeque::new(),
+            capacity,
+            next_id: FIRST_ID.into(),
+            epoch: 0,
+            ascending: true,
+        }
+    }
+
+    /// A log that holds these rows, whatever their order.
+    pub(super) fn replayed(rows: &[Event]) -> Self {
+        let newest = rows.iter().map(Event::id).max();
+        Self {
+            next_id: u64::from(newest.unwrap_or(FIRST_ID - 1)) + 1,
+            ascending: rows.is_sorted_by(|a, b| a.id() < b.id()),
+            events: rows.iter().copied().collect(),
+            ..Self::new(usize::MAX, 0)
+        }
+    }
+
+    /// Writes the event that `make` makes of its id; in a full ring the oldest one goes.
+    pub(super) fn append(&mut self, make: impl FnOnce(u32) -> Event) -> Event {
+        let id = u32::try_from(self.next_id).unwrap_or_else(|_| {
+            // The vendor says that ids go on from 0 after the last one: the next life of the counter.
+            self.restart_ids(0);
+            0
+        });
+        self.next_id = u64::from(id) + 1;
+        if self.events.len() >= self.capacity {
+            let gone = self.events.pop_front();
+            if gone.is_some_and(|gone| self.pictures.front() == Some(&gone.id())) {
+                self.pictures.pop_front();
+            }
+        }
+        if self.events.len() == self.events.capacity() {
+            // A quarter more and not twice as much: a thousand readers share a machine.
+            let room = (self.events.len() / 4 + 64).min(self.capacity - self.events.len());
+            self.events.reserve_exact(room);
+        }
+        let event = make(id);
+        self.events.push_back(event);
+        if event.flags().has_image() {
+            if self.pictures.len() >= PICTURES {
+                self.pictures.pop_front();
+            }
+            self.pictures.push_back(id);
+        }
+        event
+    }
+
+    /// Forgets everything; ids go on.
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+        self.pictures.clear();
+        self.ascending = true;
+    }
+
+    /// Forgets everything; ids begin again.
+    pub(super) fn restart_ids(&mut self, first: u32) {
+        self.clear();
+        self.next_id = u64::from(first);
+        self.epoch = self.epoch.saturating_add(1);
+    }
+
+    /// Up to `max` events after `after`, or from `after` on, in the order in which they were written.
+    pub(super) fn answer(&self, after: u32, max: u32, inclusive: bool) -> Vec<Event> {
+        let wanted = |event: &&Event| event.id() > after || inclusive && event.id() == after;
+        let start = if self.ascending { self.events.partition_point(|event| !wanted(&event)) } else { 0 };
+        self.events.range(start..).filter(wanted).take(max as usize).copied().collect()
+    }
+
+    /// The event with this id, if it is here and its picture is still kept.
+    pub(super) fn with_picture(&self, id: u32) -> Option<Event> {
+        self.pictures.binary_search(&id).ok()?;
+        self.event(id)
+    }
+
+    /// Up to `max` events after `after` whose pictures are still kept.
+    pub(super) fn pictures(&self, after: u32, max: u32) -> Vec<Event> {
+        let start = self.pictures.partition_point(|id| *id <= after);
+        self.pictures.range(start..).take(max as usize).filter_map(|id| self.event(*id)).collect()
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.events.iter().map(Event::id)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    fn event(&self, id: u32) -> Option<Event> {
+        self.answer(id, 1, true).first().copied().filter(|event| event.id() == id)
+    }
+}
+
+/// How many pictures a reader keeps.
+pub(super) const PICTURES: usize = 1_000;
+
+pub(super) const FIRST_ID: u32 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{DeviceId, EventCode, EventFlags};
+
+    #[test]
+    fn overwrites_the_oldest_when_full() {
+        let mut log = Log::new(3, 0);
+        fill(&mut log, 5);
+        assert_eq!(log.ids().collect::<Vec<_>>(), [3, 4, 5]);
+        assert_eq!(ids(&log.answer(0, 10, false)), [3, 4, 5]);
+        assert_eq!(ids(&log.answer(3, 1, false)), [4]);
+        assert_eq!(ids(&log.answer(3, 10, true)), [3, 4, 5]);
+        assert!(log.answer(5, 10, false).is_empty());
+    }
+
+    #[test]
+    fn goes_on_from_0_in_a_new_epoch_after_the_last_id() {
+        let mut log = Log::new(10, 0);
+        log.next_id = u64::from(u32::MAX);
+        fill(&mut log, 1);
+        assert_eq!((log.ids().last(), log.epoch()), (Some(u32::MAX), 0));
+        fill(&mut log, 2);
+        assert_eq!(log.ids().collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(log.epoch(), 1);
+    }
+
+    #[test]
+    fn keeps_a_thousand_pictures_and_none_of_events_that_are_gone() {
+        let mut log = Log::new(1_500, 0);
+        for _ in 0..1_200 {
+            log.append(|id| event(id, EventFlags::IMAGE));
+        }
+        assert!(log.with_picture(200).is_none());
+        assert_eq!(log.with_picture(201).map(|event| event.id()), Some(201));
+        assert_eq!(ids(&log.pictures(0, 2)), [201, 202]);
+        fill(&mut log, 800);
+        assert_eq!(log.ids().next(), Some(501));
+        assert!(log.with_picture(500).is_none());
+        assert!(log.with_picture(501).is_some());
+        log.clear();
+        assert!(log.pictures(0, 9).is_empty());
+    }
+
+    #[test]
+    fn gives_replayed_rows_as_they_stand() {
+        let rows = [7, 7, 9, 7, 8].map(|id| event(id, EventFlags::empty()));
+        let mut log = Log::replayed(&rows);
+        assert_eq!(ids(&log.answer(0, 10, false)), [7, 7, 9, 7, 8]);
+        assert_eq!(ids(&log.answer(7, 10, false)), [9, 8]);
+        assert_eq!(ids(&log.answer(7, 2, true)), [7, 7]);
+        fill(&mut log, 1);
+        assert_eq!(log.ids().last(), Some(10));
+    }
+
+    fn fill(log: &mut Log, count: u32) {
+        for _ in 0..count {
+            log.append(|id| event(id, EventFlags::empty()));
+        }
+    }
+
+    fn event(id: u32, flags: EventFlags) -> Event {
+        Event::builder(DeviceId::new(1), id, EventCode::DOOR_OPENED).flags(flags).build()
+    }
+
+    fn ids(events: &[Event]) -> Vec<u32> {
+        events.iter().map(Event::id).collect()
+    }
+}

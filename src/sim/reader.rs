@@ -1,0 +1,220 @@
+//! One reader, and the hand on it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::Shared;
+use super::life::{Act, Life, Origin};
+use super::line::{Line, NOT_SUPPORTED};
+use super::settings::SimSettings;
+use super::truth::Truth;
+use super::world::World;
+use crate::Result;
+use crate::codec::{DeviceId, Event, Timestamp};
+
+/// The hand on one simulated reader: it does what a person at the reader, its network or its age may do. Cheap to
+/// clone.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::EventCode;
+/// use bs2_events::sim::Simulator;
+///
+/// let simulator = Simulator::new("devices=1&backlog=100")?;
+/// let reader = simulator.reader(simulator.device_ids()[0])?;
+/// let cleared = reader.clear_log();
+/// assert_eq!((cleared.id(), cleared.code()), (101, EventCode::DEVICE_EVENT_LOG_CLEARED));
+/// assert_eq!((reader.oldest_id(), reader.newest_id(), reader.len()), (Some(101), Some(101), 1));
+/// # Ok::<(), bs2_events::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    position: usize,
+}
+
+impl Reader {
+    pub(super) fn new(shared: Arc<Shared>, position: usize) -> Self {
+        Self { shared, position }
+    }
+
+    /// Makes `count` events of the office, and gives them.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a reader that replays a file.
+    pub fn make(&self, count: u32) -> Result<Vec<Event>> {
+        (0..count).map(|_| self.cell().make(&self.shared.truth)).collect()
+    }
+
+    /// Deletes the whole log and writes the event `0x4200`. Ids go on.
+    pub fn clear_log(&self) -> Event {
+        self.cell().act(&self.shared.truth, Act::ClearLog)
+    }
+
+    /// Deletes the whole log, sets the image filters back and writes the event `0x4502`. Ids go on, or begin again
+    /// at 1 and open the next epoch.
+    pub fn factory_reset(&self, restart_ids: bool) -> Event {
+        self.cell().act(&self.shared.truth, Act::FactoryReset { restart_ids })
+    }
+
+    /// Sets the clock, forward or back, and writes the event `0x3200`, which has the new time already.
+    pub fn set_clock(&self, time: Timestamp) -> Event {
+        self.cell().act(&self.shared.truth, Act::SetClock(time))
+    }
+
+    /// Loses every connection to the reader. It can be connected again at once.
+    pub fn disconnect(&self) {
+        self.cell().lock().line.disconnect();
+    }
+
+    /// Sets whether the reader is stuck: its calls never return, and it reports nothing. Calls that hang already go
+    /// on hanging after it is freed.
+    pub fn set_stuck(&self, stuck: bool) {
+        self.cell().lock().line.set_stuck(stuck);
+    }
+
+    /// The reader's number.
+    #[must_use]
+    pub fn id(&self) -> DeviceId {
+        self.cell().device()
+    }
+
+    /// The smallest id in the log.
+    #[must_use]
+    pub fn oldest_id(&self) -> Option<u32> {
+        self.cell().lock().life.log().ids().min()
+    }
+
+    /// The greatest id in the log.
+    #[must_use]
+    pub fn newest_id(&self) -> Option<u32> {
+        self.cell().lock().life.log().ids().max()
+    }
+
+    /// How many events are in the log; in a replayed one, how many rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.cell().lock().life.log().len()
+    }
+
+    /// Whether the log is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Which life of the id counter this is, counted from 0.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.cell().lock().life.log().epoch()
+    }
+
+    /// The reader's clock. It goes with the events and stands still between them.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.cell().lock().life.clock()
+    }
+
+    fn cell(&self) -> &Cell {
+        &self.shared.readers[self.position]
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("device", &self.id()).finish_non_exhaustive()
+    }
+}
+
+/// One reader as the simulator keeps it.
+pub(super) struct Cell {
+    device: DeviceId,
+    replayed: bool,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) life: Life,
+    pub(super) line: Line,
+    /// Whether the truth has all that this reader wrote up to now.
+    told: bool,
+}
+
+impl Cell {
+    /// A reader with its backlog.
+    pub(super) fn new(
+        world: &Arc<World>,
+        settings: &SimSettings,
+        device: DeviceId,
+        index: u32,
+        origin: Origin,
+    ) -> Self {
+        let replayed = matches!(origin, Origin::Rows(_));
+        let mut life = Life::new(world, device, origin, settings.backlog);
+        for _ in 0..settings.backlog {
+            life.make();
+        }
+        let line = Line::new(settings.seed, device, index, settings.faults);
+        Self { device, replayed, state: Mutex::new(State { life, line, told: false }) }
+    }
+
+    pub(super) fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    pub(super) fn is_replayed(&self) -> bool {
+        self.replayed
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// # Errors
+    ///
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a replayed reader.
+    pub(super) fn make(&self, truth: &OnceLock<Mutex<Truth>>) -> Result<Event> {
+        let mut state = self.lock();
+        let event = state.life.make();
+        let event = event.ok_or_else(|| state.line.error(NOT_SUPPORTED, "a replayed log makes no events"))?;
+        state.tell(truth, &event);
+        Ok(event)
+    }
+
+    pub(super) fn act(&self, truth: &OnceLock<Mutex<Truth>>, act: Act) -> Event {
+        self.lock().act(truth, act)
+    }
+
+    /// Writes all that happened up to now, and from now on whatever happens.
+    pub(super) fn retell(&self, truth: &OnceLock<Mutex<Truth>>) {
+        let mut state = self.lock();
+        if let Some(truth) = truth.get() {
+            let mut truth = truth.lock().unwrap_or_else(PoisonError::into_inner);
+            state.life.retell(&mut |epoch, event| truth.write(self.device, epoch, event));
+            state.told = true;
+        }
+    }
+}
+
+impl State {
+    /// Does something that the reader writes down.
+    pub(super) fn act(&mut self, truth: &OnceLock<Mutex<Truth>>, act: Act) -> Event {
+        let event = self.life.act(act);
+        self.tell(truth, &event);
+        event
+    }
+
+    /// Tells an event to the truth and to those who listen. The lock is held all the while, so that nobody gets two
+    /// events in another order than the reader's.
+    fn tell(&mut self, truth: &OnceLock<Mutex<Truth>>, event: &Event) {
+        if self.told
+            && let Some(truth) = truth.get()
+        {
+            let mut truth = truth.lock().unwrap_or_else(PoisonError::into_inner);
+            truth.write(event.device_id(), self.life.log().epoch(), event);
+        }
+        self.line.report(event);
+    }
+}

@@ -1,0 +1,42 @@
+//! What all readers of a simulator share.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::people::people;
+use super::settings::{SimSettings, Start};
+use crate::Result;
+use crate::codec::{Timestamp, UserId};
+
+/// The part of the settings that decides what happens, and the people to whom it happens.
+pub(super) struct World {
+    pub(super) seed: u64,
+    pub(super) start: Timestamp,
+    pub(super) capacity: usize,
+    pub(super) images: bool,
+    pub(super) people: Box<[UserId]>,
+}
+
+impl World {
+    pub(super) fn new(settings: &SimSettings) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            seed: settings.seed,
+            start: match settings.start {
+                Start::Fixed => FIXED_START,
+                Start::Now => now(),
+                Start::At(time) => time,
+            },
+            capacity: settings.capacity as usize,
+            images: settings.images,
+            people: people(settings.seed)?,
+        }))
+    }
+}
+
+fn now() -> Timestamp {
+    let seconds = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
+    Timestamp::from_unix_seconds(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
+/// Monday 2025-03-24T00:00:00Z, some days before the clocks of Europe change.
+pub(super) const FIXED_START: Timestamp = Timestamp::from_unix_seconds(1_742_774_400);

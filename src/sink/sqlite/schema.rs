@@ -1,0 +1,195 @@
+//! The schema, and what makes a file a store.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, absolute};
+use std::time::Duration;
+
+use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, params};
+
+use super::failure::Store;
+use crate::codec::{EventCode, Outcome, SubjectKind};
+use crate::{ErrorKind, Result};
+
+/// Opens a store for writing, and makes it where there is none.
+pub(super) fn open(path: &Path) -> Result<(Store, Connection)> {
+    let store = locate(path)?;
+    if !store.path().exists() && !store.path().parent().is_some_and(Path::exists) {
+        return Err(store.error(ErrorKind::NotFound, "its folder does not exist"));
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut connection = connect(&store, flags)?;
+    let read_only = connection.is_readonly(MAIN_DB).map_err(|error| store.failed("open", &error))?;
+    if read_only || fs::metadata(store.path()).is_ok_and(|file| file.permissions().readonly()) {
+        return Err(store.error(ErrorKind::PermissionDenied, "the file may not be written"));
+    }
+    let owner = Owner::of(&connection).map_err(|error| store.failed("open", &error))?;
+    owner.check(&store, true)?;
+    prepare(&mut connection).map_err(|error| store.failed("open", &error))?;
+    // Another process may have made it something else in the meantime.
+    let owner = Owner::of(&connection).map_err(|error| store.failed("open", &error))?;
+    owner.check(&store, false)?;
+    Ok((store, connection))
+}
+
+/// Opens a store for reading.
+pub(super) fn open_read_only(path: &Path) -> Result<(Store, Connection)> {
+    let store = locate(path)?;
+    if !store.path().exists() {
+        return Err(store.error(ErrorKind::NotFound, "there is no such file"));
+    }
+    let connection = connect(&store, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let owner = Owner::of(&connection).map_err(|error| store.failed("open", &error))?;
+    owner.check(&store, false)?;
+    Ok((store, connection))
+}
+
+/// Makes the path absolute, so that none of the names that are special to SQLite, such as `:memory:`, is left.
+fn locate(path: &Path) -> Result<Store> {
+    let store = Store::new(absolute(path).map_err(|error| {
+        Store::new(path).error(ErrorKind::InvalidInput, "this is no path of a file").with_source(error)
+    })?);
+    match fs::metadata(store.path()) {
+        Ok(file) if file.is_dir() => {
+            Err(store.error(ErrorKind::InvalidInput, "this is a folder, not a file"))
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(store.error(ErrorKind::PermissionDenied, "the file may not be read").with_source(error))
+        }
+        _ => Ok(store),
+    }
+}
+
+fn connect(store: &Store, flags: OpenFlags) -> Result<Connection> {
+    let open = || {
+        let connection = Connection::open_with_flags(store.path(), flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    };
+    open().map_err(|error| store.failed("open", &error))
+}
+
+/// Whose database a file is.
+enum Owner {
+    Nobody,
+    Other,
+    Ours { version: i64 },
+}
+
+impl Owner {
+    fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
+        let version = pragma("user_version")?;
+        if pragma("application_id")? == APPLICATION_ID {
+            return Ok(Self::Ours { version });
+        }
+        let objects: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok(if objects == 0 && version == 0 { Self::Nobody } else { Self::Other })
+    }
+
+    fn check(&self, store: &Store, may_be_new: bool) -> Result<()> {
+        match self {
+            Self::Ours { version: VERSION } => Ok(()),
+            Self::Nobody if may_be_new => Ok(()),
+            Self::Nobody => Err(store.error(ErrorKind::InvalidData, "the file holds no store of events")),
+            Self::Other => {
+                Err(store.error(ErrorKind::InvalidInput, "this is the database of another program"))
+            }
+            Self::Ours { version } => Err(store.error(
+                ErrorKind::Unsupported,
+                format!("its schema has version {version}, and this program knows version {VERSION}"),
+            )),
+        }
+    }
+}
+
+/// Sets what SQLite is to promise, and makes the tables where there are none.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if matches!(Owner::of(&transaction)?, Owner::Nobody) {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    fill_codes(&transaction)?;
+    transaction.commit()
+}
+
+/// Writes the names of this crate's catalogue; rows that are the same already stay untouched.
+fn fill_codes(connection: &Connection) -> rusqlite::Result<()> {
+    let named = EventCode::catalogue().iter().map(|row| row.code);
+    let main = (0..=u8::MAX).map(|main| EventCode::new(u16::from_be_bytes([main, 0])));
+    let codes: BTreeSet<_> = named.chain(main).collect();
+    let mut statement = connection.prepare(
+        "INSERT INTO codes (code, name, category, outcome, subject, name_of_subs) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET
+             name = excluded.name, category = excluded.category, outcome = excluded.outcome,
+             subject = excluded.subject, name_of_subs = excluded.name_of_subs
+         WHERE (name, category, outcome, subject, name_of_subs) IS NOT
+             (excluded.name, excluded.category, excluded.outcome, excluded.subject, excluded.name_of_subs)",
+    )?;
+    for code in codes {
+        let category = code.category().map(|category| category.to_string());
+        let subject = subject_word(SubjectKind::of(code));
+        statement.execute(params![
+            code.get(),
+            code.name(),
+            category,
+            outcome_word(code.outcome()),
+            subject,
+            name_of_subs(code)
+        ])?;
+    }
+    Ok(())
+}
+
+/// By what name the sub codes of this main code go that have no name of their own.
+fn name_of_subs(code: EventCode) -> Option<&'static str> {
+    let mut subs = (1..=u8::MAX).map(|sub| EventCode::new(code.get() | u16::from(sub)));
+    let unnamed = subs.find(|sub| sub.names().is_empty()).filter(|_| code == code.main());
+    unnamed.and_then(EventCode::name)
+}
+
+const fn outcome_word(outcome: Outcome) -> Option<&'static str> {
+    match outcome {
+        Outcome::Granted => Some("granted"),
+        Outcome::Denied => Some("denied"),
+        Outcome::Neither => None,
+    }
+}
+
+const fn subject_word(kind: SubjectKind) -> &'static str {
+    match kind {
+        SubjectKind::AlarmZone => "alarm_zone",
+        SubjectKind::Card => "card",
+        SubjectKind::Door => "door",
+        SubjectKind::Input => "input",
+        SubjectKind::Interlock => "interlock",
+        SubjectKind::Lift => "lift",
+        SubjectKind::None => "none",
+        SubjectKind::Osdp => "osdp",
+        SubjectKind::Relay => "relay",
+        SubjectKind::Unknown => "unknown",
+        SubjectKind::User => "user",
+        SubjectKind::Zone => "zone",
+    }
+}
+
+/// "bs2E".
+const APPLICATION_ID: i64 = 0x6273_3245;
+
+const VERSION: i64 = 1;
+
+/// How long to wait for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// More than there are different statements.
+const STATEMENTS: usize = 32;
+
+const TABLES: &str = include_str!("schema.sql");

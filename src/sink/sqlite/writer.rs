@@ -1,0 +1,163 @@
+//! The thread that owns the connection, and the transactions that many batches share.
+
+use std::thread;
+
+use rusqlite::{Connection, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::failure::Store;
+use super::write;
+use crate::sink::{Batch, Stored};
+use crate::{ErrorKind, Result};
+
+/// The way to the writer's thread, which ends when this is dropped and all that was asked is done.
+pub(super) struct WriterHandle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl WriterHandle {
+    /// Starts the thread.
+    pub(super) fn spawn(store: Store, connection: Connection) -> Result<Self> {
+        let (sender, commands) = mpsc::channel(WAITING);
+        let writer = Writer { store: store.clone(), connection, commands };
+        thread::Builder::new().name("bs2-sqlite".into()).spawn(move || writer.run()).map_err(|error| {
+            store.error(ErrorKind::Storage, "cannot start the thread that writes").with_source(error)
+        })?;
+        Ok(Self { commands: sender })
+    }
+
+    /// Stores a batch; `None` once closed.
+    pub(super) async fn store(&self, batch: Batch) -> Option<Result<Stored>> {
+        self.ask(|reply| Command::Store(Waiting { batch, reply })).await
+    }
+
+    /// Runs `call` on the thread; `None` once closed.
+    pub(super) async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Option<rusqlite::Result<T>> {
+        self.ask(|reply| {
+            Command::Call(Box::new(move |connection| {
+                // Whoever asked may have gone.
+                let _ = reply.send(call(connection));
+            }))
+        })
+        .await
+    }
+
+    /// Closes the connection; `None` once closed.
+    pub(super) async fn close(&self) -> Option<Result<()>> {
+        self.ask(Command::Close).await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+enum Command {
+    Store(Waiting),
+    Call(Box<dyn FnOnce(&Connection) + Send>),
+    Close(oneshot::Sender<Result<()>>),
+}
+
+/// A batch, and who waits for it.
+struct Waiting {
+    batch: Batch,
+    reply: oneshot::Sender<Result<Stored>>,
+}
+
+struct Writer {
+    store: Store,
+    connection: Connection,
+    commands: mpsc::Receiver<Command>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut next = None;
+        while let Some(command) = next.take().or_else(|| self.commands.blocking_recv()) {
+            match command {
+                Command::Store(waiting) => next = self.store(waiting),
+                Command::Call(call) => call(&self.connection),
+                Command::Close(reply) => {
+                    let Self { store, connection, commands } = self;
+                    let closed = connection.close().map_err(|(_, error)| store.failed("close", &error));
+                    drop(commands);
+                    let _ = reply.send(closed);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Stores a batch and those that wait behind it in one transaction, answers them all, and gives back the first
+    /// command that is something else.
+    fn store(&mut self, first: Waiting) -> Option<Command> {
+        let mut events = first.batch.events.len();
+        let mut group = vec![first];
+        let mut next = None;
+        while next.is_none() && events < EVENTS_IN_A_TRANSACTION {
+            match self.commands.try_recv() {
+                Ok(Command::Store(waiting)) => {
+                    events = events.saturating_add(waiting.batch.events.len());
+                    group.push(waiting);
+                }
+                Ok(other) => next = Some(other),
+                Err(_) => break,
+            }
+        }
+        let failed = |error: &rusqlite::Error, batch: &Batch| {
+            Err(self.store.failed("store events", error).with_device(batch.device))
+        };
+        match transaction(&mut self.connection, &group) {
+            Ok(results) => {
+                for (waiting, result) in group.into_iter().zip(results) {
+                    let result = result.or_else(|error| failed(&error, &waiting.batch));
+                    let _ = waiting.reply.send(result);
+                }
+            }
+            Err(error) => {
+                for waiting in group {
+                    let result = failed(&error, &waiting.batch);
+                    let _ = waiting.reply.send(result);
+                }
+            }
+        }
+        next
+    }
+}
+
+/// Stores batches in one transaction, each in a savepoint, so that one that fails does not take the others with it.
+fn transaction(
+    connection: &mut Connection,
+    group: &[Waiting],
+) -> rusqlite::Result<Vec<rusqlite::Result<Stored>>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut results = Vec::with_capacity(group.len());
+    for waiting in group {
+        let run = |sql| transaction.prepare_cached(sql)?.execute([]);
+        run("SAVEPOINT batch")?;
+        let result = match write::batch(&transaction, &waiting.batch) {
+            // After some failures, such as a full disk, SQLite has given up the whole transaction by itself.
+            Err(error) if transaction.is_autocommit() => return Err(error),
+            Err(error) => {
+                run("ROLLBACK TO batch")?;
+                Err(error)
+            }
+            Ok(stored) => Ok(stored),
+        };
+        run("RELEASE batch")?;
+        results.push(result);
+    }
+    transaction.commit()?;
+    Ok(results)
+}
+
+/// Batches that may wait; more hold their senders back.
+const WAITING: usize = 256;
+
+/// A transaction takes no further batch from here on, so that the first ones are not kept waiting.
+const EVENTS_IN_A_TRANSACTION: usize = 65_536;
