@@ -12,9 +12,10 @@ use crate::output::Output;
 use crate::store::Store;
 use crate::table::{count, table};
 
-/// Prove a store: every id up to the watermark is stored or explained, and every row agrees with its record
+/// Prove from a store alone that it is whole
 ///
-/// Reads the store alone and changes nothing, also while a collector writes. What is missing and explained is no fault.
+/// Every id up to the watermark must be stored or explained, and every row must say what its record says. What is
+/// missing and explained is no fault. Nothing is changed, and a collector may write meanwhile.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Verify {
