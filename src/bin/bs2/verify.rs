@@ -163,6 +163,8 @@ const AFTER_HELP: &str = "\
 Example:
   bs2 verify sqlite:bs2-events.db
 
-What --json prints: {\"sound\",\"faults\",\"stray_rows\",\"devices\":[{\"device_id\",\"epoch\",\"events\",\"first\",\"first_event\",
-\"last_event\",\"watermark\",\"above\",\"gaps\":[{\"from\",\"to\",\"reason\"}],\"holes\":[{\"from\",\"to\"}],\"faults\":[…],\"fault_count\"}]}.
+What --json prints: one object with sound, faults (how many), stray_rows, and devices, which has
+an object for each epoch of each reader, with device_id, epoch, events, first, first_event,
+last_event, watermark, above (events that wait for a hole below them), gaps (from, to, reason),
+holes (from, to), faults (in words) and fault_count.
 Exit code: 0 if the store is sound, 1 if something is wrong in it or it cannot be read.";
