@@ -11,7 +11,6 @@ use bs2_events::codec::Event;
 use bs2_events::{Error, ErrorKind, Result};
 use clap::{Args, ValueEnum};
 
-use crate::event_json::EventJson;
 use crate::hex::from_hex;
 use crate::output::{self, Output};
 
@@ -150,11 +149,7 @@ impl Decoder {
 
     fn print(&mut self, events: &[Event]) -> Result<()> {
         for event in events {
-            if self.json {
-                self.output.json(&EventJson::new(event))?;
-            } else {
-                self.output.line(event)?;
-            }
+            self.output.event(event, self.json)?;
         }
         Ok(())
     }

@@ -1,10 +1,24 @@
 //! The command line: one file a verb, and what they share.
 
 mod codes;
+mod collect;
 mod decode;
+mod device_id;
 mod event_json;
+mod gaps;
 mod hex;
+mod images;
+mod logs;
 mod output;
+mod retry;
+mod runtime;
+mod sim;
+mod source;
+mod store;
+mod table;
+mod truth;
+mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -34,15 +48,27 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Verb {
-    Codes(codes::Codes),
+    Collect(collect::Collect),
+    Verify(verify::Verify),
+    Logs(logs::Logs),
+    Watch(watch::Watch),
+    Images(images::Images),
     Decode(decode::Decode),
+    Codes(codes::Codes),
+    Sim(sim::Sim),
 }
 
 impl Verb {
     fn run(&self) -> Result<ExitCode> {
         match self {
-            Self::Codes(verb) => verb.run(),
+            Self::Collect(verb) => verb.run(),
+            Self::Verify(verb) => verb.run(),
+            Self::Logs(verb) => verb.run(),
+            Self::Watch(verb) => verb.run(),
+            Self::Images(verb) => verb.run(),
             Self::Decode(verb) => verb.run(),
+            Self::Codes(verb) => verb.run(),
+            Self::Sim(verb) => verb.run(),
         }
     }
 }

@@ -4,8 +4,11 @@ use std::error::Error as StdError;
 use std::fmt::Display;
 use std::io::{self, BufWriter, Stdout, Write};
 
+use bs2_events::codec::Event;
 use bs2_events::{Error, ErrorKind, Result};
 use serde::Serialize;
+
+use crate::event_json::EventJson;
 
 /// Lines on stdout, buffered. A verb flushes at its end, where a failure can still be reported.
 pub(crate) struct Output(BufWriter<Stdout>);
@@ -26,6 +29,11 @@ impl Output {
         self.0.write_all(b"\n").map_err(failed)
     }
 
+    /// Writes an event as a line: for programs with all that it holds, for people without what is personal.
+    pub(crate) fn event(&mut self, event: &Event, json: bool) -> Result<()> {
+        if json { self.json(&EventJson::new(event)) } else { self.line(event) }
+    }
+
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.0.flush().map_err(failed)
     }
@@ -42,7 +50,13 @@ pub(crate) fn is_closed(error: &Error) -> bool {
 
 /// Writes an error and what caused it to stderr, as one sentence.
 pub(crate) fn report(error: &Error) {
-    let mut sentence = format!("bs2: {error}");
+    // `eprintln!` panics where stderr is closed; then there is nobody left to tell.
+    let _ = writeln!(io::stderr(), "bs2: {}", sentence(error));
+}
+
+/// An error and what caused it.
+pub(crate) fn sentence(error: &Error) -> String {
+    let mut sentence = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let text = cause.to_string();
@@ -53,8 +67,7 @@ pub(crate) fn report(error: &Error) {
         }
         source = cause.source();
     }
-    // `eprintln!` panics where stderr is closed; then there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "{sentence}");
+    sentence
 }
 
 fn failed(error: io::Error) -> Error {

@@ -1,0 +1,98 @@
+//! What a collection came to.
+
+use bs2_events::Result;
+use bs2_events::collect::{DeviceReport, Report};
+use serde::Serialize;
+
+use crate::gaps::{self, GapJson};
+use crate::output::{self, Output};
+use crate::store::Store;
+use crate::table::{count, table};
+
+/// Prints the table and a line with the totals.
+pub(super) fn print(output: &mut Output, report: &Report, store: &Store) -> Result<()> {
+    let columns =
+        [("reader", true), ("epoch", true), ("stored", true), ("repeated", true), ("missing", false)];
+    let mut table = table(columns);
+    for device in &report.devices {
+        let (reader, failed) = (device.device.to_string(), device.error.is_some());
+        for epoch in &device.epochs {
+            let [number, stored, repeated] =
+                [epoch.epoch.into(), epoch.stored, epoch.repeated].map(|number: u64| number.to_string());
+            table.add_row([reader.clone(), number, stored, repeated, gaps::cell(&epoch.gaps)]);
+        }
+        if device.epochs.is_empty() || failed {
+            let why = if failed { "failed: see the error" } else { "has no event" };
+            table.add_row([reader, "-".into(), "-".into(), "-".into(), why.into()]);
+        }
+    }
+    output.line(&table)?;
+    output.line(totals(report, store))
+}
+
+/// Prints one object with all devices.
+pub(super) fn print_json(output: &mut Output, report: &Report) -> Result<()> {
+    output.json(&ReportJson { devices: report.devices.iter().flat_map(EpochJson::list).collect() })
+}
+
+fn totals(report: &Report, store: &Store) -> String {
+    let readers = count(report.devices.len() as u64, "reader");
+    if report.stored() == 0 && report.is_complete() {
+        return format!("nothing new: {store} has all that the {readers} can give");
+    }
+    let gaps = report.devices.iter().flat_map(|device| &device.epochs).flat_map(|epoch| &epoch.gaps);
+    let failed = report.devices.iter().filter(|device| device.error.is_some()).count();
+    let failed =
+        if failed > 0 { format!(", {} failed", count(failed as u64, "reader")) } else { String::new() };
+    format!(
+        "{} of {readers} stored in {store}, {} dropped as repeated, {}{failed}",
+        count(report.stored(), "event"),
+        report.repeated(),
+        gaps::total(gaps),
+    )
+}
+
+#[derive(Serialize)]
+struct ReportJson {
+    devices: Vec<EpochJson>,
+}
+
+/// One epoch of one reader.
+#[derive(Serialize)]
+struct EpochJson {
+    device_id: u32,
+    epoch: u32,
+    stored: u64,
+    repeated: u64,
+    gaps: Vec<GapJson>,
+    watermark: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl EpochJson {
+    /// The objects of a reader: one even where no epoch is known.
+    fn list(device: &DeviceReport) -> Vec<Self> {
+        let nothing = || Self {
+            device_id: device.device.get(),
+            epoch: 0,
+            stored: 0,
+            repeated: 0,
+            gaps: Vec::new(),
+            watermark: 0,
+            error: device.error.as_ref().map(output::sentence),
+        };
+        if device.epochs.is_empty() {
+            return vec![nothing()];
+        }
+        let epochs = device.epochs.iter().map(|epoch| Self {
+            epoch: epoch.epoch,
+            stored: epoch.stored,
+            repeated: epoch.repeated,
+            gaps: GapJson::list(&epoch.gaps),
+            watermark: epoch.watermark,
+            ..nothing()
+        });
+        epochs.collect()
+    }
+}

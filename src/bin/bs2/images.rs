@@ -1,0 +1,104 @@
+//! `bs2 images`: the pictures of a reader, as files.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use bs2_events::codec::DeviceId;
+use bs2_events::device::ImageLog;
+use bs2_events::{Error, ErrorKind, Result};
+use clap::Args;
+
+use crate::device_id::device_id;
+use crate::output::Output;
+use crate::retry::retried;
+use crate::runtime;
+use crate::source::Source;
+use crate::table::count;
+
+/// Save the pictures of a reader as JPEG files, named by device and event
+///
+/// A picture that is there already is left as it is; another file of the same name is an error and stays.
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Images {
+    /// Where the reader is
+    source: String,
+    /// The reader's number; may be left out where there is only one
+    #[arg(long, value_name = "ID", value_parser = device_id())]
+    device: Option<DeviceId>,
+    /// The folder for the files; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Begin with the first event that has a greater id
+    #[arg(long, value_name = "ID", default_value_t = 0)]
+    after: u32,
+    /// End after so many pictures; all if missing
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
+    max: Option<u32>,
+}
+
+impl Images {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        runtime::block_on(self.save_all())
+    }
+
+    async fn save_all(&self) -> Result<ExitCode> {
+        let source = Source::open(&self.source)?;
+        let device = source.device(self.device).await?;
+        fs::create_dir_all(&self.out).map_err(|error| failed("make the folder", &self.out, error))?;
+        let (mut after, mut seen, mut new) = (self.after, 0_u32, 0_u32);
+        loop {
+            let wanted = self.max.map_or(PAGE, |max| PAGE.min(max - seen));
+            if wanted == 0 {
+                break;
+            }
+            let images = retried(|| device.image_logs(after, wanted)).await?;
+            let Some(last) = images.last().map(|image| image.event.id()) else { break };
+            for image in images.iter().take(wanted as usize) {
+                seen += 1;
+                new += u32::from(self.save(device.id(), image)?);
+            }
+            after = last;
+        }
+        let mut output = Output::new();
+        let (written, folder) = (count(new, "picture"), self.out.display());
+        output.line(format_args!("{written} written to {folder}, {} were there already", seen - new))?;
+        output.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Writes a picture, and says whether it was not there yet.
+    fn save(&self, device: DeviceId, image: &ImageLog) -> Result<bool> {
+        let name = format!("{device}-{}.jpg", image.event.id());
+        let path = self.out.join(&name);
+        match fs::read(&path) {
+            Ok(there) if there == image.jpeg => return Ok(false),
+            Ok(_) => {
+                let message = format!("{} is there and is another picture", path.display());
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("read", &path, error)),
+        }
+        // Under another name first: a name that says picture never stands on half of one.
+        let part = self.out.join(format!("{name}.part"));
+        fs::write(&part, &image.jpeg).map_err(|error| failed("write", &part, error))?;
+        fs::rename(&part, &path).map_err(|error| failed("write", &path, error))?;
+        Ok(true)
+    }
+}
+
+fn failed(what: &str, path: &Path, error: io::Error) -> Error {
+    Error::new(ErrorKind::Storage, format!("cannot {what} {}", path.display())).with_source(error)
+}
+
+/// Pictures are large: so many wait in memory.
+const PAGE: u32 = 32;
+
+const AFTER_HELP: &str = "\
+Example:
+  bs2 images sim:backlog=500 --device 541000001 --out pictures
+
+Sources: sim:SETTINGS, see bs2 sim --help.";

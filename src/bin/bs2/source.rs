@@ -1,0 +1,92 @@
+//! What a `SOURCE` argument names: readers, and the way to them.
+
+use bs2_events::codec::DeviceId;
+use bs2_events::device::{Client, Device};
+use bs2_events::sim::{SimSettings, Simulator};
+use bs2_events::{Error, ErrorKind, Result};
+
+use crate::retry::retried;
+
+/// Readers behind one client.
+pub(crate) struct Source {
+    client: Client,
+    simulator: Option<Simulator>,
+}
+
+impl Source {
+    /// Opens what a text such as `sim:devices=4&seed=7` names.
+    pub(crate) fn open(text: &str) -> Result<Self> {
+        Self::with_rate(text, None)
+    }
+
+    /// The same for a verb that shows live events: simulated readers whose rate is not set get one.
+    pub(crate) fn open_live(text: &str) -> Result<Self> {
+        Self::with_rate(text, Some(LIVE_RATE))
+    }
+
+    fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
+        let settings = match text.split_once(':') {
+            Some((SIM, settings)) => settings.strip_prefix('?').unwrap_or(settings),
+            Some((scheme, _)) => return Err(unknown(&format!("scheme `{scheme}` is not known"))),
+            None => return Err(unknown(&format!("`{text}` has no scheme"))),
+        };
+        let mut parsed: SimSettings = settings.parse()?;
+        if let Some(rate) = rate.filter(|_| !settings.split('&').any(|part| part.starts_with("rate="))) {
+            parsed = parsed.with_rate(rate);
+        }
+        let simulator = Simulator::with_settings(parsed)?;
+        Ok(Self { client: Client::new(simulator.backend()), simulator: Some(simulator) })
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The simulator behind the readers, if they are simulated.
+    pub(crate) fn simulator(&self) -> Option<&Simulator> {
+        self.simulator.as_ref()
+    }
+
+    /// Lets simulated readers live; others do so by themselves.
+    pub(crate) fn start(&self) -> Result<()> {
+        self.simulator().map_or(Ok(()), Simulator::start)
+    }
+
+    /// Ends what [`start`](Self::start) began: after it nothing new happens at simulated readers.
+    pub(crate) fn stop(&self) {
+        if let Some(simulator) = self.simulator() {
+            simulator.stop();
+        }
+    }
+
+    /// Every reader, ascending.
+    pub(crate) async fn devices(&self) -> Result<Vec<Device>> {
+        retried(|| self.client.devices()).await
+    }
+
+    /// The reader with this number, or the only one.
+    pub(crate) async fn device(&self, wanted: Option<DeviceId>) -> Result<Device> {
+        let mut devices = self.devices().await?;
+        match wanted {
+            Some(id) => devices.into_iter().find(|device| device.id() == id).ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, "the source has no such reader").with_device(id)
+            }),
+            None if devices.len() == 1 => Ok(devices.remove(0)),
+            None => {
+                let message = format!("the source has {} readers: choose one with --device", devices.len());
+                Err(Error::new(ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+}
+
+/// A source of which only the scheme is told: what follows it may hold a password.
+fn unknown(what: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, format!("source: {what}; there is `{SIM}:`"))
+}
+
+/// The scheme of simulated readers.
+const SIM: &str = "sim";
+
+/// Live events a second where none are asked for: enough to see, few enough to read.
+const LIVE_RATE: u32 = 5;

@@ -1,0 +1,24 @@
+//! Tables for people.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+/// An empty table with these columns; those that are `true` hold numbers.
+pub(crate) fn table<const N: usize>(columns: [(&str, bool); N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(columns.map(|(name, _)| name));
+    for (column, (_, is_number)) in table.column_iter_mut().zip(columns) {
+        if is_number {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// A number and its noun: `1 reader`, `2 readers`.
+pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
+    match number.into() {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}

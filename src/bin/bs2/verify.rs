@@ -1,0 +1,167 @@
+//! `bs2 verify`: a store, proved by itself.
+
+use std::process::ExitCode;
+
+use bs2_events::Result;
+use bs2_events::sink::sqlite::{EpochReport, Fault, Verification};
+use clap::Args;
+use serde::Serialize;
+
+use crate::gaps::{self, GapJson};
+use crate::output::Output;
+use crate::store::Store;
+use crate::table::{count, table};
+
+/// Prove a store: every id up to the watermark is stored or explained, and every row agrees with its record
+///
+/// Reads the store alone and changes nothing, also while a collector writes. What is missing and explained is no fault.
+#[derive(Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct Verify {
+    /// The store to prove
+    store: String,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(crate) fn run(&self) -> Result<ExitCode> {
+        let store: Store = self.store.parse()?;
+        let verification = store.verify()?;
+        let mut output = Output::new();
+        if self.json {
+            output.json(&VerificationJson::new(&verification))?;
+        } else {
+            print(&mut output, &verification, &store)?;
+        }
+        output.flush()?;
+        Ok(if verification.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+fn print(output: &mut Output, verification: &Verification, store: &Store) -> Result<()> {
+    let mut table = table([
+        ("reader", true),
+        ("epoch", true),
+        ("events", true),
+        ("first id", true),
+        ("watermark", true),
+        ("above", true),
+        ("missing", false),
+    ]);
+    for epoch in &verification.epochs {
+        let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        table.add_row([
+            epoch.device.to_string(),
+            epoch.epoch.to_string(),
+            epoch.events.to_string(),
+            number(epoch.first),
+            number(epoch.watermark),
+            epoch.above.to_string(),
+            gaps::cell(&epoch.gaps),
+        ]);
+    }
+    output.line(&table)?;
+    for epoch in &verification.epochs {
+        let place = format!("reader {}, epoch {}", epoch.device, epoch.epoch);
+        for fault in &epoch.faults {
+            output.line(format_args!("{place}: {fault}"))?;
+        }
+        if let Some(more) = epoch.fault_count.checked_sub(epoch.faults.len() as u64).filter(|more| *more > 0)
+        {
+            output.line(format_args!("{place}: and {} more", count(more, "fault")))?;
+        }
+    }
+    let events = count(verification.epochs.iter().map(|epoch| epoch.events).sum::<u64>(), "event");
+    let missing = gaps::total(verification.epochs.iter().flat_map(|epoch| &epoch.gaps));
+    let faults = faults(verification);
+    output.line(if verification.is_sound() {
+        format!("sound: {store} has {events}, {missing} and explained")
+    } else {
+        format!("NOT SOUND: {store} has {events}, {missing} and explained, {}", count(faults, "fault"))
+    })
+}
+
+/// How much is wrong; a row that belongs nowhere is a fault too.
+fn faults(verification: &Verification) -> u64 {
+    verification.strays + verification.epochs.iter().map(|epoch| epoch.fault_count).sum::<u64>()
+}
+
+#[derive(Serialize)]
+struct VerificationJson {
+    sound: bool,
+    faults: u64,
+    stray_rows: u64,
+    devices: Vec<EpochJson>,
+}
+
+impl VerificationJson {
+    fn new(verification: &Verification) -> Self {
+        Self {
+            sound: verification.is_sound(),
+            faults: faults(verification),
+            stray_rows: verification.strays,
+            devices: verification.epochs.iter().map(EpochJson::new).collect(),
+        }
+    }
+}
+
+/// One epoch of one reader.
+#[derive(Serialize)]
+struct EpochJson {
+    device_id: u32,
+    epoch: u32,
+    events: u64,
+    first: Option<u32>,
+    first_event: Option<u32>,
+    last_event: Option<u32>,
+    watermark: Option<u32>,
+    above: u64,
+    gaps: Vec<GapJson>,
+    holes: Vec<HoleJson>,
+    /// What is wrong beside holes, in words.
+    faults: Vec<String>,
+    fault_count: u64,
+}
+
+/// Ids that nothing explains.
+#[derive(Serialize)]
+struct HoleJson {
+    from: u32,
+    to: u32,
+}
+
+impl EpochJson {
+    fn new(epoch: &EpochReport) -> Self {
+        let (mut holes, mut faults) = (Vec::new(), Vec::new());
+        for fault in &epoch.faults {
+            match *fault {
+                Fault::Hole { from, to } => holes.push(HoleJson { from, to }),
+                _ => faults.push(fault.to_string()),
+            }
+        }
+        Self {
+            device_id: epoch.device.get(),
+            epoch: epoch.epoch,
+            events: epoch.events,
+            first: epoch.first,
+            first_event: epoch.first_event,
+            last_event: epoch.last_event,
+            watermark: epoch.watermark,
+            above: epoch.above,
+            gaps: GapJson::list(&epoch.gaps),
+            holes,
+            faults,
+            fault_count: epoch.fault_count,
+        }
+    }
+}
+
+const AFTER_HELP: &str = "\
+Example:
+  bs2 verify sqlite:bs2-events.db
+
+What --json prints: {\"sound\",\"faults\",\"stray_rows\",\"devices\":[{\"device_id\",\"epoch\",\"events\",\"first\",\"first_event\",
+\"last_event\",\"watermark\",\"above\",\"gaps\":[{\"from\",\"to\",\"reason\"}],\"holes\":[{\"from\",\"to\"}],\"faults\":[…],\"fault_count\"}]}.
+Exit code: 0 if the store is sound, 1 if something is wrong in it or it cannot be read.";
