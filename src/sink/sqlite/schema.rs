@@ -111,6 +111,8 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "temp_store", "memory")?;
+    // Many readers write at many places of the tree: with SQLite's usual 2 MB the pages between are read again.
+    connection.pragma_update(None, "cache_size", -65_536)?; // KiB
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if matches!(Owner::of(&transaction)?, Owner::Nobody) {
         transaction.execute_batch(TABLES)?;
