@@ -1,7 +1,13 @@
 //! Runs the real `bs2` and keeps what it said.
+#![allow(dead_code)] // Each test file uses its own part.
+
+pub(crate) mod store;
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
 
 /// How a run of `bs2` ended.
 pub(crate) struct Run {
@@ -15,16 +21,40 @@ pub(crate) struct Run {
 pub(crate) fn bs2(arguments: &[&str], input: &[u8]) -> Run {
     let mut child = command(arguments).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let output = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         // From a thread of its own, since both pipes may be full at once. A run that ends early leaves input unread.
         scope.spawn(move || stdin.write_all(input));
-        child.wait_with_output().unwrap()
-    });
+        finish(child)
+    })
+}
+
+/// Runs `bs2` with these arguments in this folder, without input.
+pub(crate) fn bs2_in(folder: &Path, arguments: &[&str]) -> Run {
+    finish(start_in(folder, arguments))
+}
+
+/// Starts `bs2` in this folder.
+pub(crate) fn start_in(folder: &Path, arguments: &[&str]) -> Child {
+    let mut command = command(arguments);
+    command.current_dir(folder).stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Waits for the end of a run.
+pub(crate) fn finish(child: Child) -> Run {
+    let output = child.wait_with_output().unwrap();
     Run {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Sends a signal such as `INT`.
+#[cfg(unix)]
+pub(crate) fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// `bs2` with these arguments and an input to be written.
@@ -36,4 +66,14 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
 
 pub(crate) fn lines(text: &str) -> Vec<&str> {
     text.lines().collect()
+}
+
+/// What a run printed with `--json`, as one object.
+pub(crate) fn object(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", run.stdout, run.stderr))
+}
+
+/// What a run printed with `--json`, an object a line.
+pub(crate) fn objects(run: &Run) -> Vec<Value> {
+    run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

@@ -135,10 +135,10 @@ const DEFAULT_SOURCES: [&str; 2] = ["sim:replay=bundled", "sim:devices=4&backlog
 const AFTER_HELP: &str = "\
 Examples:
   bs2 collect
-  bs2 collect --from 'sim:devices=50&rate=100&faults=drop,disconnect' --into sqlite:events.db --for 20s
+  bs2 collect --from 'sim:devices=50&rate=100&faults=drop' --into sqlite:events.db --for 20s
   bs2 collect --from sim:replay=log.tsv --once --json
 
 Sources: sim:SETTINGS, see bs2 sim --help. Stores: sqlite:PATH.
-What --json prints: {\"devices\":[{\"device_id\",\"epoch\",\"stored\",\"repeated\",\"gaps\":[{\"from\",\"to\",\"reason\"}],
-\"watermark\"}]}, an object for each epoch of each reader, with \"error\" where the reader failed.
+What --json prints: one object, whose `devices` has an object for each epoch of each reader, with
+device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed.
 Exit code: 0 if no reader failed; what is missing is no failure.";

@@ -104,7 +104,7 @@ fn print(output: &mut Output, source: &str, readers: &[ReaderJson]) -> Result<()
     }
     output.line(&table)?;
     let events = count(readers.iter().map(|reader| reader.events as u64).sum::<u64>(), "event");
-    output.line(format_args!("{source}: {} with {events}", count(readers.len() as u64, "reader")))
+    output.line(format_args!("{} with {events}: {source}", count(readers.len() as u64, "reader")))
 }
 
 #[derive(Serialize)]

@@ -12,9 +12,10 @@ use crate::output::Output;
 use crate::store::Store;
 use crate::table::{count, table};
 
-/// Prove a store: every id up to the watermark is stored or explained, and every row agrees with its record
+/// Prove from a store alone that it is whole
 ///
-/// Reads the store alone and changes nothing, also while a collector writes. What is missing and explained is no fault.
+/// Every id up to the watermark must be stored or explained, and every row must say what its record says. What is
+/// missing and explained is no fault. Nothing is changed, and a collector may write meanwhile.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Verify {
@@ -162,6 +163,8 @@ const AFTER_HELP: &str = "\
 Example:
   bs2 verify sqlite:bs2-events.db
 
-What --json prints: {\"sound\",\"faults\",\"stray_rows\",\"devices\":[{\"device_id\",\"epoch\",\"events\",\"first\",\"first_event\",
-\"last_event\",\"watermark\",\"above\",\"gaps\":[{\"from\",\"to\",\"reason\"}],\"holes\":[{\"from\",\"to\"}],\"faults\":[…],\"fault_count\"}]}.
+What --json prints: one object with sound, faults (how many), stray_rows, and devices, which has
+an object for each epoch of each reader, with device_id, epoch, events, first, first_event,
+last_event, watermark, above (events that wait for a hole below them), gaps (from, to, reason),
+holes (from, to), faults (in words) and fault_count.
 Exit code: 0 if the store is sound, 1 if something is wrong in it or it cannot be read.";

@@ -18,8 +18,11 @@ pub(super) async fn show(progress: &Progress, readers: u64) -> Infallible {
     let bar = ProgressBar::new(0).with_finish(ProgressFinish::AndClear);
     bar.set_style(style("{bar:40} {pos} of {len} events, {elapsed}"));
     while progress.caught_up() < readers {
-        bar.set_length(progress.expected());
-        bar.set_position(progress.stored());
+        // Nothing is drawn as long as nothing is known of the logs.
+        if progress.expected() > 0 {
+            bar.set_length(progress.expected());
+            bar.set_position(progress.stored());
+        }
         tokio::time::sleep(TICK).await;
     }
     bar.set_style(style("{spinner} live, {pos} events stored, {elapsed}; Ctrl-C ends"));
