@@ -10,7 +10,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let client = Client::new(simulator.backend());
     let device = client.devices().await?.remove(0);
     if !device.capabilities().await?.has_image_logs() {
-        return Ok(println!("{} takes no pictures", device.id()));
+        println!("{} takes no pictures", device.id());
+        return Ok(());
     }
 
     // From now on the reader takes a picture of every denied access.

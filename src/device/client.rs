@@ -298,10 +298,12 @@ struct Connection {
 
 impl Feed {
     async fn start(&self) -> Result<Connection> {
-        let (queue, broken) = DeviceQueue::new(self.device, self.items.clone(), Arc::clone(&self.missed));
-        let monitor = self.client.backend().monitor(self.device, LiveSink::new(queue));
-        let monitoring = self.client.call_once(self.device, "monitoring", monitor).await?;
-        Ok(Connection { _monitoring: monitoring, broken })
+        let monitor = || async {
+            let (queue, broken) = DeviceQueue::new(self.device, self.items.clone(), Arc::clone(&self.missed));
+            let monitoring = self.client.backend().monitor(self.device, LiveSink::new(queue)).await?;
+            Ok(Connection { _monitoring: monitoring, broken })
+        };
+        self.client.call(self.device, "monitoring", monitor).await
     }
 
     /// Waits for the end of the connection and makes it again, until the policy gives up or nobody listens.

@@ -24,25 +24,22 @@ pub(super) fn open(path: &Path) -> Result<(Store, Connection)> {
     if read_only || fs::metadata(store.path()).is_ok_and(|file| file.permissions().readonly()) {
         return Err(store.error(ErrorKind::PermissionDenied, "the file may not be written"));
     }
-    let owner = Owner::of(&connection).map_err(|error| store.failed("open", &error))?;
-    owner.check(&store, true)?;
-    prepare(&mut connection).map_err(|error| store.failed("open", &error))?;
-    // Another process may have made it something else in the meantime.
-    let owner = Owner::of(&connection).map_err(|error| store.failed("open", &error))?;
-    owner.check(&store, false)?;
+    // Asked before anything is set: the database of another program stays as it is.
+    has_tables(&store, &connection)?;
+    prepare(&store, &mut connection)?;
     Ok((store, connection))
 }
 
-/// Opens a store for reading.
-pub(super) fn open_read_only(path: &Path) -> Result<(Store, Connection)> {
+/// Opens a store for reading; no connection for an empty file, which is what a process leaves that was killed before
+/// it had made the tables.
+pub(super) fn open_read_only(path: &Path) -> Result<(Store, Option<Connection>)> {
     let store = locate(path)?;
     if !store.path().exists() {
         return Err(store.error(ErrorKind::NotFound, "there is no such file"));
     }
     let connection = connect(&store, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let owner = Owner::of(&connection).map_err(|error| store.failed("open", &error))?;
-    owner.check(&store, false)?;
-    Ok((store, connection))
+    let made = has_tables(&store, &connection)?;
+    Ok((store, made.then_some(connection)))
 }
 
 /// Makes the path absolute, so that none of the names that are special to SQLite, such as `:memory:`, is left.
@@ -71,54 +68,45 @@ fn connect(store: &Store, flags: OpenFlags) -> Result<Connection> {
     open().map_err(|error| store.failed("open", &error))
 }
 
-/// Whose database a file is.
-enum Owner {
-    Nobody,
-    Other,
-    Ours { version: i64 },
-}
-
-impl Owner {
-    fn of(connection: &Connection) -> rusqlite::Result<Self> {
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get(0));
-        let version = pragma("user_version")?;
-        if pragma("application_id")? == APPLICATION_ID {
-            return Ok(Self::Ours { version });
-        }
-        let objects: i64 =
-            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        Ok(if objects == 0 && version == 0 { Self::Nobody } else { Self::Other })
-    }
-
-    fn check(&self, store: &Store, may_be_new: bool) -> Result<()> {
-        match self {
-            Self::Ours { version: VERSION } => Ok(()),
-            Self::Nobody if may_be_new => Ok(()),
-            Self::Nobody => Err(store.error(ErrorKind::InvalidData, "the file holds no store of events")),
-            Self::Other => {
-                Err(store.error(ErrorKind::InvalidInput, "this is the database of another program"))
-            }
-            Self::Ours { version } => Err(store.error(
-                ErrorKind::Unsupported,
-                format!("its schema has version {version}, and this program knows version {VERSION}"),
-            )),
-        }
+/// Whether the store's tables are there; an error for what is not a store and not empty.
+fn has_tables(store: &Store, connection: &Connection) -> Result<bool> {
+    let read = || {
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let objects =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
+        Ok((pragma("application_id")?, pragma("user_version")?, objects))
+    };
+    match read().map_err(|error| store.failed("open", &error))? {
+        (APPLICATION_ID, VERSION, _) => Ok(true),
+        (APPLICATION_ID, version, _) => Err(store.error(
+            ErrorKind::Unsupported,
+            format!("its schema has version {version}, and this program knows version {VERSION}"),
+        )),
+        (0, 0, 0) => Ok(false),
+        _ => Err(store.error(ErrorKind::InvalidInput, "this is the database of another program")),
     }
 }
 
 /// Sets what SQLite is to promise, and makes the tables where there are none.
-fn prepare(connection: &mut Connection) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    connection.pragma_update(None, "synchronous", "full")?;
-    connection.pragma_update(None, "temp_store", "memory")?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if matches!(Owner::of(&transaction)?, Owner::Nobody) {
-        transaction.execute_batch(TABLES)?;
-        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
+fn prepare(store: &Store, connection: &mut Connection) -> Result<()> {
+    let failed = |error| store.failed("open", &error);
+    for (pragma, value) in [("journal_mode", "wal"), ("synchronous", "full"), ("temp_store", "memory")] {
+        connection.pragma_update(None, pragma, value).map_err(failed)?;
     }
-    fill_codes(&transaction)?;
-    transaction.commit()
+    // Many readers write at many places of the tree: with SQLite's usual 2 MB the pages between are read again.
+    connection.pragma_update(None, "cache_size", -65_536).map_err(failed)?; // KiB
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+    let fill = |made: bool| {
+        if !made {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+        }
+        fill_codes(&transaction)
+    };
+    // Asked again, now that nobody else can make the tables.
+    fill(has_tables(store, &transaction)?).map_err(failed)?;
+    transaction.commit().map_err(failed)
 }
 
 /// Writes the names of this crate's catalogue; rows that are the same already stay untouched.

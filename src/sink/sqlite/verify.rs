@@ -22,13 +22,14 @@ pub use fault::Fault;
 ///
 /// It reads one state of the file, also while a collector writes, and changes nothing. It blocks until it has read
 /// every row; memory does not grow with the number of events. Beside the file SQLite keeps two others (`-wal` and
-/// `-shm`); they belong to the store, and the folder must allow them.
+/// `-shm`); they belong to the store, and the folder must allow them. An empty file is a store in which nothing is
+/// yet: a collector that was killed in its first moments leaves one.
 ///
 /// # Errors
 ///
 /// [`NotFound`](crate::ErrorKind::NotFound) where there is no file,
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a folder and for the database of another program,
-/// [`InvalidData`](crate::ErrorKind::InvalidData) for a file that is no database, holds no store or is damaged,
+/// [`InvalidData`](crate::ErrorKind::InvalidData) for a file that is no database or is damaged,
 /// [`Unsupported`](crate::ErrorKind::Unsupported) for a schema newer than this crate's, and the kinds of a file that
 /// cannot be read. What is wrong inside a store is no error but a [`Fault`].
 ///
@@ -56,6 +57,7 @@ pub use fault::Fault;
 /// ```
 pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     let (store, connection) = schema::open_read_only(path.as_ref())?;
+    let Some(connection) = connection else { return Ok(Verification::default()) };
     read(&connection).map_err(|error| store.failed("verify", &error))
 }
 
@@ -73,7 +75,7 @@ pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
 /// assert!(verification.is_sound() && verification.epochs.is_empty());
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Verification {
     /// Every epoch of every reader, ascending.
@@ -193,9 +195,9 @@ fn compare(row: &Row<'_>, id: u32, mut tell: impl FnMut(Fault)) {
     let Ok(event) = Event::from_bytes(raw) else {
         return tell(Fault::RecordSize { id, size: raw.len() });
     };
-    for (index, expected) in event_row::values(event).into_iter().enumerate() {
+    for (index, (column, expected)) in COLUMNS.into_iter().zip(event_row::values(event)).enumerate() {
         if value(index) != Some(expected) {
-            tell(Fault::Column { id, column: COLUMNS[index] });
+            tell(Fault::Column { id, column });
         }
     }
 }

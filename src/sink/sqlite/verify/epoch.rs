@@ -9,10 +9,12 @@ use crate::sink::Gap;
 pub(super) struct Checker {
     span: Option<(u32, u32)>,
     gaps: Vec<Gap>,
+    /// Where the gap that reaches furthest ends.
+    gaps_end: Option<u32>,
     /// How many of the gaps begin at or below the last event.
-    gaps_passed: usize,
-    /// The end of the gap that reaches furthest among those passed.
-    gap_end: Option<u32>,
+    passed: usize,
+    /// Where the one among these that reaches furthest ends.
+    passed_end: Option<u32>,
     /// The lowest id of which nothing is known yet; one more than an id can be at the end.
     next: u64,
     events: u64,
@@ -35,16 +37,16 @@ impl Checker {
         if gap.from > gap.to {
             return self.fault(Fault::GapBackwards { from: gap.from, to: gap.to });
         }
-        let end = self.gaps.iter().map(|gap| gap.to).max();
-        if let Some(end) = end.filter(|end| *end >= gap.from) {
+        if let Some(end) = self.gaps_end.filter(|end| *end >= gap.from) {
             self.fault(Fault::GapsOverlap { from: gap.from, to: end.min(gap.to) });
         }
+        self.gaps_end = self.gaps_end.max(Some(gap.to));
         self.gaps.push(gap);
     }
 
     pub(super) fn event(&mut self, id: u32) {
         self.pass_gaps(id);
-        if self.gap_end.is_some_and(|end| end >= id) {
+        if self.passed_end.is_some_and(|end| end >= id) {
             self.fault(Fault::EventInGap { id });
         }
         self.cover(id, id);
@@ -88,9 +90,9 @@ impl Checker {
 
     /// Covers with the gaps that begin at or below `id`.
     fn pass_gaps(&mut self, id: u32) {
-        while let Some(gap) = self.gaps.get(self.gaps_passed).copied().filter(|gap| gap.from <= id) {
-            self.gaps_passed += 1;
-            self.gap_end = self.gap_end.max(Some(gap.to));
+        while let Some(gap) = self.gaps.get(self.passed).copied().filter(|gap| gap.from <= id) {
+            self.passed += 1;
+            self.passed_end = self.passed_end.max(Some(gap.to));
             self.cover(gap.from, gap.to);
         }
     }
