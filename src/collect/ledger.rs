@@ -318,7 +318,7 @@ mod tests {
         ) {
             let mut order: Vec<u32> = present.iter().chain(present.iter()).copied().collect();
             let mut state = seed;
-            order.sort_by_key(|_| { state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1); state >> 33 });
+            order.sort_by_cached_key(|_| { state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1); state >> 33 });
             let mut ledger = begun(1);
             let mut taken = 0;
             for id in order {
