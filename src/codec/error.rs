@@ -78,38 +78,6 @@ impl fmt::Display for DecodeReason {
     }
 }
 
-/// The field of a fixed layout in which an input of `len` bytes ends, as an error; `fields` holds the name and
-/// offset of each field in order, and `size` is the size of the whole record.
-pub(super) fn truncated(
-    record: &'static str,
-    fields: &[(&'static str, usize)],
-    size: usize,
-    start: usize,
-    len: usize,
-) -> DecodeError {
-    let mut end = size;
-    for &(field, offset) in fields.iter().rev() {
-        if offset <= len {
-            return DecodeError {
-                record,
-                field,
-                offset: start.saturating_add(offset),
-                reason: DecodeReason::Truncated {
-                    needed: end.saturating_sub(offset),
-                    available: len.saturating_sub(offset),
-                },
-            };
-        }
-        end = offset;
-    }
-    DecodeError {
-        record,
-        field: "",
-        offset: start,
-        reason: DecodeReason::Truncated { needed: size, available: len },
-    }
-}
-
 fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }

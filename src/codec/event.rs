@@ -5,10 +5,8 @@ use core::fmt;
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::error::truncated;
-use super::{
-    DecodeError, DecodeReason, DeviceId, EventCode, EventFlags, Subject, SubjectKind, Timestamp, UserId,
-};
+use super::record::{Layout, bytes_and_records};
+use super::{DeviceId, EventCode, EventFlags, Subject, SubjectKind, Timestamp, UserId};
 
 mod builder;
 
@@ -62,77 +60,9 @@ pub struct Event {
     flags: u8,
 }
 
+bytes_and_records!(Event, "Event");
+
 impl Event {
-    /// The event in these 48 bytes, without copying them.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeReason::Truncated`] when there are fewer bytes than 48, [`DecodeReason::TrailingBytes`] when there are
-    /// more. Any 48 bytes are an event.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::{DecodeReason, Event};
-    ///
-    /// let error = Event::from_bytes(&[0; 50]).unwrap_err();
-    /// assert_eq!((error.offset, error.reason), (48, DecodeReason::TrailingBytes { count: 2 }));
-    /// ```
-    pub fn from_bytes(bytes: &[u8]) -> Result<&Self, DecodeError> {
-        match Self::ref_from_prefix(bytes) {
-            Ok((event, [])) => Ok(event),
-            Ok((_, rest)) => Err(DecodeError {
-                record: RECORD,
-                field: "end",
-                offset: Self::SIZE,
-                reason: DecodeReason::TrailingBytes { count: rest.len() },
-            }),
-            Err(_) => Err(truncated(RECORD, FIELDS, Self::SIZE, 0, bytes.len())),
-        }
-    }
-
-    /// The events in these bytes, one after the other, without copying them: constant time, whatever the number.
-    ///
-    /// # Errors
-    ///
-    /// [`DecodeReason::Truncated`] when the bytes end inside an event; [`slice_from_prefix`](Self::slice_from_prefix)
-    /// gives the events before it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::Event;
-    ///
-    /// assert_eq!(Event::slice_from_bytes(&[0; 96])?.len(), 2);
-    /// let error = Event::slice_from_bytes(&[0; 98]).unwrap_err();
-    /// assert_eq!((error.field, error.offset), ("id", 96));
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
-    pub fn slice_from_bytes(bytes: &[u8]) -> Result<&[Self], DecodeError> {
-        let (events, rest) = Self::slice_from_prefix(bytes);
-        if rest.is_empty() {
-            return Ok(events);
-        }
-        let start = bytes.len().saturating_sub(rest.len());
-        Err(truncated(RECORD, FIELDS, Self::SIZE, start, rest.len()))
-    }
-
-    /// The whole events at the start of these bytes, and the bytes after the last of them (fewer than 48).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::Event;
-    ///
-    /// let (events, rest) = Event::slice_from_prefix(&[0; 100]);
-    /// assert_eq!((events.len(), rest.len()), (2, 4));
-    /// ```
-    #[must_use]
-    pub fn slice_from_prefix(bytes: &[u8]) -> (&[Self], &[u8]) {
-        let count = bytes.len() / Self::SIZE;
-        <[Self]>::ref_from_prefix_with_elems(bytes, count).unwrap_or((&[], bytes))
-    }
-
     /// An event to be filled in, field by field.
     ///
     /// # Examples
@@ -156,40 +86,6 @@ impl Event {
             param: 0,
             flags: 0,
         })
-    }
-
-    /// The 48 bytes of this event.
-    ///
-    /// They hold whatever the subject holds: a user id or card data is personal.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::Event;
-    ///
-    /// let bytes = [0xA5; 48];
-    /// assert_eq!(Event::from_bytes(&bytes)?.as_bytes(), &bytes);
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; Self::SIZE] {
-        zerocopy::transmute_ref!(self)
-    }
-
-    /// The bytes of these events, one after the other, without copying them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::Event;
-    ///
-    /// let bytes = [7; 96];
-    /// assert_eq!(Event::slice_as_bytes(Event::slice_from_bytes(&bytes)?), bytes);
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
-    #[must_use]
-    pub fn slice_as_bytes(events: &[Self]) -> &[u8] {
-        IntoBytes::as_bytes(events)
     }
 
     /// The number of this event in its reader's log.
@@ -361,9 +257,6 @@ impl Event {
     pub const fn flags(&self) -> EventFlags {
         EventFlags::from_bits_retain(self.flags)
     }
-
-    /// Bytes of one event: 48.
-    pub const SIZE: usize = size_of::<Self>();
 }
 
 impl fmt::Debug for Event {
@@ -391,18 +284,21 @@ impl fmt::Display for Event {
     }
 }
 
-const RECORD: &str = "event";
-
-/// Where each field begins; held against the compiler's layout below.
-const FIELDS: &[(&str, usize)] = &[
-    ("id", 0),
-    ("date_time", 4),
-    ("device_id", 8),
-    ("subject", 12),
-    ("code", 44),
-    ("param", 46),
-    ("flags", 47),
-];
+impl Event {
+    const LAYOUT: Layout = Layout {
+        record: "event",
+        fields: &[
+            ("id", 0),
+            ("date_time", 4),
+            ("device_id", 8),
+            ("subject", 12),
+            ("code", 44),
+            ("param", 46),
+            ("flags", 47),
+        ],
+        size: Self::SIZE,
+    };
+}
 
 const _: () = {
     use core::mem::offset_of;

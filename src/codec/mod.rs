@@ -34,20 +34,33 @@
     )
 )]
 
+mod blob;
 mod code;
 mod device_id;
 mod error;
 mod event;
+mod ext;
+mod filter;
 mod flags;
+mod mask;
+mod record;
 mod sdk_code;
+mod small_blob;
 mod subject;
 mod time;
 
+pub use blob::{BlobHead, BlobSubject, EventBlob, Extras, JobCode, Temperature};
 pub use code::{Category, CodeName, EventCode, NameStatus, Outcome, ParseCodeError, Severity};
 pub use device_id::DeviceId;
 pub use error::{DecodeError, DecodeReason};
 pub use event::{Event, EventBuilder};
+pub use ext::{ExtInfo, ExtIoDevice};
+pub use filter::EventFilter;
 pub use flags::EventFlags;
+pub use mask::EventMask;
 pub use sdk_code::{SdkCode, SdkCodeName};
+pub use small_blob::{
+    Address, SmallBlob, SmallBlob32, SmallBlob64, SmallBlobEx, SmallBlobEx32, SmallBlobEx64,
+};
 pub use subject::{CardData, Confidence, PortValue, Subject, SubjectKind, UserId};
 pub use time::Timestamp;
