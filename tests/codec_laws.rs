@@ -139,7 +139,7 @@ proptest! {
         prop_assert!(shown.starts_with(&start));
         // Ids of things may be shown, so nothing but a person's bytes is changed.
         let kind = SubjectKind::of(event.code());
-        let mut changed = *event.as_bytes();
+        let mut changed: [u8; 48] = event.as_bytes().try_into().unwrap();
         if matches!(kind, SubjectKind::Card | SubjectKind::Unknown | SubjectKind::User) {
             changed[12] = if event.as_bytes()[12] == 0 { 0 } else { other[0].max(1) };
             changed[13..44].copy_from_slice(&other[1..]);
