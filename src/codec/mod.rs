@@ -43,6 +43,8 @@ mod ext;
 mod filter;
 mod flags;
 mod mask;
+#[cfg(feature = "portable")]
+mod portable;
 mod record;
 mod sdk_code;
 mod small_blob;
@@ -58,6 +60,8 @@ pub use ext::{ExtInfo, ExtIoDevice};
 pub use filter::EventFilter;
 pub use flags::EventFlags;
 pub use mask::EventMask;
+#[cfg(feature = "portable")]
+pub use portable::{Needed, PortableBlob, PortableBlobs};
 pub use sdk_code::{SdkCode, SdkCodeName};
 pub use small_blob::{
     Address, SmallBlob, SmallBlob32, SmallBlob64, SmallBlobEx, SmallBlobEx32, SmallBlobEx64,
