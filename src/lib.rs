@@ -52,6 +52,9 @@
 //! Not affiliated with Suprema; BioStar and Suprema are their marks.
 #![cfg_attr(not(any(feature = "device", feature = "portable", test)), no_std)]
 
+#[cfg(feature = "serde")]
+extern crate alloc;
+
 pub mod codec;
 #[cfg(feature = "collect")]
 pub mod collect;

@@ -40,6 +40,8 @@ mod device_id;
 mod error;
 mod event;
 mod ext;
+#[cfg(feature = "serde")]
+mod fields;
 mod filter;
 mod flags;
 mod mask;

@@ -4,12 +4,15 @@ mod codes;
 mod collect;
 mod decode;
 mod device_id;
-mod event_json;
+mod encode;
+mod explain;
 mod gaps;
 mod hex;
 mod images;
+mod input;
 mod logs;
 mod output;
+mod record;
 mod retry;
 mod runtime;
 mod sim;
@@ -54,6 +57,7 @@ enum Verb {
     Watch(watch::Watch),
     Images(images::Images),
     Decode(decode::Decode),
+    Encode(encode::Encode),
     Codes(codes::Codes),
     Sim(sim::Sim),
 }
@@ -67,6 +71,7 @@ impl Verb {
             Self::Watch(verb) => verb.run(),
             Self::Images(verb) => verb.run(),
             Self::Decode(verb) => verb.run(),
+            Self::Encode(verb) => verb.run(),
             Self::Codes(verb) => verb.run(),
             Self::Sim(verb) => verb.run(),
         }
