@@ -13,7 +13,7 @@ use crate::explain::explain;
 use crate::hex::from_hex;
 use crate::input;
 use crate::output::{self, Output};
-use crate::record::{Kind, Record};
+use crate::kind::{Kind, Record};
 
 /// Decode records given as hexadecimal text or as bytes
 ///

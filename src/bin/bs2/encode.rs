@@ -11,7 +11,7 @@ use serde_json::{Deserializer, Value};
 use crate::hex::to_hex;
 use crate::input;
 use crate::output::{self, Output};
-use crate::record::Kind;
+use crate::kind::Kind;
 
 /// Encode records given as JSON, and print their bytes as hexadecimal text, one record a line
 ///

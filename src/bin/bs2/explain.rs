@@ -8,7 +8,7 @@ use bs2_events::codec::{
     Temperature, UserId,
 };
 
-use crate::record::Record;
+use crate::kind::Record;
 
 /// A line of offset, bytes, field and value for each field; more where it has more than 16 bytes.
 pub(crate) fn explain(record: &Record<'_>) -> String {

@@ -12,7 +12,7 @@ mod images;
 mod input;
 mod logs;
 mod output;
-mod record;
+mod kind;
 mod retry;
 mod runtime;
 mod sim;
