@@ -84,11 +84,21 @@ impl Log {
         self.epoch = self.epoch.saturating_add(1);
     }
 
-    /// Up to `max` events after `after`, or from `after` on, in the order in which they were written.
+    /// Up to `max` events after `after`, or from `after` on, in the order in which they were written if all of them
+    /// fit.
     pub(super) fn answer(&self, after: u32, max: u32, inclusive: bool) -> Vec<Event> {
         let wanted = |event: &&Event| event.id() > after || inclusive && event.id() == after;
-        let start = if self.ascending { self.events.partition_point(|event| !wanted(&event)) } else { 0 };
-        self.events.range(start..).filter(wanted).take(max as usize).copied().collect()
+        if self.ascending {
+            let start = self.events.partition_point(|event| !wanted(&event));
+            return self.events.range(start..).take(max as usize).copied().collect();
+        }
+        let mut events: Vec<Event> = self.events.iter().filter(wanted).copied().collect();
+        if events.len() > max as usize {
+            // The smallest ids, whatever their places: what an answer passes over, no later one brings.
+            events.sort_by_key(Event::id);
+            events.truncate(max as usize);
+        }
+        events
     }
 
     /// The event with this id, if it is here and its picture is still kept.
@@ -176,6 +186,7 @@ mod tests {
         assert_eq!(ids(&log.answer(0, 10, false)), [7, 7, 9, 7, 8]);
         assert_eq!(ids(&log.answer(7, 10, false)), [9, 8]);
         assert_eq!(ids(&log.answer(7, 2, true)), [7, 7]);
+        assert_eq!(ids(&log.answer(0, 4, false)), [7, 7, 7, 8]);
         fill(&mut log, 1);
         assert_eq!(log.ids().last(), Some(10));
     }
