@@ -3,10 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::live::{DeviceQueue, Missed};
@@ -112,7 +113,7 @@ impl Client {
         let starts = devices.iter().map(|&device| {
             let feed =
                 Feed { client: self.clone(), device, items: items.clone(), missed: Arc::clone(&missed) };
-            async move { feed.start().await.map(|connection| (feed, connection)) }
+            async move { feed.start(false).await.map(|connection| (feed, connection)) }
         });
         let mut supervisors = JoinSet::new();
         for (feed, connection) in try_join_all(starts).await? {
@@ -260,7 +261,11 @@ impl ClientOptions {
     /// Memory is taken as items come, not in advance.
     #[must_use]
     pub const fn with_queue_capacity(mut self, items: usize) -> Self {
-        self.queue_capacity = if items == 0 { 1 } else { items };
+        self.queue_capacity = match items {
+            0 => 1,
+            MOST_ITEMS.. => MOST_ITEMS,
+            items => items,
+        };
         self
     }
 
@@ -294,14 +299,21 @@ struct Feed {
 struct Connection {
     _monitoring: Monitoring,
     broken: mpsc::Receiver<Error>,
+    resumed: Arc<AtomicBool>,
 }
 
 impl Feed {
-    async fn start(&self) -> Result<Connection> {
+    async fn start(&self, again: bool) -> Result<Connection> {
         let monitor = || async {
-            let (queue, broken) = DeviceQueue::new(self.device, self.items.clone(), Arc::clone(&self.missed));
+            let resumed = Arc::new(AtomicBool::new(again));
+            let (queue, broken) = DeviceQueue::new(
+                self.device,
+                self.items.clone(),
+                Arc::clone(&self.missed),
+                Arc::clone(&resumed),
+            );
             let monitoring = self.client.backend().monitor(self.device, LiveSink::new(queue)).await?;
-            Ok(Connection { _monitoring: monitoring, broken })
+            Ok(Connection { _monitoring: monitoring, broken, resumed })
         };
         self.client.call(self.device, "monitoring", monitor).await
     }
@@ -318,16 +330,16 @@ impl Feed {
                 Some(again) => connection = again,
                 None => return,
             }
-            if self.items.send(Live::Resumed { device: self.device }).await.is_err() {
-                return;
-            }
+            // Unless an event has come already, and this before it.
+            self.missed.resumed(self.device, &connection.resumed);
+            self.missed.flush(&self.items);
         }
     }
 
     async fn restart(&self) -> Option<Connection> {
         for delay in self.client.shared.options.reconnect.delays() {
             tokio::time::sleep(delay).await;
-            match self.start().await {
+            match self.start(true).await {
                 Ok(connection) => return Some(connection),
                 Err(error) if error.kind() == ErrorKind::Closed => return None,
                 Err(error) => tracing::debug!(device = %self.device, %error, "not connected yet"),
@@ -338,3 +350,5 @@ impl Feed {
 }
 
 const CALL_RETRIES: usize = 3;
+/// What a queue of tokio can count; more would be a panic.
+const MOST_ITEMS: usize = Semaphore::MAX_PERMITS;
