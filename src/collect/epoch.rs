@@ -45,12 +45,15 @@ impl Follower {
     /// newest event is stored. Otherwise it is the same life at an earlier point: a restored unit, or a simulator.
     async fn is_another_life(&mut self, account: &Ledger) -> Outcome<bool> {
         let (device, epoch) = (self.device.clone(), account.epoch());
+        if account.watermark() == u32::MAX && self.sink.event(device.id(), epoch, u32::MAX).await?.is_none() {
+            return Ok(true); // The epoch was closed, and what ended the work then came before the next one was stored.
+        }
         let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
         if self.sink.event(device.id(), epoch, oldest.id()).await? == Some(oldest) {
             return Ok(false);
         }
         let newest = self.unless_stopped(device.newest_id(oldest.id())).await??.unwrap_or(oldest.id());
-        let newest = self.unless_stopped(device.log(newest)).await??;
+        let newest = self.read(newest.saturating_sub(1), 1).await?.first().copied().unwrap_or(oldest);
         Ok(self.sink.event(device.id(), epoch, newest.id()).await? != Some(newest))
     }
 
@@ -69,17 +72,20 @@ impl Follower {
     /// Stores events that were reported live and waited when an epoch ended, in the epoch that they belong to: if the
     /// new log has them they are of the new life, and stored already.
     pub(super) async fn place_orphans(&mut self, account: &Ledger) -> Outcome {
-        for mut batch in std::mem::take(&mut self.orphans) {
-            let mut of_old_life = Vec::new();
+        // Each is kept until it is stored: a failure on the way must not lose it.
+        while let Some(mut batch) = self.orphans.first().cloned() {
+            let (mut of_old_life, mut repeated) = (Vec::new(), 0);
             for event in std::mem::take(&mut batch.events) {
                 if self.sink.event(self.device.id(), account.epoch(), event.id()).await? == Some(event) {
-                    self.repeated(account, 1);
+                    repeated += 1;
                 } else {
                     of_old_life.push(event);
                 }
             }
             let epoch = batch.epoch;
             let stored = self.sink.store(batch.with_events(of_old_life)).await?;
+            self.orphans.remove(0);
+            self.repeated(account, repeated);
             self.tally(epoch, stored);
         }
         Ok(())

@@ -90,8 +90,15 @@ impl Ledger {
         Offered::Taken
     }
 
-    /// Takes an event below the watermark that turned up after its id had been given up as a gap.
+    /// Takes an event below the watermark that turned up after its id had been given up as a gap, or after the account
+    /// had begun above it; then the account begins with it.
     pub(super) fn take_late(&mut self, event: Event) {
+        if let Some(before) = self.first.filter(|first| event.id() < *first).map(|first| first - 1) {
+            if event.id() < before {
+                self.gap(event.id() + 1, before, GapReason::Unknown);
+            }
+            self.first = Some(event.id());
+        }
         self.batch.events.push(event);
     }
 
