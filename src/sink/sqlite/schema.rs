@@ -102,8 +102,6 @@ fn prepare(store: &Store, connection: &mut Connection) -> Result<()> {
     for (pragma, value) in SETTINGS {
         connection.pragma_update(None, pragma, value).map_err(failed)?;
     }
-    // Many readers write at many places of the tree: with SQLite's usual 2 MB the pages between are read again.
-    connection.pragma_update(None, "cache_size", -65_536).map_err(failed)?; // KiB
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let fill = |made: bool| {
         if !made {
@@ -183,10 +181,10 @@ const APPLICATION_ID: i64 = 0x6273_3245;
 
 const VERSION: i64 = 1;
 
-/// A transaction is durable when it returns, and readers do not wait for writers. The cache holds the pages of the
-/// largest transaction, 16 MiB: with less they are written more than once.
+/// A transaction is durable when it returns, and readers do not wait for writers. The cache, 64 MiB, holds the
+/// pages of the largest transaction, and those between the places of the tree to which many readers write.
 const SETTINGS: [(&str, &str); 4] =
-    [("journal_mode", "wal"), ("synchronous", "full"), ("temp_store", "memory"), ("cache_size", "-16384")];
+    [("journal_mode", "wal"), ("synchronous", "full"), ("temp_store", "memory"), ("cache_size", "-65536")];
 
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
