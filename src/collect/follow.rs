@@ -347,4 +347,4 @@ async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) {
 /// So many events make a batch, if more are waiting.
 const BATCH: usize = 1_024;
 /// How long a reader that fails is tried again after the order to stop.
-const LAST_LOOK: Duration = Duration::from_secs(30);
+const LAST_LOOK: Duration = Duration::from_secs(10);

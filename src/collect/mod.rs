@@ -191,7 +191,7 @@ impl Collector {
 pub enum Stop {
     /// Stores what has been received and ends. What a reader still holds is read at the next start.
     Now,
-    /// Reads every log to its present end first.
+    /// Reads every log to its present end first; a reader that fails is tried again for ten seconds.
     AfterCatchUp,
 }
 

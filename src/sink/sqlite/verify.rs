@@ -7,9 +7,9 @@ use rusqlite::{Connection, Row};
 
 use super::event_row::{self, COLUMNS};
 use super::schema;
-use crate::Result;
 use crate::codec::{DeviceId, Event};
 use crate::sink::{Gap, GapReason};
+use crate::{ErrorKind, Result};
 
 mod epoch;
 mod fault;
@@ -58,7 +58,14 @@ pub use fault::Fault;
 pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     let (store, connection) = schema::open_read_only(path.as_ref())?;
     let Some(connection) = connection else { return Ok(Verification::default()) };
-    read(&connection).map_err(|error| store.failed("verify", &error))
+    let failed = |error| store.failed("verify", &error);
+    // The rows are read by their keys, so the keys must be in order; `ok` is SQLite's word for it.
+    let order: String =
+        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    if order != "ok" {
+        return Err(store.error(ErrorKind::InvalidData, "cannot verify: the file is damaged"));
+    }
+    read(&connection).map_err(failed)
 }
 
 /// What [`verify`] found.
