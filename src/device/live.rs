@@ -53,6 +53,14 @@ pub enum Live {
 
 impl Live {
     /// The reader that the item concerns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, device::Live};
+    /// let item = Live::Resumed { device: DeviceId::new(7) };
+    /// assert_eq!(item.device(), DeviceId::new(7));
+    /// ```
     #[must_use]
     pub const fn device(&self) -> DeviceId {
         match *self {
@@ -103,6 +111,19 @@ impl Subscription {
     /// The next item; `None` when the stream has ended.
     ///
     /// The same as `StreamExt::next`, for those who need no other stream tools.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let simulator = Simulator::new("devices=1")?;
+    /// # let client = Client::new(simulator.backend());
+    /// let mut live = client.subscribe(&simulator.device_ids()).await?;
+    /// client.close().await?;
+    /// assert_eq!(live.next().await, None);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     pub async fn next(&mut self) -> Option<Live> {
         StreamExt::next(self).await
     }
@@ -134,7 +155,21 @@ impl fmt::Debug for Subscription {
 ///
 /// # Examples
 ///
-/// `examples/on_log_received.rs` prints what happens on simulated readers.
+/// ```
+/// # use bs2_events::{device::Client, sim::Simulator};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let simulator = Simulator::new("devices=1")?;
+/// # let client = Client::new(simulator.backend());
+/// let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+/// let report = move |_, event: &bs2_events::codec::Event| drop(heard.send(event.id()));
+/// let listener = client.on_log_received(&simulator.device_ids(), report).await?;
+/// let event = simulator.make_event(simulator.device_ids()[0])?;
+/// assert_eq!(hearing.recv().await, Some(event.id()));
+/// // The function is dropped with the listener, and with it the channel's end.
+/// drop(listener);
+/// assert_eq!(hearing.recv().await, None);
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+/// ```
 pub struct LogListener {
     task: JoinHandle<()>,
     missed: Arc<AtomicU64>,
@@ -169,12 +204,36 @@ impl LogListener {
     }
 
     /// How many events did not reach the function because it was too slow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let simulator = Simulator::new("devices=1")?;
+    /// # let client = Client::new(simulator.backend());
+    /// let listener = client.on_log_received(&simulator.device_ids(), |_, _| {}).await?;
+    /// assert_eq!(listener.missed(), 0);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
 
     /// Stops calling the function; the same as dropping the listener.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let simulator = Simulator::new("devices=1")?;
+    /// # let client = Client::new(simulator.backend());
+    /// let listener = client.on_log_received(&simulator.device_ids(), |_, _| {}).await?;
+    /// listener.stop();
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     pub fn stop(self) {}
 }
 

@@ -93,6 +93,18 @@ pub struct Verification {
 
 impl Verification {
     /// Whether nothing is wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, sink::{Batch, Sink, sqlite::{self, SqliteSink}}};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("events.db");
+    /// SqliteSink::open(&path)?.store(Batch::new(DeviceId::new(7), 0, 5, 9)).await?;
+    /// assert!(!sqlite::verify(&path)?.is_sound());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.strays == 0 && self.epochs.iter().all(EpochReport::is_sound)
@@ -140,6 +152,18 @@ pub struct EpochReport {
 
 impl EpochReport {
     /// Whether nothing is wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, sink::{Batch, Sink, sqlite::{self, SqliteSink}}};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("events.db");
+    /// SqliteSink::open(&path)?.store(Batch::new(DeviceId::new(7), 0, 5, 4)).await?;
+    /// assert!(sqlite::verify(&path)?.epochs[0].is_sound());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub const fn is_sound(&self) -> bool {
         self.fault_count == 0
