@@ -74,6 +74,20 @@ async fn failures_count_in_a_row_and_not_over_a_long_log() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn live_events_behind_a_batch_that_does_not_reach_the_sink_do_not_hide_it() {
+    let reader = Scripted::new([event(1, 0)]);
+    let memory = MemorySink::new();
+    let countdown = AtomicUsize::new(2);
+    let sink = Failing { inner: memory.clone(), countdown, kind: ErrorKind::Busy };
+    let run = Run::begin(reader.device(), Arc::new(sink));
+    until(|| reader.is_monitored() && memory.watermark(DEVICE, 0).is_some()).await;
+    (2..=3_000).for_each(|id| reader.happen(event(id, 0)));
+    until(|| memory.watermark(DEVICE, 0) == Some((1, 3_000))).await;
+    run.stop(Stop::Now).await;
+    assert_eq!(ids(&memory, 0), (1..=3_000).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_last_batch_that_does_not_reach_the_sink_is_reported() {
     let reader = Scripted::new([event(1, 0)]);
     let memory = MemorySink::new();

@@ -181,6 +181,32 @@ async fn a_live_event_that_the_log_never_shows_is_stored_and_the_hole_below_it_e
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_log_that_shows_late_what_was_reported_has_its_time() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    let reads = reader.reads();
+    reader.report(event(3, 0));
+    until(|| reader.reads() > reads).await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    reader.put([event(2, 0), event(3, 0)]);
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 3))).await;
+    run.stop(Stop::Now).await;
+    assert_eq!((ids(&sink, 0), gaps(&sink)), (vec![1, 2, 3], vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_of_an_empty_log_begins_with_what_is_reported() {
+    let reader = Scripted::new([]);
+    let sink = MemorySink::new();
+    let run = Run::begin(reader.device(), Arc::new(sink.clone()));
+    until(|| reader.is_monitored()).await;
+    reader.report(event(5, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((5, 5))).await;
+    run.stop(Stop::Now).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn ids_that_begin_anew_while_listening_open_an_epoch() {
     let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
     let sink = MemorySink::new();
