@@ -1,6 +1,6 @@
 //! A reader's memory: a ring of events with an id counter.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use crate::codec::Event;
 
@@ -84,11 +84,24 @@ impl Log {
         self.epoch = self.epoch.saturating_add(1);
     }
 
-    /// Up to `max` events after `after`, or from `after` on, in the order in which they were written.
+    /// Up to `max` events after `after`, or from `after` on, in the order in which they were written, as long as
+    /// that keeps none back.
     pub(super) fn answer(&self, after: u32, max: u32, inclusive: bool) -> Vec<Event> {
         let wanted = |event: &&Event| event.id() > after || inclusive && event.id() == after;
-        let start = if self.ascending { self.events.partition_point(|event| !wanted(&event)) } else { 0 };
-        self.events.range(start..).filter(wanted).take(max as usize).copied().collect()
+        if self.ascending {
+            let start = self.events.partition_point(|event| !wanted(&event));
+            return self.events.range(start..).take(max as usize).copied().collect();
+        }
+        let mut events: Vec<Event> = self.events.iter().filter(wanted).copied().collect();
+        let (answer, rest) = events.split_at(events.len().min(max as usize));
+        let answered: BTreeSet<u32> = answer.iter().map(Event::id).collect();
+        let newest = answered.last().copied().unwrap_or(u32::MAX);
+        // What an answer passes over, no later one brings: then those with the smallest ids, by id.
+        if rest.iter().any(|event| event.id() < newest && !answered.contains(&event.id())) {
+            events.sort_by_key(Event::id);
+        }
+        events.truncate(max as usize);
+        events
     }
 
     /// The event with this id, if it is here and its picture is still kept.
@@ -176,6 +189,8 @@ mod tests {
         assert_eq!(ids(&log.answer(0, 10, false)), [7, 7, 9, 7, 8]);
         assert_eq!(ids(&log.answer(7, 10, false)), [9, 8]);
         assert_eq!(ids(&log.answer(7, 2, true)), [7, 7]);
+        assert_eq!(ids(&log.answer(0, 2, false)), [7, 7]);
+        assert_eq!(ids(&log.answer(0, 4, false)), [7, 7, 7, 8]);
         fill(&mut log, 1);
         assert_eq!(log.ids().last(), Some(10));
     }
