@@ -1,5 +1,6 @@
 //! Writing captures.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -34,7 +35,6 @@ use super::{CaptureError, CapturePayload, CaptureRecord, LinkState};
 /// assert_eq!(CaptureReader::new(&file)?.next(), Some(Ok(record)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct CaptureWriter<W> {
     inner: W,
     /// The record under way.
@@ -133,6 +133,12 @@ impl CaptureWriter<BufWriter<File>> {
         let inner = BufWriter::new(file);
         let writer = if whole == 0 { Self::new(inner)? } else { Self::going_on(inner) };
         Ok((writer, length.saturating_sub(whole)))
+    }
+}
+
+impl<W> fmt::Debug for CaptureWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaptureWriter").field("failed", &self.failed).finish_non_exhaustive()
     }
 }
 
