@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::replay::Recorded;
 use crate::codec::Event;
 
 /// Events in the order in which they were written, the ids that have a picture, and the counter.
@@ -29,13 +30,14 @@ impl Log {
         }
     }
 
-    /// A log that holds these rows, whatever their order.
-    pub(super) fn replayed(rows: &[Event]) -> Self {
+    /// A log that holds these rows, whatever their order, and these pictures.
+    pub(super) fn replayed(Recorded { rows, pictures }: &Recorded) -> Self {
         let newest = rows.iter().map(Event::id).max();
         Self {
             next_id: u64::from(newest.unwrap_or(FIRST_ID - 1)) + 1,
             ascending: rows.is_sorted_by(|a, b| a.id() < b.id()),
             events: rows.iter().copied().collect(),
+            pictures: pictures.keys().copied().collect(),
             ..Self::new(usize::MAX, 0)
         }
     }
@@ -129,7 +131,12 @@ impl Log {
     }
 
     fn event(&self, id: u32) -> Option<Event> {
-        self.answer(id, 1, true).first().copied().filter(|event| event.id() == id)
+        if self.ascending {
+            let position = self.events.binary_search_by_key(&id, Event::id).ok()?;
+            self.events.get(position).copied()
+        } else {
+            self.events.iter().find(|event| event.id() == id).copied()
+        }
     }
 }
 
@@ -140,6 +147,8 @@ pub(super) const FIRST_ID: u32 = 1;
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::codec::{DeviceId, EventCode, EventFlags};
 
@@ -184,8 +193,11 @@ mod tests {
 
     #[test]
     fn gives_replayed_rows_as_they_stand() {
-        let rows = [7, 7, 9, 7, 8].map(|id| event(id, EventFlags::empty()));
-        let mut log = Log::replayed(&rows);
+        let rows = [7, 7, 9, 7, 8].map(|id| event(id, EventFlags::empty())).to_vec();
+        let pictures = [(8, Bytes::new())].into();
+        let mut log = Log::replayed(&Recorded { rows, pictures });
+        assert_eq!(log.with_picture(8).map(|event| event.id()), Some(8));
+        assert_eq!(ids(&log.pictures(0, 9)), [8]);
         assert_eq!(ids(&log.answer(0, 10, false)), [7, 7, 9, 7, 8]);
         assert_eq!(ids(&log.answer(7, 10, false)), [9, 8]);
         assert_eq!(ids(&log.answer(7, 2, true)), [7, 7]);

@@ -8,16 +8,18 @@ use std::process::ExitCode;
 use std::slice;
 
 use bs2_events::codec::Event;
+use bs2_events::codec::capture::CaptureReader;
 use bs2_events::{Error, ErrorKind, Result};
 use clap::{Args, ValueEnum};
 
+use crate::capture;
 use crate::hex::from_hex;
 use crate::output::{self, Output};
 
 /// Decode records given as hexadecimal text or as bytes
 ///
 /// A file is either binary, records one after the other, or ASCII text with one record a line, where empty lines and
-/// lines that start with `#` are skipped. What is not a record gives an error with its place; the rest is decoded all
+/// lines that start with `#` are skipped. A capture file is known by its first bytes, whatever --as says. What is not a record gives an error with its place; the rest is decoded all
 /// the same. User ids and card data appear with --json only.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
@@ -88,7 +90,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Decodes a file, after finding out which of the two kinds it is.
+    /// Decodes a file, after finding out which of the three kinds it is.
     ///
     /// The start is enough: no event of a known code has 48 bytes that are all printable, and so a stray byte further
     /// down spoils its own line alone.
@@ -96,9 +98,31 @@ impl Decoder {
         let mut input = BufReader::new(input);
         let mut head = Vec::with_capacity(Event::SIZE);
         input.by_ref().take(Event::SIZE as u64).read_to_end(&mut head).map_err(unreadable)?;
+        if CaptureReader::is_capture(&head) {
+            input.read_to_end(&mut head).map_err(unreadable)?;
+            return self.capture(&head);
+        }
         let is_text = head.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'));
         let input = head.chain(input);
         if is_text { self.lines(input) } else { self.records(input) }
+    }
+
+    /// Decodes the records of a capture.
+    fn capture(&mut self, bytes: &[u8]) -> Result<()> {
+        let reader = match CaptureReader::new(bytes) {
+            Ok(reader) => reader,
+            Err(error) => {
+                self.fail("capture", error);
+                return Ok(());
+            }
+        };
+        for record in reader {
+            match record {
+                Ok(record) => capture::print(&mut self.output, &record, self.json)?,
+                Err(error) => self.fail("capture", error),
+            }
+        }
+        Ok(())
     }
 
     /// Decodes text, one record a line.
@@ -177,5 +201,6 @@ const LINE_LIMIT: u64 = 65_536;
 const AFTER_HELP: &str = "\
 Examples:
   bs2 decode --json events.bin
+  bs2 decode --json door.bs2cap
   bs2 decode --hex '010000001d3c7b5abbaa4420313030310000000000000000
     000000000000000000000000000000000000000001130301'";

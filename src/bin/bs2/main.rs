@@ -1,5 +1,6 @@
 //! The command line: one file a verb, and what they share.
 
+mod capture;
 mod codes;
 mod collect;
 mod decode;
@@ -10,6 +11,7 @@ mod hex;
 mod images;
 mod logs;
 mod output;
+mod record;
 mod retry;
 mod runtime;
 mod sim;
@@ -55,6 +57,7 @@ enum Verb {
     Images(images::Images),
     Decode(decode::Decode),
     Codes(codes::Codes),
+    Record(record::Record),
     Sim(sim::Sim),
 }
 
@@ -68,6 +71,7 @@ impl Verb {
             Self::Images(verb) => verb.run(),
             Self::Decode(verb) => verb.run(),
             Self::Codes(verb) => verb.run(),
+            Self::Record(verb) => verb.run(),
             Self::Sim(verb) => verb.run(),
         }
     }
