@@ -39,6 +39,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `capture` | capture files, read and written; the reader alone, without std: `capture-read` |
 //! | `device` | the client and the trait that backends implement |
 //! | `sim` | simulated readers |
 //! | `collect` | the collector, the trait that destinations implement, and one in memory |
@@ -50,7 +51,7 @@
 //! | `cli` | the command line `bs2` |
 //!
 //! Not affiliated with Suprema; BioStar and Suprema are their marks.
-#![cfg_attr(not(any(feature = "device", feature = "portable", test)), no_std)]
+#![cfg_attr(not(any(feature = "capture", feature = "device", feature = "portable", test)), no_std)]
 
 #[cfg(feature = "serde")]
 extern crate alloc;

@@ -4,18 +4,14 @@
 mod scripted;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicUsize;
 
-use async_trait::async_trait;
-use bs2_events::codec::{DeviceId, Event, EventCode};
-use bs2_events::collect::{Collector, DeviceReport, Report, Stop};
-use bs2_events::device::{Client, ClientOptions, DeviceInfo};
-use bs2_events::sink::{Batch, Gap, GapReason, MemorySink, ResumePoint, Sink, Stored};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::ErrorKind;
+use bs2_events::codec::EventCode;
+use bs2_events::collect::{Collector, Stop};
+use bs2_events::sink::{GapReason, MemorySink};
+use scripted::run::{Failing, Run, device, gaps, ids, once, until};
 use scripted::{DEVICE, Failure, Scripted, coded, event};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 #[tokio::test(start_paused = true)]
 async fn stores_the_whole_log_and_a_second_run_adds_nothing() {
@@ -130,7 +126,11 @@ async fn a_hole_before_a_cleared_event_is_cleared() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hole_before_a_reset_event_is_reset() {
-    for code in [EventCode::DEVICE_FACTORY_RESET, EventCode::DEVICE_DATABASE_RESET] {
+    for code in [
+        EventCode::DEVICE_FACTORY_RESET,
+        EventCode::DEVICE_FACTORY_RESET_WITHOUT_ETHERNET,
+        EventCode::DEVICE_DATABASE_RESET,
+    ] {
         let reader = Scripted::new([event(1, 0)]);
         let sink = MemorySink::new();
         once(&reader, &sink).await;
@@ -185,80 +185,29 @@ async fn a_live_event_that_the_log_never_shows_is_stored_and_the_hole_below_it_e
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_that_begin_anew_while_listening_open_an_epoch() {
-    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+async fn a_log_that_shows_late_what_was_reported_has_its_time() {
+    let reader = Scripted::new([event(1, 0)]);
     let sink = MemorySink::new();
     let run = Run::start(&reader, &sink).await;
-    reader.wipe();
-    for id in 1..=3 {
-        reader.happen(event(id, 1));
-    }
-    until(|| sink.watermark(DEVICE, 1) == Some((1, 3))).await;
+    let reads = reader.reads();
+    reader.report(event(3, 0));
+    until(|| reader.reads() > reads).await;
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    reader.put([event(2, 0), event(3, 0)]);
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 3))).await;
     run.stop(Stop::Now).await;
-    assert_eq!(ids(&sink, 0), (1..=10).collect::<Vec<_>>());
-    assert_eq!(sink.events(DEVICE, 1), (1..=3).map(|id| event(id, 1)).collect::<Vec<_>>());
-    assert_eq!(gaps(&sink), [(0, 11, u32::MAX, GapReason::Reset)]);
+    assert_eq!((ids(&sink, 0), gaps(&sink)), (vec![1, 2, 3], vec![]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_that_began_anew_while_away_open_an_epoch() {
-    for newest in [3, 10, 25] {
-        let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
-        let sink = MemorySink::new();
-        once(&reader, &sink).await;
-        reader.wipe();
-        reader.put((1..=newest).map(|id| event(id, 1)));
-        once(&reader, &sink).await;
-        assert_eq!(ids(&sink, 1), (1..=newest).collect::<Vec<_>>());
-        assert_eq!(ids(&sink, 0), (1..=10).collect::<Vec<_>>());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn ids_that_begin_anew_unseen_and_pass_the_watermark_open_an_epoch() {
-    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+async fn an_account_of_an_empty_log_begins_with_what_is_reported() {
+    let reader = Scripted::new([]);
     let sink = MemorySink::new();
-    let run = Run::start(&reader, &sink).await;
-    reader.wipe();
-    reader.put((1..=14).map(|id| event(id, 1)));
-    reader.happen(event(15, 1));
-    until(|| sink.watermark(DEVICE, 1) == Some((1, 15))).await;
-    let report = run.stop(Stop::AfterCatchUp).await;
-    assert_eq!(ids(&sink, 0), (1..=10).collect::<Vec<_>>());
-    assert_eq!(device(&report).epochs.len(), 2);
-    assert_eq!(gaps(&sink), [(0, 11, u32::MAX, GapReason::Reset)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_event_that_waited_when_its_epoch_ended_stays_in_that_epoch() {
-    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
-    let sink = MemorySink::new();
-    let run = Run::start(&reader, &sink).await;
-    reader.report(event(13, 0));
-    reader.wipe();
-    reader.put((1..=11).map(|id| event(id, 1)));
-    until(|| sink.watermark(DEVICE, 1) == Some((1, 11))).await;
-    run.stop(Stop::AfterCatchUp).await;
-    assert_eq!(sink.events(DEVICE, 0).last(), Some(&event(13, 0)));
-    let reset = GapReason::Reset;
-    assert_eq!(gaps(&sink), [(0, 11, 12, reset), (0, 14, u32::MAX, reset)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reader_restored_to_an_earlier_point_of_the_same_life_opens_no_epoch() {
-    let reader = Scripted::new((1..=20).map(|id| event(id, 0)));
-    let sink = MemorySink::new();
-    once(&reader, &sink).await;
-    reader.lose(11..=20);
     let run = Run::begin(reader.device(), Arc::new(sink.clone()));
     until(|| reader.is_monitored()).await;
-    for id in 11..=25 {
-        reader.happen(event(id, 0));
-    }
-    until(|| sink.watermark(DEVICE, 0) == Some((1, 25))).await;
+    reader.report(event(5, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((5, 5))).await;
     run.stop(Stop::Now).await;
-    assert_eq!(sink.epochs(DEVICE), [0]);
-    assert_eq!(ids(&sink, 0), (1..=25).collect::<Vec<_>>());
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,185 +281,4 @@ async fn one_device_from_two_sources_is_an_error() {
     let report = Collector::new(sink).with_devices([reader.device(), reader.device()]).run_once().await;
     assert_eq!(report.devices.iter().filter(|device| device.error.is_some()).count(), 1);
     assert_eq!(report.stored(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn any_history_leaves_every_event_stored_or_explained() {
-    for seed in 0..1_000 {
-        let reader = Scripted::new([]);
-        let sink = MemorySink::new();
-        // A queue of three: overflow is part of the history.
-        let options = ClientOptions::default().with_queue_capacity(3);
-        let client = Client::with_options(Arc::new(reader.clone()), options);
-        let run = Run::begin(client.device(DEVICE), Arc::new(sink.clone()));
-        live_a_while(&reader, Dice(seed)).await;
-        let report = run.stop(Stop::AfterCatchUp).await;
-        assert!(report.is_complete(), "seed {seed}: {report:?}");
-
-        let mut found = Vec::new();
-        for epoch in sink.epochs(DEVICE) {
-            let (first, watermark) = sink.watermark(DEVICE, epoch).unwrap();
-            let (stored, gaps) = (sink.events(DEVICE, epoch), sink.gaps_of(DEVICE));
-            let last = stored.last().map_or(0, Event::id).max(first);
-            for id in first..=watermark.min(last) {
-                let within = |gap: &&Gap| gap.epoch == epoch && (gap.from..=gap.to).contains(&id);
-                let explained = gaps.iter().filter(within).count();
-                let present = usize::from(stored.binary_search_by_key(&id, Event::id).is_ok());
-                assert_eq!(explained + present, 1, "seed {seed}: id {id} of epoch {epoch}");
-            }
-            let lives = |event: &Event| event.timestamp().as_unix_seconds() / 1_000_000;
-            let mixed: Vec<_> = stored.windows(2).filter(|pair| lives(&pair[0]) != lives(&pair[1])).collect();
-            assert!(mixed.is_empty(), "seed {seed}: two lives in epoch {epoch}: {mixed:?}");
-            found.extend(stored);
-        }
-        for event in reader.log() {
-            assert!(found.contains(&event), "seed {seed}: id {} is in the log", event.id());
-        }
-    }
-}
-
-/// A reader's life under a collector: events seen and unseen, repetitions, breaks, losses, clearings, restarts.
-async fn live_a_while(reader: &Scripted, mut dice: Dice) {
-    let mut made: Vec<Event> = Vec::new();
-    let first = 1 + dice.below(3);
-    let (mut failures, mut life) = (0, 0);
-    for _ in 0..dice.below(200) {
-        let next = made.last().map_or(first, |event| event.id() + 1);
-        let any = made.get(dice.below(next) as usize).copied();
-        let mut make = |event| {
-            made.push(event);
-            event
-        };
-        match dice.below(33) {
-            0..=13 => reader.happen(make(event(next, life))),
-            14..=19 => reader.put([make(event(next, life))]),
-            20 | 21 => any.into_iter().for_each(|event| reader.report(event)),
-            22 | 23 => reader.disconnect(),
-            24 | 25 => reader.lose((0..dice.below(5)).map(|_| 1 + dice.below(next))),
-            // A few at most: a reader that fails for ever is given up after the order to stop.
-            26 | 27 if failures < 4 => {
-                failures += 1;
-                reader.fail_next([Failure::Error(ErrorKind::TimedOut)]);
-            }
-            28 | 29 => {
-                reader.wipe();
-                reader.happen(make(coded(next, life, EventCode::DEVICE_EVENT_LOG_CLEARED)));
-            }
-            30 => {
-                // A reset ends the connection. The reader is met before and after: a life that nobody sees leaves no
-                // trace, and one whose first events are gone when it is met looks like the one before.
-                tokio::time::sleep(Duration::from_secs(200)).await;
-                reader.wipe();
-                reader.disconnect();
-                life += 1;
-                made.clear();
-                for id in 1..=1 + dice.below(20) {
-                    made.push(event(id, life));
-                    reader.put([event(id, life)]);
-                }
-                tokio::time::sleep(Duration::from_secs(200)).await;
-            }
-            _ => tokio::time::sleep(Duration::from_millis(u64::from(dice.below(2_000)))).await,
-        }
-    }
-}
-
-/// A collector under way.
-struct Run {
-    stop: oneshot::Sender<Stop>,
-    task: JoinHandle<Report>,
-}
-
-impl Run {
-    /// Starts a collector and waits until it has read the log and listens.
-    async fn start(reader: &Scripted, sink: &MemorySink) -> Self {
-        let run = Self::begin(reader.device(), Arc::new(sink.clone()));
-        let all = reader.device().newest_id(0).await.unwrap();
-        until(|| reader.is_monitored() && sink.watermark(DEVICE, 0).map(|(_, watermark)| watermark) == all)
-            .await;
-        run
-    }
-
-    fn begin(device: bs2_events::device::Device, sink: Arc<dyn Sink>) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let collector = Collector::new(sink).with_devices([device]);
-        let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
-        Self { stop, task }
-    }
-
-    async fn stop(self, how: Stop) -> Report {
-        self.stop.send(how).unwrap();
-        self.task.await.unwrap()
-    }
-}
-
-/// A sink whose n-th batch fails.
-#[derive(Debug)]
-struct Failing {
-    inner: MemorySink,
-    countdown: AtomicUsize,
-    kind: ErrorKind,
-}
-
-#[async_trait]
-impl Sink for Failing {
-    async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
-        self.inner.resume(device).await
-    }
-
-    async fn store(&self, batch: Batch) -> Result<Stored> {
-        if self.countdown.fetch_sub(1, Ordering::Relaxed) == 1 {
-            return Err(Error::new(self.kind, "the script says so"));
-        }
-        self.inner.store(batch).await
-    }
-
-    async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-        self.inner.event(device, epoch, id).await
-    }
-
-    async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
-        self.inner.gaps(device).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.inner.close().await
-    }
-}
-
-/// A small generator, so that a failing seed is a failing script.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u32) -> u32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as u32 % limit.max(1)
-    }
-}
-
-async fn once(reader: &Scripted, sink: &MemorySink) -> Report {
-    Collector::new(Arc::new(sink.clone())).with_devices([reader.device()]).run_once().await
-}
-
-/// Lets virtual time pass until something holds; a minute of it is too long.
-async fn until(holds: impl Fn() -> bool) {
-    for _ in 0..60_000 {
-        if holds() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    panic!("it never held");
-}
-
-fn device(report: &Report) -> &DeviceReport {
-    &report.devices[0]
-}
-
-fn ids(sink: &MemorySink, epoch: u32) -> Vec<u32> {
-    sink.events(DEVICE, epoch).iter().map(Event::id).collect()
-}
-
-fn gaps(sink: &MemorySink) -> Vec<(u32, u32, u32, GapReason)> {
-    sink.gaps_of(DEVICE).iter().map(|gap| (gap.epoch, gap.from, gap.to, gap.reason)).collect()
 }

@@ -140,11 +140,28 @@ async fn many_readers_and_two_processes_store_into_one_file() {
             new
         });
     }
+    // Whoever reads meanwhile sees a sound store at every moment.
+    for _ in 0..5 {
+        let path = path.clone();
+        let seen = tokio::task::spawn_blocking(move || sqlite::verify(path)).await.unwrap().unwrap();
+        assert!(seen.is_sound(), "{seen:?}");
+    }
     assert_eq!(tasks.join_all().await.into_iter().sum::<u64>(), 60 * 200);
     let verification = sqlite::verify(&path).unwrap();
     assert!(verification.is_sound(), "{verification:?}");
     assert_eq!(verification.epochs.len(), 60);
     assert!(verification.epochs.iter().all(|epoch| (epoch.events, epoch.watermark) == (200, Some(200))));
+}
+
+#[test]
+fn processes_that_make_one_store_at_the_same_time_all_get_it() {
+    for _ in 0..25 {
+        let (_folder, path) = temporary();
+        std::thread::scope(|scope| {
+            let opened: Vec<_> = (0..4).map(|_| scope.spawn(|| SqliteSink::open(&path))).collect();
+            opened.into_iter().for_each(|opened| drop(opened.join().unwrap().unwrap()));
+        });
+    }
 }
 
 #[tokio::test]

@@ -158,6 +158,28 @@ async fn both_ends_of_the_numbers_verify() {
     assert!(sqlite::verify(&path).unwrap().is_sound());
 }
 
+#[tokio::test]
+async fn damage_to_the_file_is_an_error_wherever_it_is() {
+    let (_folder, path) = temporary();
+    let sink = SqliteSink::open(&path).unwrap();
+    let events = (1..=5_000).map(|id| Event::builder(DEVICE, id, EventCode::DOOR_OPENED).build());
+    sink.store(Batch::new(DEVICE, 0, 1, 5_000).with_events(events)).await.unwrap();
+    sink.close().await.unwrap();
+    let whole = fs::read(&path).unwrap();
+    let root: u32 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'events'", [], |row| row.get(0))
+        .unwrap();
+    for page in [root as usize - 1, whole.len() / 4_096 - 1] {
+        let mut damaged = whole.clone();
+        damaged[page * 4_096..][..64].fill(0xA5);
+        fs::write(&path, damaged).unwrap();
+        let error = sqlite::verify(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "page {page}: {error}");
+        assert!(error.to_string().ends_with("the file is damaged"), "{error}");
+    }
+}
+
 #[test]
 fn an_empty_file_is_a_store_in_which_nothing_is_yet() {
     let (_folder, path) = temporary();

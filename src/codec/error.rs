@@ -43,6 +43,12 @@ pub struct DecodeError {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum DecodeReason {
+    /// A checksum says that the bytes are not those that were written.
+    Checksum,
+    /// The field always holds the same bytes, and these are others.
+    Constant,
+    /// The bytes are no UTF-8.
+    Text,
     /// A value is longer than its field.
     TooLong {
         /// Bytes that the field holds.
@@ -62,11 +68,19 @@ pub enum DecodeReason {
         /// Bytes of it that are there.
         available: usize,
     },
+    /// The layout is that of a version that is not known here.
+    Version {
+        /// The version.
+        version: u32,
+    },
 }
 
 impl fmt::Display for DecodeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
+            Self::Checksum => f.write_str("the checksum does not match"),
+            Self::Constant => f.write_str("other bytes than the ones that always stand here"),
+            Self::Text => f.write_str("not UTF-8"),
             Self::TooLong { limit, actual } => {
                 write!(f, "{actual} byte{} in a field of {limit}", plural(actual))
             }
@@ -74,6 +88,7 @@ impl fmt::Display for DecodeReason {
             Self::Truncated { needed, available } => {
                 write!(f, "{needed} byte{} needed, {available} available", plural(needed))
             }
+            Self::Version { version } => write!(f, "version {version} is not known"),
         }
     }
 }

@@ -35,6 +35,8 @@
 )]
 
 mod blob;
+#[cfg(feature = "capture-read")]
+pub mod capture;
 mod code;
 mod device_id;
 mod error;

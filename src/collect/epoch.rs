@@ -41,17 +41,21 @@ impl Follower {
         Ok(stored.is_some_and(|stored| stored != oldest))
     }
 
-    /// Whether the log of a reader whose newest id is below the watermark is another life: neither its oldest nor its
-    /// newest event is stored. Otherwise it is the same life at an earlier point: a restored unit, or a simulator.
+    /// Whether the log of a reader whose newest id is below the watermark is another life: its newest event is another
+    /// one than is stored, or it is not stored and neither is the oldest. Otherwise it is the same life at an earlier
+    /// point: a restored unit, or a simulator.
     async fn is_another_life(&mut self, account: &Ledger) -> Outcome<bool> {
         let (device, epoch) = (self.device.clone(), account.epoch());
-        let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
-        if self.sink.event(device.id(), epoch, oldest.id()).await? == Some(oldest) {
-            return Ok(false);
+        if account.watermark() == u32::MAX && self.sink.event(device.id(), epoch, u32::MAX).await?.is_none() {
+            return Ok(true); // The epoch was closed, and what ended the work then came before the next one was stored.
         }
+        let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
         let newest = self.unless_stopped(device.newest_id(oldest.id())).await??.unwrap_or(oldest.id());
-        let newest = self.unless_stopped(device.log(newest)).await??;
-        Ok(self.sink.event(device.id(), epoch, newest.id()).await? != Some(newest))
+        let newest = self.read(newest.saturating_sub(1), 1).await?.first().copied().unwrap_or(oldest);
+        Ok(match self.sink.event(device.id(), epoch, newest.id()).await? {
+            Some(stored) => stored != newest,
+            None => self.sink.event(device.id(), epoch, oldest.id()).await? != Some(oldest),
+        })
     }
 
     async fn open_epoch(&mut self, account: &mut Ledger) -> Outcome {
@@ -69,17 +73,20 @@ impl Follower {
     /// Stores events that were reported live and waited when an epoch ended, in the epoch that they belong to: if the
     /// new log has them they are of the new life, and stored already.
     pub(super) async fn place_orphans(&mut self, account: &Ledger) -> Outcome {
-        for mut batch in std::mem::take(&mut self.orphans) {
-            let mut of_old_life = Vec::new();
+        // Each is kept until it is stored: a failure on the way must not lose it.
+        while let Some(mut batch) = self.orphans.first().cloned() {
+            let (mut of_old_life, mut repeated) = (Vec::new(), 0);
             for event in std::mem::take(&mut batch.events) {
                 if self.sink.event(self.device.id(), account.epoch(), event.id()).await? == Some(event) {
-                    self.repeated(account, 1);
+                    repeated += 1;
                 } else {
                     of_old_life.push(event);
                 }
             }
             let epoch = batch.epoch;
             let stored = self.sink.store(batch.with_events(of_old_life)).await?;
+            self.orphans.remove(0);
+            self.repeated(account, repeated);
             self.tally(epoch, stored);
         }
         Ok(())

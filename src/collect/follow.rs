@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Duration, Instant};
 
 use super::ledger::{Ledger, Offered};
@@ -80,6 +81,9 @@ impl Follower {
         let mut delays = self.options.retry.delays();
         let error = loop {
             let Err(Interrupt::Failed(error)) = self.read_to_end().await else { break None };
+            if self.failures == 0 {
+                delays = self.options.retry.delays();
+            }
             self.failures += 1;
             let delay =
                 delays.next().filter(|_| error.is_retryable() && self.failures < self.options.attempts);
@@ -99,6 +103,9 @@ impl Follower {
                 Ok(()) | Err(Interrupt::Stopped) => break None,
                 Err(Interrupt::Failed(error)) => error,
             };
+            if *self.stop.borrow() == Some(Stop::Now) {
+                break Some(error); // The last batch did not reach the sink, and no other try follows.
+            }
             if self.failures == 0 {
                 delays = self.options.retry.delays();
             }
@@ -145,7 +152,8 @@ impl Follower {
         let mut live = self.unless_stopped(device.subscribe()).await??;
         let result = self.listen(&mut account, &mut live).await;
         // Whatever ended it, what was received is kept, also above a hole.
-        while let Some(Some(item)) = live.next().now_or_never() {
+        // Unconstrained: tokio's budget for a task would end the loop after some 100 items, as if no more were there.
+        while let Some(Some(item)) = unconstrained(live.next()).now_or_never() {
             if let Live::Event { event, .. } = item {
                 account.offer(event);
             }
@@ -157,13 +165,15 @@ impl Follower {
     async fn listen(&mut self, account: &mut Ledger, live: &mut Subscription) -> Outcome {
         self.catch_up(account).await?;
         let mut last_read = Instant::now();
+        let mut out_of_turn: Option<Instant> = None;
         loop {
-            let wait =
-                if account.hole().is_some() || !account.has_begun() && account.first_waiting().is_some() {
-                    self.options.settle
-                } else {
-                    (last_read + self.options.poll).saturating_duration_since(Instant::now())
-                };
+            let waits = account.hole().is_some() || !account.has_begun() && account.first_waiting().is_some();
+            out_of_turn = out_of_turn.or_else(|| Some(Instant::now())).filter(|_| waits);
+            // Counted from when it began, so that a steady stream of events does not put the read off for ever.
+            let wait = match out_of_turn {
+                Some(since) => self.options.settle.saturating_sub(since.elapsed()),
+                None => self.options.poll.saturating_sub(last_read.elapsed()),
+            };
             let woken = self.unless_stopped(tokio::time::timeout(wait, live.next())).await?;
             let mut item = match woken {
                 Ok(Some(item)) => Some(item),
@@ -173,12 +183,16 @@ impl Follower {
                 }
                 Err(_elapsed) => None,
             };
-            let mut read_log = item.is_none();
+            let mut read_log = item.is_none() || wait.is_zero();
             // Takes what is there already, so that many events make one batch.
             while let Some(next) = item {
                 match next {
                     Live::Event { event, .. } => self.receive(account, event).await?,
-                    Live::Lagged { .. } | Live::Resumed { .. } => read_log = true,
+                    // Before anything that follows is taken: ids that began anew meanwhile may fit the watermark.
+                    Live::Lagged { .. } | Live::Resumed { .. } => {
+                        read_log = true;
+                        break;
+                    }
                 }
                 if account.ready() >= BATCH || account.waiting() >= BATCH {
                     read_log |= account.waiting() >= BATCH;
@@ -237,6 +251,7 @@ impl Follower {
                 return Err(error.into());
             }
         };
+        self.failures = 0;
         self.tally(account.epoch(), stored);
         self.tallies.entry(account.epoch()).or_default().watermark = watermark;
         Ok(())
@@ -296,8 +311,13 @@ impl Follower {
         }
     }
 
-    async fn report(self, error: Option<Error>) -> DeviceReport {
+    async fn report(mut self, mut error: Option<Error>) -> DeviceReport {
         let device = self.device.id();
+        // Also where the new epoch was not read to its end: what was received of the old one is nowhere else.
+        let newest = self.tallies.keys().next_back().copied().unwrap_or_default();
+        if let Err(Interrupt::Failed(unstored)) = self.place_orphans(&Ledger::new(device, newest)).await {
+            error.get_or_insert(unstored);
+        }
         let gaps = match self.sink.gaps(device).await {
             Ok(gaps) => gaps,
             Err(unreadable) => return DeviceReport::failed(device, error.unwrap_or(unreadable)),
@@ -327,4 +347,4 @@ async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) {
 /// So many events make a batch, if more are waiting.
 const BATCH: usize = 1_024;
 /// How long a reader that fails is tried again after the order to stop.
-const LAST_LOOK: Duration = Duration::from_secs(30);
+const LAST_LOOK: Duration = Duration::from_secs(10);

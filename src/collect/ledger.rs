@@ -90,8 +90,15 @@ impl Ledger {
         Offered::Taken
     }
 
-    /// Takes an event below the watermark that turned up after its id had been given up as a gap.
+    /// Takes an event below the watermark that turned up after its id had been given up as a gap, or after the account
+    /// had begun above it; then the account begins with it.
     pub(super) fn take_late(&mut self, event: Event) {
+        if let Some(before) = self.first.filter(|first| event.id() < *first).map(|first| first - 1) {
+            if event.id() < before {
+                self.gap(event.id() + 1, before, GapReason::Unknown);
+            }
+            self.first = Some(event.id());
+        }
         self.batch.events.push(event);
     }
 
@@ -112,7 +119,6 @@ impl Ledger {
         if let Some((from, to)) = self.hole() {
             self.gap(from, to, reason);
             self.watermark = to;
-            self.last = None;
             self.advance();
         }
     }
@@ -240,6 +246,15 @@ mod tests {
         assert_eq!(ledger.offer(event(11)), Offered::Taken);
         assert_eq!((ledger.hole(), ledger.watermark()), (None, 12));
         assert_eq!(ids(&ledger.take_batch(false).unwrap()), [10, 11, 12]);
+    }
+
+    #[test]
+    fn another_event_under_a_waiting_id_is_not_taken_for_a_repetition() {
+        let mut ledger = begun(1);
+        ledger.offer(event(5));
+        assert_eq!(ledger.offer(event(5)), Offered::Repeated);
+        let other = Event::builder(DEVICE, 5, EventCode::DOOR_CLOSED).build();
+        assert_eq!(ledger.offer(other), Offered::Below);
     }
 
     #[test]

@@ -83,23 +83,64 @@ pub struct Collector {
 
 impl Collector {
     /// A collector without readers yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::Collector, sink::MemorySink};
+    /// let collector = Collector::new(std::sync::Arc::new(MemorySink::new()));
+    /// ```
     pub fn new(sink: Arc<dyn Sink>) -> Self {
         Self { devices: Vec::new(), sink, options: CollectOptions::default(), progress: Arc::default() }
     }
 
     /// Adds readers, of one client or of several.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let client = Client::new(Simulator::new("devices=2")?.backend());
+    /// let sink = std::sync::Arc::new(MemorySink::new());
+    /// let collector = Collector::new(sink).with_devices(client.devices().await?);
+    /// assert_eq!(collector.run_once().await.devices.len(), 2);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     pub fn with_devices(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
         self.devices.extend(devices);
         self
     }
 
     /// Sets the options.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::{CollectOptions, Collector}, sink::MemorySink};
+    /// let sink = std::sync::Arc::new(MemorySink::new());
+    /// let collector = Collector::new(sink).with_options(CollectOptions::default().with_page(100));
+    /// ```
     pub fn with_options(mut self, options: CollectOptions) -> Self {
         self.options = options;
         self
     }
 
     /// Numbers that rise while the collector runs, to show.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let client = Client::new(Simulator::new("backlog=10")?.backend());
+    /// # let sink = std::sync::Arc::new(MemorySink::new());
+    /// let collector = Collector::new(sink).with_devices(client.devices().await?);
+    /// let progress = collector.progress();
+    /// collector.run_once().await;
+    /// assert_eq!(progress.stored(), 10);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
@@ -109,6 +150,20 @@ impl Collector {
     ///
     /// Errors stand in the report, by reader: one reader's failure does not end the others. A reader that fails is
     /// tried again by [`CollectOptions::with_retry`], at most [`CollectOptions::with_attempts`] times in a row.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let client = Client::new(Simulator::new("backlog=10")?.backend());
+    /// let sink = MemorySink::new();
+    /// let run = || Collector::new(std::sync::Arc::new(sink.clone()));
+    /// let devices = client.devices().await?;
+    /// assert_eq!(run().with_devices(devices.clone()).run_once().await.stored(), 10);
+    /// assert_eq!(run().with_devices(devices).run_once().await.stored(), 0);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     pub async fn run_once(self) -> Report {
         self.run(false, std::future::pending()).await
     }
@@ -191,7 +246,7 @@ impl Collector {
 pub enum Stop {
     /// Stores what has been received and ends. What a reader still holds is read at the next start.
     Now,
-    /// Reads every log to its present end first.
+    /// Reads every log to its present end first; a reader that fails is tried again for ten seconds.
     AfterCatchUp,
 }
 
@@ -218,6 +273,13 @@ pub struct CollectOptions {
 
 impl CollectOptions {
     /// Sets how many events to ask a reader for at once; 2 048 unless set, at least 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::collect::CollectOptions;
+    /// let options = CollectOptions::default().with_page(512);
+    /// ```
     #[must_use]
     pub const fn with_page(mut self, events: u32) -> Self {
         self.page = if events == 0 { 1 } else { events };
@@ -225,6 +287,14 @@ impl CollectOptions {
     }
 
     /// Sets how long to wait for a live event that is out of turn before the log is read; 100 ms unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::collect::CollectOptions;
+    /// # use std::time::Duration;
+    /// let options = CollectOptions::default().with_settle(Duration::from_millis(20));
+    /// ```
     #[must_use]
     pub const fn with_settle(mut self, wait: Duration) -> Self {
         self.settle = wait;
@@ -234,6 +304,14 @@ impl CollectOptions {
     /// Sets how often to look into the log of a reader that reports nothing; 30 s unless set.
     ///
     /// A dead listener raises no error, and an event dropped last is followed by none that shows it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::collect::CollectOptions;
+    /// # use std::time::Duration;
+    /// let options = CollectOptions::default().with_poll(Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub const fn with_poll(mut self, every: Duration) -> Self {
         self.poll = every;
@@ -241,6 +319,14 @@ impl CollectOptions {
     }
 
     /// Sets when to try again after a reader failed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::collect::CollectOptions;
+    /// # use bs2_events::device::ReconnectPolicy;
+    /// let options = CollectOptions::default().with_retry(ReconnectPolicy::never());
+    /// ```
     #[must_use]
     pub const fn with_retry(mut self, policy: ReconnectPolicy) -> Self {
         self.retry = policy;
@@ -248,6 +334,13 @@ impl CollectOptions {
     }
 
     /// Sets how many failures in a row end the work on a reader in [`Collector::run_once`]; 8 unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::collect::CollectOptions;
+    /// let options = CollectOptions::default().with_attempts(3);
+    /// ```
     #[must_use]
     pub const fn with_attempts(mut self, failures: usize) -> Self {
         self.attempts = failures;
@@ -256,6 +349,13 @@ impl CollectOptions {
 
     /// Asks each reader for its newest id before reading, so that [`Progress::expected`] has a value. It costs some
     /// forty small reads a reader.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::collect::CollectOptions;
+    /// let options = CollectOptions::default().with_estimate();
+    /// ```
     #[must_use]
     pub const fn with_estimate(mut self) -> Self {
         self.estimate = true;

@@ -24,18 +24,54 @@ pub struct Report {
 
 impl Report {
     /// Events stored in this run.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let devices = Client::new(Simulator::new("devices=2&backlog=10")?.backend()).devices().await?;
+    /// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
+    /// let report = collector.run_once().await;
+    /// assert_eq!(report.stored(), 20);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn stored(&self) -> u64 {
         self.epochs().map(|epoch| epoch.stored).sum()
     }
 
     /// Events dropped in this run because they were there already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let devices = Client::new(Simulator::new("replay=bundled")?.backend()).devices().await?;
+    /// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
+    /// let report = collector.run_once().await;
+    /// assert_eq!(report.repeated(), 7);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn repeated(&self) -> u64 {
         self.epochs().map(|epoch| epoch.repeated).sum()
     }
 
     /// Whether no reader failed. Gaps are not failures.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let devices = Client::new(Simulator::new("replay=bundled")?.backend()).devices().await?;
+    /// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
+    /// let report = collector.run_once().await;
+    /// assert!(report.is_complete());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.devices.iter().all(|device| device.error.is_none())
@@ -50,7 +86,16 @@ impl Report {
 ///
 /// # Examples
 ///
-/// See [`Report`].
+/// ```
+/// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let devices = Client::new(Simulator::new("backlog=10")?.backend()).devices().await?;
+/// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
+/// let report = collector.run_once().await;
+/// assert_eq!(report.devices[0].epochs.len(), 1);
+/// assert!(report.devices[0].error.is_none());
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeviceReport {
@@ -73,7 +118,17 @@ impl DeviceReport {
 ///
 /// # Examples
 ///
-/// See [`Report`].
+/// ```
+/// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let devices = Client::new(Simulator::new("replay=bundled")?.backend()).devices().await?;
+/// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
+/// let report = collector.run_once().await;
+/// let epoch = &report.devices[0].epochs[0];
+/// assert_eq!((epoch.stored, epoch.repeated, epoch.watermark), (55, 7, 7_566));
+/// assert_eq!((epoch.gaps[0].from, epoch.gaps[0].to), (6_911, 7_561));
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+/// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct EpochReport {

@@ -117,27 +117,72 @@ impl LiveSink {
 
     /// Puts an event into the queue; if the queue is full the event is dropped and counted, and the stream will say
     /// so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
+    /// fn report(sink: &LiveSink, record: &[u8; 48]) {
+    ///     Event::from_bytes(record).into_iter().for_each(|event| sink.push(event));
+    /// }
+    /// ```
     pub fn push(&self, event: &Event) {
         self.queue.push(*event);
     }
 
     /// Says that `count` events were lost before they came here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
+    /// fn overflowed(sink: &LiveSink, events: u64) {
+    ///     sink.lost(events);
+    /// }
+    /// ```
     pub fn lost(&self, count: u64) {
         self.queue.lost(count);
     }
 
     /// Says that the connection is gone, and with it this monitoring.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
+    /// fn broken(sink: &LiveSink) {
+    ///     sink.disconnected(Error::new(ErrorKind::Disconnected, "the socket was closed"));
+    /// }
+    /// ```
     pub fn disconnected(&self, error: Error) {
         self.queue.disconnected(error);
     }
 
     /// The reader.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
+    /// fn key(sink: &LiveSink) -> u32 {
+    ///     sink.device().get()
+    /// }
+    /// ```
     #[must_use]
     pub fn device(&self) -> DeviceId {
         self.queue.device()
     }
 
     /// Whether nobody listens any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
+    /// fn tidy(listeners: &mut Vec<LiveSink>) {
+    ///     listeners.retain(|sink| !sink.is_closed());
+    /// }
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.queue.is_closed()
@@ -167,6 +212,16 @@ pub struct Monitoring {
 
 impl Monitoring {
     /// A monitoring that ends when `guard` is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::device::Monitoring;
+    /// let stopped = std::sync::Arc::new(());
+    /// let monitoring = Monitoring::new(stopped.clone());
+    /// drop(monitoring);
+    /// assert_eq!(std::sync::Arc::strong_count(&stopped), 1);
+    /// ```
     pub fn new(guard: impl Any + Send + Sync) -> Self {
         Self { _guard: Box::new(guard) }
     }
@@ -187,6 +242,18 @@ impl fmt::Debug for Monitoring {
 ///
 /// Those of [`Backend::logs`] and [`Backend::image_log`], except [`NotFound`](crate::ErrorKind::NotFound) of a
 /// single image.
+///
+/// # Examples
+///
+/// ```
+/// # use bs2_events::{device::scan_image_logs, sim::Simulator};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let simulator = Simulator::new("backlog=500")?;
+/// let (backend, device) = (simulator.backend(), simulator.device_ids()[0]);
+/// backend.connect(device).await?;
+/// assert_eq!(scan_image_logs(&*backend, device, 0, 2).await?.len(), 2);
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+/// ```
 pub async fn scan_image_logs(
     backend: &dyn Backend,
     device: DeviceId,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
@@ -12,11 +12,14 @@ use tokio::task::JoinSet;
 use super::live::{DeviceQueue, Missed};
 use super::state::StateBoard;
 use super::{
-    Backend, ConnectionState, Device, Live, LiveSink, LogListener, Monitoring, ReconnectPolicy, StateStream,
-    Subscription,
+    Backend, ConnectionState, Device, Live, LiveSink, LogListener, Monitoring, StateStream, Subscription,
 };
 use crate::codec::{DeviceId, Event};
 use crate::{Error, ErrorKind, Result};
+
+mod options;
+
+pub use options::ClientOptions;
 
 /// A client of the readers that a [`Backend`] reaches. Cheap to clone; clones share everything.
 ///
@@ -52,16 +55,44 @@ struct Shared {
 
 impl Client {
     /// A client with the usual options.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// let client = Client::new(Simulator::new("devices=1")?.backend());
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn new(backend: Arc<dyn Backend>) -> Self {
         Self::with_options(backend, ClientOptions::default())
     }
 
     /// A client with these options.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::{Client, ClientOptions}, sim::Simulator};
+    /// let options = ClientOptions::default().with_queue_capacity(100);
+    /// let client = Client::with_options(Simulator::new("devices=1")?.backend(), options);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn with_options(backend: Arc<dyn Backend>, options: ClientOptions) -> Self {
         Self { shared: Arc::new(Shared { backend, options, states: StateBoard::new() }) }
     }
 
     /// The reader with this number. Whether it exists shows at the first call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, device::Client, sim::Simulator, ErrorKind};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let client = Client::new(Simulator::new("devices=1")?.backend());
+    /// let device = client.device(DeviceId::new(7));
+    /// assert_eq!(device.info().await.unwrap_err().kind(), ErrorKind::NotFound);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn device(&self, id: DeviceId) -> Device {
         Device::new(self.clone(), id)
@@ -72,6 +103,16 @@ impl Client {
     /// # Errors
     ///
     /// Those of the backend; [`TimedOut`](ErrorKind::TimedOut) past the deadline.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let client = Client::new(Simulator::new("devices=3")?.backend());
+    /// assert_eq!(client.devices().await?.len(), 3);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias("BS2_SearchDevices", "GetDeviceList"))]
     pub async fn devices(&self) -> Result<Vec<Device>> {
         let ids = self.within_deadline("the list of devices", self.backend().devices()).await?;
@@ -112,7 +153,7 @@ impl Client {
         let starts = devices.iter().map(|&device| {
             let feed =
                 Feed { client: self.clone(), device, items: items.clone(), missed: Arc::clone(&missed) };
-            async move { feed.start().await.map(|connection| (feed, connection)) }
+            async move { feed.start(false).await.map(|connection| (feed, connection)) }
         });
         let mut supervisors = JoinSet::new();
         for (feed, connection) in try_join_all(starts).await? {
@@ -129,6 +170,22 @@ impl Client {
     /// # Errors
     ///
     /// As [`subscribe`](Self::subscribe).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let simulator = Simulator::new("devices=2")?;
+    /// # let client = Client::new(simulator.backend());
+    /// let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+    /// let devices = simulator.device_ids();
+    /// let listener = client.on_log_received(&devices, move |device, _| drop(heard.send(device))).await?;
+    /// simulator.make_event(devices[1])?;
+    /// assert_eq!(hearing.recv().await, Some(devices[1]));
+    /// assert_eq!(listener.missed(), 0);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias("OnLogReceived", "BS2_StartMonitoringLog"))]
     pub async fn on_log_received(
         &self,
@@ -139,6 +196,20 @@ impl Client {
     }
 
     /// The changes of all connections from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// use tokio_stream::StreamExt;
+    ///
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let client = Client::new(Simulator::new("devices=1")?.backend());
+    /// let mut states = client.states();
+    /// client.devices().await?[0].time().await?;
+    /// assert!(states.next().await.is_some());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias("BS2_SetDeviceEventListener", "SubscribeStatus"))]
     #[must_use]
     pub fn states(&self) -> StateStream {
@@ -150,6 +221,17 @@ impl Client {
     /// # Errors
     ///
     /// Those of the backend.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let client = Client::new(Simulator::new("devices=1")?.backend());
+    /// client.close().await?;
+    /// assert_eq!(client.devices().await.unwrap_err().kind(), bs2_events::ErrorKind::Closed);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     pub async fn close(&self) -> Result<()> {
         self.within_deadline("closing", self.backend().close()).await
     }
@@ -226,62 +308,6 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Settings of a [`Client`].
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use bs2_events::device::{ClientOptions, ReconnectPolicy};
-///
-/// let options = ClientOptions::default()
-///     .with_deadline(Duration::from_secs(5))
-///     .with_queue_capacity(10_000)
-///     .with_reconnect(ReconnectPolicy::never());
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct ClientOptions {
-    deadline: Duration,
-    queue_capacity: usize,
-    reconnect: ReconnectPolicy,
-}
-
-impl ClientOptions {
-    /// Sets how long one call may take; 15 s unless set.
-    #[must_use]
-    pub const fn with_deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
-        self
-    }
-
-    /// Sets how many live items a subscription holds before it loses events; 4 096 unless set, at least 1.
-    ///
-    /// Memory is taken as items come, not in advance.
-    #[must_use]
-    pub const fn with_queue_capacity(mut self, items: usize) -> Self {
-        self.queue_capacity = if items == 0 { 1 } else { items };
-        self
-    }
-
-    /// Sets when to connect again.
-    #[must_use]
-    pub const fn with_reconnect(mut self, policy: ReconnectPolicy) -> Self {
-        self.reconnect = policy;
-        self
-    }
-}
-
-impl Default for ClientOptions {
-    fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(15),
-            queue_capacity: 4_096,
-            reconnect: ReconnectPolicy::default(),
-        }
-    }
-}
-
 /// One reader's part of a subscription.
 struct Feed {
     client: Client,
@@ -294,14 +320,21 @@ struct Feed {
 struct Connection {
     _monitoring: Monitoring,
     broken: mpsc::Receiver<Error>,
+    resumed: Arc<AtomicBool>,
 }
 
 impl Feed {
-    async fn start(&self) -> Result<Connection> {
+    async fn start(&self, again: bool) -> Result<Connection> {
         let monitor = || async {
-            let (queue, broken) = DeviceQueue::new(self.device, self.items.clone(), Arc::clone(&self.missed));
+            let resumed = Arc::new(AtomicBool::new(again));
+            let (queue, broken) = DeviceQueue::new(
+                self.device,
+                self.items.clone(),
+                Arc::clone(&self.missed),
+                Arc::clone(&resumed),
+            );
             let monitoring = self.client.backend().monitor(self.device, LiveSink::new(queue)).await?;
-            Ok(Connection { _monitoring: monitoring, broken })
+            Ok(Connection { _monitoring: monitoring, broken, resumed })
         };
         self.client.call(self.device, "monitoring", monitor).await
     }
@@ -318,16 +351,16 @@ impl Feed {
                 Some(again) => connection = again,
                 None => return,
             }
-            if self.items.send(Live::Resumed { device: self.device }).await.is_err() {
-                return;
-            }
+            // Unless an event has come already, and this before it.
+            self.missed.resumed(self.device, &connection.resumed);
+            self.missed.flush(&self.items);
         }
     }
 
     async fn restart(&self) -> Option<Connection> {
         for delay in self.client.shared.options.reconnect.delays() {
             tokio::time::sleep(delay).await;
-            match self.start().await {
+            match self.start(true).await {
                 Ok(connection) => return Some(connection),
                 Err(error) if error.kind() == ErrorKind::Closed => return None,
                 Err(error) => tracing::debug!(device = %self.device, %error, "not connected yet"),

@@ -18,7 +18,7 @@ use futures_util::TryStreamExt;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::live::{DeviceQueue, Missed};
+use super::live::DeviceQueue;
 use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, ReconnectPolicy};
 use crate::codec::{DeviceId, Event, EventCode};
 use crate::{Error, ErrorKind, Result};
@@ -271,7 +271,7 @@ struct Listener {
 
 fn listener(device: DeviceId) -> Listener {
     let (sender, items) = mpsc::channel(64);
-    let (queue, breaks) = DeviceQueue::new(device, sender, Arc::new(Missed::default()));
+    let (queue, breaks) = DeviceQueue::new(device, sender, Arc::default(), Arc::default());
     Listener { sink: LiveSink::new(queue), items, breaks }
 }
 

@@ -1,12 +1,13 @@
 //! One reader.
 
-use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::stream;
 
-use super::{Capabilities, Client, DeviceInfo, EventPage, ImageFilter, ImageLog, LogListener, Subscription};
+use super::{Capabilities, Client, DeviceInfo, EventPage, LogListener, Subscription};
 use crate::codec::{DeviceId, Event, Timestamp};
 use crate::{Error, ErrorKind, Result};
+
+mod pictures;
 
 /// One reader, through its [`Client`]. Cheap to clone.
 ///
@@ -48,24 +49,75 @@ impl Device {
     }
 
     /// The reader's number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, device::Client, sim::Simulator};
+    /// # let client = Client::new(Simulator::new("devices=1")?.backend());
+    /// assert_eq!(client.device(DeviceId::new(7)).id(), DeviceId::new(7));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> DeviceId {
         self.id
     }
 
     /// What the reader says of itself.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`Device`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let device = Client::new(Simulator::new("backlog=10")?.backend()).devices().await?.remove(0);
+    /// assert_eq!(device.info().await?.id, device.id());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias = "BS2_GetDeviceInfo")]
     pub async fn info(&self) -> Result<DeviceInfo> {
         self.client.call(self.id, "device info", || self.client.backend().info(self.id)).await
     }
 
     /// What the reader can do.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`Device`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let device = Client::new(Simulator::new("backlog=10")?.backend()).devices().await?.remove(0);
+    /// assert_eq!(device.capabilities().await?.max_event_logs, 50_000);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias("BS2_GetDeviceCapabilities", "GetCapabilityInfo"))]
     pub async fn capabilities(&self) -> Result<Capabilities> {
         self.client.call(self.id, "capabilities", || self.client.backend().capabilities(self.id)).await
     }
 
     /// The reader's clock.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`Device`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let device = Client::new(Simulator::new("backlog=10")?.backend()).devices().await?.remove(0);
+    /// assert!(device.time().await? >= device.log(10).await?.timestamp());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias("BS2_GetDeviceTime", "GetTime"))]
     pub async fn time(&self) -> Result<Timestamp> {
         self.client.call(self.id, "device time", || self.client.backend().time(self.id)).await
@@ -81,6 +133,18 @@ impl Device {
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a `max` of 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let device = Client::new(Simulator::new("backlog=10")?.backend()).devices().await?.remove(0);
+    /// assert_eq!(device.logs(8, 100).await?.first().map(|event| event.id()), Some(9));
+    /// assert!(device.logs(10, 100).await?.is_empty());
+    /// assert!(device.logs(0, 0).await.is_err());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias("BS2_GetLog", "GetLog"))]
     pub async fn logs(&self, after: u32, max: u32) -> Result<EventPage> {
         if max == 0 {
@@ -109,6 +173,10 @@ impl Device {
 
     /// The whole log after `after`, page by page, until the reader has no more.
     ///
+    /// # Errors
+    ///
+    /// Those of [`logs`](Self::logs), as an item; the stream ends with it.
+    ///
     /// # Examples
     ///
     /// ```
@@ -136,6 +204,17 @@ impl Device {
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) when the reader does not have it, or no longer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let device = Client::new(Simulator::new("backlog=10")?.backend()).devices().await?.remove(0);
+    /// assert_eq!(device.log(3).await?.id(), 3);
+    /// assert_eq!(device.log(11).await.unwrap_err().kind(), bs2_events::ErrorKind::NotFound);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     pub async fn log(&self, id: u32) -> Result<Event> {
         let page = match id.checked_sub(1) {
             Some(after) => self.logs(after, 1).await?,
@@ -150,6 +229,21 @@ impl Device {
     ///
     /// Readers have no call that tells it (nor the number of events), so this searches, with about 40 reads of one
     /// event each at most.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`Device`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let device = Client::new(Simulator::new("backlog=10")?.backend()).devices().await?.remove(0);
+    /// assert_eq!(device.newest_id(0).await?, Some(10));
+    /// assert_eq!(device.newest_id(10).await?, None);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     pub async fn newest_id(&self, after: u32) -> Result<Option<u32>> {
         let Some(first) = self.logs(after, 1).await?.first().map(Event::id) else { return Ok(None) };
         let (mut known, mut step) = (first, 1_024_u32);
@@ -171,66 +265,73 @@ impl Device {
         Ok(Some(known))
     }
 
-    /// The picture of one event, a JPEG. Worth a call only where the event's flags say that there is one.
-    ///
-    /// # Errors
-    ///
-    /// [`NotFound`](ErrorKind::NotFound) when there is none, or no longer; [`Unsupported`](ErrorKind::Unsupported)
-    /// for a reader without pictures.
-    #[doc(alias = "BS2_GetImageLog")]
-    pub async fn image_log(&self, id: u32) -> Result<Bytes> {
-        self.client.call(self.id, "image log", || self.client.backend().image_log(self.id, id)).await
-    }
-
-    /// Pictures of events with ids greater than `after`, ascending, at most `max`.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported) for a reader without pictures.
-    #[doc(alias = "GetImageLog")]
-    pub async fn image_logs(&self, after: u32, max: u32) -> Result<Vec<ImageLog>> {
-        self.client
-            .call(self.id, "image logs", || self.client.backend().image_logs(self.id, after, max))
-            .await
-    }
-
-    /// For which events the reader takes a picture.
-    #[doc(alias("BS2_GetEventConfig", "GetImageFilter"))]
-    pub async fn image_filters(&self) -> Result<Vec<ImageFilter>> {
-        self.client.call(self.id, "image filters", || self.client.backend().image_filters(self.id)).await
-    }
-
-    /// Sets for which events the reader takes a picture; it replaces what was set before.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for more filters than a reader holds, which is 32.
-    #[doc(alias("BS2_SetEventConfig", "SetImageFilter"))]
-    pub async fn set_image_filters(&self, filters: &[ImageFilter]) -> Result<()> {
-        if filters.len() > IMAGE_FILTERS {
-            let message = format!("{} image filters: a reader holds {IMAGE_FILTERS}", filters.len());
-            return Err(Error::new(ErrorKind::InvalidInput, message).with_device(self.id));
-        }
-        let call = || self.client.backend().set_image_filters(self.id, filters);
-        self.client.call(self.id, "setting image filters", call).await
-    }
-
     /// Deletes the reader's whole log. Ids go on from where they were, and an event `0x4200` follows.
     ///
     /// What was not read before is lost for good; a collector never calls this. The call is made once: after an
     /// error the log may or may not be cleared.
+    ///
+    /// # Errors
+    ///
+    /// As every call: see [`Device`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let device = Client::new(Simulator::new("backlog=10")?.backend()).devices().await?.remove(0);
+    /// device.clear_log().await?;
+    /// assert_eq!(device.logs(0, 100).await?.first().map(|event| event.id()), Some(11));
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias = "BS2_ClearLog")]
     pub async fn clear_log(&self) -> Result<()> {
         self.client.call_once(self.id, "clearing the log", self.client.backend().clear_log(self.id)).await
     }
 
     /// Live events of this reader; see [`Client::subscribe`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::subscribe`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let simulator = Simulator::new("devices=1")?;
+    /// # let device = Client::new(simulator.backend()).devices().await?.remove(0);
+    /// let mut live = device.subscribe().await?;
+    /// simulator.make_event(device.id())?;
+    /// assert!(live.next().await.is_some());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias = "BS2_StartMonitoringLog")]
     pub async fn subscribe(&self) -> Result<Subscription> {
         self.client.subscribe(&[self.id]).await
     }
 
     /// Calls `callback` for every live event of this reader; see [`Client::on_log_received`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::subscribe`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let simulator = Simulator::new("devices=1")?;
+    /// # let device = Client::new(simulator.backend()).devices().await?.remove(0);
+    /// let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+    /// let listener = device.on_log_received(move |_, event| drop(heard.send(event.id()))).await?;
+    /// let event = simulator.make_event(device.id())?;
+    /// assert_eq!(hearing.recv().await, Some(event.id()));
+    /// # drop(listener);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[doc(alias = "OnLogReceived")]
     pub async fn on_log_received(
         &self,
@@ -243,4 +344,3 @@ impl Device {
 /// Large enough that asking costs little, small enough that a page stays in the cache.
 const PAGE: u32 = 2_048;
 const MOST_REPETITIONS: u32 = 1_024;
-const IMAGE_FILTERS: usize = 32;

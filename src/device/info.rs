@@ -34,12 +34,26 @@ pub struct DeviceInfo {
 
 impl DeviceInfo {
     /// A reader of which nothing but the number is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, device::DeviceInfo};
+    /// assert!(DeviceInfo::new(DeviceId::new(7)).model.is_empty());
+    /// ```
     #[must_use]
     pub fn new(id: DeviceId) -> Self {
         Self { id, model: String::new(), firmware: String::new(), address: None }
     }
 
     /// Sets the model's name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, device::DeviceInfo};
+    /// assert_eq!(DeviceInfo::new(DeviceId::new(7)).with_model("FaceStation F2").model, "FaceStation F2");
+    /// ```
     #[must_use]
     pub fn with_model(mut self, model: impl Into<String>) -> Self {
         self.model = model.into();
@@ -47,6 +61,13 @@ impl DeviceInfo {
     }
 
     /// Sets the firmware's version.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, device::DeviceInfo};
+    /// assert_eq!(DeviceInfo::new(DeviceId::new(7)).with_firmware("1.2.3").firmware, "1.2.3");
+    /// ```
     #[must_use]
     pub fn with_firmware(mut self, firmware: impl Into<String>) -> Self {
         self.firmware = firmware.into();
@@ -54,6 +75,14 @@ impl DeviceInfo {
     }
 
     /// Sets where the reader is reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, device::DeviceInfo};
+    /// let address = "192.0.2.7:51211".parse().unwrap();
+    /// assert_eq!(DeviceInfo::new(DeviceId::new(7)).with_address(address).address, Some(address));
+    /// ```
     #[must_use]
     pub fn with_address(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
@@ -83,12 +112,26 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// A reader that keeps this many events and no images.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::device::Capabilities;
+    /// assert_eq!(Capabilities::new(50_000).max_event_logs, 50_000);
+    /// ```
     #[must_use]
     pub const fn new(max_event_logs: u32) -> Self {
         Self { max_event_logs, max_image_logs: 0 }
     }
 
     /// Sets how many images the reader keeps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::device::Capabilities;
+    /// assert_eq!(Capabilities::new(50_000).with_image_logs(1_000).max_image_logs, 1_000);
+    /// ```
     #[must_use]
     pub const fn with_image_logs(mut self, max_image_logs: u32) -> Self {
         self.max_image_logs = max_image_logs;
@@ -96,6 +139,13 @@ impl Capabilities {
     }
 
     /// Whether the reader takes pictures.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::device::Capabilities;
+    /// assert!(!Capabilities::new(50_000).has_image_logs());
+    /// ```
     #[must_use]
     pub const fn has_image_logs(&self) -> bool {
         self.max_image_logs > 0
@@ -129,12 +179,27 @@ pub struct ImageFilter {
 
 impl ImageFilter {
     /// A picture of every event with this main code, at any time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::EventCode, device::ImageFilter};
+    /// assert_eq!(ImageFilter::new(EventCode::VERIFY_FAIL).schedule_id, 1);
+    /// ```
     #[must_use]
     pub const fn new(code: EventCode) -> Self {
         Self { code, exact: false, schedule_id: 1 }
     }
 
     /// Asks for the very code, sub code included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::EventCode, device::ImageFilter};
+    /// let filter = ImageFilter::new(EventCode::new(0x1901)).exactly();
+    /// assert!(!filter.matches(EventCode::new(0x1902)));
+    /// ```
     #[must_use]
     pub const fn exactly(mut self) -> Self {
         self.exact = true;
@@ -142,6 +207,13 @@ impl ImageFilter {
     }
 
     /// Sets the schedule.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::EventCode, device::ImageFilter};
+    /// assert_eq!(ImageFilter::new(EventCode::VERIFY_FAIL).with_schedule(0).schedule_id, 0);
+    /// ```
     #[must_use]
     pub const fn with_schedule(mut self, schedule_id: u32) -> Self {
         self.schedule_id = schedule_id;
@@ -149,6 +221,13 @@ impl ImageFilter {
     }
 
     /// Whether an event with this code falls under the filter; its schedule is the reader's affair.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::EventCode, device::ImageFilter};
+    /// assert!(ImageFilter::new(EventCode::ACCESS_DENIED).matches(EventCode::new(0x1901)));
+    /// ```
     #[must_use]
     pub fn matches(&self, code: EventCode) -> bool {
         if self.exact { self.code == code } else { self.code.main() == code.main() }
@@ -179,6 +258,14 @@ pub struct ImageLog {
 
 impl ImageLog {
     /// The picture of an event.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, device::ImageLog};
+    /// let event = Event::builder(DeviceId::new(1), 5, EventCode::ACCESS_DENIED).build();
+    /// assert_eq!(ImageLog::new(event, vec![0xFF, 0xD8]).jpeg.len(), 2);
+    /// ```
     pub fn new(event: Event, jpeg: impl Into<Bytes>) -> Self {
         Self { event, jpeg: jpeg.into() }
     }

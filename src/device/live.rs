@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -53,6 +53,14 @@ pub enum Live {
 
 impl Live {
     /// The reader that the item concerns.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, device::Live};
+    /// let item = Live::Resumed { device: DeviceId::new(7) };
+    /// assert_eq!(item.device(), DeviceId::new(7));
+    /// ```
     #[must_use]
     pub const fn device(&self) -> DeviceId {
         match *self {
@@ -103,6 +111,19 @@ impl Subscription {
     /// The next item; `None` when the stream has ended.
     ///
     /// The same as `StreamExt::next`, for those who need no other stream tools.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let simulator = Simulator::new("devices=1")?;
+    /// # let client = Client::new(simulator.backend());
+    /// let mut live = client.subscribe(&simulator.device_ids()).await?;
+    /// client.close().await?;
+    /// assert_eq!(live.next().await, None);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     pub async fn next(&mut self) -> Option<Live> {
         StreamExt::next(self).await
     }
@@ -134,7 +155,21 @@ impl fmt::Debug for Subscription {
 ///
 /// # Examples
 ///
-/// `examples/on_log_received.rs` prints what happens on simulated readers.
+/// ```
+/// # use bs2_events::{device::Client, sim::Simulator};
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// # let simulator = Simulator::new("devices=1")?;
+/// # let client = Client::new(simulator.backend());
+/// let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+/// let report = move |_, event: &bs2_events::codec::Event| drop(heard.send(event.id()));
+/// let listener = client.on_log_received(&simulator.device_ids(), report).await?;
+/// let event = simulator.make_event(simulator.device_ids()[0])?;
+/// assert_eq!(hearing.recv().await, Some(event.id()));
+/// // The function is dropped with the listener, and with it the channel's end.
+/// drop(listener);
+/// assert_eq!(hearing.recv().await, None);
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+/// ```
 pub struct LogListener {
     task: JoinHandle<()>,
     missed: Arc<AtomicU64>,
@@ -169,12 +204,36 @@ impl LogListener {
     }
 
     /// How many events did not reach the function because it was too slow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let simulator = Simulator::new("devices=1")?;
+    /// # let client = Client::new(simulator.backend());
+    /// let listener = client.on_log_received(&simulator.device_ids(), |_, _| {}).await?;
+    /// assert_eq!(listener.missed(), 0);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
 
     /// Stops calling the function; the same as dropping the listener.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let simulator = Simulator::new("devices=1")?;
+    /// # let client = Client::new(simulator.backend());
+    /// let listener = client.on_log_received(&simulator.device_ids(), |_, _| {}).await?;
+    /// listener.stop();
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     pub fn stop(self) {}
 }
 
@@ -197,6 +256,8 @@ pub(super) struct DeviceQueue {
     items: mpsc::Sender<Live>,
     missed: Arc<Missed>,
     breaks: mpsc::Sender<Error>,
+    /// Whether the connection was made again and the stream does not know it yet.
+    resumed: Arc<AtomicBool>,
 }
 
 impl DeviceQueue {
@@ -205,12 +266,14 @@ impl DeviceQueue {
         device: DeviceId,
         items: mpsc::Sender<Live>,
         missed: Arc<Missed>,
+        resumed: Arc<AtomicBool>,
     ) -> (Self, mpsc::Receiver<Error>) {
         let (breaks, broken) = mpsc::channel(1);
-        (Self { device, items, missed, breaks }, broken)
+        (Self { device, items, missed, breaks, resumed }, broken)
     }
 
     pub(super) fn push(&self, event: Event) {
+        self.missed.resumed(self.device, &self.resumed);
         if self.missed.any.load(Ordering::Acquire) && !self.missed.flush(&self.items) {
             return self.lost(1); // What was lost is told before what came after it.
         }
@@ -240,29 +303,49 @@ impl DeviceQueue {
     }
 }
 
-/// What did not fit the queue, by reader.
+/// What the stream must be told before anything else: of connections made again, and of what did not fit the queue.
 #[derive(Default)]
 pub(super) struct Missed {
     any: AtomicBool,
-    by_device: Mutex<BTreeMap<DeviceId, u64>>,
+    by_device: Mutex<BTreeMap<DeviceId, Untold>>,
+}
+
+#[derive(Default)]
+struct Untold {
+    resumed: bool,
+    missed: u64,
 }
 
 impl Missed {
+    /// Notes that the connection was made again, if `flag` says that this was not noted yet.
+    pub(super) fn resumed(&self, device: DeviceId, flag: &AtomicBool) {
+        if !flag.load(Ordering::Acquire) {
+            return;
+        }
+        let mut by_device = self.lock();
+        if flag.load(Ordering::Acquire) {
+            by_device.entry(device).or_default().resumed = true;
+            self.any.store(true, Ordering::Release);
+            // Last: whoever finds it taken back finds `any` set, and tells this first.
+            flag.store(false, Ordering::Release);
+        }
+    }
+
     fn add(&self, device: DeviceId, count: u64) {
-        let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
-        let missed = by_device.entry(device).or_default();
-        *missed = missed.saturating_add(count);
+        let mut by_device = self.lock();
+        let untold = by_device.entry(device).or_default();
+        untold.missed = untold.missed.saturating_add(count);
         self.any.store(true, Ordering::Release);
     }
 
-    /// Moves what is counted into the queue; `false` if it does not fit.
-    fn flush(&self, items: &mpsc::Sender<Live>) -> bool {
-        let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some((&device, &missed)) = by_device.first_key_value() {
-            if let Err(mpsc::error::TrySendError::Full(_)) = items.try_send(Live::Lagged { device, missed }) {
+    /// Moves what is noted into the queue; `false` if it does not fit.
+    pub(super) fn flush(&self, items: &mpsc::Sender<Live>) -> bool {
+        let mut by_device = self.lock();
+        while let Some(item) = first(&by_device) {
+            if let Err(mpsc::error::TrySendError::Full(_)) = items.try_send(item) {
                 return false;
             }
-            by_device.pop_first();
+            told(&mut by_device, item);
         }
         self.any.store(false, Ordering::Release);
         true
@@ -272,9 +355,30 @@ impl Missed {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
-        let mut by_device = self.by_device.lock().unwrap_or_else(PoisonError::into_inner);
-        let (device, missed) = by_device.pop_first()?;
+        let mut by_device = self.lock();
+        let item = first(&by_device)?;
+        told(&mut by_device, item);
         self.any.store(!by_device.is_empty(), Ordering::Release);
-        Some(Live::Lagged { device, missed })
+        Some(item)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Untold>> {
+        self.by_device.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn first(untold: &BTreeMap<DeviceId, Untold>) -> Option<Live> {
+    untold.first_key_value().map(|(&device, untold)| {
+        if untold.resumed { Live::Resumed { device } } else { Live::Lagged { device, missed: untold.missed } }
+    })
+}
+
+/// Strikes out what [`first`] gave.
+fn told(untold: &mut BTreeMap<DeviceId, Untold>, item: Live) {
+    if let Some(mut entry) = untold.first_entry() {
+        match item {
+            Live::Resumed { .. } if entry.get().missed > 0 => entry.get_mut().resumed = false,
+            _ => drop(entry.remove()),
+        }
     }
 }

@@ -33,6 +33,19 @@ pub enum ConnectionState {
     Disconnected,
 }
 
+/// As captures hold it.
+#[cfg(feature = "capture-read")]
+impl From<ConnectionState> for crate::codec::capture::LinkState<'static> {
+    fn from(state: ConnectionState) -> Self {
+        let (code, name) = match state {
+            ConnectionState::Connected => (1, "connected"),
+            ConnectionState::Connecting => (2, "connecting"),
+            ConnectionState::Disconnected => (3, "disconnected"),
+        };
+        Self { code, name }
+    }
+}
+
 /// An item of a [`StateStream`].
 ///
 /// # Examples

@@ -161,14 +161,16 @@ impl Backend for Door {
     }
 
     async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes> {
-        let event = self
+        let (event, recorded) = self
             .call(device, |state| {
                 self.check_images(state)?;
                 let event = state.life.log().with_picture(id);
-                event.ok_or_else(|| state.line.error(NO_SUCH_LOG, &format!("event {id} has no picture")))
+                let event = event
+                    .ok_or_else(|| state.line.error(NO_SUCH_LOG, &format!("event {id} has no picture")))?;
+                Ok((event, state.life.recorded_picture(id)))
             })
             .await?;
-        picture(self.shared.settings.seed, &event)
+        recorded.map_or_else(|| picture(self.shared.settings.seed, &event), Ok)
     }
 
     async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>> {
@@ -179,11 +181,18 @@ impl Backend for Door {
                 |state| state.line.delay(),
                 |state| {
                     self.check_images(state)?;
-                    Ok(state.life.log().pictures(after, max))
+                    let events = state.life.log().pictures(after, max).into_iter();
+                    Ok(events
+                        .map(|event| (event, state.life.recorded_picture(event.id())))
+                        .collect::<Vec<_>>())
                 },
             )
             .await?;
-        events.into_iter().map(|event| Ok(ImageLog::new(event, picture(seed, &event)?))).collect()
+        let images = events.into_iter().map(|(event, recorded)| {
+            let jpeg = recorded.map_or_else(|| picture(seed, &event), Ok)?;
+            Ok(ImageLog::new(event, jpeg))
+        });
+        images.collect()
     }
 
     async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>> {

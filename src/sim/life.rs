@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::log::{FIRST_ID, Log};
 use super::office::Office;
+use super::replay::Recorded;
 use super::world::World;
 use crate::codec::{DeviceId, Event, EventCode, EventFlags, Subject, Timestamp};
 use crate::device::ImageFilter;
@@ -42,8 +45,8 @@ enum Turn {
 pub(super) enum Origin {
     /// The office around the reader with this index.
     Office(u32),
-    /// Rows of a file.
-    Rows(Arc<[Event]>),
+    /// A file.
+    Replay(Arc<Recorded>),
 }
 
 /// What somebody did to a reader, and what it writes down.
@@ -63,8 +66,9 @@ impl Life {
                 Some(Box::new(Office::new(world, device, *index))),
                 world.start,
             ),
-            Origin::Rows(rows) => {
-                (Log::replayed(rows), None, rows.last().map_or(world.start, Event::timestamp))
+            Origin::Replay(recorded) => {
+                let last = recorded.rows.last().map_or(world.start, Event::timestamp);
+                (Log::replayed(recorded), None, last)
             }
         };
         Self {
@@ -123,9 +127,9 @@ impl Life {
     /// Tells every event that this reader ever wrote, with its epoch, from the first on.
     pub(super) fn retell(&self, tell: &mut dyn FnMut(u32, &Event)) {
         let mut twin = Self::new(&self.world, self.device, self.origin.clone(), 0);
-        if let Origin::Rows(rows) = &self.origin {
+        if let Origin::Replay(recorded) = &self.origin {
             let mut told = HashSet::new();
-            rows.iter().filter(|row| told.insert(**row)).for_each(|row| tell(0, row));
+            recorded.rows.iter().filter(|row| told.insert(**row)).for_each(|row| tell(0, row));
         }
         for (made, turn) in &self.turns {
             twin.tell_until(*made, tell);
@@ -142,6 +146,14 @@ impl Life {
 
     pub(super) fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// The picture of an event that a replayed file has.
+    pub(super) fn recorded_picture(&self, id: u32) -> Option<Bytes> {
+        match &self.origin {
+            Origin::Office(_) => None,
+            Origin::Replay(recorded) => recorded.pictures.get(&id).cloned(),
+        }
     }
 
     pub(super) fn filters(&self) -> &[ImageFilter] {

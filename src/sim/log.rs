@@ -1,7 +1,8 @@
 //! A reader's memory: a ring of events with an id counter.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
+use super::replay::Recorded;
 use crate::codec::Event;
 
 /// Events in the order in which they were written, the ids that have a picture, and the counter.
@@ -29,13 +30,14 @@ impl Log {
         }
     }
 
-    /// A log that holds these rows, whatever their order.
-    pub(super) fn replayed(rows: &[Event]) -> Self {
+    /// A log that holds these rows, whatever their order, and these pictures.
+    pub(super) fn replayed(Recorded { rows, pictures }: &Recorded) -> Self {
         let newest = rows.iter().map(Event::id).max();
         Self {
             next_id: u64::from(newest.unwrap_or(FIRST_ID - 1)) + 1,
             ascending: rows.is_sorted_by(|a, b| a.id() < b.id()),
             events: rows.iter().copied().collect(),
+            pictures: pictures.keys().copied().collect(),
             ..Self::new(usize::MAX, 0)
         }
     }
@@ -84,11 +86,24 @@ impl Log {
         self.epoch = self.epoch.saturating_add(1);
     }
 
-    /// Up to `max` events after `after`, or from `after` on, in the order in which they were written.
+    /// Up to `max` events after `after`, or from `after` on, in the order in which they were written, as long as
+    /// that keeps none back.
     pub(super) fn answer(&self, after: u32, max: u32, inclusive: bool) -> Vec<Event> {
         let wanted = |event: &&Event| event.id() > after || inclusive && event.id() == after;
-        let start = if self.ascending { self.events.partition_point(|event| !wanted(&event)) } else { 0 };
-        self.events.range(start..).filter(wanted).take(max as usize).copied().collect()
+        if self.ascending {
+            let start = self.events.partition_point(|event| !wanted(&event));
+            return self.events.range(start..).take(max as usize).copied().collect();
+        }
+        let mut events: Vec<Event> = self.events.iter().filter(wanted).copied().collect();
+        let (answer, rest) = events.split_at(events.len().min(max as usize));
+        let answered: BTreeSet<u32> = answer.iter().map(Event::id).collect();
+        let newest = answered.last().copied().unwrap_or(u32::MAX);
+        // What an answer passes over, no later one brings: then those with the smallest ids, by id.
+        if rest.iter().any(|event| event.id() < newest && !answered.contains(&event.id())) {
+            events.sort_by_key(Event::id);
+        }
+        events.truncate(max as usize);
+        events
     }
 
     /// The event with this id, if it is here and its picture is still kept.
@@ -116,7 +131,12 @@ impl Log {
     }
 
     fn event(&self, id: u32) -> Option<Event> {
-        self.answer(id, 1, true).first().copied().filter(|event| event.id() == id)
+        if self.ascending {
+            let position = self.events.binary_search_by_key(&id, Event::id).ok()?;
+            self.events.get(position).copied()
+        } else {
+            self.events.iter().find(|event| event.id() == id).copied()
+        }
     }
 }
 
@@ -127,6 +147,8 @@ pub(super) const FIRST_ID: u32 = 1;
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::codec::{DeviceId, EventCode, EventFlags};
 
@@ -171,11 +193,16 @@ mod tests {
 
     #[test]
     fn gives_replayed_rows_as_they_stand() {
-        let rows = [7, 7, 9, 7, 8].map(|id| event(id, EventFlags::empty()));
-        let mut log = Log::replayed(&rows);
+        let rows = [7, 7, 9, 7, 8].map(|id| event(id, EventFlags::empty())).to_vec();
+        let pictures = [(8, Bytes::new())].into();
+        let mut log = Log::replayed(&Recorded { rows, pictures });
+        assert_eq!(log.with_picture(8).map(|event| event.id()), Some(8));
+        assert_eq!(ids(&log.pictures(0, 9)), [8]);
         assert_eq!(ids(&log.answer(0, 10, false)), [7, 7, 9, 7, 8]);
         assert_eq!(ids(&log.answer(7, 10, false)), [9, 8]);
         assert_eq!(ids(&log.answer(7, 2, true)), [7, 7]);
+        assert_eq!(ids(&log.answer(0, 2, false)), [7, 7]);
+        assert_eq!(ids(&log.answer(0, 4, false)), [7, 7, 7, 8]);
         fill(&mut log, 1);
         assert_eq!(log.ids().last(), Some(10));
     }

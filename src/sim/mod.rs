@@ -140,12 +140,14 @@ impl Simulator {
             .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Office(index)))
             .collect();
         if let Some(source) = &settings.replay {
-            let rows = replay::rows(source)?;
-            if let Some((device, _)) = origins.iter().find(|(device, _)| rows.contains_key(device)) {
+            let readers = replay::readers(source)?;
+            if let Some((device, _)) = origins.iter().find(|(device, _)| readers.contains_key(device)) {
                 let message = "setting `replay`: the file has the number of a simulated reader";
                 return Err(Error::new(ErrorKind::InvalidInput, message).with_device(*device));
             }
-            origins.extend(rows.into_iter().map(|(device, rows)| (device, Origin::Rows(rows.into()))));
+            origins.extend(
+                readers.into_iter().map(|(device, recorded)| (device, Origin::Replay(recorded.into()))),
+            );
             origins.sort_by_key(|(device, _)| *device);
         }
         let readers = (0..).zip(origins);

@@ -151,7 +151,7 @@ impl Cell {
         index: u32,
         origin: Origin,
     ) -> Self {
-        let replayed = matches!(origin, Origin::Rows(_));
+        let replayed = matches!(origin, Origin::Replay(_));
         let mut life = Life::new(world, device, origin, settings.backlog);
         for _ in 0..settings.backlog {
             life.make();

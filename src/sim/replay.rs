@@ -1,9 +1,10 @@
 //! Logs that were written down, as readers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
+use bytes::Bytes;
 use nom::bytes::complete::{is_not, tag};
 use nom::combinator::{all_consuming, map_res};
 use nom::error::{ErrorKind as NomKind, FromExternalError, ParseError};
@@ -11,38 +12,91 @@ use nom::sequence::terminated;
 use nom::{IResult, Parser};
 
 use super::settings::ReplaySource;
+use crate::codec::capture::{CaptureError, CapturePayload, CaptureReader};
 use crate::codec::{DeviceId, Event, EventCode, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
-/// The rows of a source by reader, in the order in which they stand in it, repetitions included.
+/// What a source has of one reader.
+#[derive(Default)]
+pub(super) struct Recorded {
+    /// Its rows in the order in which they came, repetitions included.
+    pub(super) rows: Vec<Event>,
+    /// The pictures that came with them, by id.
+    pub(super) pictures: BTreeMap<u32, Bytes>,
+}
+
+/// The readers of a source.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::NotFound`] for a file that is not there, [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`]
-/// for one that cannot be read, [`ErrorKind::InvalidData`] for rows that are none.
-pub(super) fn rows(source: &ReplaySource) -> Result<BTreeMap<DeviceId, Vec<Event>>> {
+/// for one that cannot be read, [`ErrorKind::InvalidData`] for rows that are none, and for a damaged capture.
+pub(super) fn readers(source: &ReplaySource) -> Result<BTreeMap<DeviceId, Recorded>> {
     match source {
         ReplaySource::Bundled => parse(BUNDLED),
-        ReplaySource::File(path) => parse(&read(path)?).map_err(|error| {
-            Error::new(error.kind(), format!("replayed file `{}`: {error}", path.display()))
-        }),
+        ReplaySource::File(path) => {
+            let bytes = read(path)?;
+            let readers =
+                if CaptureReader::is_capture(&bytes) { unpack(&bytes) } else { parse_bytes(&bytes) };
+            readers.map_err(|error| {
+                let message = format!("replayed file `{}`: {error}", path.display());
+                Error::new(error.kind(), message)
+            })
+        }
     }
 }
 
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|error| {
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
         let kind = match error.kind() {
             std::io::ErrorKind::NotFound => ErrorKind::NotFound,
             std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-            std::io::ErrorKind::InvalidData => ErrorKind::InvalidData,
             _ => ErrorKind::Storage,
         };
         Error::new(kind, format!("replayed file `{}` cannot be read", path.display())).with_source(error)
     })
 }
 
-fn parse(text: &str) -> Result<BTreeMap<DeviceId, Vec<Event>>> {
-    let mut readers: BTreeMap<DeviceId, Vec<Event>> = BTreeMap::new();
+/// The readers of a capture. A record that was not written to its end is left out: that of a capture under way.
+fn unpack(bytes: &[u8]) -> Result<BTreeMap<DeviceId, Recorded>> {
+    let damaged = |error: CaptureError| Error::new(ErrorKind::InvalidData, error.to_string());
+    let mut readers: BTreeMap<DeviceId, Recorded> = BTreeMap::new();
+    let mut ids: HashSet<(DeviceId, u32)> = HashSet::new();
+    for record in CaptureReader::new(bytes).map_err(damaged)? {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) if error.is_cut() => {
+                tracing::warn!(%error, "the replayed capture ends inside a record");
+                break;
+            }
+            Err(error) => return Err(damaged(error)),
+        };
+        let reader = readers.entry(record.device).or_default();
+        let Some(event) = record.event() else { continue };
+        let is_new = ids.insert((record.device, event.id()));
+        if let CapturePayload::ImageLog { jpeg, .. } = record.payload {
+            reader.pictures.insert(event.id(), Bytes::copy_from_slice(jpeg));
+            if !is_new {
+                continue; // The picture of a row that came before.
+            }
+        }
+        reader.rows.push(*event);
+    }
+    if readers.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidData, "there is no record in it"));
+    }
+    Ok(readers)
+}
+
+fn parse_bytes(bytes: &[u8]) -> Result<BTreeMap<DeviceId, Recorded>> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Error::new(ErrorKind::InvalidData, format!("neither a capture nor text: {error}"))
+    })?;
+    parse(text)
+}
+
+fn parse(text: &str) -> Result<BTreeMap<DeviceId, Recorded>> {
+    let mut readers: BTreeMap<DeviceId, Recorded> = BTreeMap::new();
     for (number, line) in (1..).zip(text.lines()) {
         if line.is_empty() || line.starts_with('#') || line == HEADER {
             continue;
@@ -51,7 +105,7 @@ fn parse(text: &str) -> Result<BTreeMap<DeviceId, Vec<Event>>> {
             Ok((_, event)) => event,
             Err(error) => return Err(located(number, line, error)),
         };
-        readers.entry(event.device_id()).or_default().push(event);
+        readers.entry(event.device_id()).or_default().rows.push(event);
     }
     if readers.is_empty() {
         return Err(Error::new(ErrorKind::InvalidData, "there is no row in it"));
@@ -132,8 +186,8 @@ mod tests {
 
     #[test]
     fn the_bundled_log_has_62_rows_of_55_events_of_one_reader() {
-        let readers = rows(&ReplaySource::Bundled).unwrap();
-        let (device, rows) = readers.first_key_value().unwrap();
+        let readers = readers(&ReplaySource::Bundled).unwrap();
+        let (device, Recorded { rows, .. }) = readers.first_key_value().unwrap();
         assert_eq!((readers.len(), device.get()), (1, 540_000_001));
         assert_eq!(rows.len(), 62);
         let ids: BTreeSet<_> = rows.iter().map(Event::id).collect();
@@ -153,7 +207,7 @@ mod tests {
     #[test]
     fn errors_name_line_column_and_reason() {
         let good = "1\t0x5200\t2025-01-01T00:00:00\t7";
-        let message = |row: &str| parse(&format!("# log\n{good}\n{row}")).unwrap_err().to_string();
+        let message = |row: &str| parse(&format!("# log\n{good}\n{row}")).err().unwrap().to_string();
         assert_eq!(message("x\t0x5200\t2025-01-01T00:00:00\t7"), "line 3, column 1: an event id is expected");
         assert_eq!(message("1"), "line 3, column 2: a tab is expected");
         assert_eq!(
@@ -170,12 +224,12 @@ mod tests {
         );
         assert_eq!(message("1\t0x5200\t2025-01-01T00:00:00\t"), "line 3, column 30: a device id is expected");
         assert_eq!(message(&format!("{good}\t1")), "line 3, column 31: the end of the row is expected");
-        assert_eq!(parse("# nothing\n").unwrap_err().to_string(), "there is no row in it");
+        assert_eq!(parse("# nothing\n").err().unwrap().to_string(), "there is no row in it");
     }
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let error = rows(&ReplaySource::File("no/such.tsv".into())).unwrap_err();
+        let error = readers(&ReplaySource::File("no/such.tsv".into())).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("`no/such.tsv`"));
     }

@@ -22,7 +22,7 @@ pub use faults::Faults;
 /// | `seed` | any number of 64 bits: the same seed, the same bytes | 1 |
 /// | `capacity` | events that each reader keeps before it overwrites the oldest, 1 to 10 000 000 | 50 000 |
 /// | `faults` | what goes wrong, separated by commas; see [`Faults`] | nothing |
-/// | `replay` | a file of rows that becomes readers of its own, or `bundled` for the one in this crate | none |
+/// | `replay` | a capture or a file of rows that becomes readers of its own, or `bundled` for the one in this crate | none |
 /// | `start` | when the office opens: `fixed` (2025-03-24T00:00:00Z), `now`, or a time as in RFC 3339 | `fixed` |
 /// | `images` | whether the readers take pictures, 0 or 1 | 1 |
 /// | `inclusive` | whether answers begin at `after` and not behind it, 0 or 1 | 0 |
@@ -100,7 +100,8 @@ pub enum Start {
 pub enum ReplaySource {
     /// The log of one reader that is part of this crate.
     Bundled,
-    /// A file of rows `event_id`, `event_code`, `device_time`, `device_id`, separated by tabs.
+    /// A [capture](crate::codec::capture), or a file of rows `event_id`, `event_code`, `device_time`, `device_id`,
+    /// separated by tabs.
     File(PathBuf),
 }
 

@@ -40,12 +40,27 @@ pub struct Batch {
 
 impl Batch {
     /// A batch that moves the watermark and holds nothing yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
+    /// assert!(Batch::new(DeviceId::new(7), 0, 5, 4).events.is_empty());
+    /// ```
     #[must_use]
     pub const fn new(device: DeviceId, epoch: u32, first: u32, watermark: u32) -> Self {
         Self { device, epoch, first, watermark, events: Vec::new(), gaps: Vec::new() }
     }
 
     /// Adds events.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
+    /// let event = Event::builder(DeviceId::new(7), 5, EventCode::DOOR_OPENED).build();
+    /// assert_eq!(Batch::new(DeviceId::new(7), 0, 5, 5).with_events([event]).events, [event]);
+    /// ```
     #[must_use]
     pub fn with_events(mut self, events: impl IntoIterator<Item = Event>) -> Self {
         self.events.extend(events);
@@ -53,6 +68,14 @@ impl Batch {
     }
 
     /// Adds a gap, both ends included.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
+    /// let batch = Batch::new(DeviceId::new(7), 0, 5, 9).with_gap(5, 9, GapReason::Cleared);
+    /// assert_eq!(batch.gaps[0].len(), 5);
+    /// ```
     #[must_use]
     pub fn with_gap(mut self, from: u32, to: u32, reason: GapReason) -> Self {
         self.gaps.push(Gap { device: self.device, epoch: self.epoch, from, to, reason });
@@ -137,6 +160,14 @@ pub struct Gap {
 
 impl Gap {
     /// How many ids are missing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
+    /// let gap = Gap { device: DeviceId::new(7), epoch: 0, from: 11, to: 20, reason: GapReason::Unknown };
+    /// assert_eq!(gap.len(), 10);
+    /// ```
     #[must_use]
     #[allow(clippy::len_without_is_empty)] // A gap is never empty.
     pub const fn len(&self) -> u64 {
@@ -144,6 +175,14 @@ impl Gap {
     }
 
     /// Whether the gap goes on to an end that nobody saw.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
+    /// let gap = Gap { device: DeviceId::new(7), epoch: 0, from: 11, to: u32::MAX, reason: GapReason::Reset };
+    /// assert!(gap.is_open());
+    /// ```
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.to == u32::MAX
@@ -191,6 +230,13 @@ pub enum GapReason {
 
 impl GapReason {
     /// The word that stores and reports use.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sink::GapReason;
+    /// assert_eq!(GapReason::Overwritten.as_str(), "overwritten");
+    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -41,6 +41,13 @@ pub struct MemorySink {
 
 impl MemorySink {
     /// An empty sink.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sink::MemorySink;
+    /// assert!(MemorySink::new().devices().is_empty());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::default()

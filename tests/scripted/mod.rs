@@ -1,4 +1,8 @@
 //! A reader that does exactly what a test tells it: its log is a map, its live stream is a call.
+#![allow(dead_code)] // Every test uses its own part of it.
+
+#[cfg(feature = "collect")]
+pub(crate) mod run;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -32,11 +36,15 @@ struct State {
     /// The next calls of `logs` fail with these kinds, or never return.
     failures: Vec<Failure>,
     reads: usize,
+    /// What happens the moment that somebody listens again.
+    greeting: Vec<Event>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Failure {
     Error(ErrorKind),
+    /// None: this call succeeds.
+    Nothing,
     Silence,
 }
 
@@ -85,6 +93,11 @@ impl Scripted {
     pub(crate) fn happen(&self, event: Event) {
         self.put([event]);
         self.report(event);
+    }
+
+    /// Has events happen the next time that somebody begins to listen, before that call returns.
+    pub(crate) fn happen_when_monitored(&self, events: impl IntoIterator<Item = Event>) {
+        self.lock().greeting.extend(events);
     }
 
     pub(crate) fn disconnect(&self) {
@@ -143,7 +156,7 @@ impl Backend for Scripted {
                 return Err(Error::new(kind, "the script says so").with_device(device));
             }
             Some(Failure::Silence) => std::future::pending().await,
-            None => {}
+            Some(Failure::Nothing) | None => {}
         }
         let state = self.lock();
         let newer = state.log.values().filter(|event| event.id() > after);
@@ -172,7 +185,12 @@ impl Backend for Scripted {
     }
 
     async fn monitor(&self, _: DeviceId, sink: LiveSink) -> Result<Monitoring> {
-        self.lock().listeners.push(sink);
+        let greeting = {
+            let mut state = self.lock();
+            state.listeners.push(sink);
+            std::mem::take(&mut state.greeting)
+        };
+        greeting.into_iter().for_each(|event| self.happen(event));
         let state = Arc::clone(&self.state);
         struct Guard(Arc<Mutex<State>>);
         impl Drop for Guard {

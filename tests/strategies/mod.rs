@@ -1,4 +1,5 @@
 //! One strategy for each type of the codec.
+#![allow(dead_code)] // Each test file uses its own part.
 
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, SdkCode, Subject, Timestamp};
 use proptest::collection::vec;
@@ -64,4 +65,54 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
                 .flags(flags)
                 .build()
         })
+}
+
+/// A record of a capture that owns what it holds.
+#[cfg(feature = "capture")]
+#[derive(Clone, Debug)]
+pub(crate) struct HeldRecord {
+    device: DeviceId,
+    received_at: u64,
+    kind: u32,
+    event: Event,
+    temperature: u32,
+    bytes: Vec<u8>,
+    name: String,
+}
+
+#[cfg(feature = "capture")]
+impl HeldRecord {
+    pub(crate) fn record(&self) -> bs2_events::codec::capture::CaptureRecord<'_> {
+        use bs2_events::codec::capture::{CapturePayload, CaptureRecord, LinkState};
+        let payload = match self.kind {
+            1 => CapturePayload::Event(&self.event),
+            2 => CapturePayload::EventWithTemperature(
+                &self.event,
+                bs2_events::codec::Temperature::from_hundredths(self.temperature),
+            ),
+            3 => CapturePayload::SmallBlob(&self.bytes),
+            4 => CapturePayload::ImageLog { event: &self.event, jpeg: &self.bytes },
+            5 => CapturePayload::State(LinkState { code: self.temperature as u8, name: &self.name }),
+            kind => CapturePayload::Unknown { kind, bytes: &self.bytes },
+        };
+        CaptureRecord { device: self.device, received_at: self.received_at, payload }
+    }
+}
+
+/// Any record, every known kind more often than others.
+#[cfg(feature = "capture")]
+pub(crate) fn capture_record() -> impl Strategy<Value = HeldRecord> {
+    let kind = prop_oneof![4 => 1_u32..6, 1 => any::<u32>()];
+    let rest = (any::<u32>(), vec(any::<u8>(), 0..100), ".{0,20}");
+    (device_id(), any::<u64>(), kind, event(), rest).prop_map(
+        |(device, received_at, kind, event, (temperature, bytes, name))| HeldRecord {
+            device,
+            received_at,
+            kind,
+            event,
+            temperature,
+            bytes,
+            name,
+        },
+    )
 }

@@ -6,21 +6,23 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bs2_events::codec::DecodeError;
+use bs2_events::codec::capture::CaptureReader;
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 
+use crate::capture;
 use crate::explain::explain;
 use crate::hex::from_hex;
 use crate::input;
-use crate::output::{self, Output};
 use crate::kind::{Kind, Record};
+use crate::output::{self, Output};
 
 /// Decode records given as hexadecimal text or as bytes
 ///
 /// A file is either binary, records one after the other, or ASCII text with one record a line, where empty lines and
-/// lines that start with `#` are skipped. What is not a record gives an error with its place; the rest is decoded all
-/// the same. User ids, card data and images appear with --json and --explain only. Fields of a blob are printed whatever
-/// its mask says; images are base64.
+/// lines that start with `#` are skipped. A capture file is known by its first bytes, whatever --as says. What is not a
+/// record gives an error with its place; the rest is decoded all the same. User ids, card data and images appear with
+/// --json and --explain only. Fields of a blob are printed whatever its mask says; images are base64.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Decode {
@@ -74,7 +76,7 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// Decodes a file, after finding out which of the two kinds it is.
+    /// Decodes a file, after finding out which of the three kinds it is.
     ///
     /// The start is enough: no record has 48 bytes that are all printable, but by an improbable chance, and so a stray
     /// byte further down spoils its own line alone.
@@ -82,9 +84,31 @@ impl Decoder<'_> {
         let mut input = BufReader::new(input);
         let mut head = Vec::new();
         input.by_ref().take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
+        if CaptureReader::is_capture(&head) {
+            input.read_to_end(&mut head).map_err(unreadable)?;
+            return self.capture(&head);
+        }
         let is_text = head.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'));
         let input = head.chain(input);
         if is_text { self.lines(input) } else { self.records(input) }
+    }
+
+    /// Decodes the records of a capture.
+    fn capture(&mut self, bytes: &[u8]) -> Result<()> {
+        let reader = match CaptureReader::new(bytes) {
+            Ok(reader) => reader,
+            Err(error) => {
+                self.fail("capture", error);
+                return Ok(());
+            }
+        };
+        for record in reader {
+            match record {
+                Ok(record) => capture::print(&mut self.output, &record, self.verb.json)?,
+                Err(error) => self.fail("capture", error),
+            }
+        }
+        Ok(())
     }
 
     /// Decodes text, one record a line.
@@ -188,5 +212,6 @@ const AFTER_HELP: &str = "\
 Examples:
   bs2 decode --json events.bin
   bs2 decode --explain --as ext-io-device --hex 0171de100302ff99
+  bs2 decode --json door.bs2cap
   bs2 decode --hex '010000001d3c7b5abbaa4420313030310000000000000000
     000000000000000000000000000000000000000001130301'";

@@ -10,8 +10,8 @@ use serde_json::{Deserializer, Value};
 
 use crate::hex::to_hex;
 use crate::input;
-use crate::output::{self, Output};
 use crate::kind::Kind;
+use crate::output::{self, Output};
 
 /// Encode records given as JSON, and print their bytes as hexadecimal text, one record a line
 ///

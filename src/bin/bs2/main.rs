@@ -1,5 +1,6 @@
 //! The command line: one file a verb, and what they share.
 
+mod capture;
 mod codes;
 mod collect;
 mod decode;
@@ -10,9 +11,10 @@ mod gaps;
 mod hex;
 mod images;
 mod input;
+mod kind;
 mod logs;
 mod output;
-mod kind;
+mod record;
 mod retry;
 mod runtime;
 mod sim;
@@ -59,6 +61,7 @@ enum Verb {
     Decode(decode::Decode),
     Encode(encode::Encode),
     Codes(codes::Codes),
+    Record(record::Record),
     Sim(sim::Sim),
 }
 
@@ -73,6 +76,7 @@ impl Verb {
             Self::Decode(verb) => verb.run(),
             Self::Encode(verb) => verb.run(),
             Self::Codes(verb) => verb.run(),
+            Self::Record(verb) => verb.run(),
             Self::Sim(verb) => verb.run(),
         }
     }

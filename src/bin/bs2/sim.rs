@@ -160,7 +160,7 @@ Settings of a sim: source, as name=value joined by &; the same seed gives the sa
                slow        pages take 20 to 200 ms
                error       calls fail as timed out or busy
                stuck       the first reader never answers
-  replay     a file of rows event_id, event_code, device_time, device_id, or `bundled` [none]
+  replay     a capture, a file of rows event_id, event_code, device_time, device_id, or `bundled` [none]
   start      when the office opens: fixed, now, or a time as in RFC 3339 [fixed]
   images     whether the readers take pictures, 0 or 1 [1]
   inclusive  whether answers begin at the id asked for and not behind it, 0 or 1 [0]

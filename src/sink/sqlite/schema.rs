@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, absolute};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, params};
 
@@ -24,10 +25,18 @@ pub(super) fn open(path: &Path) -> Result<(Store, Connection)> {
     if read_only || fs::metadata(store.path()).is_ok_and(|file| file.permissions().readonly()) {
         return Err(store.error(ErrorKind::PermissionDenied, "the file may not be written"));
     }
-    // Asked before anything is set: the database of another program stays as it is.
-    has_tables(&store, &connection)?;
-    prepare(&store, &mut connection)?;
-    Ok((store, connection))
+    let began = Instant::now();
+    loop {
+        // Asked before anything is set: the database of another program stays as it is.
+        let made = has_tables(&store, &connection).and_then(|_| prepare(&store, &mut connection));
+        match made {
+            // Where two processes make one store, SQLite refuses one of them the change to WAL without waiting.
+            Err(error) if error.kind() == ErrorKind::Busy && began.elapsed() < BUSY_TIMEOUT => {
+                thread::sleep(BUSY_PAUSE);
+            }
+            made => return made.map(|()| (store, connection)),
+        }
+    }
 }
 
 /// Opens a store for reading; no connection for an empty file, which is what a process leaves that was killed before
@@ -90,11 +99,9 @@ fn has_tables(store: &Store, connection: &Connection) -> Result<bool> {
 /// Sets what SQLite is to promise, and makes the tables where there are none.
 fn prepare(store: &Store, connection: &mut Connection) -> Result<()> {
     let failed = |error| store.failed("open", &error);
-    for (pragma, value) in [("journal_mode", "wal"), ("synchronous", "full"), ("temp_store", "memory")] {
+    for (pragma, value) in SETTINGS {
         connection.pragma_update(None, pragma, value).map_err(failed)?;
     }
-    // Many readers write at many places of the tree: with SQLite's usual 2 MB the pages between are read again.
-    connection.pragma_update(None, "cache_size", -65_536).map_err(failed)?; // KiB
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
     let fill = |made: bool| {
         if !made {
@@ -174,8 +181,15 @@ const APPLICATION_ID: i64 = 0x6273_3245;
 
 const VERSION: i64 = 1;
 
+/// A transaction is durable when it returns, and readers do not wait for writers. The cache, 64 MiB, holds the
+/// pages of the largest transaction, and those between the places of the tree to which many readers write.
+const SETTINGS: [(&str, &str); 4] =
+    [("journal_mode", "wal"), ("synchronous", "full"), ("temp_store", "memory"), ("cache_size", "-65536")];
+
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// More than there are different statements.
 const STATEMENTS: usize = 32;

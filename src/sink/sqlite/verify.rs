@@ -7,9 +7,9 @@ use rusqlite::{Connection, Row};
 
 use super::event_row::{self, COLUMNS};
 use super::schema;
-use crate::Result;
 use crate::codec::{DeviceId, Event};
 use crate::sink::{Gap, GapReason};
+use crate::{ErrorKind, Result};
 
 mod epoch;
 mod fault;
@@ -58,7 +58,14 @@ pub use fault::Fault;
 pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     let (store, connection) = schema::open_read_only(path.as_ref())?;
     let Some(connection) = connection else { return Ok(Verification::default()) };
-    read(&connection).map_err(|error| store.failed("verify", &error))
+    let failed = |error| store.failed("verify", &error);
+    // The rows are read by their keys, so the keys must be in order; `ok` is SQLite's word for it.
+    let order: String =
+        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
+    if order != "ok" {
+        return Err(store.error(ErrorKind::InvalidData, "cannot verify: the file is damaged"));
+    }
+    read(&connection).map_err(failed)
 }
 
 /// What [`verify`] found.
@@ -86,6 +93,18 @@ pub struct Verification {
 
 impl Verification {
     /// Whether nothing is wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, sink::{Batch, Sink, sqlite::{self, SqliteSink}}};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("events.db");
+    /// SqliteSink::open(&path)?.store(Batch::new(DeviceId::new(7), 0, 5, 9)).await?;
+    /// assert!(!sqlite::verify(&path)?.is_sound());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.strays == 0 && self.epochs.iter().all(EpochReport::is_sound)
@@ -133,6 +152,18 @@ pub struct EpochReport {
 
 impl EpochReport {
     /// Whether nothing is wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::DeviceId, sink::{Batch, Sink, sqlite::{self, SqliteSink}}};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let path = folder.path().join("events.db");
+    /// SqliteSink::open(&path)?.store(Batch::new(DeviceId::new(7), 0, 5, 4)).await?;
+    /// assert!(sqlite::verify(&path)?.epochs[0].is_sound());
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
     #[must_use]
     pub const fn is_sound(&self) -> bool {
         self.fault_count == 0

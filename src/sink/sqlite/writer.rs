@@ -1,6 +1,6 @@
 //! The thread that owns the connection, and the transactions that many batches share.
 
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
@@ -10,9 +10,11 @@ use super::write;
 use crate::sink::{Batch, Stored};
 use crate::{ErrorKind, Result};
 
-/// The way to the writer's thread, which ends when this is dropped and all that was asked is done.
+/// The way to the writer's thread. Dropping it waits until all that was asked is done and the file is closed.
 pub(super) struct WriterHandle {
+    // The order matters: without a sender the thread ends, and then it can be waited for.
     commands: mpsc::Sender<Command>,
+    _thread: Joined,
 }
 
 impl WriterHandle {
@@ -20,10 +22,11 @@ impl WriterHandle {
     pub(super) fn spawn(store: Store, connection: Connection) -> Result<Self> {
         let (sender, commands) = mpsc::channel(WAITING);
         let writer = Writer { store: store.clone(), connection, commands };
-        thread::Builder::new().name("bs2-sqlite".into()).spawn(move || writer.run()).map_err(|error| {
+        let thread = thread::Builder::new().name("bs2-sqlite".into()).spawn(move || writer.run());
+        let thread = thread.map_err(|error| {
             store.error(ErrorKind::Storage, "cannot start the thread that writes").with_source(error)
         })?;
-        Ok(Self { commands: sender })
+        Ok(Self { commands: sender, _thread: Joined(Some(thread)) })
     }
 
     /// Stores a batch; `None` once closed.
@@ -54,6 +57,17 @@ impl WriterHandle {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.ok()?;
         answer.await.ok()
+    }
+}
+
+struct Joined(Option<JoinHandle<()>>);
+
+impl Drop for Joined {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // A panic of the thread was reported where it happened.
+            let _ = thread.join();
+        }
     }
 }
 

@@ -1,0 +1,160 @@
+//! One reader while it is recorded: its log first, then what happens.
+
+use std::collections::{HashSet, VecDeque};
+
+use bs2_events::codec::{DeviceId, Event};
+use bs2_events::device::{Device, ImageLog, Live, Subscription};
+use bs2_events::{Error, ErrorKind, Result};
+use tokio::sync::mpsc;
+
+use super::now;
+use crate::retry::retried;
+
+/// What a reader delivered, and when.
+pub(super) struct Delivery {
+    pub(super) device: DeviceId,
+    pub(super) received_at: u64,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    Events(Vec<Event>),
+    Picture(ImageLog),
+    /// The log was read to its end for the first time.
+    LogRead,
+    /// Nothing more will come.
+    Failed(Error),
+}
+
+pub(super) struct Door {
+    device: Device,
+    deliveries: mpsc::Sender<Delivery>,
+    images: bool,
+    /// The id up to which the log is recorded.
+    cursor: u32,
+    image_cursor: u32,
+    /// The newest events that came: what the log has given may come live once more.
+    newest: Newest,
+}
+
+impl Door {
+    pub(super) fn new(device: Device, deliveries: mpsc::Sender<Delivery>, images: bool) -> Self {
+        Self { device, deliveries, images, cursor: 0, image_cursor: 0, newest: Newest::default() }
+    }
+
+    /// Hands over all that comes; without `live` it ends with the log.
+    pub(super) async fn open(mut self, live: bool) {
+        if let Err(error) = self.deliver(live).await {
+            self.hand_over(What::Failed(error)).await;
+        }
+    }
+
+    async fn deliver(&mut self, live: bool) -> Result<()> {
+        // Listens before it reads, so that nothing falls between the two.
+        let live = if live { Some(retried(|| self.device.subscribe()).await?) } else { None };
+        self.read_log().await?;
+        self.hand_over(What::LogRead).await;
+        match live {
+            Some(live) => self.listen(live).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn listen(&mut self, mut live: Subscription) -> Result<()> {
+        while let Some(item) = live.next().await {
+            match item {
+                Live::Event { event, .. } => self.take(event).await?,
+                // Here events are missing; the log has them.
+                Live::Lagged { .. } | Live::Resumed { .. } => self.read_log().await?,
+                // What a later client tells beside these is no event.
+                _ => {}
+            }
+        }
+        let message = "the reader reports nothing any more";
+        Err(Error::new(ErrorKind::Disconnected, message).with_device(self.device.id()))
+    }
+
+    async fn take(&mut self, event: Event) -> Result<()> {
+        if !self.newest.insert(event) {
+            return Ok(());
+        }
+        self.cursor = event.id();
+        self.hand_over(What::Events(vec![event])).await;
+        if self.images && event.flags().has_image() {
+            match retried(|| self.device.image_log(event.id())).await {
+                Ok(jpeg) => self.hand_over(What::Picture(ImageLog::new(event, jpeg))).await,
+                Err(error) if is_none(&error) => {}
+                Err(error) => return Err(error),
+            }
+            self.image_cursor = event.id();
+        }
+        Ok(())
+    }
+
+    /// Reads on from where the log was read last.
+    async fn read_log(&mut self) -> Result<()> {
+        loop {
+            let page = retried(|| self.device.logs(self.cursor, PAGE)).await?;
+            let Some(last) = page.last() else { break };
+            self.cursor = last.id();
+            let events: Vec<Event> =
+                page.iter().copied().filter(|event| self.newest.insert(*event)).collect();
+            self.hand_over(What::Events(events)).await;
+        }
+        while self.images {
+            let images = match retried(|| self.device.image_logs(self.image_cursor, IMAGES)).await {
+                Ok(images) => images,
+                Err(error) if is_none(&error) => break,
+                Err(error) => return Err(error),
+            };
+            let Some(last) = images.last() else { break };
+            self.image_cursor = last.event.id();
+            for image in images {
+                self.hand_over(What::Picture(image)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&self, what: What) {
+        let delivery = Delivery { device: self.device.id(), received_at: now(), what };
+        // Where nobody takes it any more the recording is over.
+        let _ = self.deliveries.send(delivery).await;
+    }
+}
+
+/// Whether there is no picture, and never will be: no reason to end.
+fn is_none(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported)
+}
+
+/// A bounded memory of events.
+#[derive(Default)]
+struct Newest {
+    events: HashSet<Event>,
+    order: VecDeque<Event>,
+}
+
+impl Newest {
+    /// Remembers an event; `false` if it was remembered already.
+    fn insert(&mut self, event: Event) -> bool {
+        let is_new = self.events.insert(event);
+        if is_new {
+            self.order.push_back(event);
+            if self.order.len() > REMEMBERED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.events.remove(&oldest);
+            }
+        }
+        is_new
+    }
+}
+
+const PAGE: u32 = 2_048;
+
+/// Pictures are large: so many wait in memory.
+const IMAGES: u32 = 32;
+
+/// More than happen while a log is read, and little for a thousand readers.
+const REMEMBERED: usize = 1_024;
