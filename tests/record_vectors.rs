@@ -1,5 +1,7 @@
 //! Known bytes of the records beside the event, read both ways.
 
+#[cfg(all(feature = "portable", feature = "serde"))]
+use bs2_events::codec::Event;
 use bs2_events::codec::{
     BlobHead, BlobSubject, DecodeReason, EventBlob, EventFilter, EventMask, ExtInfo, ExtIoDevice, PortValue,
     SmallBlob32, SmallBlob64, SmallBlobEx32, SmallBlobEx64, Temperature, UserId,
@@ -151,6 +153,74 @@ fn every_shorter_blob_names_the_field_it_ends_in() {
     }
 }
 
+#[cfg(all(feature = "portable", feature = "serde"))]
+#[test]
+fn the_fuzz_corpora_begin_with_the_vectors() {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    // The published package has no fuzz targets.
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    if !corpus.exists() {
+        return;
+    }
+    let mut seeds = BTreeMap::new();
+    for row in rows() {
+        let target = if row.kind == "portable" { "portable" } else { "blob" };
+        // A target takes the bytes that are missing from a long image for zeros, or for the end.
+        let start = row.bytes[..row.bytes.len().min(100)].to_vec();
+        seeds.insert(format!("{target}/{}.seed", row.name), start);
+        // A long image in base64 makes no new way through the target.
+        if let Some(json) = json(&row).filter(|json| json.len() < 1_000) {
+            seeds.insert(format!("json/{}.seed", row.name), json.into_bytes());
+        }
+    }
+    for event in vectors::events() {
+        let json = serde_json::to_vec(Event::from_bytes(&event.bytes).unwrap()).unwrap();
+        seeds.insert(format!("json/event_{}.seed", event.name), json);
+    }
+    if std::env::var_os("BS2_WRITE_CORPUS").is_some() {
+        for (name, bytes) in &seeds {
+            std::fs::create_dir_all(corpus.join(name).parent().unwrap()).unwrap();
+            std::fs::write(corpus.join(name), bytes).unwrap();
+        }
+    }
+    let mut found = BTreeMap::new();
+    for target in ["blob", "json", "portable"] {
+        for entry in std::fs::read_dir(corpus.join(target)).unwrap() {
+            let name = format!("{target}/{}", entry.unwrap().file_name().into_string().unwrap());
+            if name.ends_with(".seed") {
+                found.insert(name.clone(), std::fs::read(corpus.join(name)).unwrap());
+            }
+        }
+    }
+    assert!(
+        found == seeds,
+        "a corpus differs from the vectors; BS2_WRITE_CORPUS=1 cargo test --all-features --test record_vectors writes it anew"
+    );
+}
+
+#[cfg(all(feature = "portable", feature = "serde"))]
+fn json(row: &Row) -> Option<String> {
+    use bs2_events::codec::PortableBlob;
+    use serde_json::to_string;
+
+    let bytes = &row.bytes[..];
+    match row.kind.as_str() {
+        "ext-info" => to_string(ExtInfo::from_bytes(bytes).unwrap()),
+        "ext-io-device" => to_string(ExtIoDevice::from_bytes(bytes).unwrap()),
+        "event-filter" => to_string(EventFilter::from_bytes(bytes).unwrap()),
+        "blob" => to_string(EventBlob::from_bytes(bytes).unwrap()),
+        "small-blob-64" => to_string(SmallBlob64::from_bytes(bytes).unwrap()),
+        "small-blob-32" => to_string(SmallBlob32::from_bytes(bytes).unwrap()),
+        "small-blob-ex-64" => to_string(SmallBlobEx64::from_bytes(bytes).unwrap()),
+        "small-blob-ex-32" => to_string(SmallBlobEx32::from_bytes(bytes).unwrap()),
+        "portable" => to_string(&PortableBlob::decode(bytes).unwrap()),
+        kind => panic!("{kind}"),
+    }
+    .ok()
+}
+
 fn check_info(row: &Row, info: &ExtInfo, reserved: &str) {
     let name = &row.name;
     assert_eq!(info.timestamp(), row.time("time"), "{name}");
@@ -172,7 +242,7 @@ fn check_head(row: &Row, head: &BlobHead) {
     assert_eq!((key, job_code.0), (row.number("tna_key"), row.number("job_code")), "{name}");
     assert_eq!(head.tna_key(), mask.contains(EventMask::TNA_KEY).then_some(key), "{name}");
     assert_eq!(head.job_code(), mask.contains(EventMask::JOB_CODE).then_some(job_code), "{name}");
-    assert_eq!(head.image_size(), row.number("image_size"), "{name}");
+    assert_eq!(head.image_size(), row.number::<u16>("image_size"), "{name}");
 }
 
 #[cfg(feature = "portable")]
