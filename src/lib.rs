@@ -46,10 +46,15 @@
 //! | `sqlite` | SQLite as a destination, and the proof of a stored collection |
 //! | `conformance` | the suites that backends and destinations are held to |
 //! | `jiff`, `chrono`, `time` | conversions of [`codec::Timestamp`] |
+//! | `portable` | the blob that can be stored and sent: only what is valid, with the image inside |
+//! | `serde` | all records of the codec as JSON and the like, every byte kept |
 //! | `cli` | the command line `bs2` |
 //!
 //! Not affiliated with Suprema; BioStar and Suprema are their marks.
-#![cfg_attr(not(any(feature = "capture", feature = "device", test)), no_std)]
+#![cfg_attr(not(any(feature = "capture", feature = "device", feature = "portable", test)), no_std)]
+
+#[cfg(feature = "serde")]
+extern crate alloc;
 
 pub mod codec;
 #[cfg(feature = "collect")]

@@ -166,7 +166,10 @@ fn the_help_of_every_verb_shows_an_example() {
         help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     let verbs: Vec<_> =
         verbs.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").collect();
-    assert_eq!(verbs, ["collect", "verify", "logs", "watch", "images", "decode", "codes", "sim"]);
+    assert_eq!(
+        verbs,
+        ["collect", "verify", "logs", "watch", "images", "decode", "encode", "codes", "record", "sim"]
+    );
     for verb in verbs {
         let run = bs2(&[verb, "--help"], b"");
         assert!(run.stdout.contains(&format!("\n  bs2 {verb} ")), "{}", run.stdout);

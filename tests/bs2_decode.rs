@@ -163,7 +163,7 @@ fn a_line_without_end_does_not_fill_the_memory() {
     let text = format!("{}\n{TOUCH}\n#{}\n{DOOR}\n", "0".repeat(1_000_000), "#".repeat(1_000_000));
     let run = bs2(&["decode", "--json", "-"], text.as_bytes());
     assert_eq!(raw(&run.stdout), format!("{TOUCH}{DOOR}"));
-    assert_eq!((run.stderr.as_str(), run.code), ("bs2: line 1: longer than 65536 characters\n", Some(1)));
+    assert_eq!((run.stderr.as_str(), run.code), ("bs2: line 1: longer than 262144 characters\n", Some(1)));
 }
 
 #[test]

@@ -171,6 +171,18 @@ impl EventFilter {
         self.tna_key
     }
 
+    /// The byte that the vendor's compiler puts after the key.
+    #[cfg(feature = "serde")]
+    pub(super) const fn padding(&self) -> u8 {
+        self.padding
+    }
+
+    #[cfg(feature = "serde")]
+    pub(super) const fn with_padding(mut self, padding: u8) -> Self {
+        self.padding = padding;
+        self
+    }
+
     const LAYOUT: Layout = Layout {
         record: "event filter",
         fields: &[("user_id", 0), ("start", 32), ("end", 36), ("code", 40), ("tna_key", 42), ("padding", 43)],

@@ -42,9 +42,13 @@ mod device_id;
 mod error;
 mod event;
 mod ext;
+#[cfg(feature = "serde")]
+mod fields;
 mod filter;
 mod flags;
 mod mask;
+#[cfg(feature = "portable")]
+mod portable;
 mod record;
 mod sdk_code;
 mod small_blob;
@@ -60,6 +64,8 @@ pub use ext::{ExtInfo, ExtIoDevice};
 pub use filter::EventFilter;
 pub use flags::EventFlags;
 pub use mask::EventMask;
+#[cfg(feature = "portable")]
+pub use portable::{Needed, PortableBlob, PortableBlobs};
 pub use sdk_code::{SdkCode, SdkCodeName};
 pub use small_blob::{
     Address, SmallBlob, SmallBlob32, SmallBlob64, SmallBlobEx, SmallBlobEx32, SmallBlobEx64,

@@ -3,11 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bs2_events::Result;
+use bs2_events::codec::Event;
 use bs2_events::codec::capture::{CapturePayload, CaptureRecord, LinkState};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::event_json::EventJson;
 use crate::hex::to_hex;
 use crate::output::Output;
 use crate::table::count;
@@ -45,7 +45,7 @@ struct RecordJson<'a> {
     /// Milliseconds since 1970.
     received_at: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<EventJson<'a>>,
+    event: Option<&'a Event>,
     /// Hundredths of a degree Celsius.
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<u32>,
@@ -70,7 +70,7 @@ impl<'a> RecordJson<'a> {
             kind: "unknown",
             device_id: record.device.get(),
             received_at: record.received_at,
-            event: record.event().map(EventJson::new),
+            event: record.event(),
             temperature: None,
             image: None,
             state: None,

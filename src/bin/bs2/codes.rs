@@ -3,12 +3,11 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use bs2_events::codec::{CodeName, EventCode, SubjectKind};
+use bs2_events::codec::{CodeName, EventCode, Outcome, SubjectKind};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 use serde::Serialize;
 
-use crate::event_json::{number, outcome};
 use crate::output::Output;
 
 /// List the event codes, or explain one of them
@@ -227,6 +226,19 @@ const LIKE: f64 = 0.75;
 
 /// More would no longer be one sentence.
 const NEAR_NAMES: usize = 5;
+
+/// A code as `0x` and four digits.
+fn number(code: EventCode) -> String {
+    format!("0x{:04X}", code.get())
+}
+
+/// What a code decided; `None` for what decides nothing.
+fn outcome(code: EventCode) -> Option<String> {
+    match code.outcome() {
+        Outcome::Neither => None,
+        outcome => Some(outcome.to_string()),
+    }
+}
 
 const AFTER_HELP: &str = "\
 Examples:

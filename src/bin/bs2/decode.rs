@@ -1,88 +1,74 @@
-//! `bs2 decode`: bytes as events.
+//! `bs2 decode`: bytes as records.
 
 use std::error::Error as StdError;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::slice;
 
-use bs2_events::codec::Event;
+use bs2_events::codec::DecodeError;
 use bs2_events::codec::capture::CaptureReader;
 use bs2_events::{Error, ErrorKind, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::capture;
+use crate::explain::explain;
 use crate::hex::from_hex;
+use crate::input;
+use crate::kind::{Kind, Record};
 use crate::output::{self, Output};
 
 /// Decode records given as hexadecimal text or as bytes
 ///
 /// A file is either binary, records one after the other, or ASCII text with one record a line, where empty lines and
-/// lines that start with `#` are skipped. A capture file is known by its first bytes, whatever --as says. What is not a record gives an error with its place; the rest is decoded all
-/// the same. User ids and card data appear with --json only.
+/// lines that start with `#` are skipped. A capture file is known by its first bytes, whatever --as says. What is not a
+/// record gives an error with its place; the rest is decoded all the same. User ids, card data and images appear with
+/// --json and --explain only. Fields of a blob are printed whatever its mask says; images are base64.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Decode {
     /// What the bytes are
     #[arg(long = "as", value_name = "RECORD", default_value = "event")]
-    record: Record,
+    kind: Kind,
     /// Records as hexadecimal digits, one after the other; white space and 0x are skipped
     #[arg(long, conflicts_with = "file")]
     hex: Option<String>,
     /// The file to read; stdin if it is `-` or missing
     file: Option<PathBuf>,
     /// Print one JSON object a line
-    #[arg(long)]
+    #[arg(long, conflicts_with = "explain")]
     json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Record {
-    /// 48 bytes of a reader's log
-    Event,
+    /// Print every byte with the field it belongs to and what that means; personal data too
+    #[arg(long)]
+    explain: bool,
 }
 
 impl Decode {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        let Record::Event = self.record;
-        let mut decoder = Decoder { output: Output::new(), json: self.json, failed: false };
-        match (&self.hex, &self.file) {
-            (Some(hex), _) => decoder.hex(hex)?,
-            (None, Some(path)) if path != Path::new("-") => {
-                let file = File::open(path).map_err(|error| {
-                    Error::new(ErrorKind::InvalidInput, format!("cannot open {}", path.display()))
-                        .with_source(error)
-                })?;
-                decoder.stream(file)?;
-            }
-            _ => decoder.stream(io::stdin())?,
+        let mut decoder = Decoder { verb: self, output: Output::new(), failed: false };
+        match &self.hex {
+            Some(hex) => decoder.hex(hex)?,
+            None => decoder.stream(input::open(self.file.as_deref())?)?,
         }
         decoder.output.flush()?;
         Ok(if decoder.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 
-struct Decoder {
+struct Decoder<'a> {
+    verb: &'a Decode,
     output: Output,
-    json: bool,
     /// Whether an error was reported.
     failed: bool,
 }
 
-impl Decoder {
+impl Decoder<'_> {
     /// Decodes the records of one argument.
     fn hex(&mut self, text: &str) -> Result<()> {
         let (bytes, end) = from_hex(text.as_bytes());
-        let (events, _) = Event::slice_from_prefix(&bytes);
-        self.print(events)?;
+        let (_, error) = self.all(&bytes)?;
         // No record at all is one cut short.
-        let rest = if events.is_empty() {
-            Event::from_bytes(&bytes).err()
-        } else {
-            Event::slice_from_bytes(&bytes).err()
-        };
-        match (end, rest) {
+        let error = if bytes.is_empty() { self.verb.kind.one(&bytes).err() } else { error };
+        match (end, error) {
             (Err(error), _) => self.fail("--hex", error),
             (Ok(()), Some(error)) => self.fail("--hex", error),
             (Ok(()), None) => {}
@@ -92,12 +78,12 @@ impl Decoder {
 
     /// Decodes a file, after finding out which of the three kinds it is.
     ///
-    /// The start is enough: no event of a known code has 48 bytes that are all printable, and so a stray byte further
-    /// down spoils its own line alone.
+    /// The start is enough: no record has 48 bytes that are all printable, but by an improbable chance, and so a stray
+    /// byte further down spoils its own line alone.
     fn stream(&mut self, input: impl Read) -> Result<()> {
         let mut input = BufReader::new(input);
-        let mut head = Vec::with_capacity(Event::SIZE);
-        input.by_ref().take(Event::SIZE as u64).read_to_end(&mut head).map_err(unreadable)?;
+        let mut head = Vec::new();
+        input.by_ref().take(HEAD).read_to_end(&mut head).map_err(unreadable)?;
         if CaptureReader::is_capture(&head) {
             input.read_to_end(&mut head).map_err(unreadable)?;
             return self.capture(&head);
@@ -118,7 +104,7 @@ impl Decoder {
         };
         for record in reader {
             match record {
-                Ok(record) => capture::print(&mut self.output, &record, self.json)?,
+                Ok(record) => capture::print(&mut self.output, &record, self.verb.json)?,
                 Err(error) => self.fail("capture", error),
             }
         }
@@ -143,8 +129,8 @@ impl Decoder {
             match from_hex(&line) {
                 _ if is_cut => self.fail(place(), LineTooLong),
                 (_, Err(error)) => self.fail(place(), error),
-                (bytes, Ok(())) => match Event::from_bytes(&bytes) {
-                    Ok(event) => self.print(slice::from_ref(event))?,
+                (bytes, Ok(())) => match self.verb.kind.one(&bytes) {
+                    Ok(record) => self.print(&record)?,
                     Err(error) => self.fail(place(), error),
                 },
             }
@@ -156,26 +142,47 @@ impl Decoder {
     fn records(&mut self, mut input: impl Read) -> Result<()> {
         let (mut start, mut bytes) = (0_usize, Vec::with_capacity(CHUNK));
         loop {
-            input.by_ref().take(CHUNK as u64).read_to_end(&mut bytes).map_err(unreadable)?;
-            let (events, _) = Event::slice_from_prefix(&bytes);
-            self.print(events)?;
-            if let Err(mut error) = Event::slice_from_bytes(&bytes) {
-                error.offset = error.offset.saturating_add(start);
-                self.fail("input", error);
-            }
-            if bytes.len() < CHUNK {
+            let wanted = CHUNK - bytes.len();
+            let read = input.by_ref().take(wanted as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+            let (used, error) = self.all(&bytes)?;
+            if read < wanted {
+                if let Some(mut error) = error {
+                    error.offset = error.offset.saturating_add(start);
+                    self.fail("input", error);
+                }
                 return Ok(());
             }
-            start = start.saturating_add(bytes.len());
-            bytes.clear();
+            // The last record may go on in the next chunk.
+            start = start.saturating_add(used);
+            bytes.drain(..used);
         }
     }
 
-    fn print(&mut self, events: &[Event]) -> Result<()> {
-        for event in events {
-            self.output.event(event, self.json)?;
+    /// Prints the records in these bytes, and says how many bytes they take and why the next is none.
+    fn all(&mut self, bytes: &[u8]) -> Result<(usize, Option<DecodeError>)> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let used = bytes.len() - rest.len();
+            match self.verb.kind.first(rest) {
+                Ok((record, after)) => {
+                    self.print(&record)?;
+                    rest = after;
+                }
+                Err(mut error) => {
+                    error.offset = error.offset.saturating_add(used);
+                    return Ok((used, Some(error)));
+                }
+            }
         }
-        Ok(())
+        Ok((bytes.len(), None))
+    }
+
+    fn print(&mut self, record: &Record<'_>) -> Result<()> {
+        match self.verb {
+            Decode { json: true, .. } => self.output.json(record),
+            Decode { explain: true, .. } => self.output.line(explain(record)),
+            _ => self.output.line(record),
+        }
     }
 
     fn fail(&mut self, place: impl Into<String>, error: impl Into<Box<dyn StdError + Send + Sync>>) {
@@ -192,15 +199,19 @@ fn unreadable(error: io::Error) -> Error {
 #[error("longer than {LINE_LIMIT} characters")]
 struct LineTooLong;
 
-/// Bytes read at a time: whole records, so that only the last chunk can end inside one.
-const CHUNK: usize = 1_024 * Event::SIZE;
+/// What the kind of a file is told from: half a line of an event.
+const HEAD: u64 = 48;
 
-/// Far above the 96 digits of a record, and far below what would fill the memory.
-const LINE_LIMIT: u64 = 65_536;
+/// Bytes read at a time: more than the longest record.
+const CHUNK: usize = 131_072;
+
+/// Above the 131 194 digits of the longest record, and far below what would fill the memory.
+const LINE_LIMIT: u64 = 262_144;
 
 const AFTER_HELP: &str = "\
 Examples:
   bs2 decode --json events.bin
+  bs2 decode --explain --as ext-io-device --hex 0171de100302ff99
   bs2 decode --json door.bs2cap
   bs2 decode --hex '010000001d3c7b5abbaa4420313030310000000000000000
     000000000000000000000000000000000000000001130301'";

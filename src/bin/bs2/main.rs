@@ -5,10 +5,13 @@ mod codes;
 mod collect;
 mod decode;
 mod device_id;
-mod event_json;
+mod encode;
+mod explain;
 mod gaps;
 mod hex;
 mod images;
+mod input;
+mod kind;
 mod logs;
 mod output;
 mod record;
@@ -56,6 +59,7 @@ enum Verb {
     Watch(watch::Watch),
     Images(images::Images),
     Decode(decode::Decode),
+    Encode(encode::Encode),
     Codes(codes::Codes),
     Record(record::Record),
     Sim(sim::Sim),
@@ -70,6 +74,7 @@ impl Verb {
             Self::Watch(verb) => verb.run(),
             Self::Images(verb) => verb.run(),
             Self::Decode(verb) => verb.run(),
+            Self::Encode(verb) => verb.run(),
             Self::Codes(verb) => verb.run(),
             Self::Record(verb) => verb.run(),
             Self::Sim(verb) => verb.run(),

@@ -8,8 +8,6 @@ use bs2_events::codec::Event;
 use bs2_events::{Error, ErrorKind, Result};
 use serde::Serialize;
 
-use crate::event_json::EventJson;
-
 /// Lines on stdout, buffered. A verb flushes at its end, where a failure can still be reported.
 pub(crate) struct Output(BufWriter<Stdout>);
 
@@ -31,7 +29,7 @@ impl Output {
 
     /// Writes an event as a line: for programs with all that it holds, for people without what is personal.
     pub(crate) fn event(&mut self, event: &Event, json: bool) -> Result<()> {
-        if json { self.json(&EventJson::new(event)) } else { self.line(event) }
+        if json { self.json(event) } else { self.line(event) }
     }
 
     pub(crate) fn flush(&mut self) -> Result<()> {

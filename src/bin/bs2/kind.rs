@@ -1,0 +1,119 @@
+//! The kinds of record that `decode` reads and `encode` writes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bs2_events::codec::{
+    BlobSubject, DecodeError, Event, EventBlob, EventFilter, ExtInfo, ExtIoDevice, PortableBlob, SmallBlob32,
+    SmallBlob64, SmallBlobEx32, SmallBlobEx64,
+};
+use clap::ValueEnum;
+use serde::Serialize;
+use serde_json::Value;
+
+/// One line a kind of fixed size; the portable blob is the only one of another sort.
+macro_rules! records {
+    ($($(#[$help:meta])* $kind:ident($record:ty) = $name:literal,)*) => {
+        /// What the bytes are.
+        #[derive(Clone, Copy, ValueEnum)]
+        pub(crate) enum Kind {
+            $($(#[$help])* #[value(name = $name)] $kind,)*
+            /// 7 to 65 597 bytes: the valid fields of a small blob, with the image inside
+            Portable,
+        }
+
+        /// A record; as JSON the object of its fields.
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        pub(crate) enum Record<'a> {
+            $($kind(&'a $record),)*
+            Portable(PortableBlob<'a>),
+        }
+
+        impl Kind {
+            /// The record in these bytes, all of them.
+            pub(crate) fn one(self, bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
+                Ok(match self {
+                    $(Self::$kind => Record::$kind(<$record>::from_bytes(bytes)?),)*
+                    Self::Portable => Record::Portable(PortableBlob::decode(bytes)?),
+                })
+            }
+
+            /// The record at the start of these bytes, and the bytes after it.
+            pub(crate) fn first(self, bytes: &[u8]) -> Result<(Record<'_>, &[u8]), DecodeError> {
+                let size = match self {
+                    $(Self::$kind => <$record>::SIZE,)*
+                    Self::Portable => {
+                        let (blob, rest) = PortableBlob::decode_prefix(bytes)?;
+                        return Ok((Record::Portable(blob), rest));
+                    }
+                };
+                let (bytes, rest) = bytes.split_at_checked(size).unwrap_or((bytes, &[]));
+                Ok((self.one(bytes)?, rest))
+            }
+
+            /// The bytes of the record that this object describes.
+            pub(crate) fn encode(self, object: Value) -> serde_json::Result<Vec<u8>> {
+                Ok(match self {
+                    $(Self::$kind => serde_json::from_value::<$record>(object)?.as_bytes().into(),)*
+                    Self::Portable => encoded(&serde_json::from_value(object)?),
+                })
+            }
+        }
+
+        impl Record<'_> {
+            pub(crate) fn bytes(&self) -> Cow<'_, [u8]> {
+                match self {
+                    $(Self::$kind(record) => record.as_bytes().into(),)*
+                    Self::Portable(blob) => encoded(blob).into(),
+                }
+            }
+        }
+    };
+}
+
+records! {
+    /// 48 bytes of a reader's log
+    Event(Event) = "event",
+    /// 12 bytes: time, device and code of a blob
+    ExtInfo(ExtInfo) = "ext-info",
+    /// 8 bytes: the input port of a blob
+    ExtIoDevice(ExtIoDevice) = "ext-io-device",
+    /// 44 bytes: what a filtered read asks for
+    EventFilter(EventFilter) = "event-filter",
+    /// 16 442 bytes: an event with its image inside
+    Blob(EventBlob) = "blob",
+    /// 66 bytes: an event with the address of its image, of a 64-bit library
+    SmallBlob64(SmallBlob64) = "small-blob-64",
+    /// 62 bytes: the same of a 32-bit library
+    SmallBlob32(SmallBlob32) = "small-blob-32",
+    /// 70 bytes: the small blob with a temperature, of a 64-bit library
+    SmallBlobEx64(SmallBlobEx64) = "small-blob-ex-64",
+    /// 66 bytes: the same of a 32-bit library
+    SmallBlobEx32(SmallBlobEx32) = "small-blob-ex-32",
+}
+
+/// A line for people, without what is personal.
+impl fmt::Display for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(event) => event.fmt(f),
+            Self::ExtInfo(info) => write!(f, "{info:?}"),
+            Self::ExtIoDevice(input) => BlobSubject::IoDevice(input).fmt(f),
+            Self::EventFilter(filter) => write!(f, "{filter:?}"),
+            Self::Blob(blob) => write!(f, "{blob:?}"),
+            Self::SmallBlob64(blob) => write!(f, "{blob:?}"),
+            Self::SmallBlob32(blob) => write!(f, "{blob:?}"),
+            Self::SmallBlobEx64(blob) => write!(f, "{blob:?}"),
+            Self::SmallBlobEx32(blob) => write!(f, "{blob:?}"),
+            Self::Portable(blob) => write!(f, "{blob:?}"),
+        }
+    }
+}
+
+fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(blob.encoded_len());
+    // Writing into memory does not fail.
+    let _ = blob.encode(&mut bytes);
+    bytes
+}
