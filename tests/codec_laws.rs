@@ -103,6 +103,20 @@ proptest! {
     }
 
     #[test]
+    fn an_event_is_of_the_user_whom_it_names_and_of_no_other(
+        event in strategies::event(),
+        other in strategies::user_id(),
+        at in 0..32_usize,
+    ) {
+        let own = UserId::from_array(event.as_bytes()[12..44].try_into().unwrap());
+        let mut near = *own.as_array();
+        near[at] ^= 1;
+        for user in [*own, *UserId::from_array(&near), UserId::new(other).unwrap()] {
+            prop_assert_eq!(event.is_of_user(&user), event.user_id() == Some(&user));
+        }
+    }
+
+    #[test]
     fn a_user_id_of_up_to_32_bytes_is_kept_and_a_longer_one_refused(id in vec(1..=u8::MAX, 0..40)) {
         match UserId::new(&id) {
             Ok(user) => prop_assert_eq!(user.as_bytes(), &id),

@@ -165,7 +165,7 @@ fn the_fuzz_corpus_begins_with_the_vectors() {
     // The published package has no fuzz targets.
     let Some(fuzz) = Some(path("fuzz")).filter(|path| path.exists()) else { return };
     let vectors = vectors::events();
-    let page: Vec<u8> = vectors.iter().flat_map(|vector| vector.bytes).collect();
+    let page: Vec<u8> = vectors.iter().take(4).flat_map(|vector| vector.bytes).collect();
     let mut seeds: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for vector in &vectors {
         seeds.insert(format!("event/{}.seed", vector.name), vector.bytes.to_vec());

@@ -6,11 +6,10 @@ use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::error::truncated;
-use super::{
-    DecodeError, DecodeReason, DeviceId, EventCode, EventFlags, Subject, SubjectKind, Timestamp, UserId,
-};
+use super::{DecodeError, DecodeReason, DeviceId, EventCode, EventFlags, Subject, Timestamp};
 
 mod builder;
+mod user;
 
 pub use builder::EventBuilder;
 
@@ -269,25 +268,6 @@ impl Event {
     #[must_use]
     pub fn subject(&self) -> Subject<'_> {
         Subject::read(self.code(), &self.subject)
-    }
-
-    /// The user id, where the code says that the subject is a user. It may be empty: the person is unknown.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{DeviceId, Event, EventCode, Subject, UserId};
-    /// let user = UserId::new("1001")?;
-    /// let event = Event::builder(DeviceId::new(1), 1, EventCode::VERIFY_SUCCESS)
-    ///     .subject(Subject::User(&user))
-    ///     .build();
-    /// assert_eq!(event.user_id().and_then(UserId::as_text), Some("1001"));
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
-    #[must_use]
-    #[doc(alias = "userID")]
-    pub fn user_id(&self) -> Option<&UserId> {
-        (SubjectKind::of(self.code()) == SubjectKind::User).then(|| UserId::from_array(&self.subject))
     }
 
     /// The byte at offset 46; what it means depends on the code.

@@ -53,6 +53,7 @@ impl SubjectKind {
     /// # use bs2_events::codec::{EventCode, SubjectKind};
     /// assert_eq!(SubjectKind::of(EventCode::new(0xFFFF)), SubjectKind::Unknown);
     /// ```
+    #[inline]
     #[must_use]
     pub const fn of(code: EventCode) -> Self {
         match code.get() {

@@ -1,0 +1,16 @@
+//! Any text, taken for an event code: refused, or read as a code that reads back.
+
+#![no_main]
+
+use bs2_events::codec::EventCode;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let Ok(code) = text.parse::<EventCode>() else { return };
+    assert_eq!(format!("0x{:04X}", code.get()).parse(), Ok(code));
+    assert_eq!(text.to_ascii_uppercase().parse(), Ok(code));
+
+    let shown: EventCode = code.to_string().parse().unwrap();
+    assert!(shown == code || (code.names().is_empty() && shown == code.main()));
+    assert!(format!("{code:?}").starts_with("0x"));
+});
