@@ -118,7 +118,7 @@ fn a_page_ends_where_its_last_whole_event_ends() {
         }
     }
     let events = Event::slice_from_bytes(&page).unwrap();
-    assert!(events.iter().zip(&vectors).all(|(event, vector)| event.as_bytes() == &vector.bytes));
+    assert!(events.iter().zip(&vectors).all(|(event, vector)| event.as_bytes() == vector.bytes));
 }
 
 #[test]

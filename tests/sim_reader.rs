@@ -49,7 +49,7 @@ fn the_bytes_of_a_seed_do_not_change_with_versions_or_machines() {
     let simulator = Simulator::new("devices=2&backlog=5000&seed=42").unwrap();
     let mut sum = 0xCBF2_9CE4_8422_2325_u64;
     for device in simulator.device_ids() {
-        for byte in events(&simulator, device).iter().flat_map(|event| *event.as_bytes()) {
+        for byte in events(&simulator, device).iter().flat_map(|event| event.as_bytes().to_vec()) {
             sum = (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         }
     }

@@ -135,7 +135,7 @@ impl Sink for Broken {
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
         let event = self.inner.event(device, epoch, id).await?;
         let changed = |event: Event| {
-            let mut bytes = *event.as_bytes();
+            let mut bytes: [u8; Event::SIZE] = event.as_bytes().try_into().unwrap();
             bytes[47] ^= 1;
             *Event::from_bytes(&bytes).unwrap()
         };
