@@ -1,7 +1,10 @@
 //! One strategy for each type of the codec.
 #![allow(dead_code)] // Each test file uses its own part.
 
-use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, SdkCode, Subject, Timestamp};
+use bs2_events::codec::{
+    Address, BlobHead, DeviceId, Event, EventCode, EventFlags, EventMask, ExtInfo, JobCode, SdkCode,
+    SmallBlob, SmallBlobEx, Subject, Temperature, Timestamp,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -65,6 +68,54 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
                 .flags(flags)
                 .build()
         })
+}
+
+/// Any mask, and as often one of few bits.
+pub(crate) fn event_mask() -> impl Strategy<Value = EventMask> {
+    let few = vec(0..16_u32, 0..4).prop_map(|bits| bits.iter().fold(0, |mask, bit| mask | 1 << bit));
+    prop_oneof![any::<u16>(), few].prop_map(EventMask::from_bits_retain)
+}
+
+/// Any head, all fields filled whatever the mask says.
+pub(crate) fn blob_head() -> impl Strategy<Value = BlobHead> {
+    let info = (timestamp(), device_id(), event_code(), any::<[u8; 2]>())
+        .prop_map(|(time, device, code, reserved)| ExtInfo::new(time, device, code).with_reserved(reserved));
+    let rest = (any::<u8>(), any::<u32>(), any::<u16>());
+    (event_mask(), any::<u32>(), info, subject_bytes(), rest).prop_map(
+        |(mask, id, info, subject, (key, job_code, size))| {
+            BlobHead::new(id)
+                .with_info(info)
+                .with_subject_field(subject)
+                .with_tna_key(key)
+                .with_job_code(JobCode(job_code))
+                .with_image_size(size)
+                .with_mask(mask)
+        },
+    )
+}
+
+/// Any small blob with temperature.
+pub(crate) fn small_blob_ex<A: Address>() -> impl Strategy<Value = SmallBlobEx<A>> {
+    (blob_head(), any::<u64>(), any::<u8>(), any::<u32>()).prop_map(
+        |(head, address, reserved, temperature)| {
+            let blob = SmallBlob::new(head, address).with_reserved(reserved);
+            SmallBlobEx::from_fields(blob, Temperature::from_hundredths(temperature))
+        },
+    )
+}
+
+/// An image: none, short, or longer than the vendor's record with an image holds.
+pub(crate) fn image() -> impl Strategy<Value = Vec<u8>> {
+    let long = (any::<u8>(), 16_380..=65_535_usize).prop_map(|(byte, len)| vec![byte; len]);
+    prop_oneof![2 => Just(Vec::new()), 4 => vec(any::<u8>(), 1..100), 1 => long]
+}
+
+/// Any portable blob.
+#[cfg(feature = "portable")]
+pub(crate) fn portable_blob() -> impl Strategy<Value = bs2_events::codec::PortableBlob<'static>> {
+    use bs2_events::codec::PortableBlob;
+    (small_blob_ex::<zerocopy::little_endian::U64>(), image())
+        .prop_map(|(blob, image)| PortableBlob::from_small_blob_ex(&blob, image).unwrap())
 }
 
 /// A record of a capture that owns what it holds.

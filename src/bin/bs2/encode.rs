@@ -13,9 +13,9 @@ use crate::input;
 use crate::kind::Kind;
 use crate::output::{self, Output};
 
-/// Encode records given as JSON, and print their bytes as hexadecimal text, one record a line
+/// Encode records given as JSON as hexadecimal text
 ///
-/// The input is what `bs2 decode --json` prints: objects one after the other, or one array of them. Where an object
+/// One line a record. The input is what `bs2 decode --json` prints: objects one after the other, or one array of them. Where an object
 /// has `raw`, that gives the bytes; otherwise the fields do, and what is left out is 0. A field that does not go with
 /// the others is an error. An object that is no record gives an error with its number; the others are encoded all the
 /// same.

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::subject::bit_of;
 use super::{BlobSubject, JobCode};
-use crate::codec::{Event, EventFlags, EventMask, ExtInfo, Subject};
+use crate::codec::{Event, EventCode, EventFlags, EventMask, ExtInfo, Subject};
 
 /// What every blob begins with: 57 bytes, packed. The mask says which fields are valid.
 ///
@@ -224,7 +224,9 @@ impl BlobHead {
     /// ```
     #[must_use]
     pub fn subject(&self) -> BlobSubject<'_> {
-        BlobSubject::read(self.mask(), self.info.code(), &self.subject)
+        // A code that is not valid decides nothing.
+        let code = self.info().map_or(EventCode::new(0), ExtInfo::code);
+        BlobSubject::read(self.mask(), code, &self.subject)
     }
 
     /// The 32 bytes of the subject, whatever the mask says.

@@ -11,8 +11,8 @@ use crate::codec::{CardData, EventCode, EventMask, ExtIoDevice, Subject, Subject
 ///
 /// * No bit of a subject is set: [`None`](Self::None), whatever the bytes are.
 /// * One bit is set: it decides.
-/// * Several bits are set, which no source explains: the one that the event's code stands for, if it is among them;
-///   else the lowest.
+/// * Several bits are set, which no source explains: the one that the event's code stands for, if the code is valid and
+///   the bit among them; else the lowest.
 ///
 /// `Debug` shows the ids of things, and of people and cards only that there is one.
 ///

@@ -82,16 +82,17 @@ impl TryFrom<&BlobFields> for BlobHead {
     }
 }
 
-/// `image` is as much of the field as the size says, and `image_rest` what comes after it, if it is not all zeros.
+/// `image` is as much of the field as the size says, and `image_rest` what comes after it up to the zeros at the end.
 impl From<&EventBlob> for BlobFields {
     fn from(blob: &EventBlob) -> Self {
         let size = usize::from(blob.head().image_size());
         let field = blob.image_field().as_slice();
         let (image, rest) = field.split_at_checked(size).unwrap_or((field, &[]));
-        let has_rest = rest.iter().any(|&byte| byte != 0);
+        let rest_len = rest.iter().rposition(|&byte| byte != 0).map(|last| last.saturating_add(1));
+        let rest = rest_len.and_then(|len| rest.get(..len));
         Self {
             image: Some(Base64(image.into())),
-            image_rest: if has_rest { Some(Base64(rest.into())) } else { None },
+            image_rest: rest.map(|rest| Base64(rest.into())),
             reserved: Some(blob.reserved()),
             ..Self::from(blob.head())
         }
