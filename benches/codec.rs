@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput};
 #[allow(unreachable_pub)]
 mod four_touches;
 
-use four_touches::{log, read_as_u64, touch};
+use four_touches::{log, read_as_u64, touch, touch_two_at_once};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -76,6 +76,9 @@ fn touches(criterion: &mut Criterion, million: &[u8]) {
     group.throughput(Throughput::Elements(1_000_000)).sample_size(20);
     group.bench_function("read the bytes as u64", |bencher| bencher.iter(|| read_as_u64(black_box(million))));
     group.bench_function("bs2-events", |bencher| bencher.iter(|| touch(black_box(million), &user)));
+    group.bench_function("bs2-events, two at once", |bencher| {
+        bencher.iter(|| touch_two_at_once(black_box(million), &user));
+    });
     group.finish();
 }
 
