@@ -19,6 +19,8 @@
 //! Sizes and offsets were measured with C compilers (64-bit and 32-bit). Meanings are those of the vendor's
 //! published manual pages and release notes up to SDK 2.9.12; where these contradict each other, the item's
 //! documentation says which one was followed and why.
+#![cfg_attr(feature = "serde", doc = "")]
+#![cfg_attr(feature = "serde", doc = include_str!("fields.md"))]
 #![deny(
     clippy::arithmetic_side_effects,
     clippy::as_conversions,

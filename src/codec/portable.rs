@@ -14,10 +14,12 @@ mod sequence;
 
 pub use sequence::{Needed, PortableBlobs};
 
-/// The record of [`SmallBlobEx`] with the image in place of its address, and without the fields that are not valid.
+/// The record of [`SmallBlobEx`](super::SmallBlobEx) with the image in place of its address, and without the fields that
+/// are not valid.
 ///
-/// The vendor's records cannot be stored or sent: a small blob holds an address, and an [`EventBlob`] takes 16 442 bytes
-/// for a door that opened. The layout of this one is not the vendor's. All integers are little-endian:
+/// The vendor's records cannot be stored or sent: a small blob holds an address, and an
+/// [`EventBlob`](super::EventBlob) takes 16 442 bytes for a door that opened. The layout of this one is not the vendor's.
+/// All integers are little-endian:
 ///
 /// | bytes | field | there if the mask has |
 /// |---:|---|---|
