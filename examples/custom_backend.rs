@@ -1,7 +1,6 @@
 //! A backend of your own: `cargo run --features device --example custom_backend`.
 //!
-//! This one holds a fixed log in memory. Thirteen methods are all that a client needs; hold yours to
-//! `bs2_events::device::conformance`.
+//! This one holds a fixed log in memory. Thirteen methods are all; hold yours to `bs2_events::device::conformance`.
 
 use std::sync::Arc;
 
@@ -56,6 +55,5 @@ async fn main() -> Result<()> {
     for event in device.logs(2, 10).await?.iter() {
         println!("{event}");
     }
-    println!("{}", device.time().await.unwrap_err());
     Ok(())
 }

@@ -124,6 +124,13 @@ fn a_conflicting_name_means_the_code_to_which_the_sdk_gives_it() {
 }
 
 #[test]
+fn a_number_with_a_sign_is_no_code() {
+    for text in ["+12", "-1", "0x+12", "0x-1", "", "0x", "65536", "0x10000"] {
+        assert!(text.parse::<EventCode>().is_err(), "{text}");
+    }
+}
+
+#[test]
 fn every_error_code_has_the_name_of_its_current_row() {
     for row in rows("error_codes.tsv") {
         let code = SdkCode::new(row[0].parse().unwrap());

@@ -5,6 +5,7 @@ mod scripted;
 
 use std::sync::Arc;
 
+use bs2_events::codec::{Event, EventFlags};
 use bs2_events::collect::Stop;
 use bs2_events::sink::{GapReason, MemorySink};
 use scripted::run::{Run, device, gaps, ids, once, until};
@@ -68,6 +69,25 @@ async fn an_event_that_waited_when_its_epoch_ended_stays_in_that_epoch() {
     assert_eq!(sink.events(DEVICE, 0).last(), Some(&event(13, 0)));
     let reset = GapReason::Reset;
     assert_eq!(gaps(&sink), [(0, 11, 12, reset), (0, 14, u32::MAX, reset)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_picture_that_is_ready_after_the_event_was_reported_opens_no_epoch() {
+    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.happen(event(11, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 11))).await;
+    let with_picture = Event::builder(DEVICE, 11, event(11, 0).code())
+        .timestamp(event(11, 0).timestamp())
+        .flags(EventFlags::IMAGE)
+        .build();
+    reader.put([with_picture]);
+    reader.report(with_picture);
+    reader.happen(event(12, 0));
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 12))).await;
+    run.stop(Stop::AfterCatchUp).await;
+    assert_eq!(sink.epochs(DEVICE), [0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ use bs2_events::collect::{CollectOptions, Collector, Stop};
 use bs2_events::sink::{Batch, GapReason, MemorySink, Sink};
 use scripted::run::{Failing, Run, device, gaps, ids, once, until};
 use scripted::{DEVICE, Failure, Scripted, event};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
 async fn stopping_at_once_keeps_every_event_that_waits_in_the_queue() {
@@ -85,6 +85,17 @@ async fn live_events_behind_a_batch_that_does_not_reach_the_sink_do_not_hide_it(
     until(|| memory.watermark(DEVICE, 0) == Some((1, 3_000))).await;
     run.stop(Stop::Now).await;
     assert_eq!(ids(&memory, 0), (1..=3_000).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_order_to_stop_a_reader_that_fails_is_not_waited_for_long() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.fail_next([Failure::Error(ErrorKind::TimedOut); 50]);
+    let ordered = Instant::now();
+    assert!(!run.stop(Stop::AfterCatchUp).await.is_complete());
+    assert!(ordered.elapsed() < Duration::from_secs(30), "{:?}", ordered.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

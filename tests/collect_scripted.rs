@@ -90,9 +90,12 @@ async fn repeated_live_events_are_dropped_and_counted() {
     let reader = Scripted::new([event(1, 0)]);
     let sink = MemorySink::new();
     let run = Run::start(&reader, &sink).await;
+    let reads = reader.reads();
     reader.happen(event(2, 0));
     reader.report(event(2, 0));
     reader.report(event(1, 0));
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    assert_eq!(reader.reads(), reads, "a repetition needs no look into the log");
     let report = run.stop(Stop::AfterCatchUp).await;
     assert_eq!((report.stored(), report.repeated()), (2, 2));
     assert_eq!(ids(&sink, 0), [1, 2]);
@@ -205,8 +208,10 @@ async fn an_account_of_an_empty_log_begins_with_what_is_reported() {
     let sink = MemorySink::new();
     let run = Run::begin(reader.device(), Arc::new(sink.clone()));
     until(|| reader.is_monitored()).await;
+    let reported = tokio::time::Instant::now();
     reader.report(event(5, 0));
     until(|| sink.watermark(DEVICE, 0) == Some((5, 5))).await;
+    assert!(reported.elapsed().as_secs() < 5, "the log is not looked into only when its time comes");
     run.stop(Stop::Now).await;
 }
 

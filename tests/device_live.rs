@@ -29,6 +29,24 @@ async fn what_was_lost_is_told_in_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_consumer_that_sleeps_is_woken_by_a_loss() {
+    let reader = Scripted::default();
+    let mut live = reader.device().subscribe().await.unwrap();
+    let sleeper = tokio::spawn(async move { live.next().await });
+    tokio::task::yield_now().await;
+    reader.lost(3);
+    let woken = tokio::time::timeout(Duration::from_secs(60), sleeper).await;
+    assert_eq!(woken.unwrap().unwrap(), Some(Live::Lagged { device: DEVICE, missed: 3 }));
+}
+
+#[tokio::test]
+async fn the_end_of_a_log_is_asked_for_once() {
+    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+    assert!(reader.device().logs(10, 5).await.unwrap().is_empty());
+    assert_eq!(reader.reads(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_connection_made_again_is_told_before_what_it_brings() {
     let reader = Scripted::default();
     let mut live = client(&reader, ClientOptions::default()).device(DEVICE).subscribe().await.unwrap();

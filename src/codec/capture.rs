@@ -106,7 +106,8 @@ impl<'a> CaptureRecord<'a> {
 
 /// The records of a capture, one after the other, without copying or allocating.
 ///
-/// It takes any bytes: a file read whole, a part of one, or a memory map. What it does with damaged ones stands in the
+/// It takes any bytes: a file read whole, or a memory map (`memmap2::Mmap` derefs to `[u8]`; `benches/capture.rs` reads
+/// one), and looks at each byte once. What it does with damaged ones stands in the
 /// [module's documentation](self).
 ///
 /// # Examples

@@ -247,6 +247,10 @@ impl FromStr for EventCode {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        // The standard library's numbers may have a sign; a code has none.
+        if text.contains('+') {
+            return Err(ParseCodeError(()));
+        }
         if let Some(digits) = hex {
             return u16::from_str_radix(digits, 16).map(Self).map_err(|_| ParseCodeError(()));
         }

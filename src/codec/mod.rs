@@ -1,7 +1,8 @@
 //! Bytes: the fixed layouts of the vendor's log structures, and the tables that give their codes names.
 //!
-//! `no_std`, no I/O, no allocation, no `unsafe`. The records here are views of bytes: alignment 1, no padding,
-//! little-endian fields, so a page of a million events becomes a `&[Event]` in constant time.
+//! `no_std`, no I/O, no allocation, no `unsafe`; only the writer of captures needs std. The records here are views of
+//! bytes: alignment 1, no padding, little-endian fields, so a page of a million events becomes a `&[Event]` in constant
+//! time.
 //!
 //! # Contract
 //!

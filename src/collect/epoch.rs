@@ -1,7 +1,7 @@
 //! Whether a reader still counts as it did.
 
 use super::follow::{Follower, Outcome};
-use super::ledger::Ledger;
+use super::ledger::{Ledger, is_same};
 use crate::device::EventPage;
 use crate::sink::Batch;
 
@@ -21,7 +21,7 @@ impl Follower {
                         Some(event) => Some(*event),
                         None => self.sink.event(self.device.id(), account.epoch(), watermark).await?,
                     };
-                    known.is_some_and(|known| known != *event)
+                    known.is_some_and(|known| !is_same(&known, event))
                 }
                 // The event is gone, and newer ones are there: older ones may still tell.
                 Some(_) => self.oldest_differs(account).await?,
@@ -38,7 +38,7 @@ impl Follower {
     async fn oldest_differs(&mut self, account: &Ledger) -> Outcome<bool> {
         let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
         let stored = self.sink.event(self.device.id(), account.epoch(), oldest.id()).await?;
-        Ok(stored.is_some_and(|stored| stored != oldest))
+        Ok(stored.is_some_and(|stored| !is_same(&stored, &oldest)))
     }
 
     /// Whether the log of a reader whose newest id is below the watermark is another life: its newest event is another
@@ -53,8 +53,11 @@ impl Follower {
         let newest = self.unless_stopped(device.newest_id(oldest.id())).await??.unwrap_or(oldest.id());
         let newest = self.read(newest.saturating_sub(1), 1).await?.first().copied().unwrap_or(oldest);
         Ok(match self.sink.event(device.id(), epoch, newest.id()).await? {
-            Some(stored) => stored != newest,
-            None => self.sink.event(device.id(), epoch, oldest.id()).await? != Some(oldest),
+            Some(stored) => !is_same(&stored, &newest),
+            None => {
+                let stored = self.sink.event(device.id(), epoch, oldest.id()).await?;
+                !stored.is_some_and(|stored| is_same(&stored, &oldest))
+            }
         })
     }
 
@@ -77,7 +80,8 @@ impl Follower {
         while let Some(mut batch) = self.orphans.first().cloned() {
             let (mut of_old_life, mut repeated) = (Vec::new(), 0);
             for event in std::mem::take(&mut batch.events) {
-                if self.sink.event(self.device.id(), account.epoch(), event.id()).await? == Some(event) {
+                let stored = self.sink.event(self.device.id(), account.epoch(), event.id()).await?;
+                if stored.is_some_and(|stored| is_same(&stored, &event)) {
                     repeated += 1;
                 } else {
                     of_old_life.push(event);

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Duration, Instant};
 
-use super::ledger::{Ledger, Offered};
+use super::ledger::{Ledger, Offered, is_same};
 use super::progress::{Progress, add};
 use super::report::{DeviceReport, EpochReport};
 use super::{CollectOptions, Stop};
@@ -154,8 +154,12 @@ impl Follower {
         // Whatever ended it, what was received is kept, also above a hole.
         // Unconstrained: tokio's budget for a task would end the loop after some 100 items, as if no more were there.
         while let Some(Some(item)) = unconstrained(live.next()).now_or_never() {
-            if let Live::Event { event, .. } = item {
-                account.offer(event);
+            let Live::Event { event, .. } = item else { continue };
+            // An event in a gap that was found while it waited here.
+            if account.offer(event) == Offered::Below
+                && self.sink.event(self.device.id(), account.epoch(), event.id()).await?.is_none()
+            {
+                account.take_late(event);
             }
         }
         self.store(&mut account, true).await?;
@@ -220,7 +224,7 @@ impl Follower {
         }
         self.store(account, false).await?;
         let stored = self.sink.event(self.device.id(), account.epoch(), event.id()).await?;
-        if stored == Some(event) {
+        if stored.is_some_and(|stored| is_same(&stored, &event)) {
             self.repeated(account, 1);
             return Ok(());
         }

@@ -26,11 +26,11 @@ pub(super) fn picture(seed: u64, event: &Event) -> Result<Bytes> {
 fn portrait(dice: &mut Dice) -> Vec<u8> {
     let mut between = |low: u32, high: u32| i64::from(low + dice.below(high - low));
     let (wall, skin, shirt) = (between(150, 240), between(90, 200), between(20, 120));
-    let (center, width, height) = (between(40, 56), between(14, 20), between(20, 26));
+    let (centre, width, height) = (between(40, 56), between(14, 20), between(20, 26));
     let mut pixels = Vec::with_capacity((SIDE * SIDE) as usize);
     for y in 0..SIDE {
         for x in 0..SIDE {
-            let (dx, dy) = (x - center, y - 40);
+            let (dx, dy) = (x - centre, y - 40);
             let head = dx * dx * height * height + dy * dy * width * width < width * width * height * height;
             let body = y > 66 && dx.abs() < 20 + (y - 66) / 2;
             let shade = if head {

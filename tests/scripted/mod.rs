@@ -89,6 +89,11 @@ impl Scripted {
         }
     }
 
+    /// Says that events were lost on the way.
+    pub(crate) fn lost(&self, count: u64) {
+        self.lock().listeners.iter().for_each(|listener| listener.lost(count));
+    }
+
     /// Puts an event into the log and reports it.
     pub(crate) fn happen(&self, event: Event) {
         self.put([event]);

@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use crate::device::ReconnectPolicy;
 
-/// Settings of a [`Client`].
+/// Settings of a [`Client`](crate::device::Client).
 ///
 /// # Examples
 ///
