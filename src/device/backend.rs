@@ -31,6 +31,14 @@ use crate::{Error, Result};
 ///   sink, once, and ends the monitoring.
 /// * **Cancellation.** Dropping a future may leave the call running; it must not corrupt a later one.
 ///
+/// # Errors
+///
+/// Every method may fail with [`NotFound`](crate::ErrorKind::NotFound) for a reader that it does not know,
+/// [`Disconnected`](crate::ErrorKind::Disconnected) for one that is not connected,
+/// [`Closed`](crate::ErrorKind::Closed) after [`close`](Self::close),
+/// [`Unsupported`](crate::ErrorKind::Unsupported) where the reader or the backend has no such function, and with what
+/// the reader answers.
+///
 /// # Examples
 ///
 /// `examples/custom_backend.rs` implements it for a list of events in memory.

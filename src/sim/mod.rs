@@ -185,6 +185,14 @@ impl Simulator {
     }
 
     /// The numbers of all readers, ascending.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// assert_eq!(Simulator::new("devices=3")?.device_ids().len(), 3);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn device_ids(&self) -> Vec<DeviceId> {
         self.shared.readers.iter().map(Cell::device).collect()
@@ -263,6 +271,15 @@ impl Simulator {
     }
 
     /// Ends the life of the office: once this has returned nothing happens by itself any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// let simulator = Simulator::new("devices=1&rate=10")?;
+    /// simulator.stop(); // It was never started, which is fine.
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn stop(&self) {
         self.shared.pulse.lock().unwrap_or_else(PoisonError::into_inner).stop();
     }
@@ -305,6 +322,16 @@ impl Simulator {
     /// # Errors
     ///
     /// [`Storage`](ErrorKind::Storage) for the first line that could not be written, at every call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// let simulator = Simulator::new("devices=1&backlog=5")?;
+    /// simulator.write_truth_to(std::io::sink())?;
+    /// simulator.flush_truth()?;
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn flush_truth(&self) -> Result<()> {
         self.shared.flush_truth()
     }

@@ -44,74 +44,210 @@ impl Reader {
     /// # Errors
     ///
     /// [`Unsupported`](crate::ErrorKind::Unsupported) for a reader that replays a file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// let made = reader.make(3)?;
+    /// assert_eq!(made.iter().map(|event| event.id()).collect::<Vec<_>>(), [11, 12, 13]);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn make(&self, count: u32) -> Result<Vec<Event>> {
         (0..count).map(|_| self.cell().make(&self.shared.truth)).collect()
     }
 
     /// Deletes the whole log and writes the event `0x4200`. Ids go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// assert_eq!(reader.clear_log().id(), 11);
+    /// assert_eq!(reader.len(), 1);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn clear_log(&self) -> Event {
         self.cell().act(&self.shared.truth, Act::ClearLog)
     }
 
     /// Deletes the whole log, sets the image filters back and writes the event `0x4502`. Ids go on, or begin again
     /// at 1 and open the next epoch.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// assert_eq!(reader.factory_reset(false).id(), 11);
+    /// assert_eq!((reader.factory_reset(true).id(), reader.epoch()), (1, 1));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn factory_reset(&self, restart_ids: bool) -> Event {
         self.cell().act(&self.shared.truth, Act::FactoryReset { restart_ids })
     }
 
     /// Sets the clock, forward or back, and writes the event `0x3200`, which has the new time already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// let time = bs2_events::codec::Timestamp::from_unix_seconds(1_518_025_757);
+    /// assert_eq!(reader.set_clock(time).timestamp(), time);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn set_clock(&self, time: Timestamp) -> Event {
         self.cell().act(&self.shared.truth, Act::SetClock(time))
     }
 
     /// Loses every connection to the reader. It can be connected again at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// reader.disconnect();
+    /// assert_eq!(reader.len(), 10);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn disconnect(&self) {
         self.cell().lock().line.disconnect();
     }
 
     /// Sets whether the reader is stuck: its calls never return, and it reports nothing. Calls that hang already go
     /// on hanging after it is freed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// reader.set_stuck(true);
+    /// reader.set_stuck(false);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     pub fn set_stuck(&self, stuck: bool) {
         self.cell().lock().line.set_stuck(stuck);
     }
 
     /// The reader's number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// assert_eq!(reader.id(), simulator.device_ids()[0]);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> DeviceId {
         self.cell().device()
     }
 
     /// The smallest id in the log.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// assert_eq!(reader.oldest_id(), Some(1));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn oldest_id(&self) -> Option<u32> {
         self.cell().lock().life.log().ids().min()
     }
 
     /// The greatest id in the log.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// assert_eq!(reader.newest_id(), Some(10));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn newest_id(&self) -> Option<u32> {
         self.cell().lock().life.log().ids().max()
     }
 
     /// How many events are in the log; in a replayed one, how many rows.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// assert_eq!(reader.len(), 10);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.cell().lock().life.log().len()
     }
 
     /// Whether the log is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// assert!(!reader.is_empty());
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Which life of the id counter this is, counted from 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// assert_eq!(reader.epoch(), 0);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn epoch(&self) -> u32 {
         self.cell().lock().life.log().epoch()
     }
 
     /// The reader's clock. It goes with the events and stands still between them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
+    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
+    /// assert!(reader.time().as_unix_seconds() > 0);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn time(&self) -> Timestamp {
         self.cell().lock().life.clock()

@@ -107,6 +107,15 @@ pub enum ReplaySource {
 
 impl SimSettings {
     /// Sets how many readers of the office there are; 1 unless set, or none where a file is replayed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "devices=3".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_devices(3));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_devices(mut self, devices: u32) -> Self {
         self.devices = Some(devices);
@@ -114,6 +123,15 @@ impl SimSettings {
     }
 
     /// Sets how many events each reader has at the start; 1 000 unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "backlog=5".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_backlog(5));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_backlog(mut self, events: u32) -> Self {
         self.backlog = events;
@@ -121,6 +139,15 @@ impl SimSettings {
     }
 
     /// Sets how many live events a second happen over all readers; none unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "rate=9".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_rate(9));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_rate(mut self, events_a_second: u32) -> Self {
         self.rate = events_a_second;
@@ -128,6 +155,15 @@ impl SimSettings {
     }
 
     /// Sets the seed; 1 unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "seed=7".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_seed(7));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -135,6 +171,15 @@ impl SimSettings {
     }
 
     /// Sets how many events each reader keeps; 50 000 unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "capacity=500".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_capacity(500));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_capacity(mut self, events: u32) -> Self {
         self.capacity = events;
@@ -142,6 +187,15 @@ impl SimSettings {
     }
 
     /// Sets what goes wrong; nothing unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "faults=slow".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_faults(Faults::SLOW));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
@@ -149,6 +203,15 @@ impl SimSettings {
     }
 
     /// Adds the readers of a file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "replay=bundled".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_replay(ReplaySource::Bundled));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_replay(mut self, source: ReplaySource) -> Self {
         self.replay = Some(source);
@@ -156,6 +219,15 @@ impl SimSettings {
     }
 
     /// Sets when the office opens; at a fixed time unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "start=now".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_start(Start::Now));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_start(mut self, start: Start) -> Self {
         self.start = start;
@@ -163,6 +235,15 @@ impl SimSettings {
     }
 
     /// Sets whether the readers take pictures; they do unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "images=0".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_images(false));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_images(mut self, images: bool) -> Self {
         self.images = images;
@@ -170,6 +251,15 @@ impl SimSettings {
     }
 
     /// Sets whether answers begin at `after` itself, as those of the vendor's gateway do; they do not unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "inclusive=1".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_inclusive(true));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_inclusive(mut self, inclusive: bool) -> Self {
         self.inclusive = inclusive;
@@ -177,6 +267,15 @@ impl SimSettings {
     }
 
     /// Sets how many events the longest answer holds; 0, no limit, unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "page=64".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_page(64));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_page(mut self, events: u32) -> Self {
         self.page = events;
@@ -184,6 +283,15 @@ impl SimSettings {
     }
 
     /// Sets how many live events a reader holds back for each listener; 0, no such queue, unless set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
+    /// let settings: SimSettings = "queue=8".parse()?;
+    /// assert_eq!(settings, SimSettings::default().with_queue(8));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
     #[must_use]
     pub fn with_queue(mut self, events: u32) -> Self {
         self.queue = events;

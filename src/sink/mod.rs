@@ -39,6 +39,12 @@ use crate::device::DeviceInfo;
 ///   the same way a gap is stored around what is stored already, so that nothing is both there and missing.
 /// * **Resume.** [`resume`](Self::resume) gives back what the last successful `store` left, also in a new process.
 ///
+/// # Errors
+///
+/// Every method may fail with [`Storage`](crate::ErrorKind::Storage) when the destination fails,
+/// [`Busy`](crate::ErrorKind::Busy) when it is held by somebody else, and [`Closed`](crate::ErrorKind::Closed) after
+/// [`close`](Self::close).
+///
 /// # Examples
 ///
 /// ```
