@@ -7,7 +7,10 @@ use std::fs;
 use std::path::Path;
 
 use bs2_events::codec::capture::{CapturePayload, CaptureReader, CaptureRecord, CaptureWriter, LinkState};
-use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Temperature};
+use bs2_events::codec::{
+    BlobHead, BlobSubject, DeviceId, Event, EventCode, EventFlags, ExtInfo, PortableBlob, Temperature,
+    Timestamp,
+};
 use command_line::store::{stored, truth};
 use command_line::{Run, bs2_in, lines, object, objects};
 #[cfg(unix)]
@@ -251,6 +254,32 @@ fn a_reader_that_is_stuck_does_not_hold_up_the_others_and_is_no_success() {
     let logs =
         bs2_in(folder.path(), &["logs", "sim:replay=a.bs2cap", "--device", "541000002", "--max", "50"]);
     assert_eq!(lines(&logs.stdout).len(), 50);
+}
+
+#[test]
+fn a_portable_blob_is_decoded_by_its_fields_and_replayed_with_its_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("blobs.bs2cap");
+    let info = ExtInfo::new(Timestamp::from_unix_seconds(7), DeviceId::new(7), EventCode::DOOR_OPENED);
+    let head = BlobHead::new(5).with_info(info).with_subject(BlobSubject::Door { door_id: 9 });
+    let mut portable = Vec::new();
+    PortableBlob::new(head, &b"\xFF\xD8\xFF\xD9"[..]).unwrap().encode(&mut portable).unwrap();
+    fs::write(&file, written([CapturePayload::SmallBlob(&portable)])).unwrap();
+    let path = file.to_str().unwrap();
+
+    let decoded = command_line::bs2(&["decode", path, "--json"], b"");
+    let record: Value = serde_json::from_str(&decoded.stdout).unwrap();
+    assert_eq!(record["blob"]["subject"]["door_id"], 9, "{}", decoded.stdout);
+    assert_eq!(record["payload"], Value::Null);
+
+    let source = format!("sim:replay={path}");
+    let logged = command_line::bs2(&["logs", &source, "--json"], b"");
+    let event: Value = serde_json::from_str(&logged.stdout).unwrap();
+    assert_eq!((&event["event_id"], &event["subject"]["door_id"]), (&5.into(), &9.into()));
+    let out = folder.path().join("pictures");
+    let images = command_line::bs2(&["images", &source, "--out", out.to_str().unwrap()], b"");
+    assert_eq!(images.code, Some(0), "{}", images.stderr);
+    assert_eq!(files(&out), [("7-5.jpg".to_owned(), b"\xFF\xD8\xFF\xD9".to_vec())]);
 }
 
 /// Waits until a file that another process writes has so many events.

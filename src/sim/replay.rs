@@ -13,7 +13,7 @@ use nom::{IResult, Parser};
 
 use super::settings::ReplaySource;
 use crate::codec::capture::{CaptureError, CapturePayload, CaptureReader};
-use crate::codec::{DeviceId, Event, EventCode, Timestamp};
+use crate::codec::{DeviceId, Event, EventCode, PortableBlob, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// What a source has of one reader.
@@ -72,20 +72,34 @@ fn unpack(bytes: &[u8]) -> Result<BTreeMap<DeviceId, Recorded>> {
             Err(error) => return Err(damaged(error)),
         };
         let reader = readers.entry(record.device).or_default();
-        let Some(event) = record.event() else { continue };
+        let Some((event, picture)) = event_and_picture(record.payload) else { continue };
         let is_new = ids.insert((record.device, event.id()));
-        if let CapturePayload::ImageLog { jpeg, .. } = record.payload {
-            reader.pictures.insert(event.id(), Bytes::copy_from_slice(jpeg));
+        if let Some(jpeg) = picture {
+            reader.pictures.insert(event.id(), jpeg);
             if !is_new {
                 continue; // The picture of a row that came before.
             }
         }
-        reader.rows.push(*event);
+        reader.rows.push(event);
     }
     if readers.is_empty() {
         return Err(Error::new(ErrorKind::InvalidData, "there is no record in it"));
     }
     Ok(readers)
+}
+
+/// What a record tells of an event, and the picture that came with it.
+fn event_and_picture(payload: CapturePayload<'_>) -> Option<(Event, Option<Bytes>)> {
+    match payload {
+        CapturePayload::Event(event) | CapturePayload::EventWithTemperature(event, _) => Some((*event, None)),
+        CapturePayload::ImageLog { event, jpeg } => Some((*event, Some(Bytes::copy_from_slice(jpeg)))),
+        CapturePayload::SmallBlob(bytes) => {
+            let blob = PortableBlob::decode(bytes).ok()?;
+            let (event, extras) = blob.to_event()?;
+            Some((event, extras.image.map(Bytes::copy_from_slice)))
+        }
+        _ => None,
+    }
 }
 
 fn parse_bytes(bytes: &[u8]) -> Result<BTreeMap<DeviceId, Recorded>> {

@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bs2_events::Result;
-use bs2_events::codec::Event;
 use bs2_events::codec::capture::{CapturePayload, CaptureRecord, LinkState};
+use bs2_events::codec::{Event, PortableBlob};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -56,6 +56,8 @@ struct RecordJson<'a> {
     state: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state_code: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blob: Option<PortableBlob<'a>>,
     /// The number of a kind that has no name.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind_number: Option<u32>,
@@ -75,6 +77,7 @@ impl<'a> RecordJson<'a> {
             image: None,
             state: None,
             state_code: None,
+            blob: None,
             kind_number: None,
             payload: None,
         };
@@ -90,7 +93,10 @@ impl<'a> RecordJson<'a> {
             }
             CapturePayload::SmallBlob(bytes) => {
                 json.kind = "small_blob";
-                json.payload = Some(to_hex(bytes));
+                match PortableBlob::decode(bytes) {
+                    Ok(blob) => json.blob = Some(blob),
+                    Err(_) => json.payload = Some(to_hex(bytes)), // Kept as it came.
+                }
             }
             CapturePayload::State(LinkState { code, name }) => {
                 json.kind = "state";
