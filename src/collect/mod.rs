@@ -272,7 +272,7 @@ pub struct CollectOptions {
 }
 
 impl CollectOptions {
-    /// Sets how many events to ask a reader for at once; 2 048 unless set, at least 1.
+    /// Sets how many events to ask a reader for at once; 4 096 unless set, at least 1.
     ///
     /// # Examples
     ///
@@ -366,7 +366,7 @@ impl CollectOptions {
 impl Default for CollectOptions {
     fn default() -> Self {
         Self {
-            page: 2_048,
+            page: 4_096,
             settle: Duration::from_millis(100),
             poll: Duration::from_secs(30),
             retry: ReconnectPolicy::default(),
