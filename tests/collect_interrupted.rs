@@ -31,6 +31,40 @@ async fn stopping_at_once_keeps_every_event_that_waits_in_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn stopping_at_once_takes_an_event_that_waits_in_the_queue_out_of_its_gap() {
+    let reader = Scripted::new([1, 2, 5].map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    assert_eq!(gaps(&sink), [(0, 3, 4, GapReason::Unknown)]);
+    hang(&reader).await;
+    reader.report(event(4, 0));
+    run.stop(Stop::Now).await;
+    assert_eq!(ids(&sink, 0), [1, 2, 4, 5, 9]);
+    assert_eq!(gaps(&sink), [(0, 3, 3, GapReason::Unknown)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_at_once_leaves_what_came_over_a_new_connection_to_the_log() {
+    let reader = Scripted::new([1, 2, 5].map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    hang(&reader).await;
+    reader.disconnect();
+    until(|| reader.is_monitored()).await;
+    reader.report(event(4, 1));
+    run.stop(Stop::Now).await;
+    assert_eq!(ids(&sink, 0), [1, 2, 5, 9]);
+}
+
+/// Makes the collector look into the log for what is missing below event 9, and the reader not answer.
+async fn hang(reader: &Scripted) {
+    let reads = reader.reads();
+    reader.fail_next([Failure::Silence]);
+    reader.report(event(9, 0));
+    until(|| reader.reads() > reads).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_steady_stream_does_not_put_off_the_search_for_what_is_missing() {
     let reader = Scripted::new([event(1, 0)]);
     let sink = MemorySink::new();

@@ -154,12 +154,18 @@ impl Follower {
         // Whatever ended it, what was received is kept, also above a hole.
         // Unconstrained: tokio's budget for a task would end the loop after some 100 items, as if no more were there.
         while let Some(Some(item)) = unconstrained(live.next()).now_or_never() {
-            let Live::Event { event, .. } = item else { continue };
-            // An event in a gap that was found while it waited here.
-            if account.offer(event) == Offered::Below
-                && self.sink.event(self.device.id(), account.epoch(), event.id()).await?.is_none()
-            {
-                account.take_late(event);
+            let event = match item {
+                Live::Event { event, .. } => event,
+                // What follows is in the log, and may be of another life.
+                Live::Resumed { .. } => break,
+                Live::Lagged { .. } => continue,
+            };
+            if account.offer(event) == Offered::Below {
+                // It may be one that was given up as missing while it waited here.
+                let stored = self.sink.event(self.device.id(), account.epoch(), event.id()).await;
+                if matches!(stored, Ok(None)) {
+                    account.take_late(event);
+                }
             }
         }
         self.store(&mut account, true).await?;
