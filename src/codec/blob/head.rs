@@ -310,7 +310,10 @@ impl BlobHead {
 
     /// This head as an event; `None` without time, device and code.
     ///
-    /// T&A key becomes the parameter, and an image sets its flag. A blob has no time zone: those flags are 0.
+    /// T&A key becomes the parameter, and an image sets its flag. A blob has no time zone: those flags are 0. The
+    /// subject's 32 bytes are passed on whatever the mask says, since lifts, relays and alarms have no bit in it; so an
+    /// event without flags, whose parameter is a T&A key or 0, comes back from
+    /// [`from_event`](Self::from_event) byte for byte.
     ///
     /// # Examples
     ///
