@@ -62,7 +62,7 @@ pub fn blobs(count: u32) -> Vec<PortableBlob<'static>> {
             return PortableBlob::new(head, Vec::new()).unwrap();
         };
         let head = head.with_subject(BlobSubject::User(user)).with_job_code(JobCode(event.id() % 10));
-        let image = if event.id() % 20 == 0 { vec![event.id() as u8; 4_096] } else { Vec::new() };
+        let image = if event.id().is_multiple_of(20) { vec![event.id() as u8; 4_096] } else { Vec::new() };
         let blob = PortableBlob::new(head, image).unwrap();
         blob.with_temperature(Temperature::from_hundredths(3_610 + event.id() % 128))
     };
