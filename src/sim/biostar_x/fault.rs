@@ -205,7 +205,9 @@ impl Fate {
                 faults.push(make(&mut self.dice));
             }
         };
-        chance(Faults::SLOW, 250, &|dice| Fault::Slow(Duration::from_millis(u64::from(20 + dice.below(181)))));
+        chance(Faults::SLOW, 250, &|dice| {
+            Fault::Slow(Duration::from_millis(u64::from(20 + dice.below(181))))
+        });
         chance(Faults::CUT, 100, &|dice| dice.pick(&CUTS).into());
         chance(Faults::ERROR, 50, &|dice| dice.pick(&ERRORS).into());
         chance(Faults::SESSION, 50, &|_| Fault::EndSession);

@@ -56,7 +56,10 @@ impl Journal {
             lines.push(serde_json::from_slice(line).map_err(|_| {
                 // The cause would quote the line.
                 let path = path.display();
-                Error::new(ErrorKind::InvalidData, format!("state file `{path}`, line {number}: no such change"))
+                Error::new(
+                    ErrorKind::InvalidData,
+                    format!("state file `{path}`, line {number}: no such change"),
+                )
             })?);
         }
         file.set_len(whole as u64).map_err(failed)?;

@@ -180,7 +180,8 @@ fn half(body: Bytes, cut: Arc<Notify>) -> Response<Body> {
         std::future::pending().await
     });
     let frames = stream::once(async move { Ok(Frame::data(half)) }).chain(rest);
-    let frames: Pin<Box<dyn stream::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>> = Box::pin(frames);
+    let frames: Pin<Box<dyn stream::Stream<Item = Result<Frame<Bytes>, Infallible>> + Send>> =
+        Box::pin(frames);
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response

@@ -21,7 +21,8 @@ pub(super) struct Office {
 
 impl Office {
     pub(super) fn new(settings: &ServerSettings) -> Result<Self> {
-        let sim = SimSettings::default().with_seed(settings.seed).with_devices(settings.devices).with_backlog(0);
+        let sim =
+            SimSettings::default().with_seed(settings.seed).with_devices(settings.devices).with_backlog(0);
         // Nobody reads these logs: the server has the events.
         let simulator = Simulator::with_settings(sim.with_capacity(1))?;
         Ok(Self { simulator, seed: settings.seed, turn: 0 })

@@ -27,7 +27,8 @@ impl Refusal {
     }
 
     // The documented ones: status and code were seen together.
-    pub(super) const BAD_LOGIN: Self = Self::new(400, 101, "Failed to login for invalid username or password");
+    pub(super) const BAD_LOGIN: Self =
+        Self::new(400, 101, "Failed to login for invalid username or password");
     pub(super) const LICENCE: Self = Self { bare: true, ..Self::new(403, 331_791, "License is required.") };
     pub(super) const LOGIN_REQUIRED: Self = Self::new(401, 10, "Login required.");
     pub(super) const NOT_BOUND: Self = Self::new(500, 1_100, "Web socket is not found.");

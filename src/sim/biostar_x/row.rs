@@ -77,7 +77,10 @@ fn start(event: &StoredEvent, zone_minutes: i16) -> Map<String, Value> {
 
 fn people(event: &StoredEvent, row: &mut Map<String, Value>) {
     if let Some(user) = &event.user_id {
-        row.insert("user_id".into(), json!({ "user_id": user, "name": name_of(user), "photo_exists": false }));
+        row.insert(
+            "user_id".into(),
+            json!({ "user_id": user, "name": name_of(user), "photo_exists": false }),
+        );
         row.insert("user_group_id".into(), json!({ "id": 1, "name": "All Users" }));
     }
     if let Some(key) = &event.tna_key {

@@ -122,7 +122,8 @@ impl Condition {
         if encrypted && column == Column::User && !plain {
             return Err(Refusal::BAD_QUERY);
         }
-        let values = row["values"].as_array().filter(|values| !values.is_empty()).ok_or(Refusal::BAD_QUERY)?;
+        let values =
+            row["values"].as_array().filter(|values| !values.is_empty()).ok_or(Refusal::BAD_QUERY)?;
         let like = operator == Operator::Like;
         let values = values.iter().map(|value| column.operand(value, like).ok_or(Refusal::BAD_QUERY));
         let values: Vec<_> = values.collect::<Result<_, _>>()?;

@@ -235,11 +235,7 @@ impl Account {
     /// ```
     #[must_use]
     pub fn new(login: impl Into<String>, password: impl Into<String>) -> Self {
-        Self {
-            login: login.into(),
-            password: SecretString::from(password.into()),
-            state: AccountState::Open,
-        }
+        Self { login: login.into(), password: SecretString::from(password.into()), state: AccountState::Open }
     }
 
     /// Sets what it gets with the right password.

@@ -128,7 +128,10 @@ impl Store {
     }
 
     pub(super) fn copy(&self) -> State {
-        State { virtual_devices: self.virtual_devices.values().cloned().collect(), events: self.events.clone() }
+        State {
+            virtual_devices: self.virtual_devices.values().cloned().collect(),
+            events: self.events.clone(),
+        }
     }
 
     fn next_row(&self, time: u32) -> u32 {

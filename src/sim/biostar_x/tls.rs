@@ -49,19 +49,25 @@ impl Certificates {
     /// ```
     pub fn make<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Result<Self> {
         let failed = |error: rcgen::Error| {
-            Error::new(ErrorKind::InvalidInput, "setting `names`: no certificate can be made").with_source(error)
+            Error::new(ErrorKind::InvalidInput, "setting `names`: no certificate can be made")
+                .with_source(error)
         };
         let mut root = CertificateParams::default();
         root.distinguished_name.push(DnType::CommonName, "bs2-events simulated root");
         root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let root = CertifiedIssuer::self_signed(root, KeyPair::generate().map_err(failed)?).map_err(failed)?;
+        let root =
+            CertifiedIssuer::self_signed(root, KeyPair::generate().map_err(failed)?).map_err(failed)?;
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         let mut leaf = CertificateParams::new(names).map_err(failed)?;
         leaf.distinguished_name.push(DnType::CommonName, "bs2-events simulated server");
         let key = KeyPair::generate().map_err(failed)?;
         let certificate = leaf.signed_by(&key, &root).map_err(failed)?;
-        Ok(Self { ca: root.pem(), certificate: certificate.pem(), key: SecretString::from(key.serialize_pem()) })
+        Ok(Self {
+            ca: root.pem(),
+            certificate: certificate.pem(),
+            key: SecretString::from(key.serialize_pem()),
+        })
     }
 
     /// The root, for clients to trust.
@@ -114,10 +120,11 @@ pub(super) fn acceptor(identity: &Identity, http2: bool) -> Result<TlsAcceptor> 
     let chain: Vec<_> = CertificateDer::pem_slice_iter(identity.certificates.as_bytes())
         .collect::<Result<_, _>>()
         .map_err(|error| bad("certificate").with_source(error))?;
-    let key = PrivateKeyDer::from_pem_slice(identity.key.expose_secret().as_bytes())
-        .map_err(|_| bad("key"))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(identity.key.expose_secret().as_bytes()).map_err(|_| bad("key"))?;
     let unfit = |error| {
-        Error::new(ErrorKind::InvalidInput, "the server's certificate and key cannot be used").with_source(error)
+        Error::new(ErrorKind::InvalidInput, "the server's certificate and key cannot be used")
+            .with_source(error)
     };
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -82,7 +82,8 @@ impl Site {
     }
 
     fn name_is_free(&self, name: &str, id: u32) -> Result<(), Refusal> {
-        let virtual_one = self.store.virtual_devices.values().any(|other| other.id != id && other.name == name);
+        let virtual_one =
+            self.store.virtual_devices.values().any(|other| other.id != id && other.name == name);
         let reader = self.store.readers.values().any(|other| other == name);
         if virtual_one || reader { Err(Refusal::TAKEN_NAME) } else { Ok(()) }
     }

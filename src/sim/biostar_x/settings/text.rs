@@ -5,9 +5,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Dialect, FlagForm, Frames, ServerSettings, Unbound};
+use crate::sim::biostar_x::fault;
 use crate::sim::settings::text::{number, start, switch};
 use crate::sim::settings::{invalid, no_number};
-use crate::sim::biostar_x::fault;
 use crate::{Error, Result};
 
 /// Reads `name=value` joined by `&`, each name at most once. The empty text is the default.
@@ -71,7 +71,8 @@ impl ServerSettings {
             "start" => self.start = start(value)?,
             "zone" => self.zone_minutes = number(name, value, ZONE)?,
             "dialect" => {
-                let words = [("documented", Dialect::Documented), ("core", Dialect::Core), ("v2", Dialect::V2)];
+                let words =
+                    [("documented", Dialect::Documented), ("core", Dialect::Core), ("v2", Dialect::V2)];
                 self.dialect = word(name, value, words)?;
             }
             "licence" => self.licence = switch(name, value)?,
