@@ -1,11 +1,15 @@
 //! What the server has stored, for tests to compare.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::journal::{Journal, Line};
 use super::row;
+use crate::Result;
 use crate::codec::{EventCode, Timestamp};
 
 /// What the server has stored: a copy, taken at one moment.
@@ -34,6 +38,38 @@ pub struct State {
 }
 
 impl State {
+    /// What a state file says, also while a server writes it: without the events that every start makes again.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](crate::ErrorKind::NotFound) or [`Storage`](crate::ErrorKind::Storage) when the file cannot be
+    /// read, [`InvalidData`](crate::ErrorKind::InvalidData) when it is none of these.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::ErrorKind;
+    /// use bs2_events::sim::biostar_x::State;
+    ///
+    /// let error = State::read("nowhere/server.jsonl".as_ref()).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::NotFound);
+    /// ```
+    pub fn read(path: &Path) -> Result<Self> {
+        let mut devices = BTreeMap::new();
+        let mut events = Vec::new();
+        for line in Journal::read(path)? {
+            match line {
+                Line::User(_) => {}
+                Line::VirtualDevice(device) => {
+                    devices.insert(device.id, device);
+                }
+                Line::Deleted(ids) => devices.retain(|id, _| !ids.contains(id)),
+                Line::Events(stored) => events.extend(stored),
+            }
+        }
+        Ok(Self { virtual_devices: devices.into_values().collect(), events })
+    }
+
     /// The virtual devices, in the order of their ids.
     ///
     /// # Examples
