@@ -40,7 +40,7 @@ impl Site {
         office.skip(&store)?;
         Ok(Self {
             clock: Clock::new(settings.start),
-            sessions: Sessions::new(settings.seed),
+            sessions: Sessions::new(settings.seed.wrapping_add(store.starts)),
             fate: Fate::new(settings.faults, settings.seed),
             record: Record::default(),
             store,

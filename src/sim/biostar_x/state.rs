@@ -59,7 +59,7 @@ impl State {
         let mut events = Vec::new();
         for line in Journal::read(path)? {
             match line {
-                Line::User(_) => {}
+                Line::Start | Line::User(_) => {}
                 Line::VirtualDevice(device) => {
                     devices.insert(device.id, device);
                 }
