@@ -79,6 +79,17 @@ async fn a_bad_login_is_told_apart_from_a_locked_a_barred_and_a_phone_account() 
 }
 
 #[tokio::test]
+async fn an_account_without_permission_can_log_in_and_nothing_else() {
+    let account = Account::new("admin", "simulated").with_state(AccountState::Powerless);
+    let wire = Wire::with(ServerSettings::default().with_accounts([account])).await;
+    for (method, target) in [("GET", "/api/v2/virtual_devices"), ("POST", "/api/events/search")] {
+        let reply = wire.call(method, target, "{}").await;
+        assert_eq!((reply.status, reply.code().as_str()), (403, "20"), "{target}");
+    }
+    assert_eq!(wire.call("POST", "/api/logout", "").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_session_ends_by_idleness_by_logout_by_the_server_and_by_a_second_login() {
     let mut wire = Wire::new("session=60&simultaneous=0").await;
     let alive = async |wire: &Wire| {

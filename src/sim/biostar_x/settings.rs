@@ -224,6 +224,8 @@ pub enum AccountState {
     Mfa,
     /// This id may not log in, code 121.
     Barred,
+    /// It may log in, and lacks the permission for everything else: HTTP 403, code 20.
+    Powerless,
 }
 
 impl Account {

@@ -75,7 +75,10 @@ impl Site {
         if faults.contains(&Fault::EndSession) {
             self.sessions.end(request.session().unwrap_or_default());
         }
-        self.sessions.used(request.session(), self.settings.session, self.clock.now())?;
+        let session = self.sessions.used(request.session(), self.settings.session, self.clock.now())?;
+        if session.powerless && !matches!(endpoint, Endpoint::Logout) {
+            return Err(Refusal::NO_PERMISSION);
+        }
         let rows: Vec<Rows> = faults.iter().filter_map(Fault::rows).collect();
         match endpoint {
             Endpoint::Login | Endpoint::Info => Err(Refusal::UNKNOWN_REQUEST),
