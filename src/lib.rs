@@ -42,6 +42,7 @@
 //! | `capture` | capture files, read and written; the reader alone, without std: `capture-read` |
 //! | `device` | the client and the trait that backends implement |
 //! | `sim` | simulated readers |
+//! | `sim-biostar-x` | a simulated BioStar X server: REST and live events, over TLS |
 //! | `collect` | the collector, the trait that destinations implement, and one in memory |
 //! | `sqlite` | SQLite as a destination, and the proof of a stored collection |
 //! | `conformance` | the suites that backends and destinations are held to |
