@@ -233,6 +233,12 @@ async fn a_server_that_is_dropped_is_gone() {
     assert!(wire.http.get(&url).send().await.is_err());
 }
 
+#[test]
+fn outside_a_runtime_there_is_no_server_and_no_panic() {
+    let started = futures_util::FutureExt::now_or_never(Server::start(ServerSettings::default())).unwrap();
+    assert_eq!(started.unwrap_err().kind(), bs2_events::ErrorKind::Other);
+}
+
 #[tokio::test]
 async fn speaks_http_2_where_it_is_offered() {
     let wire = Wire::new("http2=1").await;

@@ -299,3 +299,22 @@ async fn the_same_seed_makes_the_same_server() {
     assert_eq!(log(&one), log(&same));
     assert_ne!(log(&one), log(&other));
 }
+
+#[tokio::test]
+async fn a_hundred_thousand_events_are_imported_and_found_again() {
+    let wire = Wire::new("").await;
+    wire.device(100_001).await;
+    for chunk in 0..100 {
+        let start = 1_761_837_120 + chunk * 1_000;
+        let times: Vec<_> =
+            (start..start + 1_000).map(|time| Timestamp::from_unix_seconds(time).to_string()).collect();
+        let events: Vec<_> = times.iter().map(|time| (time.as_str(), "2")).collect();
+        assert_eq!(wire.import(100_001, &events).await.code(), "0");
+    }
+    let state = wire.server.state();
+    assert_eq!(state.imported().count(), 100_000);
+    let last = Timestamp::from_unix_seconds(1_761_837_120 + 99_990).to_string();
+    let conditions = json!([{ "column": "datetime", "operator": 5, "values": [last] }]);
+    let query = json!({ "limit": 1_000, "conditions": conditions, "orders": [{ "column": "datetime", "descending": true }] });
+    assert_eq!(wire.search(query).await.rows().len(), 9);
+}

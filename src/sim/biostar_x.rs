@@ -40,6 +40,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -110,7 +111,8 @@ impl Server {
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a setting or a certificate that cannot be right,
     /// [`Storage`](ErrorKind::Storage) or [`InvalidData`](ErrorKind::InvalidData) for the state file,
-    /// [`Other`](ErrorKind::Other) when the address cannot be had.
+    /// [`Busy`](ErrorKind::Busy) when another server writes that file, [`Other`](ErrorKind::Other) when the address
+    /// cannot be had and outside a tokio runtime.
     ///
     /// # Examples
     ///
@@ -126,6 +128,9 @@ impl Server {
     /// ```
     pub async fn start(settings: ServerSettings) -> Result<Self> {
         settings.check()?;
+        if Handle::try_current().is_err() {
+            return Err(Error::new(ErrorKind::Other, "the simulated server needs a tokio runtime"));
+        }
         let (ca, identity) = match &settings.certificate {
             Some(identity) => (None, identity.clone()),
             None => {

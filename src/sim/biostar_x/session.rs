@@ -113,6 +113,11 @@ impl Sessions {
         self.open.len()
     }
 
+    /// Whether any socket was started.
+    pub(super) fn listen(&self) -> bool {
+        self.open.values().any(|session| session.socket.as_ref().is_some_and(|socket| socket.started))
+    }
+
     /// Sends a frame to every socket that was started. Who does not read loses what does not fit any more.
     pub(super) fn tell(&self, frame: &str) {
         let sockets = self.open.values().filter_map(|session| session.socket.as_ref());

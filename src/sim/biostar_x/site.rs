@@ -102,7 +102,10 @@ impl Site {
     }
 
     /// Tells the sockets of every event from this position of the log on.
-    pub(super) fn tell_from(&mut self, first: usize) {
+    pub(super) fn tell_from(&self, first: usize) {
+        if !self.sessions.listen() {
+            return;
+        }
         let zone = self.settings.zone_minutes;
         for event in self.store.events.iter().skip(first) {
             let frame = Answer::bare(Side::Core, frame(event, &self.store, zone));
