@@ -119,7 +119,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Storage`](ErrorKind::Storage) when the state file cannot be written.
+    /// [`Storage`](crate::ErrorKind::Storage) when the state file cannot be written.
     ///
     /// # Examples
     ///
@@ -140,7 +140,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Storage`](ErrorKind::Storage) when the state file cannot be written.
+    /// [`Storage`](crate::ErrorKind::Storage) when the state file cannot be written.
     ///
     /// # Examples
     ///
@@ -161,7 +161,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Storage`](ErrorKind::Storage) when the state file cannot be written.
+    /// [`Storage`](crate::ErrorKind::Storage) when the state file cannot be written.
     ///
     /// # Examples
     ///
