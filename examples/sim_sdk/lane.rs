@@ -1,14 +1,14 @@
 //! Device events on their way to the program, one after the other.
 
 use std::io;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, Weak};
 
 use bs2_events::codec::DeviceId;
 
 use crate::boundary::lock;
 use crate::context::Context;
-use crate::worker::{PATIENCE, Worker, is_inside_callback};
+use crate::worker::{Milestone, Worker};
 
 /// What a lane has to do.
 pub(crate) enum Job {
@@ -17,7 +17,7 @@ pub(crate) enum Job {
     Connected(DeviceId),
     Disconnected(DeviceId),
     /// Says that everything before it is done.
-    Reached(SyncSender<()>),
+    Reached(Arc<Milestone>),
 }
 
 /// A thread that calls back in order.
@@ -43,11 +43,9 @@ impl Lane {
 
     /// Waits until what was posted is delivered, unless this is a callback or one takes too long.
     pub(crate) fn flush(&self) {
-        if !is_inside_callback() {
-            let (done, reached) = sync_channel(1);
-            self.post(Job::Reached(done));
-            let _ = reached.recv_timeout(PATIENCE);
-        }
+        let delivered = Arc::new(Milestone::default());
+        self.post(Job::Reached(Arc::clone(&delivered)));
+        delivered.wait();
     }
 
     /// Takes nothing more, and ends the thread.
@@ -62,7 +60,7 @@ impl Lane {
 fn run(jobs: &Receiver<Job>, context: &Weak<Context>) {
     while let Ok(job) = jobs.recv() {
         match job {
-            Job::Reached(done) => drop(done.send(())),
+            Job::Reached(milestone) => milestone.reach(),
             job => {
                 if let Some(context) = context.upgrade() {
                     context.deliver(job);

@@ -11,7 +11,7 @@ use bs2_events::codec::{SmallBlob64 as SmallRecord, SmallBlobEx64 as SmallRecord
 
 use crate::boundary::{Answer, INTERNAL, INVALID_PARAMETER, Out, export, given, lock, object_places, text};
 use crate::context::Context;
-use crate::monitor::{Callback, Monitor, OnLogReceived, OnLogReceivedEx};
+use crate::monitor::{Callback, OnLogReceived, OnLogReceivedEx};
 use crate::objects::{hand_out_bytes, hand_out_words, room};
 use crate::records::without_zone;
 
@@ -227,24 +227,6 @@ impl<'a> Filter<'a> {
                 Subject::User(user) => user.as_bytes() == wanted,
                 _ => false,
             })
-    }
-}
-
-impl Context {
-    fn monitor(self: &std::sync::Arc<Self>, device: u32, callback: Callback) -> Answer {
-        let session = self.session()?;
-        let device = session.devices.connected(device)?;
-        if let Some(monitor) = session.devices.take_monitor(device) {
-            session.retire(monitor.stop());
-        }
-        let limit = lock(&self.knobs).response;
-        let subscription = session.wait(limit, session.client.subscribe(&[device]));
-        let subscription = self.noticing(device, subscription)?;
-        let monitor = Monitor::start(self, device, subscription, callback)?;
-        if let Some(superfluous) = session.devices.monitor(device, monitor) {
-            session.retire(superfluous.stop());
-        }
-        Ok(())
     }
 }
 

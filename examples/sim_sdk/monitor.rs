@@ -6,9 +6,10 @@ use std::sync::{Arc, Weak};
 
 use bs2_events::codec::DeviceId;
 use bs2_events::device::{Live, Subscription};
+use bs2_events::{Error, ErrorKind};
 use tokio::sync::Notify;
 
-use crate::boundary::{Answer, INTERNAL};
+use crate::boundary::{Answer, INTERNAL, lock};
 use crate::context::Context;
 use crate::records::{without_zone, words};
 use crate::worker::Worker;
@@ -37,8 +38,33 @@ struct Stop {
     wake: Notify,
 }
 
+impl Context {
+    /// Monitors a reader, in the place of what monitored it before.
+    pub(crate) fn monitor(self: &Arc<Self>, device: u32, callback: Callback) -> Answer {
+        let session = self.session()?;
+        let device = session.devices.connected(device)?;
+        if let Some(monitor) = session.devices.take_monitor(device) {
+            session.retire(monitor.stop());
+        }
+        let limit = lock(&self.knobs).response;
+        let client = session.client.clone();
+        let subscription = session.wait(limit, async {
+            // On a thread of the runtime: on that of the program the client's dice would leave something behind.
+            let subscription = session.runtime.spawn(async move { client.subscribe(&[device]).await });
+            let ended = |error| Error::new(ErrorKind::Other, "the subscription ended").with_source(error);
+            subscription.await.map_err(ended)?
+        });
+        let subscription = self.noticing(device, subscription)?;
+        let monitor = Monitor::start(self, device, subscription, callback)?;
+        if let Some(superfluous) = session.devices.monitor(device, monitor) {
+            session.retire(superfluous.stop());
+        }
+        Ok(())
+    }
+}
+
 impl Monitor {
-    pub(crate) fn start(
+    fn start(
         context: &Arc<Context>,
         device: DeviceId,
         subscription: Subscription,
