@@ -131,7 +131,7 @@ impl Session {
         self.connections.flush();
         self.closed.store(true, Release);
         self.world.simulator.stop();
-        for monitor in self.devices.take_monitors() {
+        for monitor in self.devices.take_all_monitors() {
             self.retire(monitor.stop());
         }
         self.arrivals.close();

@@ -29,7 +29,7 @@ static struct {
     void *context;
     int found, accepted, connected, disconnected;
     int connect_when_accepted, disconnect_when_connected, connect_when_disconnected;
-    int live, warm, stop_at, stopped;
+    int live, live_too, warm, stop_at, stopped;
     uint32_t last;
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
@@ -100,6 +100,11 @@ static void on_log(uint32_t device, const BS2Event *event) {
         OK(BS2_StopMonitoringLog(seen.context, device));
         count(&seen.stopped);
     }
+}
+
+static void on_log_too(uint32_t device, const BS2Event *event) {
+    CHECK(event->deviceID == device);
+    count(&seen.live_too);
 }
 
 static void on_log_ex(uint32_t device, const BS2Event *event, uint32_t temperature) {
@@ -305,11 +310,13 @@ static void live(void *context, uint32_t device) {
     seen.live = 0;
     OK(BS2_StartMonitoringLogEx(context, device, on_log_ex));
     OK(BS2_StartMonitoringLogEx(context, device, on_log_ex)); /* takes the place of the first */
+    OK(BS2_StartMonitoringLog(context, device, on_log_too));  /* and this comes beside it */
     OK(BS2SIM_MakeEvents(context, device, 80));
     AWAIT(live, 80);
+    AWAIT(live_too, 80);
     OK(BS2_StopMonitoringLog(context, device));
     OK(BS2SIM_MakeEvents(context, device, 5));
-    CHECK(seen.live == 80 && seen.warm > 0);
+    CHECK(seen.live == 80 && seen.live_too == 80 && seen.warm > 0);
 }
 
 static void connections(void *context, uint32_t device) {
