@@ -9,7 +9,10 @@ use std::time::Duration;
 use bs2_events::codec::DeviceId;
 use bs2_events::device::Backend;
 
-use crate::boundary::*;
+use crate::boundary::{
+    Answer, CANNOT_CONNECT, EXISTS, INVALID_PARAMETER, NOT_CONNECTED, NULL_POINTER, TIMEOUT, UNINITIALIZED,
+    lock,
+};
 use crate::devices::Link;
 use crate::lane::Job;
 use crate::session::Session;
@@ -161,6 +164,15 @@ impl Context {
         if session.settings.accept {
             session.post(Job::Accepted(link.device));
         }
+    }
+
+    /// Whether readers that come by themselves are connected at once; those that were not are to come again.
+    pub(crate) fn connect_automatically(&self, enable: bool) {
+        let before = std::mem::replace(&mut lock(&self.knobs).auto_connection, enable);
+        if let Some(session) = self.session.get().filter(|_| enable && !before) {
+            session.announced.store(false, Ordering::Release);
+        }
+        self.announce();
     }
 
     /// Lets the readers come that connect by themselves, once there is somebody to be told.

@@ -110,9 +110,7 @@ export! {
 
     /// Whether readers that come by themselves are connected without a call.
     fn BS2_SetAutoConnection(context: *mut c_void, enable: c_int) {
-        let context = Context::find(context, "BS2_SetAutoConnection")?;
-        lock(&context.knobs).auto_connection = enable != 0;
-        context.announce();
+        Context::find(context, "BS2_SetAutoConnection")?.connect_automatically(enable != 0);
         Ok(())
     }
 

@@ -188,10 +188,7 @@ export! {
     fn BS2_StopMonitoringLog(context: *mut c_void, device: u32) {
         let context = Context::find(context, "BS2_StopMonitoringLog")?;
         let session = context.session()?;
-        let link = session.devices.connected(device)?;
-        for monitor in session.devices.take_monitors(link) {
-            session.retire(monitor.stop());
-        }
+        session.stop_monitoring(session.devices.connected(device)?);
         Ok(())
     }
 }

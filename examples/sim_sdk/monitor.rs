@@ -59,6 +59,10 @@ impl Context {
         if let Some(superfluous) = session.devices.monitor(link, monitor) {
             session.retire(superfluous.stop());
         }
+        // Who closes the session stops what is kept by then; this one may have come after that.
+        if session.closed.load(Ordering::SeqCst) {
+            session.stop_monitoring(link);
+        }
         Ok(())
     }
 }

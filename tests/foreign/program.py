@@ -151,7 +151,7 @@ def readers_may_connect_by_themselves():
         if len(connected) == 2:
             both.set()
 
-    callback, none = ON_DEVICE(on_connected), ON_DEVICE()
+    callback, accepted, none = ON_DEVICE(on_connected), ON_DEVICE(lambda _device: None), ON_DEVICE()
 
     def automatic(context):
         assert bs2("SetAutoConnection", context, 1) == 1
@@ -160,6 +160,12 @@ def readers_may_connect_by_themselves():
     with Context("devices=2", automatic) as context:
         assert both.wait(PATIENCE)
         assert context.logs(FIRST + 1, 0, 1)[0] == 1
+    connected.clear()
+    both.clear()
+    with Context("devices=2") as context:
+        assert bs2("SetDeviceEventListener", context.pointer, none, accepted, callback, none) == 1
+        assert bs2("SetAutoConnection", context.pointer, 1) == 1
+        assert both.wait(PATIENCE)
     with Context("devices=2&accept=0") as context:
         assert bs2("ConnectDevice", context.pointer, FIRST) == -907
         assert bs2("SearchDevices", context.pointer) == 1
