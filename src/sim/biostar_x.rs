@@ -18,7 +18,12 @@
 //!
 //! Where documents contradict each other a setting chooses ([`ServerSettings`]); where they are silent the choice is
 //! the simulator's: a list of values matches like *in* (operator 2), a pattern matches as a part (operator 4), errors
-//! of an import refuse all of it, errors without a documented status are HTTP 400.
+//! of an import refuse all of it and a deletion of several devices takes all or none, what is imported twice is stored
+//! twice, errors without a documented status are HTTP 400, a missing limit is none, the log of a month is that of the
+//! events' own times, and a socket whose session has ended stays open in silence until it is bound again.
+//!
+//! Not simulated: users, doors and everything else of the product; the export of a search as CSV, the search by
+//! temperature, and `GET /api/v2/devices/search`.
 //!
 //! # Examples
 //!
