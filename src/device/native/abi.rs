@@ -43,6 +43,9 @@ functions! {
     get_factory_config = BS2_GetFactoryConfig(*mut c_void, u32, *mut Guarded<FactoryConfig>) -> c_int;
     get_image_log = BS2_GetImageLog(*mut c_void, u32, u32, *mut *mut c_void, *mut u32) -> c_int;
     get_log = BS2_GetLog(*mut c_void, u32, u32, u32, *mut *mut c_void, *mut u32) -> c_int;
+    get_log_blob = BS2_GetLogBlob(*mut c_void, u32, u16, u32, u32, *mut *mut c_void, *mut u32) -> c_int;
+    get_log_small_blob = BS2_GetLogSmallBlob(*mut c_void, u32, u16, u32, u32, *mut *mut c_void, *mut u32) -> c_int;
+    get_log_small_blob_ex = BS2_GetLogSmallBlobEx(*mut c_void, u32, u16, u32, u32, *mut *mut c_void, *mut u32) -> c_int;
     initialize = BS2_Initialize(*mut c_void) -> c_int;
     is_connected = BS2_IsConnected(*mut c_void, u32, *mut c_int) -> c_int;
     release_context = BS2_ReleaseContext(*mut c_void);
@@ -67,6 +70,10 @@ functions! {
 
 /// What frees an object of the library.
 pub(super) type Release = unsafe extern "C" fn(*mut c_void);
+
+/// One of the functions that read blobs.
+pub(super) type GetBlobs =
+    unsafe extern "C" fn(*mut c_void, u32, u16, u32, u32, *mut *mut c_void, *mut u32) -> c_int;
 
 pub(super) type OnDevice = extern "C" fn(u32);
 pub(super) type OnLogReceived = unsafe extern "C" fn(u32, *const c_void);
@@ -187,11 +194,8 @@ impl Zeroed for DeviceCapabilities {
 }
 
 impl Zeroed for EventConfig {
-    const ZERO: Self = Self {
-        count: 0,
-        filters: [ImageEventFilter::new(0, 0, false, 0); MOST_FILTERS],
-        unused: [0; 32],
-    };
+    const ZERO: Self =
+        Self { count: 0, filters: [ImageEventFilter::new(0, 0, false, 0); MOST_FILTERS], unused: [0; 32] };
 }
 
 pub(super) const MOST_FILTERS: usize = 32;
@@ -200,7 +204,9 @@ const ROOM: usize = 512;
 const _: () = {
     use std::mem::offset_of;
     assert!(size_of::<SimpleDeviceInfo>() == 46 && align_of::<SimpleDeviceInfo>() == 1);
-    assert!(offset_of!(SimpleDeviceInfo, device_type) == 4 && offset_of!(SimpleDeviceInfo, connection_mode) == 6);
+    assert!(
+        offset_of!(SimpleDeviceInfo, device_type) == 4 && offset_of!(SimpleDeviceInfo, connection_mode) == 6
+    );
     assert!(offset_of!(SimpleDeviceInfo, ipv4_address) == 7 && offset_of!(SimpleDeviceInfo, port) == 11);
     assert!(size_of::<FactoryConfig>() == 188 && align_of::<FactoryConfig>() == 4);
     assert!(offset_of!(FactoryConfig, model_name) == 12 && offset_of!(FactoryConfig, firmware) == 56);
@@ -210,5 +216,7 @@ const _: () = {
     assert!(size_of::<EventConfig>() == 292 && align_of::<EventConfig>() == 4);
     assert!(offset_of!(EventConfig, filters) == 4 && offset_of!(EventConfig, unused) == 260);
     assert!(size_of::<ImageEventFilter>() == 8 && offset_of!(ImageEventFilter, schedule_id) == 4);
-    assert!(offset_of!(Guarded<SimpleDeviceInfo>, value) == 0 && offset_of!(Guarded<EventConfig>, value) == 0);
+    assert!(
+        offset_of!(Guarded<SimpleDeviceInfo>, value) == 0 && offset_of!(Guarded<EventConfig>, value) == 0
+    );
 };

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::watch;
 
 use super::link::LinkState;
-use crate::codec::{DeviceId, Event};
+use crate::codec::{DeviceId, Event, Temperature};
 use crate::device::LiveSink;
 use crate::device::state::{ConnectionState, StateBoard};
 use crate::{Error, ErrorKind};
@@ -20,21 +22,15 @@ use crate::{Error, ErrorKind};
 /// What the library reports of readers, beside their events.
 pub(super) struct Presence {
     pub(super) board: StateBoard,
-    /// Readers that were found, or that connected to us.
-    seen: Mutex<BTreeSet<DeviceId>>,
+    /// Readers that a search has found.
+    pub(super) found: watch::Sender<BTreeSet<DeviceId>>,
+    /// Readers that have connected to us.
+    pub(super) accepted: watch::Sender<BTreeSet<DeviceId>>,
 }
 
 impl Presence {
     pub(super) fn new() -> Self {
-        Self { board: StateBoard::new(), seen: Mutex::default() }
-    }
-
-    pub(super) fn see(&self, device: DeviceId) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(device);
-    }
-
-    pub(super) fn seen(&self) -> BTreeSet<DeviceId> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Self { board: StateBoard::new(), found: watch::Sender::default(), accepted: watch::Sender::default() }
     }
 }
 
@@ -75,14 +71,20 @@ pub(super) fn has_listeners(device: DeviceId) -> bool {
 
 /// The connection is gone: those who listen are told why, and listen no more.
 pub(super) fn lost(device: DeviceId, error: impl Fn() -> Error) {
-    let Some(route) = route(device) else { return };
-    route.link.lost();
-    if route.listeners.is_empty() {
+    if let Some(route) = route(device) {
+        route.link.lost();
+        end_listening(device, error);
+    }
+}
+
+/// Those who listen are told why they listen no more.
+pub(super) fn end_listening(device: DeviceId, error: impl Fn() -> Error) {
+    if !has_listeners(device) {
         return;
     }
-    let told = change(device, Vec::clear);
-    for (_, sink) in told.iter().flat_map(|route| &route.listeners) {
-        sink.disconnected(error());
+    let before = change(device, Vec::clear);
+    for (_, sink) in before.iter().flat_map(|route| &route.listeners) {
+        guarded(|| sink.disconnected(error()));
     }
 }
 
@@ -107,22 +109,9 @@ fn change(device: DeviceId, change: impl FnOnce(&mut Vec<(u64, LiveSink)>)) -> O
 ///
 /// `event` is null or points to 48 bytes that stay what they are during the call.
 pub(super) unsafe extern "C" fn on_log_received(device: u32, event: *const c_void) {
-    let event = event.cast::<[u8; Event::SIZE]>();
-    let bytes = if event.is_null() {
-        None
-    } else {
-        // SAFETY: as the caller says; bytes need no alignment.
-        Some(unsafe { event.read() })
-    };
-    guarded(|| {
-        let Some(route) = route(DeviceId::new(device)) else { return };
-        for (_, sink) in &route.listeners {
-            match bytes.as_ref().map(|bytes| Event::from_bytes(bytes)) {
-                Some(Ok(event)) => guarded(|| sink.push(event)),
-                _ => guarded(|| sink.lost(1)),
-            }
-        }
-    });
+    // SAFETY: as the caller says.
+    let event = unsafe { copied(event) };
+    guarded(|| report(device, event, None));
 }
 
 /// `OnLogReceivedEx`.
@@ -130,45 +119,74 @@ pub(super) unsafe extern "C" fn on_log_received(device: u32, event: *const c_voi
 /// # Safety
 ///
 /// As [`on_log_received`].
-pub(super) unsafe extern "C" fn on_log_received_ex(device: u32, event: *const c_void, _temperature: u32) {
+pub(super) unsafe extern "C" fn on_log_received_ex(device: u32, event: *const c_void, temperature: u32) {
     // SAFETY: as the caller says.
-    unsafe { on_log_received(device, event) };
+    let event = unsafe { copied(event) };
+    let temperature = Some(temperature).filter(|hundredths| *hundredths > 0);
+    guarded(|| report(device, event, temperature.map(Temperature::from_hundredths)));
+}
+
+/// # Safety
+///
+/// As [`on_log_received`].
+unsafe fn copied(event: *const c_void) -> Option<[u8; Event::SIZE]> {
+    if event.is_null() {
+        return None;
+    }
+    // SAFETY: as the caller says; bytes need no alignment.
+    Some(unsafe { event.cast::<[u8; Event::SIZE]>().read() })
+}
+
+fn report(device: u32, bytes: Option<[u8; Event::SIZE]>, temperature: Option<Temperature>) {
+    let Some(route) = route(DeviceId::new(device)) else { return };
+    let event = bytes.as_ref().and_then(|bytes| Event::from_bytes(bytes).ok());
+    for (_, sink) in &route.listeners {
+        // One that panics keeps the others from nothing.
+        guarded(|| match (event, temperature) {
+            (Some(event), Some(temperature)) => sink.push_with_temperature(event, temperature),
+            (Some(event), None) => sink.push(event),
+            (None, _) => sink.lost(1),
+        });
+    }
 }
 
 pub(super) extern "C" fn on_device_found(device: u32) {
-    guarded(|| presence(device, None));
+    guarded(|| presence(device, |presence, device| insert(&presence.found, device)));
 }
 
 pub(super) extern "C" fn on_device_accepted(device: u32) {
-    guarded(|| presence(device, Some(ConnectionState::Connecting)));
-}
-
-pub(super) extern "C" fn on_device_connected(device: u32) {
-    guarded(|| presence(device, Some(ConnectionState::Connected)));
-}
-
-pub(super) extern "C" fn on_device_disconnected(device: u32) {
     guarded(|| {
-        presence(device, Some(ConnectionState::Disconnected));
-        lost(DeviceId::new(device), || {
-            Error::new(ErrorKind::Disconnected, "the library reports that the connection is gone")
-                .with_device(DeviceId::new(device))
+        presence(device, |presence, device| {
+            insert(&presence.accepted, device);
+            presence.board.set(device, ConnectionState::Connecting);
         });
     });
 }
 
-fn presence(device: u32, state: Option<ConnectionState>) {
-    let device = DeviceId::new(device);
-    tracing::debug!(%device, ?state, "the library reports a reader");
+pub(super) extern "C" fn on_device_connected(device: u32) {
+    guarded(|| presence(device, |presence, device| presence.board.set(device, ConnectionState::Connected)));
+}
+
+pub(super) extern "C" fn on_device_disconnected(device: u32) {
+    guarded(|| {
+        presence(device, |presence, device| presence.board.set(device, ConnectionState::Disconnected));
+        let device = DeviceId::new(device);
+        lost(device, || {
+            let message = "the library reports that the connection is gone";
+            Error::new(ErrorKind::Disconnected, message).with_device(device)
+        });
+    });
+}
+
+fn presence(device: u32, tell: impl FnOnce(&Presence, DeviceId)) {
     let presence = PRESENCE.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some(presence) = presence else { return };
-    match state {
-        Some(ConnectionState::Disconnected) => {}
-        _ => presence.see(device),
+    if let Some(presence) = presence {
+        tell(&presence, DeviceId::new(device));
     }
-    if let Some(state) = state {
-        presence.board.set(device, state);
-    }
+}
+
+fn insert(devices: &watch::Sender<BTreeSet<DeviceId>>, device: DeviceId) {
+    devices.send_if_modified(|devices| devices.insert(device));
 }
 
 /// A panic must not cross into the library.

@@ -10,12 +10,15 @@ use bytes::Bytes;
 use super::abi::{
     DeviceCapabilities, EventConfig, FactoryConfig, Function, Guarded, Release, SimpleDeviceInfo, Zeroed,
 };
+use super::blobs::{Request, Word};
 use super::library::Library;
-use super::memory::{Owned, array};
+use super::memory::array;
 use super::options::NativeOptions;
 use super::worker::Calling;
 use super::{callbacks, tls};
-use crate::codec::{DeviceId, Event, SdkCode, Timestamp};
+use crate::codec::{
+    DeviceId, Event, EventBlob, EventMask, PortableBlob, SdkCode, SmallBlob, SmallBlobEx, Timestamp,
+};
 use crate::device::EventPage;
 use crate::{Error, ErrorKind, Result};
 
@@ -82,7 +85,8 @@ impl Place {
     /// `Busy` while a context is open.
     pub(super) fn take() -> Result<Self> {
         if TAKEN.swap(true, Ordering::AcqRel) {
-            let message = "the vendor's library is open in this process already, and can be opened once at a time";
+            let message =
+                "the vendor's library is open in this process already, and can be opened once at a time";
             return Err(Error::new(ErrorKind::Busy, message));
         }
         Ok(Self(()))
@@ -96,6 +100,10 @@ impl Drop for Place {
 }
 
 impl Context {
+    pub(super) fn raw(self) -> *mut c_void {
+        self.raw
+    }
+
     /// What comes before the context is initialised.
     fn set_up(self, options: &NativeOptions) -> Result<()> {
         if let Some(port) = options.server_port {
@@ -184,15 +192,15 @@ impl Context {
     pub(super) fn connect_to(self, address: SocketAddrV4) -> Result<DeviceId> {
         let connect = self.library.connect_device_via_ip()?;
         let _calling = Calling::new(connect.name);
-        let at = |error: Error| error; // Kept apart so that the address is named once.
-        let text = CString::new(address.ip().to_string())
-            .map_err(|error| Error::new(ErrorKind::InvalidInput, "the address holds a NUL").with_source(error))?;
+        let text = CString::new(address.ip().to_string()).map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, "the address holds a NUL").with_source(error)
+        })?;
         let mut device = 0;
         // SAFETY: the context is open, the text lives until the call returns, and the number can be written to.
         let code = unsafe { (connect.call)(self.raw, text.as_ptr(), address.port(), &raw mut device) };
         if code != SUCCESS {
             let message = format!("{} to {address}", connect.name);
-            return Err(at(Error::from_sdk_code(SdkCode::new(code), message)));
+            return Err(Error::from_sdk_code(SdkCode::new(code), message));
         }
         if device == 0 {
             let message = format!("{} to {address} gives no device id", connect.name);
@@ -285,12 +293,13 @@ impl Context {
         self.simple(&self.library.clear_log()?, device)
     }
 
+    /// With temperatures where library and reader can tell them.
     pub(super) fn start_monitoring(self, device: DeviceId) -> Result<()> {
-        let start = match self.library.start_monitoring_log() {
-            Ok(start) => start,
-            // With a temperature, which live events have no place for.
-            Err(missing) => return self.start_monitoring_ex(device).map_err(|error| first(missing, error)),
-        };
+        match self.start_monitoring_ex(device) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            result => return result,
+        }
+        let start = self.library.start_monitoring_log()?;
         let _calling = Calling::new(start.name);
         // SAFETY: the context is open, and the function stays as long as the process.
         check(&start, unsafe { (start.call)(self.raw, device.get(), callbacks::on_log_received) })
@@ -305,6 +314,26 @@ impl Context {
 
     pub(super) fn stop_monitoring(self, device: DeviceId) -> Result<()> {
         self.simple(&self.library.stop_monitoring_log()?, device)
+    }
+
+    /// One answer of the reader's log with what the mask asks for, by the best function that the library has.
+    pub(super) fn blobs(
+        self,
+        device: DeviceId,
+        after: u32,
+        amount: u32,
+        mask: EventMask,
+    ) -> Result<Vec<PortableBlob<'static>>> {
+        let release = self.release()?;
+        let request = Request { context: self, device, after, mask };
+        if let Ok(get) = self.library.get_log_small_blob_ex() {
+            return request.ask::<SmallBlobEx<Word>>(&get, amount, release);
+        }
+        if let Ok(get) = self.library.get_log_small_blob() {
+            return request.ask::<SmallBlob<Word>>(&get, amount, release);
+        }
+        let get = self.library.get_log_blob()?;
+        request.ask::<EventBlob>(&get, amount.min(MOST_INLINE), release)
     }
 
     fn release(self) -> Result<Release> {
@@ -337,19 +366,17 @@ impl Context {
 /// # Errors
 ///
 /// What the code stands for, said of the function.
-fn check<F>(function: &Function<F>, code: c_int) -> Result<()> {
+pub(super) fn check<F>(function: &Function<F>, code: c_int) -> Result<()> {
     match code {
         SUCCESS => Ok(()),
         code => Err(Error::from_sdk_code(SdkCode::new(code), function.name)),
     }
 }
 
-/// Of two errors the one about the usual function, if the other one is missing too.
-fn first(missing: Error, other: Error) -> Error {
-    if other.kind() == ErrorKind::Unsupported && other.sdk_code().is_none() { missing } else { other }
-}
-
 /// The other positive codes are kinds of authentication.
 const SUCCESS: c_int = 1;
+
+/// Blobs with room for a picture are long: so many are 16 MB.
+const MOST_INLINE: u32 = 1_024;
 
 static TAKEN: AtomicBool = AtomicBool::new(false);

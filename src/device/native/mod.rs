@@ -36,8 +36,10 @@
 
 mod abi;
 mod backend;
+mod blobs;
 mod callbacks;
 mod context;
+mod filters;
 mod library;
 mod link;
 mod logs;

@@ -118,7 +118,10 @@ impl Worker {
             return Err(closed());
         }
         if let Some((name, time)) = self.overdue() {
-            let message = format!("{name} has not returned for {} ms, and the next call waits for it", time.as_millis());
+            let message = format!(
+                "{name} has not returned for {} ms, and the next call waits for it",
+                time.as_millis()
+            );
             return Err(Error::new(ErrorKind::Busy, message));
         }
         let (answer, answered) = oneshot::channel();
