@@ -28,8 +28,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Readers behind the vendor's C library.
 ///
-/// The library allows one context in a process: a second backend can be opened when the first one is closed, or
-/// dropped and done with its calls.
+/// The library allows one context in a process: a second backend can be opened when the first one is closed or dropped,
+/// and its calls have returned.
 ///
 /// # Examples
 ///
@@ -99,11 +99,13 @@ impl NativeBackend {
     #[doc(alias("BS2_AllocateContext", "BS2_Initialize"))]
     pub fn open(options: NativeOptions) -> Result<Self> {
         options.check()?;
-        let place = Place::take()?;
+        let place = Place::take(options.deadline)?;
         let control = Worker::start(options.deadline, || {})?;
         let presence = Arc::new(Presence::new());
         let (given, theirs) = (options.clone(), Arc::clone(&presence));
-        let opened = control.call_blocking(move || open(&given, place, theirs))?;
+        let opened = control.call_blocking(move || open(&given, place, theirs));
+        // Where the start has not returned in time, the place is free when it does.
+        let opened = opened.inspect_err(|_| Place::leave())?;
         let context = opened.context;
         let links = options.devices.iter().collect::<BTreeSet<_>>().into_iter();
         let links = links.map(|&address| Link::at(address, context, options.deadline));
@@ -223,6 +225,7 @@ impl NativeBackend {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        Place::leave();
         let threads: Vec<_> = self.links().iter().filter_map(|link| link.finish()).collect();
         let (opened, released) = (Arc::clone(&self.opened), self.released.clone());
         self.control.finish(move || {

@@ -3,7 +3,8 @@
 use std::ffi::{CString, c_int, c_long, c_void};
 use std::net::SocketAddrV4;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -79,23 +80,50 @@ impl Drop for OpenContext {
 /// The place for the one context of a process.
 pub(super) struct Place(());
 
+#[derive(Clone, Copy, PartialEq)]
+enum Taken {
+    No,
+    Open,
+    /// Nobody uses it any more; it is free when the calls have returned that are under way.
+    Closing,
+}
+
 impl Place {
+    /// Takes it; waits for one that is being closed, at the longest for the deadline.
+    ///
     /// # Errors
     ///
     /// `Busy` while a context is open.
-    pub(super) fn take() -> Result<Self> {
-        if TAKEN.swap(true, Ordering::AcqRel) {
-            let message =
-                "the vendor's library is open in this process already, and can be opened once at a time";
-            return Err(Error::new(ErrorKind::Busy, message));
+    pub(super) fn take(deadline: Duration) -> Result<Self> {
+        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = FREED.wait_timeout_while(taken, deadline, |taken| *taken == Taken::Closing);
+        let (mut taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let message = match *taken {
+            Taken::No => {
+                *taken = Taken::Open;
+                return Ok(Self(()));
+            }
+            Taken::Open => {
+                "the vendor's library is open in this process already, and can be opened once at a time"
+            }
+            Taken::Closing => "the vendor's library was closed, but a call to it has not returned",
+        };
+        Err(Error::new(ErrorKind::Busy, message))
+    }
+
+    /// Whoever wants the place next may wait for it.
+    pub(super) fn leave() {
+        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if *taken == Taken::Open {
+            *taken = Taken::Closing;
         }
-        Ok(Self(()))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        TAKEN.store(false, Ordering::Release);
+        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = Taken::No;
+        FREED.notify_all();
     }
 }
 
@@ -379,4 +407,5 @@ const SUCCESS: c_int = 1;
 /// Blobs with room for a picture are long: so many are 16 MB.
 const MOST_INLINE: u32 = 1_024;
 
-static TAKEN: AtomicBool = AtomicBool::new(false);
+static TAKEN: Mutex<Taken> = Mutex::new(Taken::No);
+static FREED: Condvar = Condvar::new();
