@@ -59,6 +59,28 @@ impl BlobHead {
         Self { id: U32::new(id), ..zeros }
     }
 
+    /// A head of these fields, valid or not.
+    #[cfg(feature = "portable")]
+    #[inline]
+    pub(in crate::codec) fn from_fields(
+        mask: EventMask,
+        id: u32,
+        info: Option<ExtInfo>,
+        subject: [u8; 32],
+        (tna_key, JobCode(job_code)): (u8, JobCode),
+        image_size: u16,
+    ) -> Self {
+        Self {
+            mask: U16::new(mask.bits()),
+            id: U32::new(id),
+            info: info.unwrap_or_default(),
+            subject,
+            tna_key,
+            job_code: U32::new(job_code),
+            image_size: U16::new(image_size),
+        }
+    }
+
     /// The head that holds what an event holds; the time zone of its flags has no place in a blob.
     ///
     /// # Examples
