@@ -127,7 +127,7 @@ fn a_reader_that_fails_is_told_and_the_others_are_collected() {
 fn arguments_that_cannot_be_right_are_refused_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text"), "not a database, only a text of some length ".repeat(40)).unwrap();
-    let refused: [(&[&str], &str); 11] = [
+    let refused: [(&[&str], &str); 12] = [
         (&["--from", "readers:1"], "source: scheme `readers` is not known; there are `sim:` and `sdk:`"),
         (
             &["--from", "sdk:libBS_SDK_V2.so"],

@@ -9,9 +9,10 @@ use crate::device::EventPage;
 pub(super) fn logs(context: Context, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
     let page = behind(max, |amount| {
         let answer = context.log(device, after, amount)?;
-        let (count, ordered) = (answer.len(), answer.is_sorted_by_key(Event::id));
-        let page = answer.in_order(after);
-        Ok(Answer { count, ordered, is_empty: page.is_empty(), value: page })
+        let page = answer.clone().in_order(after);
+        // An answer that is still where the library put it was in order; only another one is looked at again.
+        let ordered = answer.as_ptr_range().contains(&page.as_ptr()) || answer.is_sorted_by_key(Event::id);
+        Ok(Answer { count: answer.len(), ordered, is_empty: page.is_empty(), value: page })
     })?;
     Ok(page.truncated(max))
 }
