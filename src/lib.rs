@@ -41,6 +41,7 @@
 //! |---|---|
 //! | `capture` | capture files, read and written; the reader alone, without std: `capture-read` |
 //! | `device` | the client and the trait that backends implement |
+//! | `native` | readers behind the vendor's C library, loaded at run time |
 //! | `sim` | simulated readers |
 //! | `collect` | the collector, the trait that destinations implement, and one in memory |
 //! | `sqlite` | SQLite as a destination, and the proof of a stored collection |

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -26,7 +27,9 @@ impl Library {
         let path = path.unwrap_or(Path::new(NAME));
         let library = Self { handle: open(path, Symbols::Own)?, path: path.to_owned() };
         tracing::debug!(library = %path.display(), version = %library.version_text(), "loaded");
-        Ok(Box::leak(Box::new(library)))
+        let library: &Self = Box::leak(Box::new(library));
+        LOADED.lock().unwrap_or_else(PoisonError::into_inner).push(library);
+        Ok(library)
     }
 
     /// Looks up a function.
@@ -109,3 +112,6 @@ fn load(path: &Path, _: Symbols) -> Result<libloading::Library, libloading::Erro
 /// As the platform calls the library.
 const NAME: &str = if cfg!(windows) { "BS_SDK_V2.dll" } else { "libBS_SDK_V2.so" };
 const VERSION: &str = "BS2_Version";
+
+/// Everything that was ever loaded: kept, and not lost.
+static LOADED: Mutex<Vec<&Library>> = Mutex::new(Vec::new());
