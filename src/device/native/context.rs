@@ -44,8 +44,9 @@ pub(super) struct OpenContext {
 impl OpenContext {
     /// Loads the library, sets it up and starts it.
     pub(super) fn open(options: &NativeOptions, place: Place) -> Result<Self> {
+        let calling = Calling::new("loading the library");
         let library = Library::load(options.library.as_deref(), &options.preload)?;
-        library.release_context()?;
+        drop(calling);
         let allocate = library.allocate_context()?;
         let initialize = library.initialize()?;
         let calling = Calling::new(allocate.name);
@@ -68,11 +69,13 @@ impl OpenContext {
 impl Drop for OpenContext {
     fn drop(&mut self) {
         callbacks::attach(None);
-        // It was there when the context was opened.
-        if let Ok(release) = self.context.library.release_context() {
-            let _calling = Calling::new(release.name);
-            // SAFETY: the context is not released yet, and nobody calls it any more.
-            unsafe { (release.call)(self.context.raw) };
+        match self.context.library.release_context() {
+            Ok(release) => {
+                let _calling = Calling::new(release.name);
+                // SAFETY: the context is not released yet, and nobody calls it any more.
+                unsafe { (release.call)(self.context.raw) };
+            }
+            Err(error) => tracing::warn!(%error, "the library's context is left to the end of the process"),
         }
     }
 }
