@@ -9,7 +9,11 @@ use std::time::Duration;
 use bs2_events::codec::DeviceId;
 use bs2_events::device::Backend;
 
-use crate::boundary::*;
+use crate::boundary::{
+    Answer, CANNOT_CONNECT, EXISTS, INVALID_PARAMETER, NOT_CONNECTED, NULL_POINTER, TIMEOUT, UNINITIALIZED,
+    lock,
+};
+use crate::devices::Link;
 use crate::lane::Job;
 use crate::session::Session;
 
@@ -118,22 +122,22 @@ impl Context {
         call: impl AsyncFnOnce(&dyn Backend, DeviceId) -> bs2_events::Result<T>,
     ) -> Answer<T> {
         let session = self.session()?;
-        let device = session.devices.connected(device)?;
-        let answer = session.wait(limit, call(&*session.backend, device));
-        self.noticing(device, answer)
+        let link = session.devices.connected(device)?;
+        let answer = session.wait(limit, call(&*session.backend, link.device));
+        self.noticing(link, answer)
     }
 
     /// The answer; if it says that there is no connection, the connection is lost.
-    pub(crate) fn noticing<T>(&self, device: DeviceId, answer: Answer<T>) -> Answer<T> {
+    pub(crate) fn noticing<T>(&self, link: Link, answer: Answer<T>) -> Answer<T> {
         if matches!(answer, Err(NOT_CONNECTED)) {
-            self.lose(device);
+            self.lose(link);
         }
         answer
     }
 
     pub(crate) fn connect(&self, device: DeviceId) -> Answer {
         let session = self.session()?;
-        if session.devices.is_connected(device) {
+        if session.devices.link(device).is_some() {
             return Ok(());
         }
         session.wait(CONNECT_LIMIT, session.backend.connect(device)).map_err(|code| match code {
@@ -148,26 +152,36 @@ impl Context {
 
     pub(crate) fn disconnect(&self, device: u32) -> Answer {
         let session = self.session()?;
-        let device = session.devices.known(device)?;
-        let monitor = session.devices.disconnect(device).ok_or(NOT_CONNECTED)?;
-        if let Some(monitor) = monitor {
+        let link = session.devices.connected(device)?;
+        let monitors = session.devices.disconnect(link).ok_or(NOT_CONNECTED)?;
+        for monitor in monitors {
             session.retire(monitor.stop());
         }
-        session.post(Job::Disconnected(device));
+        session.post(Job::Disconnected(link.device));
         Ok(())
     }
 
     /// A connection is gone; the reader will come back if it is one that comes by itself.
-    pub(crate) fn lose(&self, device: DeviceId) {
+    pub(crate) fn lose(&self, link: Link) {
         let Some(session) = self.session.get() else { return };
-        if let Some(monitor) = session.devices.disconnect(device) {
+        let Some(monitors) = session.devices.disconnect(link) else { return };
+        for monitor in monitors {
             // It may be its own thread that says so: nobody waits for it here.
-            session.retire(monitor.map(crate::monitor::Monitor::abandon));
-            session.post(Job::Disconnected(device));
-            if session.settings.accept {
-                session.post(Job::Accepted(device));
-            }
+            session.retire(Some(monitor.abandon()));
         }
+        session.post(Job::Disconnected(link.device));
+        if session.settings.accept {
+            session.post(Job::Accepted(link.device));
+        }
+    }
+
+    /// Whether readers that come by themselves are connected at once; those that were not are to come again.
+    pub(crate) fn connect_automatically(&self, enable: bool) {
+        let before = std::mem::replace(&mut lock(&self.knobs).auto_connection, enable);
+        if let Some(session) = self.session.get().filter(|_| enable && !before) {
+            session.announced.store(false, Ordering::Release);
+        }
+        self.announce();
     }
 
     /// Lets the readers come that connect by themselves, once there is somebody to be told.
@@ -188,7 +202,7 @@ impl Context {
         let listener = *lock(&self.listener);
         let (callback, device) = match job {
             Job::Found(device) => (listener.found, device),
-            Job::Accepted(device) if session.devices.is_connected(device) => return,
+            Job::Accepted(device) if session.devices.link(device).is_some() => return,
             Job::Accepted(device) => (listener.accepted, device),
             Job::Connected(device) => (listener.connected, device),
             Job::Disconnected(device) => (listener.disconnected, device),

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 
-use crate::boundary::lock;
 use crate::boundary::{
-    Answer, INVALID_ADDRESS, INVALID_PARAMETER, NO_SUCH_DEVICE, Out, answer, code_of, export, given, text,
+    Answer, INVALID_ADDRESS, INVALID_PARAMETER, Out, answer, code_of, export, given, lock, text,
 };
 use crate::context::{Context, Knobs, Listener, OnDevice};
 use crate::objects;
@@ -66,10 +65,11 @@ export! {
     /// Of this library alone: the connection to a reader is lost, and the program is told.
     fn BS2SIM_LoseConnection(context: *mut c_void, device: u32) {
         let context = Context::find_any(context, "BS2SIM_LoseConnection")?;
-        let reader = context.session()?.world.simulator.reader(DeviceId::new(device));
-        let reader = reader.map_err(|_| NO_SUCH_DEVICE)?;
+        let session = context.session()?;
+        let reader = session.world.simulator.reader(DeviceId::new(device)).map_err(|error| code_of(&error))?;
+        let link = session.devices.link(reader.id());
         reader.disconnect();
-        context.lose(reader.id());
+        link.into_iter().for_each(|link| context.lose(link));
         Ok(())
     }
 
@@ -110,9 +110,7 @@ export! {
 
     /// Whether readers that come by themselves are connected without a call.
     fn BS2_SetAutoConnection(context: *mut c_void, enable: c_int) {
-        let context = Context::find(context, "BS2_SetAutoConnection")?;
-        lock(&context.knobs).auto_connection = enable != 0;
-        context.announce();
+        Context::find(context, "BS2_SetAutoConnection")?.connect_automatically(enable != 0);
         Ok(())
     }
 

@@ -86,7 +86,7 @@ export! {
         let context = Context::find(context, "BS2_IsConnected")?;
         let devices = &context.session()?.devices;
         let id = devices.known(device)?;
-        connected.write(devices.is_connected(id).into());
+        connected.write(devices.link(id).is_some().into());
         Ok(())
     }
 
@@ -265,7 +265,7 @@ fn found(session: &Session, readers: &[DeviceId]) -> Answer {
 fn simple_info(context: &Context, device: u32) -> Answer<SimpleDeviceInfo> {
     let session = context.session()?;
     let id = session.devices.known(device)?;
-    let connected = session.devices.is_connected(id);
+    let connected = session.devices.link(id).is_some();
     if connected {
         context.ask(device, async |backend, id| backend.info(id).await)?;
     }

@@ -16,7 +16,16 @@ pub(crate) struct Devices(Mutex<BTreeMap<DeviceId, Status>>);
 struct Status {
     listed: bool,
     connected: bool,
-    monitor: Option<Monitor>,
+    /// How many connections there have been.
+    connections: u64,
+    monitors: Vec<Monitor>,
+}
+
+/// One connection to a reader: a later one is another.
+#[derive(Clone, Copy)]
+pub(crate) struct Link {
+    pub(crate) device: DeviceId,
+    number: u64,
 }
 
 impl Devices {
@@ -31,14 +40,17 @@ impl Devices {
         lock(&self.0).contains_key(&device).then_some(device).ok_or(NO_SUCH_DEVICE)
     }
 
-    /// The reader of this number, if it is connected.
-    pub(crate) fn connected(&self, device: u32) -> Answer<DeviceId> {
+    /// The connection to the reader of this number.
+    pub(crate) fn connected(&self, device: u32) -> Answer<Link> {
         let device = self.known(device)?;
-        if self.is_connected(device) { Ok(device) } else { Err(NOT_CONNECTED) }
+        self.link(device).ok_or(NOT_CONNECTED)
     }
 
-    pub(crate) fn is_connected(&self, device: DeviceId) -> bool {
-        lock(&self.0).get(&device).is_some_and(|status| status.connected)
+    /// The connection to this reader, if there is one.
+    pub(crate) fn link(&self, device: DeviceId) -> Option<Link> {
+        let devices = lock(&self.0);
+        let status = devices.get(&device).filter(|status| status.connected)?;
+        Some(Link { device, number: status.connections })
     }
 
     pub(crate) fn listed(&self) -> Vec<u32> {
@@ -50,30 +62,50 @@ impl Devices {
     pub(crate) fn connect(&self, device: DeviceId) -> bool {
         let mut devices = lock(&self.0);
         let status = devices.entry(device).or_default();
+        if status.connected {
+            return false;
+        }
         status.listed = true;
-        !std::mem::replace(&mut status.connected, true)
+        status.connected = true;
+        status.connections += 1;
+        true
     }
 
-    /// Says that a reader is not connected; what monitored it, if it was.
-    pub(crate) fn disconnect(&self, device: DeviceId) -> Option<Option<Monitor>> {
+    /// Says that a connection is over, unless it was already; what monitored the reader over it.
+    pub(crate) fn disconnect(&self, link: Link) -> Option<Vec<Monitor>> {
         let mut devices = lock(&self.0);
-        let status = devices.get_mut(&device)?;
-        std::mem::take(&mut status.connected).then(|| status.monitor.take())
+        let status = linked(&mut devices, link)?;
+        status.connected = false;
+        Some(std::mem::take(&mut status.monitors))
     }
 
-    /// Keeps a monitoring as long as the reader is connected; gives back the one that has to be stopped.
-    pub(crate) fn monitor(&self, device: DeviceId, monitor: Monitor) -> Option<Monitor> {
-        match lock(&self.0).get_mut(&device) {
-            Some(status) if status.connected => status.monitor.replace(monitor),
-            _ => Some(monitor),
+    /// Keeps a monitoring for as long as the connection lasts; gives it back if that is over, or what monitored the
+    /// reader in the same way.
+    pub(crate) fn monitor(&self, link: Link, monitor: Monitor) -> Option<Monitor> {
+        let mut devices = lock(&self.0);
+        let Some(status) = linked(&mut devices, link) else { return Some(monitor) };
+        match status.monitors.iter_mut().find(|other| other.is_like(&monitor)) {
+            Some(other) => Some(std::mem::replace(other, monitor)),
+            None => {
+                status.monitors.push(monitor);
+                None
+            }
         }
     }
 
-    pub(crate) fn take_monitor(&self, device: DeviceId) -> Option<Monitor> {
-        lock(&self.0).get_mut(&device)?.monitor.take()
+    pub(crate) fn take_monitors(&self, link: Link) -> Vec<Monitor> {
+        linked(&mut lock(&self.0), link)
+            .map(|status| std::mem::take(&mut status.monitors))
+            .unwrap_or_default()
     }
 
-    pub(crate) fn take_monitors(&self) -> Vec<Monitor> {
-        lock(&self.0).values_mut().filter_map(|status| status.monitor.take()).collect()
+    pub(crate) fn take_all_monitors(&self) -> Vec<Monitor> {
+        lock(&self.0).values_mut().flat_map(|status| std::mem::take(&mut status.monitors)).collect()
     }
+}
+
+/// The reader at the end of a connection, if it still stands.
+fn linked(devices: &mut BTreeMap<DeviceId, Status>, link: Link) -> Option<&mut Status> {
+    let status = devices.get_mut(&link.device)?;
+    (status.connected && status.connections == link.number).then_some(status)
 }

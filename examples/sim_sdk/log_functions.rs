@@ -178,7 +178,7 @@ export! {
         context.monitor(device, Callback::Plain(given(received)?))
     }
 
-    /// The same with temperatures.
+    /// The same with temperatures; beside the one without.
     fn BS2_StartMonitoringLogEx(context: *mut c_void, device: u32, received: Option<OnLogReceivedEx>) {
         let context = Context::find(context, "BS2_StartMonitoringLogEx")?;
         context.monitor(device, Callback::Ex(given(received)?))
@@ -188,10 +188,7 @@ export! {
     fn BS2_StopMonitoringLog(context: *mut c_void, device: u32) {
         let context = Context::find(context, "BS2_StopMonitoringLog")?;
         let session = context.session()?;
-        let device = session.devices.connected(device)?;
-        if let Some(monitor) = session.devices.take_monitor(device) {
-            session.retire(monitor.stop());
-        }
+        session.stop_monitoring(session.devices.connected(device)?);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! What a context has from `BS2_Initialize` on.
 
 use std::future::Future;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::boundary::{Answer, INVALID_CONFIG, TIMEOUT, code_of, lock};
 use crate::context::Context;
-use crate::devices::Devices;
+use crate::devices::{Devices, Link};
 use crate::lane::{Job, Lane};
 use crate::settings::{SETTINGS, Settings};
 use crate::worker::Worker;
@@ -66,6 +66,7 @@ impl Session {
             .with_reconnect(ReconnectPolicy::never())
             .with_deadline(LIVE_DEADLINE)
             .with_queue_capacity(LIVE_QUEUE);
+        let client = Client::with_options(Arc::clone(&backend), options);
         let devices = Devices::default();
         if settings.accept {
             world.readers.iter().for_each(|device| devices.know(*device, false));
@@ -75,7 +76,7 @@ impl Session {
             world.simulator.start()?;
         }
         Ok(Self {
-            client: Client::with_options(Arc::clone(&backend), options),
+            client,
             settings,
             world,
             backend,
@@ -116,29 +117,33 @@ impl Session {
         self.arrivals.flush();
     }
 
+    /// Ends what monitors a reader.
+    pub(crate) fn stop_monitoring(&self, link: Link) {
+        for monitor in self.devices.take_monitors(link) {
+            self.retire(monitor.stop());
+        }
+    }
+
     /// Keeps a thread that could not be waited for, until the end.
     pub(crate) fn retire(&self, worker: Option<Worker>) {
         let mut retired = lock(&self.retired);
-        let finished = std::mem::take(&mut *retired).into_iter().filter(|worker| !worker.is_ended());
-        let kept = finished.chain(worker).collect();
-        *retired = kept;
+        retired.retain(|worker| !worker.is_ended());
+        retired.extend(worker);
     }
 
     /// Ends everything: what was to be told is told before, unless a callback keeps its thread.
     pub(crate) fn close(&self) {
-        use std::sync::atomic::Ordering::Release;
         self.arrivals.flush();
         self.connections.flush();
-        self.closed.store(true, Release);
+        self.closed.store(true, Ordering::SeqCst);
         self.world.simulator.stop();
-        for monitor in self.devices.take_monitors() {
+        for monitor in self.devices.take_all_monitors() {
             self.retire(monitor.stop());
         }
         self.arrivals.close();
         self.connections.close();
-        for worker in std::mem::take(&mut *lock(&self.retired)) {
-            drop(worker.finish());
-        }
+        let retired = std::mem::take(&mut *lock(&self.retired));
+        retired.into_iter().for_each(|worker| drop(worker.finish()));
         if let Err(error) = self.world.simulator.flush_truth() {
             eprintln!("{SETTINGS}: {error}");
         }
