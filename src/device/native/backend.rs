@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::c_long;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,11 +12,13 @@ use bytes::Bytes;
 use futures_util::future::try_join_all;
 use tokio::sync::watch;
 
-use super::abi::{FactoryConfig, MOST_FILTERS, SimpleDeviceInfo};
+use super::abi::MOST_FILTERS;
 use super::callbacks::{self, Presence};
-use super::context::{Context, OpenContext, Place};
+use super::context::{Context, OpenContext};
+use super::describe::describe;
 use super::link::Link;
 use super::options::NativeOptions;
+use super::place::Place;
 use super::worker::{Worker, closed};
 use super::{filters, logs};
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
@@ -389,26 +391,4 @@ fn open(options: &NativeOptions, place: Place, presence: Arc<Presence>) -> Resul
         result => result?,
     }
     Ok(opened)
-}
-
-fn describe(
-    device: DeviceId,
-    info: &SimpleDeviceInfo,
-    factory: Option<&FactoryConfig>,
-    address: Option<SocketAddr>,
-) -> DeviceInfo {
-    let mut told = DeviceInfo::new(device);
-    let (ipv4, port) = (info.ipv4_address, info.port);
-    if let Some(address) = address {
-        told = told.with_address(address);
-    } else if ipv4 != 0 {
-        told = told.with_address(SocketAddr::new(IpAddr::V4(Ipv4Addr::from(ipv4.to_le_bytes())), port));
-    }
-    if let Some(factory) = factory {
-        let name = factory.model_name.split(|byte| *byte == 0).next().unwrap_or_default();
-        let name: String = String::from_utf8_lossy(name).chars().filter(|c| !c.is_control()).collect();
-        let [major, minor, extension, _] = factory.firmware;
-        told = told.with_model(name).with_firmware(format!("{major}.{minor}.{extension}"));
-    }
-    told
 }

@@ -39,12 +39,14 @@ mod backend;
 mod blobs;
 mod callbacks;
 mod context;
+mod describe;
 mod filters;
 mod library;
 mod link;
 mod logs;
 mod memory;
 mod options;
+mod place;
 mod tls;
 mod worker;
 
