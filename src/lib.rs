@@ -41,6 +41,7 @@
 //! |---|---|
 //! | `capture` | capture files, read and written; the reader alone, without std: `capture-read` |
 //! | `device` | the client and the trait that backends implement |
+//! | `native` | readers behind the vendor's C library, loaded at run time |
 //! | `sim` | simulated readers |
 //! | `sim-biostar-x` | a simulated BioStar X server: REST and live events, over TLS |
 //! | `collect` | the collector, the trait that destinations implement, and one in memory |

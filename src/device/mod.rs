@@ -7,6 +7,8 @@ pub mod conformance;
 mod handle;
 mod info;
 mod live;
+#[cfg(feature = "native")]
+pub mod native;
 mod page;
 mod reconnect;
 mod state;
