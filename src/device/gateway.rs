@@ -1,0 +1,3 @@
+//! The vendor's device gateway, over gRPC.
+
+pub(crate) mod proto;
