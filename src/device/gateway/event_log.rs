@@ -16,7 +16,8 @@ use std::fmt;
 
 use super::wire::{Reader, Value, WireError, WireFault};
 use crate::codec::{
-    CardData, DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Timestamp, UserId,
+    CardData, DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Temperature,
+    Timestamp, UserId,
 };
 
 /// The fields of one `EventLog`, borrowed from its bytes.
@@ -109,6 +110,12 @@ impl<'a> EventLog<'a> {
         Ok(event.subject(Subject::Unknown(&subject)).build())
     }
 
+    /// 0 where there was no thermal camera.
+    #[inline]
+    pub(super) fn temperature(&self) -> Option<Temperature> {
+        (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature))
+    }
+
     #[inline]
     fn code(&self) -> Result<EventCode, Misfit> {
         let main = u16::try_from(self.event_code).map_err(|_| self.misfit("eventCode"))?;
@@ -131,7 +138,9 @@ impl<'a> EventLog<'a> {
         match kind {
             SubjectKind::User => self.user(),
             SubjectKind::Card => self.card(),
-            SubjectKind::Door | SubjectKind::Lift | SubjectKind::Relay | SubjectKind::Zone => Ok(self.entity()),
+            SubjectKind::Door | SubjectKind::Lift | SubjectKind::Relay | SubjectKind::Zone => {
+                Ok(self.entity())
+            }
             SubjectKind::Input => self.input.unwrap_or_default().subject(),
             SubjectKind::AlarmZone => self.alarm.unwrap_or_default().subject(),
             SubjectKind::Interlock => self.interlock.unwrap_or_default().subject(),
