@@ -8,7 +8,7 @@ use tonic_prost::ProstCodec;
 
 use super::event_log::{EventLog, Misfit};
 use super::proto::gsdk::event::{GetLogRequest, SubscribeRealtimeLogRequest};
-use super::wire::{Reader, Value, WireError, WireFault};
+use super::wire::{Reader, Value, WireError};
 use crate::codec::{Event, Temperature};
 
 /// An answer to GetLog: what was made of each `EventLog`, in the order in which they came.
@@ -24,7 +24,7 @@ impl<T> LogPage<T> {
     fn read(bytes: &[u8], of: impl Fn(Event, &EventLog<'_>) -> T) -> Result<Self, WireError> {
         let mut page = Self { logs: Vec::new(), misfit: None };
         let mut reader = Reader::new(bytes);
-        while let Some((number, value)) = reader.field()? {
+        while let Some((number, value)) = reader.field(&NAMES)? {
             match (number, value) {
                 (1, Value::Bytes(log)) => {
                     let log = EventLog::read(log)?;
@@ -38,7 +38,7 @@ impl<T> LogPage<T> {
                         Err(misfit) => page.note(misfit),
                     }
                 }
-                (1, _) => return Err(reader.error("events", WireFault::WireType)),
+                (1, _) => return Err(reader.wrong_kind(&NAMES, number)),
                 (_, value) => reader.skip(number, value)?,
             }
         }
@@ -141,3 +141,8 @@ fn likely(bytes: &[u8], rest: &[u8]) -> usize {
     let first = bytes.len().saturating_sub(rest.len()).max(16);
     bytes.len().div_ceil(first)
 }
+
+const NAMES: [&str; 2] = ["", "events"];
+
+#[cfg(test)]
+mod differential;

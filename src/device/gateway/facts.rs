@@ -102,7 +102,7 @@ fn numbers(version: &str) -> Option<(u32, u32)> {
 
 fn has_field_past(message: &[u8], last: u32) -> Option<bool> {
     let mut reader = Reader::new(message);
-    while let Some((number, value)) = reader.field().ok()? {
+    while let Some((number, value)) = reader.field(&[]).ok()? {
         if number > last {
             return Some(true);
         }

@@ -92,6 +92,15 @@ impl Link {
         stream.await.map(Response::into_inner)
     }
 
+    /// Logs in where that is asked for and not done yet.
+    pub(super) async fn log_in(&self) -> Result<()> {
+        let Some(login) = &self.login else { return Ok(()) };
+        match tokio::time::timeout(self.deadline, self.token(login, None)).await {
+            Ok(token) => token.map(drop).map_err(|status| failure(LOGGING_IN, &status)),
+            Err(_) => Err(too_late(LOGGING_IN, self.deadline)),
+        }
+    }
+
     async fn grpc(&self) -> Result<Grpc<Channel>, Status> {
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER);
         grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
@@ -158,5 +167,6 @@ impl<C: Codec<Encode: Clone + Sync, Decode: Sync> + Default + Send> Call for C {
 /// Larger than any page that is asked for; the gateway's own limit is as large.
 const LARGEST_ANSWER: usize = 64 << 20;
 const GRACE: Duration = Duration::from_secs(1);
+const LOGGING_IN: &str = "logging in";
 const TOKEN: &str = "token";
 const LOGIN: &str = "/gsdk.login.Login/Login";

@@ -59,6 +59,8 @@ impl Running {
     /// The streams come first: what happens while the list is on its way is not missed.
     pub(super) async fn open(connections: Connections, readers: Arc<Readers>, queue: u32) -> Result<Self> {
         let session = Arc::new(Session { connections, readers, listeners: RwLock::default() });
+        // What has begun is not driven while the list is asked for, and must not hold the token meanwhile.
+        session.link().log_in().await?;
         let asking = Arc::clone(&session);
         let mut statuses = begun(async move { asking.statuses(queue).await }).await;
         let asking = Arc::clone(&session);
