@@ -7,6 +7,8 @@ use bs2_events::{Error, ErrorKind, Result};
 
 use crate::retry::retried;
 
+mod gateway;
+
 /// Readers behind one client.
 pub(crate) struct Source {
     client: Client,
@@ -27,6 +29,7 @@ impl Source {
     fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
         let settings = match text.split_once(':') {
             Some((SIM, settings)) => settings.strip_prefix('?').unwrap_or(settings),
+            Some((gateway::SCHEME, _)) => return Ok(Self { client: gateway::open(text)?, simulator: None }),
             Some((scheme, _)) => return Err(unknown(&format!("scheme `{scheme}` is not known"))),
             None => return Err(unknown(&format!("`{text}` has no scheme"))),
         };
@@ -82,7 +85,10 @@ impl Source {
 
 /// A source of which only the scheme is told: what follows it may hold a password.
 fn unknown(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("source: {what}; there is `{SIM}:`"))
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("source: {what}; there are `{SIM}:` and `{}:`", gateway::SCHEME),
+    )
 }
 
 /// The scheme of simulated readers.
