@@ -26,6 +26,7 @@ use super::proto::gsdk::event::{
     EnableMonitoringRequest, EnableMonitoringResponse, SubscribeRealtimeLogRequest,
 };
 use super::readers::{Readers, State};
+use super::settings::GatewaySettings;
 use crate::codec::{DeviceId, Event, Temperature};
 use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};
@@ -57,7 +58,12 @@ impl Running {
     /// Opens the streams and takes over the gateway's list of readers.
     ///
     /// The streams come first: what happens while the list is on its way is not missed.
-    pub(super) async fn open(connections: Connections, readers: Arc<Readers>, queue: u32) -> Result<Self> {
+    pub(super) async fn open(
+        connections: Connections,
+        readers: Arc<Readers>,
+        settings: &GatewaySettings,
+    ) -> Result<Self> {
+        let (queue, heartbeat) = (settings.queue, settings.heartbeat);
         let session = Arc::new(Session { connections, readers, listeners: RwLock::default() });
         // What has begun is not driven while the list is asked for, and must not hold the token meanwhile.
         session.link().log_in().await?;
@@ -72,7 +78,7 @@ impl Running {
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_events(Arc::clone(&session), events));
         tasks.spawn(watch_statuses(Arc::clone(&session), statuses));
-        tasks.spawn(watch_silence(Arc::clone(&session)));
+        tasks.spawn(watch_silence(Arc::clone(&session), heartbeat));
         Ok(Self { session, _tasks: tasks })
     }
 }
@@ -262,12 +268,12 @@ async fn enable_again(session: Arc<Session>, device: DeviceId) {
 
 /// Asks for the list of readers now and then: that finds a gateway that has fallen silent, and changes of which its
 /// stream of states has said nothing.
-async fn watch_silence(session: Arc<Session>) {
-    let mut ticks = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+async fn watch_silence(session: Arc<Session>, heartbeat: Duration) {
+    let mut ticks = interval_at(Instant::now() + heartbeat, heartbeat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Ok(Ok(())) = timeout(SILENCE, session.refresh()).await {
+        if let Ok(Ok(())) = timeout(heartbeat, session.refresh()).await {
             continue;
         }
         let silent = || Error::new(ErrorKind::Disconnected, "the gateway has fallen silent");
@@ -281,7 +287,5 @@ fn ended(what: &str) -> Error {
 
 /// How long a stream may take to be open before it is taken for one that is silent until its first item.
 const PATIENCE: Duration = Duration::from_millis(200);
-const HEARTBEAT: Duration = Duration::from_secs(15);
-const SILENCE: Duration = Duration::from_secs(10);
 const SUBSCRIBE: &str = "/gsdk.event.Event/SubscribeRealtimeLog";
 const ENABLE: &str = "/gsdk.event.Event/EnableMonitoring";
