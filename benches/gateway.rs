@@ -4,7 +4,6 @@
 //! `cargo bench --features sim-gateway --bench gateway` prints the rates of interleaved rounds, and their ratios.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bs2_events::codec::{DeviceId, Event};
@@ -12,8 +11,12 @@ use bs2_events::device::{Client, ClientOptions, Live};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
+use http_body::Frame;
+use http_body_util::StreamBody;
 use prost::Message;
 use tokio::sync::Notify;
+use tonic::Status;
+use tonic::body::Body;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 #[path = "../tests/gateway/mod.rs"]
@@ -63,27 +66,41 @@ fn main() {
     println!("ratio                                 {:8.2}", ratio(&rounds[2], &rounds[3]));
 }
 
-/// Lets the server answer with what is encoded already; how long an event is.
+/// Lets the server answer with what is encoded and framed already; how long an event is.
 fn serve(fake: &Fake, go: Arc<Notify>) -> usize {
     let encoded: Vec<Bytes> = (1..=STREAMED).map(|id| log(id).encode_to_vec().into()).collect();
     let bytes = encoded[STREAMED as usize / 2].len();
     let page = response(encoded.iter().take(PAGE as usize));
-    let encoded = Arc::new(encoded);
-    fake.state.batches.store(true, Ordering::Relaxed);
-    fake.state.set_quirk(move |path, _| match path.rsplit('/').next() {
-        Some("GetLog") => Some(std::future::ready(message_bytes(page.clone())).boxed()),
-        Some("SubscribeRealtimeLog") => {
-            let (go, encoded) = (Arc::clone(&go), Arc::clone(&encoded));
-            let events = stream::once(async move {
+    let chunks: Vec<Bytes> = encoded.chunks(CHUNK).map(framed).collect();
+    let chunks = Arc::new(chunks);
+    fake.state.set_quirk(move |path, _| {
+        (path.rsplit('/').next() == Some("GetLog"))
+            .then(|| std::future::ready(message_bytes(page.clone())).boxed())
+    });
+    let body = move |path: &str| {
+        (path.rsplit('/').next() == Some("SubscribeRealtimeLog")).then(|| {
+            let (go, chunks) = (Arc::clone(&go), Arc::clone(&chunks));
+            let frames = stream::once(async move {
                 go.notified().await;
-                stream::iter(0..STREAMED as usize).map(move |at| Ok(encoded[at].clone()))
+                stream::iter(0..chunks.len()).map(move |at| Ok::<_, Status>(Frame::data(chunks[at].clone())))
             });
             // It stays open: its end would be a lost connection.
-            Some(std::future::ready(Ok(events.flatten().chain(stream::pending()).boxed())).boxed())
-        }
-        _ => None,
-    });
+            Body::new(StreamBody::new(frames.flatten().chain(stream::pending()).boxed()))
+        })
+    };
+    *fake.state.body.lock().unwrap() = Some(Box::new(body));
     bytes
+}
+
+/// Messages one after the other, each with gRPC's head before it.
+fn framed(messages: &[Bytes]) -> Bytes {
+    let mut bytes = Vec::new();
+    for message in messages {
+        bytes.push(0);
+        bytes.extend_from_slice(&(message.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(message);
+    }
+    bytes.into()
 }
 
 async fn own_stream(fake: Arc<Fake>, go: Arc<Notify>) -> Duration {
@@ -168,6 +185,8 @@ fn expected(events: u32) -> u64 {
 
 const READER: DeviceId = DeviceId::new(DEVICE);
 const STREAMED: u32 = 1_000_000;
+/// Messages in a frame of HTTP/2, as gateways send them when they are busy.
+const CHUNK: usize = 400;
 const PAGES: u32 = 100;
 const PAGE: u32 = 10_000;
 const ROUNDS: usize = 7;

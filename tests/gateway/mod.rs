@@ -3,7 +3,6 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bs2_events::Result;
@@ -18,6 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Status;
+use tonic::body::Body;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
 
@@ -50,8 +50,8 @@ pub struct State {
     pub calls: Mutex<Vec<String>>,
     /// Asked before anything else; what it answers is the answer.
     pub quirk: Mutex<Option<Quirk>>,
-    /// Whether messages that are ready together share a frame.
-    pub batches: AtomicBool,
+    /// Asked before that for the body of an answer, framed already.
+    pub body: Mutex<Option<Bodies>>,
     connected: Mutex<bool>,
     enabled: Mutex<bool>,
     filters: Mutex<Vec<event::ImageFilter>>,
@@ -61,6 +61,9 @@ pub struct State {
 
 /// A path and a request, and perhaps an answer to it.
 pub type Quirk = Box<dyn FnMut(&str, &Bytes) -> Option<BoxFuture<'static, Reply>> + Send>;
+
+/// A path, and perhaps the whole body of an answer to it.
+pub type Bodies = Box<dyn FnMut(&str) -> Option<Body> + Send>;
 
 /// The only reader.
 pub const DEVICE: u32 = 541_000_543;

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BufMut, Bytes};
@@ -46,8 +45,11 @@ impl<const N: usize> Service<http::Request<Body>> for Raw<N> {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let call = Call { state: Arc::clone(&self.0), path: request.uri().path().to_owned() };
-        let plain = Plain { batches: self.0.batches.load(Ordering::Relaxed) };
-        async move { Ok(Grpc::new(plain).server_streaming(call, request).await) }.boxed()
+        if let Some(body) = self.0.body.lock().unwrap().as_mut().and_then(|body| body(&call.path)) {
+            let answer = http::Response::builder().header("content-type", "application/grpc").body(body);
+            return std::future::ready(Ok(answer.unwrap())).boxed();
+        }
+        async move { Ok(Grpc::new(Plain).server_streaming(call, request).await) }.boxed()
     }
 }
 
@@ -71,11 +73,8 @@ impl ServerStreamingService<Bytes> for Call {
     }
 }
 
-/// Bytes as they are, each message in a frame of its own unless they are batched.
-#[derive(Clone, Copy)]
-struct Plain {
-    batches: bool,
-}
+/// Bytes as they are, each message in a frame of its own.
+struct Plain;
 
 impl Codec for Plain {
     type Encode = Bytes;
@@ -84,11 +83,11 @@ impl Codec for Plain {
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self {
-        *self
+        Self
     }
 
     fn decoder(&mut self) -> Self {
-        *self
+        Self
     }
 }
 
@@ -102,7 +101,7 @@ impl Encoder for Plain {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        if self.batches { BufferSettings::default() } else { BufferSettings::new(1 << 10, 1) }
+        BufferSettings::new(1 << 10, 1)
     }
 }
 
