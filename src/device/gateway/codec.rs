@@ -25,10 +25,10 @@ impl<T> LogPage<T> {
         let mut page = Self { logs: Vec::new(), misfit: None };
         let mut reader = Reader::new(bytes);
         loop {
-            let log = match reader.short_message() {
-                Some(log) => log,
+            let message = match reader.short_message() {
+                Some(message) => message,
                 None => match reader.field(&NAMES)? {
-                    Some((1, Value::Bytes(log))) => log,
+                    Some((1, Value::Bytes(message))) => message,
                     Some((1, _)) => return Err(reader.wrong_kind(&NAMES, 1)),
                     Some((number, value)) => {
                         reader.skip(number, value)?;
@@ -37,7 +37,8 @@ impl<T> LogPage<T> {
                     None => return Ok(page),
                 },
             };
-            let log = EventLog::read(log)?;
+            let mut log = EventLog::default();
+            log.merge(message)?;
             match log.to_event() {
                 Ok(event) => {
                     if page.logs.is_empty() {
@@ -109,7 +110,8 @@ codec!(FullPageCodec, GetLogRequest => LogPage<FullLog>, |bytes| {
     LogPage::read(bytes, |event, log| (event, log.temperature()))
 });
 codec!(LiveCodec, SubscribeRealtimeLogRequest => LiveLog, |bytes| {
-    let log = EventLog::read(Reader::new(bytes))?;
+    let mut log = EventLog::default();
+    log.merge(Reader::new(bytes))?;
     Ok(log.to_event().map(|event| (event, log.temperature())))
 });
 

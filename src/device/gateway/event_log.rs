@@ -66,10 +66,18 @@ pub(super) struct Interlock {
 }
 
 impl<'a> EventLog<'a> {
+    /// The fields of a message.
+    #[cfg(test)]
+    pub(super) fn read(reader: Reader<'a>) -> Result<Self, WireError> {
+        let mut log = Self::default();
+        log.merge(reader)?;
+        Ok(log)
+    }
+
     /// Reads the fields; what is unknown is passed over, and of what stands twice the last counts.
     #[inline]
-    pub(super) fn read(mut reader: Reader<'a>) -> Result<Self, WireError> {
-        let mut log = Self::default();
+    pub(super) fn merge(&mut self, mut reader: Reader<'a>) -> Result<(), WireError> {
+        let log = self;
         reader.plain(|fields| log.read_plain(fields));
         while let Some((number, value)) = reader.field(&NAMES)? {
             match (number, value) {
@@ -93,7 +101,7 @@ impl<'a> EventLog<'a> {
             }
             reader.plain(|fields| log.read_plain(fields));
         }
-        Ok(log)
+        Ok(())
     }
 
     /// Reads the fields that nearly every event has for as long as nothing is odd; what is left begins with a field.
@@ -139,7 +147,7 @@ impl<'a> EventLog<'a> {
     ///
     /// The field that an event has no room for.
     #[inline]
-    pub(super) fn to_event(self) -> Result<Event, Misfit> {
+    pub(super) fn to_event(&self) -> Result<Event, Misfit> {
         let code = self.code()?;
         let subject = self.subject(SubjectKind::of(code)).map_err(|field| self.misfit(field))?;
         let flags = if self.has_image { EventFlags::IMAGE } else { EventFlags::empty() };
