@@ -4,6 +4,8 @@ mod backend;
 mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod handle;
 mod info;
 mod live;

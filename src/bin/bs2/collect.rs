@@ -139,7 +139,7 @@ Examples:
   bs2 collect --from sim:replay=log.tsv --once --json
   bs2 collect --from 'sdk:/opt/bs2/libBS_SDK_V2.so?device=192.168.0.10&device=192.168.0.11'
 
-Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS. Stores: sqlite:PATH.
+Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS; gateway://HOST?ca=FILE&device=IP. Stores: sqlite:PATH.
 LIBRARY is the file of the vendor's library; if missing, the platform looks for libBS_SDK_V2.so or BS_SDK_V2.dll. All
 readers of it stand in one source. Settings, as name=value joined by &:
   device     a reader's IPv4 address, with :PORT unless it is 51211; may be given several times

@@ -7,6 +7,7 @@ use bs2_events::{Error, ErrorKind, Result};
 
 use crate::retry::retried;
 
+mod gateway;
 mod sdk;
 
 /// Readers behind one client.
@@ -29,6 +30,7 @@ impl Source {
     fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
         let settings = match text.split_once(':') {
             Some((SIM, settings)) => settings.strip_prefix('?').unwrap_or(settings),
+            Some((gateway::SCHEME, _)) => return Ok(Self { client: gateway::open(text)?, simulator: None }),
             Some((sdk::SCHEME, text)) => return Ok(Self { client: sdk::open(text)?, simulator: None }),
             Some((scheme, _)) => return Err(unknown(&format!("scheme `{scheme}` is not known"))),
             None => return Err(unknown(&format!("`{text}` has no scheme"))),
@@ -93,7 +95,8 @@ impl Drop for Source {
 
 /// A source of which only the scheme is told: what follows it may hold a password.
 fn unknown(what: &str) -> Error {
-    let message = format!("source: {what}; there are `{SIM}:` and `{}:`", sdk::SCHEME);
+    let message =
+        format!("source: {what}; there are `{SIM}:`, `{}:` and `{}:`", sdk::SCHEME, gateway::SCHEME);
     Error::new(ErrorKind::InvalidInput, message)
 }
 
