@@ -1,11 +1,11 @@
 //! A backend of your own: `cargo run --features device --example custom_backend`.
 //!
-//! This one holds a fixed log in memory. Thirteen methods are all; hold yours to `bs2_events::device::conformance`.
+//! This one holds a fixed log in memory. Fourteen methods are all; hold yours to `bs2_events::device::conformance`.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bs2_events::codec::{DeviceId, Event, EventCode, Timestamp};
+use bs2_events::codec::{DeviceId, Event, EventCode, EventMask, PortableBlob, Timestamp};
 use bs2_events::device::*;
 use bs2_events::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -38,6 +38,7 @@ impl Backend for Archive {
         let newer = self.1.iter().filter(|event| event.id() > after);
         Ok(newer.take(max as usize).copied().collect::<Vec<_>>().into())
     }
+    async fn blobs(&self, device: DeviceId, _: u32, _: u32, _: EventMask) -> Result<Vec<PortableBlob<'static>>> { self.no(device, "blobs") }
     async fn image_log(&self, device: DeviceId, _: u32) -> Result<Bytes> { self.no(device, "pictures") }
     async fn image_logs(&self, device: DeviceId, _: u32, _: u32) -> Result<Vec<ImageLog>> { self.no(device, "pictures") }
     async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>> { self.no(device, "pictures") }

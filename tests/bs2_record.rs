@@ -97,11 +97,13 @@ fn what_happens_live_is_recorded_once_behind_the_log_and_can_be_read_meanwhile()
 
     let file = fs::read(path).unwrap();
     let mut ids = [vec![], vec![]];
-    let mut pictures = 0;
+    let (mut pictures, mut temperatures) = (0, 0);
     for record in CaptureReader::new(&file).unwrap().map(Result::unwrap) {
         match record.payload {
-            CapturePayload::Event(event) => {
-                ids[(record.device.get() - 541_000_001) as usize].push(event.id())
+            CapturePayload::Event(event) | CapturePayload::EventWithTemperature(event, _) => {
+                ids[(record.device.get() - 541_000_001) as usize].push(event.id());
+                temperatures +=
+                    usize::from(matches!(record.payload, CapturePayload::EventWithTemperature(..)));
             }
             CapturePayload::ImageLog { event, .. } => {
                 assert!(event.flags().has_image());
@@ -113,7 +115,7 @@ fn what_happens_live_is_recorded_once_behind_the_log_and_can_be_read_meanwhile()
     for ids in &ids {
         assert!(ids.len() > 300 && (1..=ids.len() as u32).eq(ids.iter().copied()));
     }
-    assert!(pictures > 0);
+    assert!(pictures > 0 && temperatures > 0);
 }
 
 #[test]

@@ -138,5 +138,5 @@ fn client(reader: &Scripted, options: ClientOptions) -> Client {
 }
 
 fn happened(id: u32) -> Live {
-    Live::Event { device: DEVICE, event: event(id, 0) }
+    Live::Event { device: DEVICE, event: event(id, 0), temperature: None }
 }

@@ -80,8 +80,12 @@ proptest! {
     #[test]
     fn an_event_in_a_blob_comes_out_as_it_went_in(event in strategies::event()) {
         let read = BlobHead::from_event(&event).to_event().unwrap();
-        prop_assert_eq!((read.id(), read.timestamp(), read.code()), (event.id(), event.timestamp(), event.code()));
-        prop_assert_eq!((read.device_id(), read.subject()), (event.device_id(), event.subject()));
+        let mut expected = *event.as_bytes().first_chunk::<48>().unwrap();
+        if !event.code().is_authentication() {
+            expected[46] = 0;
+        }
+        expected[47] = 0;
+        prop_assert_eq!(read.as_bytes(), &expected[..]);
     }
 
     #[test]

@@ -168,6 +168,11 @@ impl Event {
         Subject::read(self.code(), &self.subject)
     }
 
+    /// The 32 bytes of the union as they stand, with what the subject does not use.
+    pub(super) const fn subject_bytes(&self) -> &[u8; 32] {
+        &self.subject
+    }
+
     /// The byte at offset 46; what it means depends on the code.
     ///
     /// | codes | meaning |

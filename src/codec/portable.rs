@@ -166,6 +166,7 @@ impl<'a> PortableBlob<'a> {
     /// assert_eq!((blob.head().id(), rest), (7, &[1, 2][..]));
     /// # Ok::<(), bs2_events::codec::DecodeError>(())
     /// ```
+    #[inline]
     pub fn decode_prefix(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), DecodeError> {
         layout::parse(bytes).map(|(rest, blob)| (blob, rest)).map_err(|_| layout::truncated(bytes))
     }
@@ -200,6 +201,7 @@ impl<'a> PortableBlob<'a> {
     /// assert_eq!((buffer.len(), source), (7, &[1, 2][..]));
     /// # Ok::<(), io::Error>(())
     /// ```
+    #[inline]
     pub fn decode_streaming(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), Needed> {
         layout::parse(bytes).map(|(rest, blob)| (blob, rest)).map_err(|error| Needed::of(&error))
     }

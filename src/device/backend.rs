@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::live::DeviceQueue;
 use super::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
-use crate::codec::{DeviceId, Event, Timestamp};
+use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Temperature, Timestamp};
 use crate::{Error, Result};
 
 /// A way to reach readers: a library, a gateway, a simulator, or your own.
@@ -74,6 +74,16 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// Up to `max` events with ids greater than `after`, ascending. `max` is at least 1.
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage>;
 
+    /// Up to `max` blobs of events with ids greater than `after`, ascending: of those to which a field of `mask`
+    /// applies, each with the fields of `mask` that do.
+    async fn blobs(
+        &self,
+        device: DeviceId,
+        after: u32,
+        max: u32,
+        mask: EventMask,
+    ) -> Result<Vec<PortableBlob<'static>>>;
+
     /// The image of one event, a JPEG.
     async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes>;
 
@@ -135,7 +145,21 @@ impl LiveSink {
     /// }
     /// ```
     pub fn push(&self, event: &Event) {
-        self.queue.push(*event);
+        self.queue.push(*event, None);
+    }
+
+    /// The same for an event with which the reader told a person's temperature.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::{Event, Temperature}, device::LiveSink};
+    /// fn report(sink: &LiveSink, event: &Event, hundredths: u32) {
+    ///     sink.push_with_temperature(event, Temperature::from_hundredths(hundredths));
+    /// }
+    /// ```
+    pub fn push_with_temperature(&self, event: &Event, temperature: Temperature) {
+        self.queue.push(*event, Some(temperature));
     }
 
     /// Says that `count` events were lost before they came here.

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::live::DeviceQueue;
 use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, ReconnectPolicy};
-use crate::codec::{DeviceId, Event, EventCode};
+use crate::codec::{DeviceId, Event, EventCode, EventMask};
 use crate::{Error, ErrorKind, Result};
 
 /// What the suite needs: a backend, one reader, and a hand on that reader.
@@ -91,6 +91,7 @@ pub async fn check_backend(stage: &dyn Stage) -> Result<(), Violation> {
     backend.capabilities(device).await.kept("capabilities are given")?;
     backend.time(device).await.kept("the time is given")?;
     logs_are_exclusive_and_ascending(stage).await?;
+    blobs_tell_the_events_of_the_log(&*backend, device).await?;
     image_filters_are_kept(&*backend, device).await?;
     live_events_come_in_order_until_the_guard_is_dropped(stage).await?;
     lost_connections_are_told(stage).await?;
@@ -170,6 +171,7 @@ async fn unknown_devices_are_not_found(backend: &dyn Backend, devices: &[DeviceI
     refuses(backend.capabilities(unknown).await, kind, point)?;
     refuses(backend.time(unknown).await, kind, point)?;
     refuses(backend.logs(unknown, 0, 1).await, kind, point)?;
+    refuses(backend.blobs(unknown, 0, 1, EventMask::all()).await, kind, point)?;
     refuses(backend.image_log(unknown, 1).await, kind, point)?;
     refuses(backend.image_logs(unknown, 0, 1).await, kind, point)?;
     refuses(backend.image_filters(unknown).await, kind, point)?;
@@ -195,6 +197,23 @@ async fn logs_are_exclusive_and_ascending(stage: &dyn Stage) -> Result<(), Viola
     expect(count >= 25, "logs gives everything until an empty page", count)?;
     let one = backend.logs(device, after - 1, 1).await.kept(point)?;
     expect(one.len() == 1 && one.first().is_some_and(|event| event.id() == after), point, one.len())
+}
+
+async fn blobs_tell_the_events_of_the_log(backend: &dyn Backend, device: DeviceId) -> Result<(), Violation> {
+    let point = "blobs are those of the events that logs gives, with no more than was asked for";
+    let mask = EventMask::INFO | EventMask::SUBJECT | EventMask::TNA_KEY;
+    let blobs = match backend.blobs(device, 3, 20, mask).await {
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
+        result => result.kept(point)?,
+    };
+    let events = backend.logs(device, 3, 20).await.kept(point)?;
+    expect(blobs.len() == events.len(), point, (blobs.len(), events.len()))?;
+    for (blob, event) in blobs.iter().zip(events.iter()) {
+        let told = blob.to_event().map(|(told, _)| (told.id(), told.timestamp(), told.code()));
+        let expected = (event.id(), event.timestamp(), event.code());
+        expect(told == Some(expected) && mask.contains(blob.head().mask()), point, (blob, event))?;
+    }
+    Ok(())
 }
 
 async fn image_filters_are_kept(backend: &dyn Backend, device: DeviceId) -> Result<(), Violation> {

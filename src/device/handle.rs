@@ -7,6 +7,7 @@ use super::{Capabilities, Client, DeviceInfo, EventPage, LogListener, Subscripti
 use crate::codec::{DeviceId, Event, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
+mod blobs;
 mod pictures;
 
 /// One reader, through its [`Client`]. Cheap to clone.

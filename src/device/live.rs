@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::Error;
-use crate::codec::{DeviceId, Event};
+use crate::codec::{DeviceId, Event, Temperature};
 
 /// An item of a [`Subscription`].
 ///
@@ -36,6 +36,8 @@ pub enum Live {
         device: DeviceId,
         /// The event.
         event: Event,
+        /// The person's temperature, where the reader measured one and the way to it tells.
+        temperature: Option<Temperature>,
     },
     /// Events were lost because the consumer was too slow; read the log from the last id that you have.
     Lagged {
@@ -185,7 +187,7 @@ impl LogListener {
         let task = tokio::spawn(async move {
             while let Some(item) = subscription.next().await {
                 match item {
-                    Live::Event { device, event } => {
+                    Live::Event { device, event, .. } => {
                         // A panic in somebody's callback must not silence the events after it.
                         let called = catch_unwind(AssertUnwindSafe(|| callback(device, &event)));
                         if called.is_err() {
@@ -272,12 +274,12 @@ impl DeviceQueue {
         (Self { device, items, missed, breaks, resumed }, broken)
     }
 
-    pub(super) fn push(&self, event: Event) {
+    pub(super) fn push(&self, event: Event, temperature: Option<Temperature>) {
         self.missed.resumed(self.device, &self.resumed);
         if self.missed.any.load(Ordering::Acquire) && !self.missed.flush(&self.items) {
             return self.lost(1); // What was lost is told before what came after it.
         }
-        let item = Live::Event { device: self.device, event };
+        let item = Live::Event { device: self.device, event, temperature };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.items.try_send(item) {
             self.lost(1);
         }

@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::Shared;
+use super::beside::blob;
 use super::life::Act;
 use super::line::{INVALID_PARAMETER, NO_SUCH_LOG, NOT_SUPPORTED, Trouble};
 use super::log::PICTURES;
 use super::outlet::Outlet;
 use super::picture::picture;
 use super::reader::{Cell, State};
-use crate::codec::{DeviceId, Timestamp};
+use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Timestamp};
 use crate::device::{
     Backend, Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
 };
@@ -160,6 +161,41 @@ impl Backend for Door {
         .await
     }
 
+    async fn blobs(
+        &self,
+        device: DeviceId,
+        after: u32,
+        max: u32,
+        mask: EventMask,
+    ) -> Result<Vec<PortableBlob<'static>>> {
+        // Every event has the fields of `INFO`; of others an answer may have to look through the whole log.
+        let candidates = if mask.contains(EventMask::INFO) { max } else { u32::MAX };
+        let events = self
+            .call_after(
+                device,
+                |state| state.line.delay(),
+                |state| {
+                    let events = state.life.log().answer(after, candidates, false).into_iter();
+                    let with_picture = |event: Event| {
+                        let is_kept = state.life.log().with_picture(event.id()).is_some();
+                        (event, is_kept, state.life.recorded_picture(event.id()))
+                    };
+                    Ok(events.map(with_picture).collect::<Vec<_>>())
+                },
+            )
+            .await?;
+        let seed = self.shared.settings.seed;
+        let blobs = events.into_iter().filter_map(|(event, is_kept, recorded)| {
+            let jpeg = if is_kept && mask.contains(EventMask::IMAGE) {
+                recorded.map_or_else(|| picture(seed, &event), Ok).map(Some)
+            } else {
+                Ok(None)
+            };
+            jpeg.and_then(|jpeg| blob(seed, &event, jpeg, mask)).transpose()
+        });
+        blobs.take(usize::try_from(max).unwrap_or(usize::MAX)).collect()
+    }
+
     async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes> {
         let (event, recorded) = self
             .call(device, |state| {
@@ -224,7 +260,7 @@ impl Backend for Door {
     }
 
     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> {
-        let outlet = Outlet::new(sink, self.shared.settings.queue)?;
+        let outlet = Outlet::new(sink, &self.shared.settings)?;
         let position = self.shared.position(device)?;
         self.call(device, |state| {
             let ticket = state.line.listen(self.number, outlet);

@@ -38,6 +38,7 @@ use crate::device::Backend;
 use crate::{Error, ErrorKind, Result};
 
 mod backend;
+mod beside;
 mod dice;
 mod life;
 mod line;

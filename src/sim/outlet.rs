@@ -4,6 +4,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::beside::temperature;
+use super::settings::SimSettings;
 use crate::codec::Event;
 use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};
@@ -11,6 +13,7 @@ use crate::{Error, ErrorKind, Result};
 /// Where one listener's events go: at once, or through a queue of the reader's that drops without a word.
 pub(super) struct Outlet {
     sink: LiveSink,
+    seed: u64,
     queue: Option<Queue>,
 }
 
@@ -20,39 +23,47 @@ struct Queue {
 }
 
 impl Outlet {
-    /// An outlet with a queue of `size` events; without one for 0.
+    /// An outlet with a queue of so many events as the settings say; without one for 0.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Other`] where a queue is wanted and there is no tokio runtime to empty it.
-    pub(super) fn new(sink: LiveSink, size: u32) -> Result<Self> {
-        if size == 0 {
-            return Ok(Self { sink, queue: None });
+    pub(super) fn new(sink: LiveSink, settings: &SimSettings) -> Result<Self> {
+        let seed = settings.seed;
+        if settings.queue == 0 {
+            return Ok(Self { sink, seed, queue: None });
         }
         let runtime = Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::Other, "a live queue needs a tokio runtime").with_source(error)
         })?;
-        let (events, mut waiting) = mpsc::channel(size as usize);
+        let (events, mut waiting) = mpsc::channel(settings.queue as usize);
         let target = sink.clone();
         let pump = runtime.spawn(async move {
             while let Some(event) = waiting.recv().await {
-                target.push(&event);
+                tell(&target, seed, &event);
             }
         });
-        Ok(Self { sink, queue: Some(Queue { events, pump: pump.abort_handle() }) })
+        Ok(Self { sink, seed, queue: Some(Queue { events, pump: pump.abort_handle() }) })
     }
 
     pub(super) fn push(&self, event: &Event) {
         match &self.queue {
             // A full queue drops the event: only the jump of the ids will show it, as with a real gateway.
             Some(queue) => drop(queue.events.try_send(*event)),
-            None => self.sink.push(event),
+            None => tell(&self.sink, self.seed, event),
         }
     }
 
     /// Ends the outlet; what waits in the queue is lost with the connection.
     pub(super) fn disconnected(self, error: Error) {
         self.sink.disconnected(error);
+    }
+}
+
+fn tell(sink: &LiveSink, seed: u64, event: &Event) {
+    match temperature(seed, event) {
+        Some(temperature) => sink.push_with_temperature(event, temperature),
+        None => sink.push(event),
     }
 }
 

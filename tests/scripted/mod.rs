@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bs2_events::codec::{DeviceId, Event, EventCode, Timestamp};
+use bs2_events::codec::{DeviceId, Event, EventCode, EventMask, PortableBlob, Timestamp};
 use bs2_events::device::*;
 use bs2_events::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -166,6 +166,16 @@ impl Backend for Scripted {
         let state = self.lock();
         let newer = state.log.values().filter(|event| event.id() > after);
         Ok(newer.take(max as usize).copied().collect::<Vec<_>>().into())
+    }
+
+    async fn blobs(
+        &self,
+        device: DeviceId,
+        _: u32,
+        _: u32,
+        _: EventMask,
+    ) -> Result<Vec<PortableBlob<'static>>> {
+        Err(Error::new(ErrorKind::Unsupported, "no blobs").with_device(device))
     }
 
     async fn image_log(&self, device: DeviceId, _: u32) -> Result<Bytes> {

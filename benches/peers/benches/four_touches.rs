@@ -3,9 +3,9 @@
 //! `cargo bench --manifest-path benches/peers/Cargo.toml --bench four_touches -- 31` runs 31 rounds.
 
 use std::hint::black_box;
-use std::time::Instant;
 
 use bs2_events_peers::four_touches::{self, Touches, log, read_as_u64};
+use bs2_events_peers::rounds::{self, Rival, median, ratio, rival};
 use bs2_events_peers::{with_binrw, with_c, with_nom, with_prost};
 
 fn main() {
@@ -31,37 +31,14 @@ fn main() {
     let expected = four_touches::touch(&bytes, &user);
     assert!(expected.sums.of_user > 0 && expected.sums.ids == u64::from(EVENTS) * u64::from(EVENTS + 1) / 2);
     for rival in &rivals {
-        assert_eq!((rival.touch)().unwrap_or_else(|| expected.clone()), expected, "{}", rival.name);
+        assert_eq!((rival.work)().unwrap_or_else(|| expected.clone()), expected, "{}", rival.name);
     }
 
-    let mut random = 1;
-    for _ in 0..rounds {
-        // In another order each round, and each rival once untimed before it is timed: what the one before left in the
-        // caches is nobody's burden.
-        let mut order: Vec<usize> = (0..rivals.len()).collect();
-        order.sort_by_cached_key(|_| log::xorshift(&mut random));
-        for at in order {
-            black_box((rivals[at].touch)());
-            let start = Instant::now();
-            black_box((rivals[at].touch)());
-            rivals[at].times.push(start.elapsed().as_secs_f64() * 1e9 / f64::from(EVENTS));
-        }
-    }
+    rounds::run(&mut rivals, rounds, EVENTS);
     print(&rivals);
 }
 
-struct Rival<'a> {
-    name: &'static str,
-    touch: Box<dyn Fn() -> Option<Touches> + 'a>,
-    /// Nanoseconds an event, one for each round.
-    times: Vec<f64>,
-}
-
-fn rival<'a>(name: &'static str, touch: impl Fn() -> Option<Touches> + 'a) -> Rival<'a> {
-    Rival { name, touch: Box::new(touch), times: Vec::new() }
-}
-
-fn print(rivals: &[Rival]) {
+fn print(rivals: &[Rival<'_, Option<Touches>>]) {
     let [limit, ours, c, two, two_c, nom, binrw, each, answer] = rivals else { unreachable!("nine rivals") };
     println!("\n{EVENTS} events, {} rounds; ratios are the medians of each round's\n", limit.times.len());
     println!("| four touches | ns/event | × reading the bytes | × C -O3 | × bs2-events, two at once |");
@@ -88,16 +65,6 @@ fn print(rivals: &[Rival]) {
             if holds(&ratio, &limit) { "holds" } else { "does not hold" }
         );
     }
-}
-
-/// The median of the ratios of each round: what slows a whole round down is in both of its times.
-fn ratio(own: &Rival, base: &Rival) -> f64 {
-    median(own.times.iter().zip(&base.times).map(|(own, base)| own / base).collect())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 const EVENTS: u32 = 1_000_000;

@@ -1,7 +1,9 @@
-//! The four touches by this crate's rivals, each of which must find what this crate finds.
+//! The work of this crate done by its rivals, each of which must find what this crate finds.
 
 #[path = "../../four_touches/mod.rs"]
 pub mod four_touches;
+pub mod portable;
+pub mod rounds;
 pub mod with_binrw;
 pub mod with_c;
 pub mod with_nom;

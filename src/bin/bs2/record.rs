@@ -159,6 +159,11 @@ impl Capture {
                     self.append(device, received_at, CapturePayload::Event(event))?;
                 }
             }
+            What::Measured(event, temperature) => {
+                self.counts.events += 1;
+                let payload = CapturePayload::EventWithTemperature(&event, temperature);
+                self.append(device, received_at, payload)?;
+            }
             What::Picture(image) => {
                 self.counts.images += 1;
                 let payload = CapturePayload::ImageLog { event: &image.event, jpeg: &image.jpeg };

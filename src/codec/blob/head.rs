@@ -59,6 +59,28 @@ impl BlobHead {
         Self { id: U32::new(id), ..zeros }
     }
 
+    /// A head of these fields, valid or not.
+    #[cfg(feature = "portable")]
+    #[inline]
+    pub(in crate::codec) fn from_fields(
+        mask: EventMask,
+        id: u32,
+        info: Option<ExtInfo>,
+        subject: [u8; 32],
+        (tna_key, JobCode(job_code)): (u8, JobCode),
+        image_size: u16,
+    ) -> Self {
+        Self {
+            mask: U16::new(mask.bits()),
+            id: U32::new(id),
+            info: info.unwrap_or_default(),
+            subject,
+            tna_key,
+            job_code: U32::new(job_code),
+            image_size: U16::new(image_size),
+        }
+    }
+
     /// The head that holds what an event holds; the time zone of its flags has no place in a blob.
     ///
     /// # Examples
@@ -71,7 +93,7 @@ impl BlobHead {
     #[must_use]
     pub fn from_event(event: &Event) -> Self {
         let info = ExtInfo::new(event.timestamp(), event.device_id(), event.code());
-        let head = Self { subject: event.subject().to_bytes(), ..Self::new(event.id()).with_info(info) };
+        let head = Self { subject: *event.subject_bytes(), ..Self::new(event.id()).with_info(info) };
         let head = head.with_mask(head.mask() | bit_of(event.code()));
         if event.code().is_authentication() { head.with_tna_key(event.param()) } else { head }
     }
@@ -310,7 +332,10 @@ impl BlobHead {
 
     /// This head as an event; `None` without time, device and code.
     ///
-    /// T&A key becomes the parameter, and an image sets its flag. A blob has no time zone: those flags are 0.
+    /// T&A key becomes the parameter, and an image sets its flag. A blob has no time zone: those flags are 0. The
+    /// subject's 32 bytes are passed on whatever the mask says, since lifts, relays and alarms have no bit in it. So an
+    /// event comes back from [`from_event`](Self::from_event) byte for byte, but for its flags and for a parameter that is
+    /// no T&A key.
     ///
     /// # Examples
     ///

@@ -106,7 +106,8 @@ impl<'a> PortableBlob<'a> {
     }
 
     /// This blob as an event, and what an event cannot hold; see
-    /// [`BlobHead::to_event`](crate::codec::BlobHead::to_event).
+    /// [`BlobHead::to_event`](crate::codec::BlobHead::to_event). A subject for which the mask has no bit, such as that
+    /// of a lift or a relay, has no place in a portable blob: the event's is empty.
     ///
     /// # Examples
     ///

@@ -6,12 +6,13 @@ use nom::bytes::streaming::take;
 use nom::combinator::{cond, map_opt};
 use nom::number::complete::{le_u8, le_u16, le_u32};
 use nom::{IResult, Parser, bytes, number};
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::PortableBlob;
 use crate::codec::{BlobHead, DecodeError, DecodeReason, EventMask, ExtInfo, JobCode, Temperature};
 
 /// The blob at the start of the input. Nothing but too few bytes is an error.
+#[inline]
 pub(super) fn parse(input: &[u8]) -> IResult<&[u8], PortableBlob<'_>> {
     let (_, bits) = number::streaming::le_u16(input)?;
     let mask = EventMask::from_bits_retain(bits);
@@ -24,6 +25,7 @@ pub(super) fn parse(input: &[u8]) -> IResult<&[u8], PortableBlob<'_>> {
 }
 
 /// Everything before the image.
+#[inline]
 fn fields(input: &[u8]) -> IResult<&[u8], (BlobHead, u8, u32)> {
     let (input, mask) = le_u16.map(EventMask::from_bits_retain).parse(input)?;
     let has = |bits| mask.intersects(bits);
@@ -38,22 +40,22 @@ fn fields(input: &[u8]) -> IResult<&[u8], (BlobHead, u8, u32)> {
         cond(has(EventMask::IMAGE), le_u16),
     )
         .parse(input)?;
-    let head = BlobHead::new(id)
-        .with_info(info.unwrap_or_default())
-        .with_subject_field(subject.unwrap_or_default())
-        .with_tna_key(key.unwrap_or_default())
-        .with_job_code(job_code.map(JobCode).unwrap_or_default())
-        .with_image_size(size.unwrap_or_default())
-        .with_mask(mask);
+    let keys = (key.unwrap_or_default(), JobCode(job_code.unwrap_or_default()));
+    let subject = subject.copied().unwrap_or_default();
+    let head = BlobHead::from_fields(mask, id, info.copied(), subject, keys, size.unwrap_or_default());
     Ok((input, (head, reserved, temperature.unwrap_or_default())))
 }
 
 /// A fixed layout, or an array of bytes.
-fn record<'a, T: FromBytes>() -> impl Parser<&'a [u8], Output = T, Error = nom::error::Error<&'a [u8]>> {
-    map_opt(bytes::complete::take(size_of::<T>()), |bytes: &[u8]| T::read_from_bytes(bytes).ok())
+fn record<'a, T>() -> impl Parser<&'a [u8], Output = &'a T, Error = nom::error::Error<&'a [u8]>>
+where
+    T: FromBytes + Immutable + KnownLayout + Unaligned + 'a,
+{
+    map_opt(bytes::complete::take(size_of::<T>()), |bytes| T::ref_from_bytes(bytes).ok())
 }
 
 /// Bytes before the image.
+#[inline]
 pub(super) fn fixed_size(mask: EventMask) -> usize {
     fields_of(mask).map(|(_, size)| size).sum()
 }

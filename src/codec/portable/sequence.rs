@@ -84,13 +84,14 @@ impl<'a> PortableBlobs<'a> {
 impl<'a> Iterator for PortableBlobs<'a> {
     type Item = Result<PortableBlob<'a>, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
         }
         match PortableBlob::decode_prefix(self.rest) {
             Ok((blob, rest)) => {
-                self.offset = self.offset.saturating_add(blob.encoded_len());
+                self.offset = self.offset.saturating_add(self.rest.len().saturating_sub(rest.len()));
                 self.rest = rest;
                 Some(Ok(blob))
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use bs2_events::codec::{DeviceId, Event};
+use bs2_events::codec::{DeviceId, Event, Temperature};
 use bs2_events::device::{Device, ImageLog, Live, Subscription};
 use bs2_events::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
@@ -19,6 +19,8 @@ pub(super) struct Delivery {
 
 pub(super) enum What {
     Events(Vec<Event>),
+    /// A live event with a person's temperature.
+    Measured(Event, Temperature),
     Picture(ImageLog),
     /// The log was read to its end for the first time.
     LogRead,
@@ -63,7 +65,7 @@ impl Door {
     async fn listen(&mut self, mut live: Subscription) -> Result<()> {
         while let Some(item) = live.next().await {
             match item {
-                Live::Event { event, .. } => self.take(event).await?,
+                Live::Event { event, temperature, .. } => self.take(event, temperature).await?,
                 // Here events are missing; the log has them.
                 Live::Lagged { .. } | Live::Resumed { .. } => self.read_log().await?,
                 // What a later client tells beside these is no event.
@@ -74,12 +76,14 @@ impl Door {
         Err(Error::new(ErrorKind::Disconnected, message).with_device(self.device.id()))
     }
 
-    async fn take(&mut self, event: Event) -> Result<()> {
+    async fn take(&mut self, event: Event, temperature: Option<Temperature>) -> Result<()> {
         if !self.newest.insert(event) {
             return Ok(());
         }
         self.cursor = event.id();
-        self.hand_over(What::Events(vec![event])).await;
+        let what =
+            temperature.map_or_else(|| What::Events(vec![event]), |measured| What::Measured(event, measured));
+        self.hand_over(what).await;
         if self.images && event.flags().has_image() {
             match retried(|| self.device.image_log(event.id())).await {
                 Ok(jpeg) => self.hand_over(What::Picture(ImageLog::new(event, jpeg))).await,
