@@ -1,0 +1,300 @@
+//! `EventLog`, from its bytes into an [`Event`] without a String or a Vec.
+//!
+//! | `EventLog` | `Event` |
+//! |---|---|
+//! | `ID`, `timestamp`, `deviceID` | the same |
+//! | `eventCode`, `subCode` | the code: the one or-ed with the other |
+//! | `TNAKey`, else `changedOnDevice` | `param` |
+//! | `hasImage` | flag `IMAGE`; the other flags are not in the interface |
+//! | by the code's [`SubjectKind`]: `userID`, `cardData`, `entityID`, `inputInfo`, … | the subject |
+//!
+//! `entityID` is the first four bytes of the subject where it is a door, a lift or a zone, and of relays, whose two
+//! ports stand there. Where no source says what the subject is, it is the first that is set of `cardData`, `userID`,
+//! `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`.
+
+use std::fmt;
+
+use super::wire::{Reader, Value, WireError, WireFault};
+use crate::codec::{
+    CardData, DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Timestamp, UserId,
+};
+
+/// The fields of one `EventLog`, borrowed from its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct EventLog<'a> {
+    pub(super) id: u32,
+    pub(super) timestamp: u32,
+    pub(super) device_id: u32,
+    pub(super) user_id: &'a [u8],
+    pub(super) entity_id: u32,
+    pub(super) event_code: u32,
+    pub(super) sub_code: u32,
+    pub(super) tna_key: i32,
+    pub(super) has_image: bool,
+    pub(super) changed_on_device: bool,
+    pub(super) temperature: u32,
+    pub(super) card_data: &'a [u8],
+    pub(super) input: Option<Input>,
+    pub(super) alarm: Option<Alarm>,
+    pub(super) interlock: Option<Interlock>,
+}
+
+/// `DetectInputInfo`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Input {
+    pub(super) io_device_id: u32,
+    pub(super) port: u32,
+    pub(super) value: i32,
+}
+
+/// `AlarmZoneInfo`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Alarm {
+    pub(super) zone_id: u32,
+    pub(super) door_id: u32,
+    pub(super) io_device_id: u32,
+    pub(super) port: u32,
+}
+
+/// `InterlockZoneInfo`: as many doors as an event holds, and how many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Interlock {
+    pub(super) zone_id: u32,
+    pub(super) door_ids: [u32; 4],
+    pub(super) doors: usize,
+}
+
+impl<'a> EventLog<'a> {
+    /// Reads the fields; what is unknown is passed over, and of what stands twice the last counts.
+    #[inline]
+    pub(super) fn read(mut reader: Reader<'a>) -> Result<Self, WireError> {
+        let mut log = Self::default();
+        while let Some((number, value)) = reader.field()? {
+            match (number, value) {
+                (1, Value::Varint(value)) => log.id = low(value),
+                (2, Value::Varint(value)) => log.timestamp = low(value),
+                (3, Value::Varint(value)) => log.device_id = low(value),
+                (4, Value::Bytes(value)) => log.user_id = text(value)?,
+                (5, Value::Varint(value)) => log.entity_id = low(value),
+                (6, Value::Varint(value)) => log.event_code = low(value),
+                (7, Value::Varint(value)) => log.sub_code = low(value),
+                (8, Value::Varint(value)) => log.tna_key = low(value).cast_signed(),
+                (9, Value::Varint(value)) => log.has_image = value != 0,
+                (10, Value::Varint(value)) => log.changed_on_device = value != 0,
+                (11, Value::Varint(value)) => log.temperature = low(value),
+                (12, Value::Bytes(value)) => log.card_data = value.bytes(),
+                (13, Value::Bytes(value)) => log.input.get_or_insert_default().read(value)?,
+                (14, Value::Bytes(value)) => log.alarm.get_or_insert_default().read(value)?,
+                (15, Value::Bytes(value)) => log.interlock.get_or_insert_default().read(value)?,
+                (1..=15, _) => return Err(reader.error(name(number), WireFault::WireType)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(log)
+    }
+
+    /// The event.
+    ///
+    /// # Errors
+    ///
+    /// The field that an event has no room for.
+    #[inline]
+    pub(super) fn to_event(self) -> Result<Event, Misfit> {
+        let code = self.code()?;
+        let event = Event::builder(DeviceId::new(self.device_id), self.id, code)
+            .timestamp(Timestamp::from_unix_seconds(self.timestamp))
+            .param(self.param(code))
+            .flags(if self.has_image { EventFlags::IMAGE } else { EventFlags::empty() });
+        let subject = self.subject(SubjectKind::of(code)).map_err(|field| self.misfit(field))?;
+        Ok(event.subject(Subject::Unknown(&subject)).build())
+    }
+
+    #[inline]
+    fn code(&self) -> Result<EventCode, Misfit> {
+        let main = u16::try_from(self.event_code).map_err(|_| self.misfit("eventCode"))?;
+        let sub = u8::try_from(self.sub_code).map_err(|_| self.misfit("subCode"))?;
+        Ok(EventCode::new(main | u16::from(sub)))
+    }
+
+    /// A key that no reader has is none, and so is a key that the byte cannot hold.
+    #[inline]
+    fn param(&self, code: EventCode) -> u8 {
+        match u8::try_from(self.tna_key) {
+            Ok(0) | Err(_) if matches!(code.get(), 0x2000..=0x2AFF) => self.changed_on_device.into(),
+            Ok(key) => key,
+            Err(_) => 0,
+        }
+    }
+
+    #[inline]
+    fn subject(&self, kind: SubjectKind) -> Result<[u8; 32], &'static str> {
+        match kind {
+            SubjectKind::User => self.user(),
+            SubjectKind::Card => self.card(),
+            SubjectKind::Door | SubjectKind::Lift | SubjectKind::Relay | SubjectKind::Zone => Ok(self.entity()),
+            SubjectKind::Input => self.input.unwrap_or_default().subject(),
+            SubjectKind::AlarmZone => self.alarm.unwrap_or_default().subject(),
+            SubjectKind::Interlock => self.interlock.unwrap_or_default().subject(),
+            SubjectKind::None | SubjectKind::Osdp | SubjectKind::Unknown => match *self {
+                Self { card_data: [_, ..], .. } => self.card(),
+                Self { user_id: [_, ..], .. } => self.user(),
+                Self { input: Some(input), .. } => input.subject(),
+                Self { alarm: Some(alarm), .. } => alarm.subject(),
+                Self { interlock: Some(interlock), .. } => interlock.subject(),
+                _ => Ok(self.entity()),
+            },
+        }
+    }
+
+    #[inline]
+    fn user(&self) -> Result<[u8; 32], &'static str> {
+        UserId::new(self.user_id).map(|id| *id.as_array()).map_err(|_| "userID")
+    }
+
+    fn card(&self) -> Result<[u8; 32], &'static str> {
+        CardData::new(self.card_data).map(|card| *card.as_bytes()).map_err(|_| "cardData")
+    }
+
+    fn entity(&self) -> [u8; 32] {
+        Subject::Zone { zone_id: self.entity_id }.to_bytes()
+    }
+
+    #[cold]
+    fn misfit(&self, field: &'static str) -> Misfit {
+        Misfit { device: DeviceId::new(self.device_id), id: self.id, field }
+    }
+}
+
+impl Input {
+    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
+        while let Some((number, value)) = reader.field()? {
+            match (number, value) {
+                (1, Value::Varint(value)) => self.io_device_id = low(value),
+                (2, Value::Varint(value)) => self.port = low(value),
+                (3, Value::Varint(value)) => self.value = low(value).cast_signed(),
+                (1..=3, _) => return Err(reader.error("inputInfo", WireFault::WireType)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn subject(self) -> Result<[u8; 32], &'static str> {
+        let port = self.port.try_into().map_err(|_| "inputInfo.port")?;
+        // A state that no byte holds is one that nobody here knows.
+        let value = self.value.try_into().map_or(PortValue::UNKNOWN, PortValue::new);
+        Ok(Subject::Input { io_device_id: self.io_device_id, port, value }.to_bytes())
+    }
+}
+
+impl Alarm {
+    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
+        while let Some((number, value)) = reader.field()? {
+            match (number, value) {
+                (1, Value::Varint(value)) => self.zone_id = low(value),
+                (2, Value::Varint(value)) => self.door_id = low(value),
+                (3, Value::Varint(value)) => self.io_device_id = low(value),
+                (4, Value::Varint(value)) => self.port = low(value),
+                (1..=4, _) => return Err(reader.error("alarmZoneInfo", WireFault::WireType)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn subject(self) -> Result<[u8; 32], &'static str> {
+        let Self { zone_id, door_id, io_device_id, port } = self;
+        let port = port.try_into().map_err(|_| "alarmZoneInfo.port")?;
+        Ok(Subject::AlarmZone { zone_id, door_id, io_device_id, port }.to_bytes())
+    }
+}
+
+impl Interlock {
+    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
+        while let Some((number, value)) = reader.field()? {
+            match (number, value) {
+                (1, Value::Varint(value)) => self.zone_id = low(value),
+                (2, Value::Varint(value)) => self.add(low(value)),
+                (2, Value::Bytes(mut packed)) => {
+                    while !packed.is_empty() {
+                        self.add(low(packed.varint("interlockZoneInfo.doorIDs")?));
+                    }
+                }
+                (1..=2, _) => return Err(reader.error("interlockZoneInfo", WireFault::WireType)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, door: u32) {
+        if let Some(place) = self.door_ids.get_mut(self.doors) {
+            *place = door;
+        }
+        self.doors = self.doors.saturating_add(1);
+    }
+
+    fn subject(self) -> Result<[u8; 32], &'static str> {
+        if self.doors > self.door_ids.len() {
+            return Err("interlockZoneInfo.doorIDs");
+        }
+        Ok(Subject::Interlock { zone_id: self.zone_id, door_ids: self.door_ids }.to_bytes())
+    }
+}
+
+/// An `EventLog` of which an [`Event`] cannot hold everything. It says which field, not what is in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Misfit {
+    pub(super) device: DeviceId,
+    pub(super) id: u32,
+    pub(super) field: &'static str,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event {}: field `{}` is larger than an event can hold", self.id, self.field)
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+/// Protobuf's way: of a longer number the low 32 bits.
+#[allow(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+#[inline]
+const fn low(value: u64) -> u32 {
+    value as u32
+}
+
+#[inline]
+fn text(value: Reader<'_>) -> Result<&[u8], WireError> {
+    let bytes = value.bytes();
+    if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+        Ok(bytes)
+    } else {
+        Err(value.error("userID", WireFault::Text))
+    }
+}
+
+fn name(number: u32) -> &'static str {
+    let index = usize::try_from(number).unwrap_or_default();
+    NAMES.get(index).copied().unwrap_or("unknown")
+}
+
+const NAMES: [&str; 16] = [
+    "",
+    "ID",
+    "timestamp",
+    "deviceID",
+    "userID",
+    "entityID",
+    "eventCode",
+    "subCode",
+    "TNAKey",
+    "hasImage",
+    "changedOnDevice",
+    "temperature",
+    "cardData",
+    "inputInfo",
+    "alarmZoneInfo",
+    "interlockZoneInfo",
+];
