@@ -46,7 +46,17 @@ impl Door {
         self.call_after(device, |_| Duration::ZERO, work).await
     }
 
-    async fn call_after<T: Send>(
+    /// Does something to a connected reader.
+    pub(super) async fn act(&self, device: DeviceId, act: Act) -> Result<()> {
+        self.call(device, |state| {
+            state.act(&self.shared.books, act);
+            self.shared.books.check()
+        })
+        .await
+    }
+
+    /// The same as [`call`](Self::call), for what takes its time.
+    pub(super) async fn call_after<T: Send>(
         &self,
         device: DeviceId,
         delay: impl FnOnce(&mut State) -> Duration + Send,
@@ -64,6 +74,7 @@ impl Door {
         }
         let mut state = reader.lock();
         state.line.check(connection)?;
+        self.shared.books.check()?;
         match trouble {
             Trouble::None => work(&mut state),
             Trouble::Code(code) => Err(state.line.error(code, "the reader refuses")),
@@ -245,22 +256,18 @@ impl Backend for Door {
             if filters.len() > IMAGE_FILTERS {
                 return Err(state.line.error(INVALID_PARAMETER, "too many image filters"));
             }
-            state.life.set_filters(filters);
-            Ok(())
+            state.set_filters(&self.shared.books, filters);
+            self.shared.books.check()
         })
         .await
     }
 
     async fn clear_log(&self, device: DeviceId) -> Result<()> {
-        self.call(device, |state| {
-            state.act(&self.shared.truth, Act::ClearLog);
-            Ok(())
-        })
-        .await
+        self.act(device, Act::ClearLog).await
     }
 
     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> {
-        let outlet = Outlet::new(sink, &self.shared.settings)?;
+        let outlet = Outlet::new(Arc::new(sink), &self.shared.settings)?;
         let position = self.shared.position(device)?;
         self.call(device, |state| {
             let ticket = state.line.listen(self.number, outlet);

@@ -30,6 +30,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -40,6 +41,7 @@ use crate::{Error, ErrorKind, Result};
 mod backend;
 mod beside;
 mod dice;
+mod journal;
 mod life;
 mod line;
 mod log;
@@ -58,6 +60,7 @@ pub use reader::Reader;
 pub use settings::{Faults, ReplaySource, SimSettings, Start};
 
 use backend::Door;
+use journal::{Journal, pasts};
 use life::Origin;
 use line::NO_SUCH_DEVICE;
 use pulse::Pulse;
@@ -90,7 +93,7 @@ struct Shared {
     settings: SimSettings,
     /// Ascending by number.
     readers: Box<[Cell]>,
-    truth: OnceLock<Mutex<Truth>>,
+    books: Books,
     pulse: Mutex<Pulse>,
     doors: AtomicU64,
 }
@@ -135,7 +138,54 @@ impl Simulator {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn with_settings(settings: SimSettings) -> Result<Self> {
+        Self::make(settings, None)
+    }
+
+    /// Readers whose life is kept in a file: logs, id counters, clocks and image filters. A simulator that is made
+    /// with the same file goes on where the last one ended, also one that was killed, and never gives an id to two
+    /// different events. What an event is depends on the settings, so they must be the same again; `rate`, `faults`
+    /// and how answers are given may change.
+    ///
+    /// Everything is in the file before anybody hears of it. It is not synced to the disk: a power cut may lose the
+    /// end. One simulator uses a file at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_settings`](Self::with_settings), and for the file [`Storage`](ErrorKind::Storage) or
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) when it cannot be read and written,
+    /// [`Busy`](ErrorKind::Busy) when it is in use, [`InvalidData`](ErrorKind::InvalidData) when it is no such file,
+    /// and [`InvalidInput`](ErrorKind::InvalidInput) when it was made with other settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{SimSettings, Simulator};
+    /// # let folder = std::env::temp_dir().join(format!("bs2-sim-state-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).unwrap();
+    /// let path = folder.join("readers.state");
+    /// let simulator = Simulator::with_state(SimSettings::default().with_backlog(10), &path)?;
+    /// let device = simulator.device_ids()[0];
+    /// assert_eq!(simulator.make_event(device)?.id(), 11);
+    /// drop(simulator);
+    ///
+    /// let simulator = Simulator::with_state(SimSettings::default().with_backlog(10), &path)?;
+    /// assert_eq!(simulator.make_event(device)?.id(), 12);
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    pub fn with_state(settings: SimSettings, path: impl AsRef<Path>) -> Result<Self> {
+        Self::make(settings, Some(path.as_ref()))
+    }
+
+    fn make(mut settings: SimSettings, state: Option<&Path>) -> Result<Self> {
         settings.check()?;
+        let (journal, past) = match state {
+            Some(path) => {
+                let (journal, past) = Journal::open(path, &mut settings)?;
+                (Some(journal), past)
+            }
+            None => (None, None),
+        };
         let world = World::new(&settings)?;
         let mut origins: Vec<_> = (0..settings.office_readers())
             .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Office(index)))
@@ -151,13 +201,28 @@ impl Simulator {
             );
             origins.sort_by_key(|(device, _)| *device);
         }
-        let readers = (0..).zip(origins);
-        let readers =
-            readers.map(|(index, (device, origin))| Cell::new(&world, &settings, device, index, origin));
+        let devices: Vec<_> = origins.iter().map(|(device, _)| *device).collect();
+        let mut pasts = past.map(|text| pasts(&text, &devices)).transpose()?.map(Vec::into_iter);
+        let readers: Box<[_]> = (0..)
+            .zip(origins)
+            .map(|(index, (device, origin))| {
+                let past = pasts.as_mut().and_then(Iterator::next);
+                Cell::new(&world, &settings, device, index, origin, past)
+            })
+            .collect();
+        if let Some(journal) = &journal {
+            if pasts.is_some() {
+                journal.resume()?;
+            } else {
+                let made: Vec<_> =
+                    readers.iter().map(|reader| (reader.device(), reader.lock().life.made())).collect();
+                journal.begin(&settings, &made)?;
+            }
+        }
         Ok(Self {
             shared: Arc::new(Shared {
-                readers: readers.collect(),
-                truth: OnceLock::new(),
+                readers,
+                books: Books { truth: OnceLock::new(), journal },
                 pulse: Mutex::new(Pulse::new(settings.seed)),
                 doors: AtomicU64::new(0),
                 settings,
@@ -238,7 +303,7 @@ impl Simulator {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn make_event(&self, device: DeviceId) -> Result<Event> {
-        self.shared.readers[self.shared.position(device)?].make(&self.shared.truth)
+        self.shared.readers[self.shared.position(device)?].make(&self.shared.books)
     }
 
     /// Starts the life of the office: from now on events happen at the rate of the settings, here and there. At a
@@ -309,11 +374,11 @@ impl Simulator {
     /// ```
     pub fn write_truth_to(&self, writer: impl Write + Send + 'static) -> Result<()> {
         let truth = Mutex::new(Truth::new(Box::new(writer)));
-        if self.shared.truth.set(truth).is_err() {
+        if self.shared.books.truth.set(truth).is_err() {
             return Err(Error::new(ErrorKind::InvalidInput, "the truth is written already"));
         }
         for reader in &self.shared.readers {
-            reader.retell(&self.shared.truth);
+            reader.retell(&self.shared.books);
         }
         self.flush_truth()
     }
@@ -335,6 +400,21 @@ impl Simulator {
     /// ```
     pub fn flush_truth(&self) -> Result<()> {
         self.shared.flush_truth()
+    }
+}
+
+/// Where the readers write down what happens, beside their logs.
+struct Books {
+    truth: OnceLock<Mutex<Truth>>,
+    journal: Option<Journal>,
+}
+
+impl Books {
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] where the state file could not be written.
+    fn check(&self) -> Result<()> {
+        self.journal.as_ref().map_or(Ok(()), Journal::check)
     }
 }
 
@@ -360,7 +440,7 @@ impl Shared {
     ///
     /// [`ErrorKind::Storage`] for the first line that could not be written.
     fn flush_truth(&self) -> Result<()> {
-        match self.truth.get() {
+        match self.books.truth.get() {
             Some(truth) => truth.lock().unwrap_or_else(PoisonError::into_inner).flush(),
             None => Ok(()),
         }
