@@ -37,6 +37,27 @@ impl Door {
         Self { shared, number, connections, closed: AtomicBool::new(false) }
     }
 
+    #[cfg(feature = "sim-gateway")]
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether this way to a reader, whose state this is, still stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Disconnected`] if it does not.
+    #[cfg(feature = "sim-gateway")]
+    pub(super) fn check(&self, position: usize, state: &State) -> Result<()> {
+        state.line.check(self.connections[position].load(Ordering::Acquire))
+    }
+
+    /// Ends the connection to one reader.
+    #[cfg(feature = "sim-gateway")]
+    pub(super) fn forget(&self, position: usize) {
+        self.connections[position].store(0, Ordering::Release);
+    }
+
     /// A call to a connected reader, with what may go wrong with it.
     async fn call<T: Send>(
         &self,

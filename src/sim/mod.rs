@@ -41,6 +41,8 @@ use crate::{Error, ErrorKind, Result};
 mod backend;
 mod beside;
 mod dice;
+#[cfg(feature = "sim-gateway")]
+pub mod gateway;
 mod journal;
 mod life;
 mod line;
@@ -246,8 +248,11 @@ impl Simulator {
     /// ```
     #[must_use]
     pub fn backend(&self) -> Arc<dyn Backend> {
-        let number = self.shared.doors.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Door::new(Arc::clone(&self.shared), number))
+        Arc::new(Door::new(Arc::clone(&self.shared), self.next_door()))
+    }
+
+    fn next_door(&self) -> u64 {
+        self.shared.doors.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The numbers of all readers, ascending.
@@ -381,6 +386,24 @@ impl Simulator {
             reader.retell(&self.shared.books);
         }
         self.flush_truth()
+    }
+
+    /// Says whether everything is in the file of [`with_state`](Self::with_state); without one nothing is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](ErrorKind::Storage) once the file could not be written. From then on the readers report nothing and
+    /// every call to them fails so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// Simulator::new("devices=1")?.check_state()?;
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    pub fn check_state(&self) -> Result<()> {
+        self.shared.books.check()
     }
 
     /// Hands to the writer of the truth what still waits; without one it does nothing.

@@ -1,4 +1,6 @@
-//! `bs2 sim`: simulated readers, shown.
+//! `bs2 sim`: simulated readers, shown, and behind the doors that programs use.
+
+mod gateway;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use bs2_events::sim::Reader;
 use bs2_events::{Error, ErrorKind, Result};
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::output::Output;
@@ -22,8 +24,10 @@ use crate::truth;
 /// With --for they live for that time first, until Ctrl-C at the latest; they make 5 events a second unless the setting
 /// `rate` says otherwise.
 #[derive(Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
 pub(crate) struct Sim {
+    #[command(subcommand)]
+    door: Option<Door>,
     /// The readers: sim: and settings joined by &
     #[arg(default_value = "sim:")]
     source: String,
@@ -38,9 +42,17 @@ pub(crate) struct Sim {
     json: bool,
 }
 
+#[derive(Subcommand)]
+enum Door {
+    Gateway(gateway::Gateway),
+}
+
 impl Sim {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(self.show())
+        match &self.door {
+            Some(Door::Gateway(gateway)) => gateway.run(),
+            None => runtime::block_on(self.show()),
+        }
     }
 
     async fn show(&self) -> Result<ExitCode> {
@@ -144,6 +156,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const AFTER_HELP: &str = "\
 Examples:
   bs2 sim 'sim:devices=4&backlog=20000&seed=7'
+  bs2 sim gateway 'sim:devices=4&rate=20' --make-certs certs
   bs2 sim 'sim:devices=2&rate=50&faults=drop,reorder' --for 5s --truth truth.tsv --json
 
 Settings of a sim: source, as name=value joined by &; the same seed gives the same bytes:
