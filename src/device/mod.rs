@@ -5,7 +5,7 @@ mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "gateway")]
-pub(crate) mod gateway;
+pub mod gateway;
 mod handle;
 mod info;
 mod live;

@@ -16,11 +16,12 @@ use std::fmt;
 
 use super::wire::{Reader, Value, WireError, WireFault};
 use crate::codec::{
-    CardData, DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Timestamp, UserId,
+    CardData, DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Temperature,
+    Timestamp, UserId,
 };
 
 /// The fields of one `EventLog`, borrowed from its bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Default, PartialEq)]
 pub(super) struct EventLog<'a> {
     pub(super) id: u32,
     pub(super) timestamp: u32,
@@ -69,7 +70,7 @@ impl<'a> EventLog<'a> {
     #[inline]
     pub(super) fn read(mut reader: Reader<'a>) -> Result<Self, WireError> {
         let mut log = Self::default();
-        while let Some((number, value)) = reader.field()? {
+        while let Some((number, value)) = reader.field(&NAMES)? {
             match (number, value) {
                 (1, Value::Varint(value)) => log.id = low(value),
                 (2, Value::Varint(value)) => log.timestamp = low(value),
@@ -86,7 +87,7 @@ impl<'a> EventLog<'a> {
                 (13, Value::Bytes(value)) => log.input.get_or_insert_default().read(value)?,
                 (14, Value::Bytes(value)) => log.alarm.get_or_insert_default().read(value)?,
                 (15, Value::Bytes(value)) => log.interlock.get_or_insert_default().read(value)?,
-                (1..=15, _) => return Err(reader.error(name(number), WireFault::WireType)),
+                (1..=15, _) => return Err(reader.wrong_kind(&NAMES, number)),
                 (_, value) => reader.skip(number, value)?,
             }
         }
@@ -107,6 +108,12 @@ impl<'a> EventLog<'a> {
             .flags(if self.has_image { EventFlags::IMAGE } else { EventFlags::empty() });
         let subject = self.subject(SubjectKind::of(code)).map_err(|field| self.misfit(field))?;
         Ok(event.subject(Subject::Unknown(&subject)).build())
+    }
+
+    /// 0 where there was no thermal camera.
+    #[inline]
+    pub(super) fn temperature(&self) -> Option<Temperature> {
+        (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature))
     }
 
     #[inline]
@@ -131,7 +138,9 @@ impl<'a> EventLog<'a> {
         match kind {
             SubjectKind::User => self.user(),
             SubjectKind::Card => self.card(),
-            SubjectKind::Door | SubjectKind::Lift | SubjectKind::Relay | SubjectKind::Zone => Ok(self.entity()),
+            SubjectKind::Door | SubjectKind::Lift | SubjectKind::Relay | SubjectKind::Zone => {
+                Ok(self.entity())
+            }
             SubjectKind::Input => self.input.unwrap_or_default().subject(),
             SubjectKind::AlarmZone => self.alarm.unwrap_or_default().subject(),
             SubjectKind::Interlock => self.interlock.unwrap_or_default().subject(),
@@ -167,12 +176,12 @@ impl<'a> EventLog<'a> {
 
 impl Input {
     fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
-        while let Some((number, value)) = reader.field()? {
+        while let Some((number, value)) = reader.field(&INPUT)? {
             match (number, value) {
                 (1, Value::Varint(value)) => self.io_device_id = low(value),
                 (2, Value::Varint(value)) => self.port = low(value),
                 (3, Value::Varint(value)) => self.value = low(value).cast_signed(),
-                (1..=3, _) => return Err(reader.error("inputInfo", WireFault::WireType)),
+                (1..=3, _) => return Err(reader.wrong_kind(&INPUT, number)),
                 (_, value) => reader.skip(number, value)?,
             }
         }
@@ -189,13 +198,13 @@ impl Input {
 
 impl Alarm {
     fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
-        while let Some((number, value)) = reader.field()? {
+        while let Some((number, value)) = reader.field(&ALARM)? {
             match (number, value) {
                 (1, Value::Varint(value)) => self.zone_id = low(value),
                 (2, Value::Varint(value)) => self.door_id = low(value),
                 (3, Value::Varint(value)) => self.io_device_id = low(value),
                 (4, Value::Varint(value)) => self.port = low(value),
-                (1..=4, _) => return Err(reader.error("alarmZoneInfo", WireFault::WireType)),
+                (1..=4, _) => return Err(reader.wrong_kind(&ALARM, number)),
                 (_, value) => reader.skip(number, value)?,
             }
         }
@@ -211,7 +220,7 @@ impl Alarm {
 
 impl Interlock {
     fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
-        while let Some((number, value)) = reader.field()? {
+        while let Some((number, value)) = reader.field(&INTERLOCK)? {
             match (number, value) {
                 (1, Value::Varint(value)) => self.zone_id = low(value),
                 (2, Value::Varint(value)) => self.add(low(value)),
@@ -220,7 +229,7 @@ impl Interlock {
                         self.add(low(packed.varint("interlockZoneInfo.doorIDs")?));
                     }
                 }
-                (1..=2, _) => return Err(reader.error("interlockZoneInfo", WireFault::WireType)),
+                (1..=2, _) => return Err(reader.wrong_kind(&INTERLOCK, number)),
                 (_, value) => reader.skip(number, value)?,
             }
         }
@@ -275,11 +284,6 @@ fn text(value: Reader<'_>) -> Result<&[u8], WireError> {
     }
 }
 
-fn name(number: u32) -> &'static str {
-    let index = usize::try_from(number).unwrap_or_default();
-    NAMES.get(index).copied().unwrap_or("unknown")
-}
-
 const NAMES: [&str; 16] = [
     "",
     "ID",
@@ -298,3 +302,66 @@ const NAMES: [&str; 16] = [
     "alarmZoneInfo",
     "interlockZoneInfo",
 ];
+const INPUT: [&str; 4] = ["", "inputInfo.ioDeviceID", "inputInfo.port", "inputInfo.value"];
+const ALARM: [&str; 5] =
+    ["", "alarmZoneInfo.zoneID", "alarmZoneInfo.doorID", "alarmZoneInfo.ioDeviceID", "alarmZoneInfo.port"];
+const INTERLOCK: [&str; 3] = ["", "interlockZoneInfo.zoneID", "interlockZoneInfo.doorIDs"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_subject_is_read_by_the_code() {
+        let log = EventLog { user_id: b"17", entity_id: 5, card_data: &[9; 32], ..EventLog::default() };
+        let of = |event_code| EventLog { event_code, ..log }.to_event().unwrap();
+        assert!(matches!(of(0x1000).subject(), Subject::User(user) if user.as_bytes() == b"17"));
+        assert!(matches!(of(0x1102).subject(), Subject::Card(card) if card.as_bytes() == &[9; 32]));
+        assert_eq!(of(0x5000).subject(), Subject::Door { door_id: 5 });
+        let ports = EventLog { event_code: 0xC300, entity_id: 0x0002_0001, ..EventLog::default() };
+        let subject = Subject::Relay { relay_port: 1, input_port: 2 };
+        assert_eq!(ports.to_event().unwrap().subject(), subject);
+        assert_eq!(of(0xF000).subject(), Subject::Unknown(&[9; 32]));
+    }
+
+    #[test]
+    fn param_is_the_key_or_where_a_user_was_changed() {
+        let of = |event_code, tna_key, changed_on_device| {
+            EventLog { event_code, tna_key, changed_on_device, ..EventLog::default() }.to_event().unwrap()
+        };
+        assert_eq!(of(0x1000, 3, true).tna_key(), Some(3));
+        assert_eq!(of(0x2000, 0, true).changed_on_device(), Some(true));
+        assert_eq!(of(0x2000, 0, false).changed_on_device(), Some(false));
+        assert_eq!(of(0x1000, 99, false).param(), 99);
+        assert_eq!(of(0x1000, -1, false).param(), 0);
+        assert_eq!(of(0x1000, 300, true).param(), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_and_not_shown() {
+        let id = [b'7'; 33];
+        let doors = Interlock { zone_id: 1, door_ids: [1, 2, 3, 4], doors: 5 };
+        let log =
+            EventLog { id: 4, user_id: &id, card_data: &id, interlock: Some(doors), ..Default::default() };
+        let misfit = |event_code| EventLog { event_code, ..log }.to_event().unwrap_err().to_string();
+        assert_eq!(misfit(0x1000), "event 4: field `userID` is larger than an event can hold");
+        assert!(misfit(0x1102).contains("`cardData`"));
+        assert!(misfit(0xA000).contains("`interlockZoneInfo.doorIDs`"));
+        assert!(misfit(0x1_0000).contains("`eventCode`"));
+    }
+
+    #[test]
+    fn a_state_of_a_port_that_nobody_knows_is_unknown() {
+        let value = |value| {
+            let input = Some(Input { io_device_id: 1, port: 2, value });
+            let event = EventLog { event_code: 0x4F00, input, ..EventLog::default() }.to_event().unwrap();
+            match event.subject() {
+                Subject::Input { value, .. } => value,
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(value(1), PortValue::CLOSED);
+        assert_eq!(value(7), PortValue::new(7));
+        assert_eq!(value(1_000), PortValue::UNKNOWN);
+    }
+}

@@ -41,25 +41,35 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field's number and value; `None` at the end. A group is not read yet: see [`skip`](Self::skip).
+    ///
+    /// `names` are those of the fields by number, for errors.
     #[inline]
-    pub(super) fn field(&mut self) -> Result<Option<(u32, Value<'a>)>, WireError> {
+    pub(super) fn field(&mut self, names: Names) -> Result<Option<(u32, Value<'a>)>, WireError> {
         if self.rest.is_empty() {
             return Ok(None);
         }
         let key = self.varint(KEY)?;
         let Ok(key) = u32::try_from(key) else { return Err(self.error(KEY, WireFault::Key)) };
+        let number = key >> 3;
         let value = match key & 7 {
-            0 => Value::Varint(self.varint(VALUE)?),
-            1 => self.fixed(8).map(|()| Value::Fixed64)?,
-            2 => Value::Bytes(self.nested(VALUE)?),
-            3 => Value::Group,
-            5 => self.fixed(4).map(|()| Value::Fixed32)?,
+            _ if number == 0 => return Err(self.error(KEY, WireFault::Key)),
+            0 => self.varint(VALUE).map(Value::Varint),
+            1 => self.fixed(8).map(|()| Value::Fixed64),
+            2 => self.nested(VALUE).map(Value::Bytes),
+            3 => Ok(Value::Group),
+            5 => self.fixed(4).map(|()| Value::Fixed32),
             _ => return Err(self.error(KEY, WireFault::Key)),
         };
-        match key >> 3 {
-            0 => Err(self.error(KEY, WireFault::Key)),
-            number => Ok(Some((number, value))),
+        match value {
+            Ok(value) => Ok(Some((number, value))),
+            Err(error) => Err(WireError { field: name(names, number), ..error }),
         }
+    }
+
+    /// The error of a field that has another kind of value than it should.
+    #[cold]
+    pub(super) fn wrong_kind(&self, names: Names, number: u32) -> WireError {
+        self.error(name(names, number), WireFault::WireType)
     }
 
     /// Passes over an unknown field; only a group is not passed over already.
@@ -184,6 +194,15 @@ impl fmt::Display for WireFault {
             Self::WireType => "another kind of value than this field has",
         })
     }
+}
+
+/// The names of a message's fields, by number.
+pub(super) type Names = &'static [&'static str];
+
+#[cold]
+fn name(names: Names, number: u32) -> &'static str {
+    let index = usize::try_from(number).unwrap_or(usize::MAX);
+    names.get(index).copied().unwrap_or(VALUE)
 }
 
 const KEY: &str = "key";
