@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bs2_events::ErrorKind;
 use bs2_events::codec::{DeviceId, Event, EventMask, Temperature};
 use bs2_events::device::gateway::Gateway;
 use bs2_events::device::{Backend, Client, ClientOptions, Live, ReconnectPolicy, Subscription};
-use bs2_events::ErrorKind;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use prost::Message;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    KeyUsagePurpose, date_time_ymd,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -60,6 +60,7 @@ impl Certificates {
             ca.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
             // Unlike the leaf's: where the two are the same, some libraries take the leaf for self-signed.
             ca.distinguished_name.push(DnType::CommonName, "Simulated gateway root");
+            (ca.not_before, ca.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2049, 12, 31));
             ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             ca.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
             ca.extended_key_usages = USAGES.to_vec();
@@ -72,6 +73,7 @@ impl Certificates {
             let mut leaf = CertificateParams::new(all)?;
             leaf.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
             leaf.distinguished_name.push(DnType::CommonName, "Simulated gateway");
+            (leaf.not_before, leaf.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2049, 12, 31));
             leaf.is_ca = IsCa::ExplicitNoCa;
             leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
             leaf.extended_key_usages = USAGES.to_vec();

@@ -18,7 +18,7 @@ bitflags! {
     /// | `EXCLUSIVE` | `exclusive` | logs begin behind the start id and not at it |
     /// | `UNORDERED` | `unordered` | every second page of a log is shuffled |
     /// | `SHORT` | `short` | every second page of a log is at most half as long as it was asked for |
-    /// | `ERROR` | `error` | one call of 20 fails: unavailable, internal, or out of time |
+    /// | `ERROR` | `error` | one call of 20 fails with `UNAVAILABLE` or `DEADLINE_EXCEEDED` |
     /// | `END` | `end` | streams end after up to 400 events, cleanly or with an error |
     /// | `SILENT` | `silent` | streams fall silent after up to 400 events, and stay open |
     /// | `RESTART` | `restart` | at one call of 500 the gateway restarts: it drops every client and forgets every connection |
@@ -100,9 +100,8 @@ impl Mischief {
         if !self.strikes(GatewayFaults::ERROR, CALL_FAILS) {
             return Ok(());
         }
-        Err(match self.dice().below(3) {
+        Err(match self.dice().below(2) {
             0 => Status::unavailable("the gateway is not ready"),
-            1 => Status::internal("the gateway failed"),
             _ => Status::deadline_exceeded("the gateway did not answer in time"),
         })
     }
