@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
@@ -54,6 +55,8 @@ pub struct State {
     pub calls: Mutex<Vec<String>>,
     /// Asked before anything else; what it answers is the answer.
     pub quirk: Mutex<Option<Quirk>>,
+    /// Whether messages that are ready together share a frame.
+    pub batches: AtomicBool,
     connected: Mutex<bool>,
     enabled: Mutex<bool>,
     filters: Mutex<Vec<event::ImageFilter>>,
@@ -375,7 +378,8 @@ impl<const N: usize> Service<http::Request<Body>> for Raw<N> {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let call = Call { state: Arc::clone(&self.0), path: request.uri().path().to_owned() };
-        async move { Ok(Grpc::new(Plain).server_streaming(call, request).await) }.boxed()
+        let plain = Plain { batches: self.0.batches.load(Ordering::Relaxed) };
+        async move { Ok(Grpc::new(plain).server_streaming(call, request).await) }.boxed()
     }
 }
 
@@ -399,8 +403,11 @@ impl ServerStreamingService<Bytes> for Call {
     }
 }
 
-/// Bytes as they are, each message in a frame of its own.
-struct Plain;
+/// Bytes as they are, each message in a frame of its own unless they are batched.
+#[derive(Clone, Copy)]
+struct Plain {
+    batches: bool,
+}
 
 impl Codec for Plain {
     type Encode = Bytes;
@@ -409,11 +416,11 @@ impl Codec for Plain {
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self {
-        Self
+        *self
     }
 
     fn decoder(&mut self) -> Self {
-        Self
+        *self
     }
 }
 
@@ -427,7 +434,7 @@ impl Encoder for Plain {
     }
 
     fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(1 << 10, 1)
+        if self.batches { BufferSettings::default() } else { BufferSettings::new(1 << 10, 1) }
     }
 }
 

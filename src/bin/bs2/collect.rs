@@ -138,7 +138,7 @@ Examples:
   bs2 collect --from 'sim:devices=50&rate=100&faults=drop' --into sqlite:events.db --for 20s
   bs2 collect --from sim:replay=log.tsv --once --json
 
-Sources: sim:SETTINGS, see bs2 sim --help. Stores: sqlite:PATH.
+Sources: sim:SETTINGS, see bs2 sim --help; gateway://HOST?ca=FILE&device=IP. Stores: sqlite:PATH.
 What --json prints: one object, whose `devices` has an object for each epoch of each reader, with
 device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed.
 Exit code: 0 if no reader failed; what is missing is no failure.";

@@ -229,5 +229,5 @@ Examples:
   bs2 decode door.bs2cap --json
   bs2 collect --from sim:replay=door.bs2cap --once
 
-Sources: sim:SETTINGS, see bs2 sim --help.
+Sources: sim:SETTINGS, see bs2 sim --help; gateway://HOST?ca=FILE&device=IP.
 Exit code: 0 if every log was read and no reader failed.";

@@ -7,6 +7,8 @@ use bs2_events::{Error, ErrorKind, Result};
 
 use crate::retry::retried;
 
+mod gateway;
+
 /// Readers behind one client.
 pub(crate) struct Source {
     client: Client,
@@ -25,6 +27,9 @@ impl Source {
     }
 
     fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
+        if text.split_once(':').is_some_and(|(scheme, _)| scheme == gateway::SCHEME) {
+            return Ok(Self { client: gateway::open(text)?, simulator: None });
+        }
         let simulator = Simulator::with_settings(simulated(text, rate)?)?;
         Ok(Self { client: Client::new(simulator.backend()), simulator: Some(simulator) })
     }
@@ -71,7 +76,7 @@ impl Source {
     }
 }
 
-/// The settings of a source whose readers live: they get a rate where none is set.
+/// The settings of simulated readers that live: they get a rate where none is set.
 pub(crate) fn live_settings(text: &str) -> Result<SimSettings> {
     simulated(text, Some(LIVE_RATE))
 }
@@ -89,7 +94,10 @@ fn simulated(text: &str, rate: Option<u32>) -> Result<SimSettings> {
 
 /// A source of which only the scheme is told: what follows it may hold a password.
 fn unknown(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("source: {what}; there is `{SIM}:`"))
+    Error::new(
+        ErrorKind::InvalidInput,
+        format!("source: {what}; there are `{SIM}:` and `{}:`", gateway::SCHEME),
+    )
 }
 
 /// The scheme of simulated readers.
