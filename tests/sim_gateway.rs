@@ -288,7 +288,7 @@ async fn faults_of_pages_are_as_they_are_described() {
     assert!(page(GatewayFaults::empty()).await.iter().all(|ids| *ids == right));
     assert!(page(GatewayFaults::EXCLUSIVE).await.iter().all(|ids| ids.iter().copied().eq(12..32)));
     let short = page(GatewayFaults::SHORT).await;
-    assert!(short.iter().any(|ids| *ids == right[..10]) && short.iter().any(|ids| *ids == right));
+    assert!(short.iter().any(|ids| *ids == right[..10]) && short.contains(&right));
     let shuffled = page(GatewayFaults::UNORDERED).await;
     assert!(shuffled.iter().any(|ids| *ids != right));
     assert!(shuffled.into_iter().all(|mut ids| {

@@ -31,8 +31,8 @@
 use std::fmt;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::codec::{DeviceId, Event};
 use crate::device::Backend;
@@ -55,6 +55,7 @@ mod pulse;
 mod reader;
 mod replay;
 mod settings;
+mod shared;
 mod truth;
 mod world;
 
@@ -62,13 +63,9 @@ pub use reader::Reader;
 pub use settings::{Faults, ReplaySource, SimSettings, Start};
 
 use backend::Door;
-use journal::{Journal, pasts};
-use life::Origin;
-use line::NO_SUCH_DEVICE;
-use pulse::Pulse;
 use reader::Cell;
+use shared::Shared;
 use truth::Truth;
-use world::World;
 
 /// Readers in memory. Cheap to clone; clones share everything.
 ///
@@ -89,15 +86,6 @@ use world::World;
 #[derive(Clone)]
 pub struct Simulator {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    settings: SimSettings,
-    /// Ascending by number.
-    readers: Box<[Cell]>,
-    books: Books,
-    pulse: Mutex<Pulse>,
-    doors: AtomicU64,
 }
 
 impl Simulator {
@@ -179,57 +167,8 @@ impl Simulator {
         Self::make(settings, Some(path.as_ref()))
     }
 
-    fn make(mut settings: SimSettings, state: Option<&Path>) -> Result<Self> {
-        settings.check()?;
-        let (journal, past) = match state {
-            Some(path) => {
-                let (journal, past) = Journal::open(path, &mut settings)?;
-                (Some(journal), past)
-            }
-            None => (None, None),
-        };
-        let world = World::new(&settings)?;
-        let mut origins: Vec<_> = (0..settings.office_readers())
-            .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Office(index)))
-            .collect();
-        if let Some(source) = &settings.replay {
-            let readers = replay::readers(source)?;
-            if let Some((device, _)) = origins.iter().find(|(device, _)| readers.contains_key(device)) {
-                let message = "setting `replay`: the file has the number of a simulated reader";
-                return Err(Error::new(ErrorKind::InvalidInput, message).with_device(*device));
-            }
-            origins.extend(
-                readers.into_iter().map(|(device, recorded)| (device, Origin::Replay(recorded.into()))),
-            );
-            origins.sort_by_key(|(device, _)| *device);
-        }
-        let devices: Vec<_> = origins.iter().map(|(device, _)| *device).collect();
-        let mut pasts = past.map(|text| pasts(&text, &devices)).transpose()?.map(Vec::into_iter);
-        let readers: Box<[_]> = (0..)
-            .zip(origins)
-            .map(|(index, (device, origin))| {
-                let past = pasts.as_mut().and_then(Iterator::next);
-                Cell::new(&world, &settings, device, index, origin, past)
-            })
-            .collect();
-        if let Some(journal) = &journal {
-            if pasts.is_some() {
-                journal.resume()?;
-            } else {
-                let made: Vec<_> =
-                    readers.iter().map(|reader| (reader.device(), reader.lock().life.made())).collect();
-                journal.begin(&settings, &made)?;
-            }
-        }
-        Ok(Self {
-            shared: Arc::new(Shared {
-                readers,
-                books: Books { truth: OnceLock::new(), journal },
-                pulse: Mutex::new(Pulse::new(settings.seed)),
-                doors: AtomicU64::new(0),
-                settings,
-            }),
-        })
+    fn make(settings: SimSettings, state: Option<&Path>) -> Result<Self> {
+        Ok(Self { shared: Arc::new(Shared::new(settings, state)?) })
     }
 
     /// A way to the readers, with connections of its own: closing it leaves the simulator and other ways as they are.
@@ -426,49 +365,8 @@ impl Simulator {
     }
 }
 
-/// Where the readers write down what happens, beside their logs.
-struct Books {
-    truth: OnceLock<Mutex<Truth>>,
-    journal: Option<Journal>,
-}
-
-impl Books {
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where the state file could not be written.
-    fn check(&self) -> Result<()> {
-        self.journal.as_ref().map_or(Ok(()), Journal::check)
-    }
-}
-
 impl fmt::Debug for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulator").field("settings", &self.shared.settings).finish_non_exhaustive()
     }
 }
-
-impl Shared {
-    /// Where this reader stands among all.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] when there is none with this number.
-    fn position(&self, device: DeviceId) -> Result<usize> {
-        self.readers.binary_search_by_key(&device, Cell::device).map_err(|_| {
-            Error::from_sdk_code(NO_SUCH_DEVICE, "there is no such simulated reader").with_device(device)
-        })
-    }
-
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] for the first line that could not be written.
-    fn flush_truth(&self) -> Result<()> {
-        match self.books.truth.get() {
-            Some(truth) => truth.lock().unwrap_or_else(PoisonError::into_inner).flush(),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Clear of the number in the bundled log.
-const FIRST_DEVICE: u32 = 541_000_001;
