@@ -201,6 +201,21 @@ async fn a_stream_that_ends_well_or_badly_is_opened_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_falls_silent_is_given_up_and_tried_again() {
+    let fake = Fake::start();
+    let mut asked = 0;
+    fake.state.set_quirk(move |path, _| {
+        asked += u32::from(path.ends_with("GetDeviceList"));
+        (path.ends_with("GetDeviceList") && asked == 3).then(|| std::future::pending().boxed())
+    });
+    let settings = fake.settings().with_heartbeat(Duration::from_millis(100));
+    let client = Client::with_options(Arc::new(Gateway::new(settings).unwrap()), options());
+    let mut live = client.device(READER).subscribe().await.unwrap();
+    assert_eq!(next(&mut live).await, Live::Resumed { device: READER });
+    assert_eq!(fake.state.called("SubscribeRealtimeLog"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn subscribes_before_it_enables() {
     let fake = Fake::start();
     let _live = client(&fake).device(READER).subscribe().await.unwrap();
@@ -342,10 +357,14 @@ const EVENTS: u32 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn client(fake: &Fake) -> Client {
+    Client::with_options(Arc::new(fake.gateway()), options())
+}
+
+fn options() -> ClientOptions {
     let policy = ReconnectPolicy::default()
         .with_first(Duration::from_millis(5))
         .with_longest(Duration::from_millis(20));
-    Client::with_options(Arc::new(fake.gateway()), ClientOptions::default().with_reconnect(policy))
+    ClientOptions::default().with_reconnect(policy)
 }
 
 /// Answers one call, by the last part of its path, in a way of its own.

@@ -26,6 +26,7 @@ mod link;
 mod logs;
 mod manage;
 mod pictures;
+mod place;
 pub(crate) mod proto;
 mod readers;
 mod session;

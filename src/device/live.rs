@@ -285,6 +285,23 @@ impl DeviceQueue {
         }
     }
 
+    /// Pushes events that came together; if they do not all fit, one by one.
+    #[cfg(feature = "gateway")]
+    pub(super) fn push_all(&self, events: &[(Event, Option<Temperature>)]) {
+        self.missed.resumed(self.device, &self.resumed);
+        if !self.missed.any.load(Ordering::Acquire)
+            && let Ok(places) = self.items.try_reserve_many(events.len())
+        {
+            for (place, &(event, temperature)) in places.zip(events) {
+                place.send(Live::Event { device: self.device, event, temperature });
+            }
+            return;
+        }
+        for &(event, temperature) in events {
+            self.push(event, temperature);
+        }
+    }
+
     pub(super) fn lost(&self, count: u64) {
         self.missed.add(self.device, count);
         // The consumer may have emptied the queue meanwhile and gone to sleep: wake it with what it missed.

@@ -2,38 +2,33 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
-use std::collections::HashMap;
-use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll};
 
 use bs2_events::Result;
 use bs2_events::device::gateway::{Gateway, GatewaySettings};
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{FutureExt, StreamExt};
 use prost::Message;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::UnboundedReceiverStream;
-use tonic::body::Body;
-use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
-use tonic::codegen::{Service, http};
-use tonic::server::{Grpc, NamedService, ServerStreamingService};
+use tonic::Status;
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Identity, Server, ServerTlsConfig};
-use tonic::{Request, Response, Status};
 
 pub mod certificates;
 #[path = "../../src/device/gateway/proto.rs"]
 pub mod proto;
+mod raw;
 
 use certificates::Certificates;
 use proto::gsdk::{admin, connect, device, event, time};
+use raw::Raw;
 
 /// What a call is answered with.
 pub type Reply = Result<BoxStream<'static, Result<Bytes, Status>>, Status>;
@@ -236,6 +231,7 @@ impl State {
         self.statuses.lock().unwrap().clear();
     }
 
+    /// What a call is answered with.
     async fn answer(&self, path: &str, request: Bytes) -> Reply {
         self.calls.lock().unwrap().push(path.to_owned());
         let quirk = self.quirk.lock().unwrap().as_mut().and_then(|quirk| quirk(path, &request));
@@ -247,8 +243,7 @@ impl State {
 
     fn usual(&self, path: &str, request: &Bytes) -> Reply {
         let name = path.rsplit('/').next().unwrap();
-        let device = HashMap::from([("GetLog", 1), ("Get", 1)]).contains_key(name);
-        if device && !*self.connected.lock().unwrap() {
+        if matches!(name, "Get" | "GetLog") && !*self.connected.lock().unwrap() {
             return Err(Status::not_found("no connection"));
         }
         match name {
@@ -347,102 +342,4 @@ fn subscribe(
     let (sender, receiver) = mpsc::unbounded_channel();
     listeners.lock().unwrap().push(sender);
     UnboundedReceiverStream::new(receiver).boxed()
-}
-
-/// One service of the gateway, by its place in [`NAMES`].
-#[derive(Clone)]
-struct Raw<const N: usize>(Arc<State>);
-
-const NAMES: [&str; 7] = [
-    "gsdk.connect.Connect",
-    "gsdk.event.Event",
-    "gsdk.device.Device",
-    "gsdk.time.Time",
-    "gsdk.admin.Admin",
-    "gsdk.login.Login",
-    "gsdk.connect_master.ConnectMaster",
-];
-
-impl<const N: usize> NamedService for Raw<N> {
-    const NAME: &'static str = NAMES[N];
-}
-
-impl<const N: usize> Service<http::Request<Body>> for Raw<N> {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let call = Call { state: Arc::clone(&self.0), path: request.uri().path().to_owned() };
-        let plain = Plain { batches: self.0.batches.load(Ordering::Relaxed) };
-        async move { Ok(Grpc::new(plain).server_streaming(call, request).await) }.boxed()
-    }
-}
-
-/// One call; a single answer is on the wire the same as a stream of one.
-struct Call {
-    state: Arc<State>,
-    path: String,
-}
-
-impl ServerStreamingService<Bytes> for Call {
-    type Response = Bytes;
-    type ResponseStream = BoxStream<'static, Result<Bytes, Status>>;
-    type Future = BoxFuture<'static, Result<Response<Self::ResponseStream>, Status>>;
-
-    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
-        let (state, mut path) = (Arc::clone(&self.state), self.path.clone());
-        if let Some(token) = request.metadata().get("token") {
-            path = format!("{}|{path}", token.to_str().unwrap());
-        }
-        async move { state.answer(&path, request.into_inner()).await.map(Response::new) }.boxed()
-    }
-}
-
-/// Bytes as they are, each message in a frame of its own unless they are batched.
-#[derive(Clone, Copy)]
-struct Plain {
-    batches: bool,
-}
-
-impl Codec for Plain {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Plain {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, into: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        into.put(item);
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        if self.batches { BufferSettings::default() } else { BufferSettings::new(1 << 10, 1) }
-    }
-}
-
-impl Decoder for Plain {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(from.copy_to_bytes(from.remaining())))
-    }
 }

@@ -2,21 +2,20 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
 use tonic::transport::Endpoint;
 
 use super::connections::Connections;
 use super::link::Link;
+use super::place::Place;
 use super::readers::{Readers, State};
 use super::session::{Running, Session};
-use super::settings::{DeviceAddress, GatewaySettings};
+use super::settings::GatewaySettings;
 use super::tls;
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
@@ -66,14 +65,6 @@ struct Shared {
     closed: AtomicBool,
 }
 
-/// A reader that the settings name, and its number as soon as it is known.
-struct Place {
-    address: DeviceAddress,
-    id: OnceLock<DeviceId>,
-    /// Held while it is connected, so that it is not connected twice.
-    connecting: Mutex<()>,
-}
-
 impl Gateway {
     /// The gateway of these settings; connects nothing yet.
     ///
@@ -106,12 +97,7 @@ impl Gateway {
             }
             (None, _) => None,
         };
-        let place = |address: &DeviceAddress| Place {
-            address: address.clone(),
-            id: address.id.map(OnceLock::from).unwrap_or_default(),
-            connecting: Mutex::default(),
-        };
-        let places = settings.devices.iter().map(place).collect();
+        let places = settings.devices.iter().map(Place::new).collect();
         let (readers, current, running, closed) = Default::default();
         let shared = Shared { settings, endpoint, certificate, places, readers, current, running, closed };
         Ok(Self { shared: Arc::new(shared) })
@@ -130,7 +116,7 @@ impl Gateway {
         *running = None; // Whatever it still does ends here.
         let link = Link::new(tls::channel(endpoint), settings.deadline, certificate.clone());
         let connections = Connections::new(link, settings.master.clone());
-        let opened = Running::open(connections, Arc::clone(readers), settings.queue).await?;
+        let opened = Running::open(connections, Arc::clone(readers), settings).await?;
         let session = Arc::clone(&opened.session);
         *running = Some(opened);
         *self.shared.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&session));
@@ -184,7 +170,7 @@ impl Gateway {
     }
 
     fn place(&self, device: DeviceId) -> Option<&Place> {
-        self.shared.places.iter().find(|place| place.id.get() == Some(&device))
+        self.shared.places.iter().find(|place| place.id() == Some(device))
     }
 
     async fn identify_all(&self, session: &Session) -> Result<Vec<DeviceId>> {
@@ -193,92 +179,6 @@ impl Gateway {
 
     fn check_open(&self) -> Result<()> {
         if self.shared.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
-    }
-}
-
-impl Place {
-    /// The number of the reader that is here; if nobody knows it, by connecting it.
-    async fn identify(&self, session: &Session) -> Result<DeviceId> {
-        if let Some(&id) = self.id.get() {
-            return Ok(id);
-        }
-        let _connecting = self.connecting.lock().await;
-        match self.id.get() {
-            Some(&id) => Ok(id),
-            None => self.connect_now(session).await,
-        }
-    }
-
-    /// Lets the gateway connect the reader, and waits until it has.
-    async fn connect(&self, session: &Session, device: DeviceId) -> Result<()> {
-        let _connecting = self.connecting.lock().await;
-        if session.readers.state(device) == Some(State::Connected) {
-            return Ok(());
-        }
-        if self.address.id.is_some() {
-            return self.connect_async(session, device).await;
-        }
-        match self.connect_now(session).await? {
-            id if id == device => Ok(()),
-            other => {
-                let message = format!("at {} there is device {other} now", self.address);
-                Err(Error::new(ErrorKind::NotFound, message).with_device(device))
-            }
-        }
-    }
-
-    async fn connect_now(&self, session: &Session) -> Result<DeviceId> {
-        let DeviceAddress { host, port, .. } = &self.address;
-        let there = || session.readers.connected_at(host, *port);
-        let id = match there() {
-            Some(id) => id,
-            None => match session.connections.connect(&self.address).await {
-                Ok(id) => {
-                    session.readers.set(id, State::Connected);
-                    id
-                }
-                Err(error) => {
-                    // Another client may have connected it in the same moment; then it is in the list.
-                    session.refresh().await?;
-                    there().ok_or_else(|| {
-                        Error::new(error.kind(), format!("the reader at {}: {error}", self.address))
-                    })?
-                }
-            },
-        };
-        // Another reader may stand there now; whoever knows the first will be told.
-        let _ = self.id.set(id);
-        Ok(id)
-    }
-
-    async fn connect_async(&self, session: &Session, device: DeviceId) -> Result<()> {
-        session.readers.set(device, State::Disconnected); // A refusal of earlier does not count.
-        if let Err(error) = session.connections.add_async(device, &self.address).await {
-            // It may be there already; then the gateway is trying.
-            session.refresh().await?;
-            if session.readers.address(device).is_none() {
-                return Err(error.with_device(device));
-            }
-        }
-        let settled = async {
-            loop {
-                match timeout(LOOK_AGAIN, session.readers.settled(device)).await {
-                    Ok(state) => return Ok::<_, Error>(state),
-                    Err(_) => session.refresh().await?,
-                }
-            }
-        };
-        let state = tokio::select! {
-            state = settled => state?,
-            () = sleep(session.link().deadline()) => State::Disconnected,
-        };
-        match state {
-            State::Connected => Ok(()),
-            State::Disconnected | State::Refused => {
-                let message = format!("the gateway cannot connect the reader at {}", self.address);
-                Err(Error::new(ErrorKind::Disconnected, message).with_device(device))
-            }
-        }
     }
 }
 
@@ -405,6 +305,3 @@ impl Drop for Listening {
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the way to the gateway is closed")
 }
-
-/// How long the stream of states may be silent on a reader that is being connected before the list is asked.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);

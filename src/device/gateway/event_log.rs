@@ -14,11 +14,11 @@
 
 use std::fmt;
 
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::{U16, U32};
+
 use super::wire::{Reader, Value, WireError, WireFault};
-use crate::codec::{
-    CardData, DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Temperature,
-    Timestamp, UserId,
-};
+use crate::codec::{DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Temperature};
 
 /// The fields of one `EventLog`, borrowed from its bytes.
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -102,12 +102,17 @@ impl<'a> EventLog<'a> {
     #[inline]
     pub(super) fn to_event(self) -> Result<Event, Misfit> {
         let code = self.code()?;
-        let event = Event::builder(DeviceId::new(self.device_id), self.id, code)
-            .timestamp(Timestamp::from_unix_seconds(self.timestamp))
-            .param(self.param(code))
-            .flags(if self.has_image { EventFlags::IMAGE } else { EventFlags::empty() });
         let subject = self.subject(SubjectKind::of(code)).map_err(|field| self.misfit(field))?;
-        Ok(event.subject(Subject::Unknown(&subject)).build())
+        let flags = if self.has_image { EventFlags::IMAGE } else { EventFlags::empty() };
+        Ok(zerocopy::transmute!(Fields {
+            id: self.id.into(),
+            date_time: self.timestamp.into(),
+            device_id: self.device_id.into(),
+            subject,
+            code: code.get().into(),
+            param: self.param(code),
+            flags: flags.bits(),
+        }))
     }
 
     /// 0 where there was no thermal camera.
@@ -157,11 +162,11 @@ impl<'a> EventLog<'a> {
 
     #[inline]
     fn user(&self) -> Result<[u8; 32], &'static str> {
-        UserId::new(self.user_id).map(|id| *id.as_array()).map_err(|_| "userID")
+        padded(self.user_id).ok_or("userID")
     }
 
     fn card(&self) -> Result<[u8; 32], &'static str> {
-        CardData::new(self.card_data).map(|card| *card.as_bytes()).map_err(|_| "cardData")
+        padded(self.card_data).ok_or("cardData")
     }
 
     fn entity(&self) -> [u8; 32] {
@@ -251,6 +256,19 @@ impl Interlock {
     }
 }
 
+/// The event's fields in their order, written all at once: the builder's steps would each copy the record.
+#[derive(IntoBytes)]
+#[repr(C)]
+struct Fields {
+    id: U32,
+    date_time: U32,
+    device_id: U32,
+    subject: [u8; 32],
+    code: U16,
+    param: u8,
+    flags: u8,
+}
+
 /// An `EventLog` of which an [`Event`] cannot hold everything. It says which field, not what is in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Misfit {
@@ -266,6 +284,13 @@ impl fmt::Display for Misfit {
 }
 
 impl std::error::Error for Misfit {}
+
+#[inline]
+fn padded(bytes: &[u8]) -> Option<[u8; 32]> {
+    let mut array = [0; 32];
+    array.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(array)
+}
 
 /// Protobuf's way: of a longer number the low 32 bits.
 #[allow(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]

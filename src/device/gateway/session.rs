@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -16,7 +16,7 @@ use tonic::Status;
 use tonic::codec::Streaming;
 use tonic_prost::ProstCodec;
 
-use super::codec::{LiveCodec, LiveLog};
+use super::codec::{FullLog, LiveCodec, LiveLog};
 use super::connections::Connections;
 use super::event_log::Misfit;
 use super::failure::failure;
@@ -26,7 +26,8 @@ use super::proto::gsdk::event::{
     EnableMonitoringRequest, EnableMonitoringResponse, SubscribeRealtimeLogRequest,
 };
 use super::readers::{Readers, State};
-use crate::codec::{DeviceId, Event, Temperature};
+use super::settings::GatewaySettings;
+use crate::codec::DeviceId;
 use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
@@ -57,7 +58,12 @@ impl Running {
     /// Opens the streams and takes over the gateway's list of readers.
     ///
     /// The streams come first: what happens while the list is on its way is not missed.
-    pub(super) async fn open(connections: Connections, readers: Arc<Readers>, queue: u32) -> Result<Self> {
+    pub(super) async fn open(
+        connections: Connections,
+        readers: Arc<Readers>,
+        settings: &GatewaySettings,
+    ) -> Result<Self> {
+        let (queue, heartbeat) = (settings.queue, settings.heartbeat);
         let session = Arc::new(Session { connections, readers, listeners: RwLock::default() });
         // What has begun is not driven while the list is asked for, and must not hold the token meanwhile.
         session.link().log_in().await?;
@@ -72,7 +78,7 @@ impl Running {
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_events(Arc::clone(&session), events));
         tasks.spawn(watch_statuses(Arc::clone(&session), statuses));
-        tasks.spawn(watch_silence(Arc::clone(&session)));
+        tasks.spawn(watch_silence(Arc::clone(&session), heartbeat));
         Ok(Self { session, _tasks: tasks })
     }
 }
@@ -147,12 +153,14 @@ impl Session {
         }
     }
 
-    #[inline]
-    fn deliver(&self, event: &Event, temperature: Option<Temperature>) {
-        for (_, sink) in self.read().by_device.get(&event.device_id()).into_iter().flatten() {
-            match temperature {
-                Some(temperature) => sink.push_with_temperature(event, temperature),
-                None => sink.push(event),
+    /// Gives events that came together to those who listen.
+    fn deliver(&self, logs: &[FullLog]) {
+        let listeners = self.read();
+        for logs in logs.chunk_by(|(a, _), (b, _)| a.device_id() == b.device_id()) {
+            let device = logs.first().map(|(event, _)| event.device_id());
+            for (_, sink) in device.and_then(|device| listeners.by_device.get(&device)).into_iter().flatten()
+            {
+                sink.push_all(logs);
             }
         }
     }
@@ -219,12 +227,28 @@ async fn watch_events(session: Arc<Session>, opening: Opening<LiveLog>) {
         Ok(stream) => stream,
         Err(status) => return session.end(|| failure("live events", &status)),
     };
+    let mut logs = Vec::with_capacity(TOGETHER);
     loop {
-        match stream.message().await {
-            Ok(Some(Ok((event, temperature)))) => session.deliver(&event, temperature),
-            Ok(Some(Err(misfit))) => session.miss(misfit),
-            Ok(None) => return session.end(|| ended("live events")),
-            Err(status) => return session.end(|| failure("live events", &status)),
+        // What is there already goes on together: each delivery may wake somebody.
+        let other = poll_fn(|context| {
+            while logs.len() < TOGETHER {
+                match stream.poll_next_unpin(context) {
+                    Poll::Ready(Some(Ok(Ok(log)))) => logs.push(log),
+                    Poll::Ready(other) => return Poll::Ready(Some(other)),
+                    Poll::Pending if logs.is_empty() => return Poll::Pending,
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(None)
+        });
+        let other = other.await;
+        session.deliver(&logs);
+        logs.clear();
+        match other {
+            None | Some(Some(Ok(Ok(_)))) => {}
+            Some(Some(Ok(Err(misfit)))) => session.miss(misfit),
+            Some(Some(Err(status))) => return session.end(|| failure("live events", &status)),
+            Some(None) => return session.end(|| ended("live events")),
         }
         // Those who listen may share this thread.
         consume_budget().await;
@@ -262,12 +286,12 @@ async fn enable_again(session: Arc<Session>, device: DeviceId) {
 
 /// Asks for the list of readers now and then: that finds a gateway that has fallen silent, and changes of which its
 /// stream of states has said nothing.
-async fn watch_silence(session: Arc<Session>) {
-    let mut ticks = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+async fn watch_silence(session: Arc<Session>, heartbeat: Duration) {
+    let mut ticks = interval_at(Instant::now() + heartbeat, heartbeat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Ok(Ok(())) = timeout(SILENCE, session.refresh()).await {
+        if let Ok(Ok(())) = timeout(heartbeat, session.refresh()).await {
             continue;
         }
         let silent = || Error::new(ErrorKind::Disconnected, "the gateway has fallen silent");
@@ -281,7 +305,7 @@ fn ended(what: &str) -> Error {
 
 /// How long a stream may take to be open before it is taken for one that is silent until its first item.
 const PATIENCE: Duration = Duration::from_millis(200);
-const HEARTBEAT: Duration = Duration::from_secs(15);
-const SILENCE: Duration = Duration::from_secs(10);
+/// Live events delivered at once at most.
+const TOGETHER: usize = 256;
 const SUBSCRIBE: &str = "/gsdk.event.Event/SubscribeRealtimeLog";
 const ENABLE: &str = "/gsdk.event.Event/EnableMonitoring";

@@ -25,6 +25,7 @@ mod text;
 /// | `client-cert=FILE`, `client-key=FILE` | who we are, PEM; a master gateway asks for it |
 /// | `master=GATEWAY` | `HOST` is a master gateway, and the readers are behind its gateway of this name |
 /// | `deadline=SECONDS` | how long one call may take; 25 |
+/// | `heartbeat=SECONDS` | how often the gateway is asked whether it is still there; 15 |
 /// | `queue=EVENTS` | how many live events the gateway keeps for us before it drops some; 16 384 |
 ///
 /// The port is 4000, or 4010 of a master gateway, and that of a reader 51211. A reader with its `ID` is connected
@@ -56,6 +57,7 @@ pub struct GatewaySettings {
     pub(super) master: Option<String>,
     pub(super) devices: Vec<DeviceAddress>,
     pub(super) deadline: Duration,
+    pub(super) heartbeat: Duration,
     pub(super) queue: u32,
 }
 
@@ -89,6 +91,7 @@ impl GatewaySettings {
             master: None,
             devices: Vec::new(),
             deadline: DEADLINE,
+            heartbeat: HEARTBEAT,
             queue: QUEUE,
         }
     }
@@ -222,6 +225,22 @@ impl GatewaySettings {
         self
     }
 
+    /// Sets how often the gateway is asked whether it is still there, and how long it may take to say so; 15 s unless
+    /// set. After that the connection counts as lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::device::gateway::GatewaySettings;
+    /// # use std::time::Duration;
+    /// let settings = GatewaySettings::new("192.0.2.1:4000").with_heartbeat(Duration::from_secs(5));
+    /// ```
+    #[must_use]
+    pub fn with_heartbeat(mut self, heartbeat: Duration) -> Self {
+        self.heartbeat = heartbeat.max(Duration::from_millis(1));
+        self
+    }
+
     /// Sets how many live events the gateway keeps for us before it drops some without a word; 16 384 unless set.
     ///
     /// # Examples
@@ -310,4 +329,5 @@ impl fmt::Display for DeviceAddress {
 }
 
 const DEADLINE: Duration = Duration::from_secs(25);
+const HEARTBEAT: Duration = Duration::from_secs(15);
 const QUEUE: u32 = 16_384;

@@ -120,7 +120,27 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn long_varint(&mut self, field: &'static str) -> Result<u64, WireError> {
+        if let Some(word) = self.rest.first_chunk::<8>() {
+            let word = u64::from_le_bytes(*word);
+            // The lowest bit that is set is the top bit of the last byte.
+            let last = !word & 0x8080_8080_8080_8080;
+            if last != 0 {
+                let size = usize::try_from(last.trailing_zeros() / 8).unwrap_or_default().saturating_add(1);
+                self.rest = self.rest.get(size..).unwrap_or_default();
+                // Seven bits of each byte up to the last, moved together in pairs, fours and eights.
+                let bits = word & (last ^ last.wrapping_sub(1)) & 0x7F7F_7F7F_7F7F_7F7F;
+                let bits = bits & 0x007F_007F_007F_007F | (bits & 0x7F00_7F00_7F00_7F00) >> 1;
+                let bits = bits & 0x0000_3FFF_0000_3FFF | (bits & 0x3FFF_0000_3FFF_0000) >> 2;
+                return Ok(bits & 0x0FFF_FFFF | (bits & 0x0FFF_FFFF_0000_0000) >> 4);
+            }
+        }
+        self.varint_at_the_end(field)
+    }
+
+    /// A number near the end of the message, or a very large one, byte by byte.
+    fn varint_at_the_end(&mut self, field: &'static str) -> Result<u64, WireError> {
         let mut value = 0;
         for (index, byte) in (0_u32..10).zip(self.rest) {
             value |= u64::from(byte & 0x7F) << (7 * index);

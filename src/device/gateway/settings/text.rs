@@ -41,6 +41,7 @@ impl FromStr for GatewaySettings {
                 "master" if !value.is_empty() => settings.master = Some(value.to_owned()),
                 "master" => return Err(invalid("setting `master` names no gateway")),
                 "deadline" => settings = settings.with_deadline(Duration::from_secs(number(name, value)?)),
+                "heartbeat" => settings = settings.with_heartbeat(Duration::from_secs(number(name, value)?)),
                 "queue" => settings = settings.with_queue(number(name, value)?),
                 _ => return Err(invalid(format!("setting `{name}` is not known"))),
             }
