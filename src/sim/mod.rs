@@ -40,6 +40,8 @@ use crate::{Error, ErrorKind, Result};
 
 mod backend;
 mod beside;
+#[cfg(feature = "sim-biostar-x")]
+pub mod biostar_x;
 mod dice;
 #[cfg(feature = "sim-gateway")]
 pub mod gateway;

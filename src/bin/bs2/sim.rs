@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::output::Output;
 use crate::retry::retried;
 use crate::runtime::{self, Interrupt};
+use crate::sim_biostar_x::BiostarX;
 use crate::source::Source;
 use crate::table::{count, table};
 use crate::truth;
@@ -24,10 +25,10 @@ use crate::truth;
 /// With --for they live for that time first, until Ctrl-C at the latest; they make 5 events a second unless the setting
 /// `rate` says otherwise.
 #[derive(Args)]
-#[command(after_help = AFTER_HELP, args_conflicts_with_subcommands = true)]
+#[command(after_help = AFTER_HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Sim {
     #[command(subcommand)]
-    door: Option<Door>,
+    server: Option<Simulated>,
     /// The readers: sim: and settings joined by &
     #[arg(default_value = "sim:")]
     source: String,
@@ -42,15 +43,19 @@ pub(crate) struct Sim {
     json: bool,
 }
 
+/// What is simulated beside readers.
 #[derive(Subcommand)]
-enum Door {
-    Gateway(gateway::Gateway),
+enum Simulated {
+    #[command(name = "biostar-x")]
+    BiostarX(Box<BiostarX>),
+    Gateway(Box<gateway::Gateway>),
 }
 
 impl Sim {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        match &self.door {
-            Some(Door::Gateway(gateway)) => gateway.run(),
+        match &self.server {
+            Some(Simulated::BiostarX(verb)) => verb.run(),
+            Some(Simulated::Gateway(verb)) => verb.run(),
             None => runtime::block_on(self.show()),
         }
     }
