@@ -38,6 +38,9 @@ pub(crate) struct Gateway {
     /// Make ca.crt, server.crt and server_key.pem in this folder, unless they are there, and show those
     #[arg(long, value_name = "DIR", required_unless_present = "cert")]
     make_certs: Option<PathBuf>,
+    /// A name or an address in the certificate that is made, beside localhost, 127.0.0.1, ::1 and that of --listen
+    #[arg(long = "name", value_name = "NAME", requires = "make_certs")]
+    names: Vec<String>,
     /// The version whose interface is spoken: 1.8 renumbered capabilities
     #[arg(long, value_name = "1.7|1.8", default_value = "1.8")]
     api: Api,
@@ -127,7 +130,8 @@ impl Gateway {
     /// What the certificate is for, beside this machine.
     fn names(&self) -> Vec<String> {
         let ip = self.listen.ip();
-        if ip.is_unspecified() { Vec::new() } else { vec![ip.to_string()] }
+        let listen = (!ip.is_unspecified()).then(|| ip.to_string());
+        self.names.iter().cloned().chain(listen).collect()
     }
 }
 
