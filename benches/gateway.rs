@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bs2_events::codec::{DeviceId, Event};
 use bs2_events::device::{Client, ClientOptions, Live};
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt, stream};
 use prost::Message;
 use tokio::sync::Notify;
@@ -27,7 +28,7 @@ fn main() {
         return; // Compiled, and not measured, by `cargo test --benches`.
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let fake = Fake::start();
+    let fake = Arc::new(Fake::start());
     let go = Arc::new(Notify::new());
     let bytes = serve(&fake, Arc::clone(&go));
     println!(
@@ -36,10 +37,12 @@ fn main() {
 
     let mut rounds = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
-        rounds[0].push(runtime.block_on(generated_stream(&fake, &go)));
-        rounds[1].push(runtime.block_on(own_stream(&fake, &go)));
-        rounds[2].push(runtime.block_on(generated_pages(&fake)));
-        rounds[3].push(runtime.block_on(own_pages(&fake)));
+        // As tasks, as programs that serve somebody run them.
+        let task = |work: BoxFuture<'static, Duration>| runtime.block_on(runtime.spawn(work)).unwrap();
+        rounds[0].push(task(generated_stream(Arc::clone(&fake), Arc::clone(&go)).boxed()));
+        rounds[1].push(task(own_stream(Arc::clone(&fake), Arc::clone(&go)).boxed()));
+        rounds[2].push(task(generated_pages(Arc::clone(&fake)).boxed()));
+        rounds[3].push(task(own_pages(Arc::clone(&fake)).boxed()));
     }
     let rate = |events: u32, times: &[Duration]| {
         let mut times = times.to_vec();
@@ -83,7 +86,7 @@ fn serve(fake: &Fake, go: Arc<Notify>) -> usize {
     bytes
 }
 
-async fn own_stream(fake: &Fake, go: &Notify) -> Duration {
+async fn own_stream(fake: Arc<Fake>, go: Arc<Notify>) -> Duration {
     let options = ClientOptions::default().with_queue_capacity(STREAMED as usize);
     let client = Client::with_options(Arc::new(fake.gateway()), options);
     let mut live = client.subscribe(&[READER]).await.unwrap();
@@ -102,8 +105,8 @@ async fn own_stream(fake: &Fake, go: &Notify) -> Duration {
     time
 }
 
-async fn generated_stream(fake: &Fake, go: &Notify) -> Duration {
-    let mut client = EventClient::new(channel(fake).await);
+async fn generated_stream(fake: Arc<Fake>, go: Arc<Notify>) -> Duration {
+    let mut client = EventClient::new(channel(&fake).await);
     let request = SubscribeRealtimeLogRequest { queue_size: 16_384, ..Default::default() };
     let mut live = client.subscribe_realtime_log(request).await.unwrap().into_inner();
     let begun = Instant::now();
@@ -117,7 +120,7 @@ async fn generated_stream(fake: &Fake, go: &Notify) -> Duration {
     time
 }
 
-async fn own_pages(fake: &Fake) -> Duration {
+async fn own_pages(fake: Arc<Fake>) -> Duration {
     let device = Client::new(Arc::new(fake.gateway())).device(READER);
     device.time().await.unwrap();
     let begun = Instant::now();
@@ -128,8 +131,8 @@ async fn own_pages(fake: &Fake) -> Duration {
     begun.elapsed()
 }
 
-async fn generated_pages(fake: &Fake) -> Duration {
-    let mut client = EventClient::new(channel(fake).await).max_decoding_message_size(64 << 20);
+async fn generated_pages(fake: Arc<Fake>) -> Duration {
+    let mut client = EventClient::new(channel(&fake).await).max_decoding_message_size(64 << 20);
     let begun = Instant::now();
     for _ in 0..PAGES {
         let request = GetLogRequest { device_id: DEVICE, start_event_id: 1, max_num_of_log: PAGE };

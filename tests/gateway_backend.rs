@@ -27,7 +27,8 @@ async fn keeps_what_a_client_promises() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_contract_for_a_reader_that_the_gateway_connects_by_itself() {
     let stage = OneReader::new(|fake| {
-        let settings = format!("gateway://{}?ca={}&device=543@192.0.2.7", fake.address, fake.file("ca.crt"));
+        let settings =
+            format!("gateway://{}?ca={}&device=541000543@192.0.2.7", fake.address, fake.file("ca.crt"));
         bs2_events::device::gateway::Gateway::new(settings.parse().unwrap()).unwrap()
     });
     check_backend(&stage).await.unwrap();

@@ -101,13 +101,16 @@ impl Live {
 /// ```
 pub struct Subscription {
     items: mpsc::Receiver<Live>,
+    /// Taken out of the queue already, the next one last. To take many at once keeps the two sides from working on the
+    /// same counter with every item.
+    taken: Vec<Live>,
     missed: Arc<Missed>,
     _supervisors: JoinSet<()>,
 }
 
 impl Subscription {
     pub(super) fn new(items: mpsc::Receiver<Live>, missed: Arc<Missed>, supervisors: JoinSet<()>) -> Self {
-        Self { items, missed, _supervisors: supervisors }
+        Self { items, taken: Vec::new(), missed, _supervisors: supervisors }
     }
 
     /// The next item; `None` when the stream has ended.
@@ -134,11 +137,18 @@ impl Subscription {
 impl Stream for Subscription {
     type Item = Live;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Live>> {
-        match self.items.poll_recv(cx) {
-            Poll::Ready(Some(item)) => Poll::Ready(Some(item)),
-            Poll::Ready(None) => Poll::Ready(self.missed.take()),
-            Poll::Pending => match self.missed.take() {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Live>> {
+        let Self { items, taken, missed, .. } = self.get_mut();
+        if let Some(item) = taken.pop() {
+            return Poll::Ready(Some(item));
+        }
+        match items.poll_recv_many(cx, taken, MOST_TAKEN) {
+            Poll::Ready(0) => Poll::Ready(missed.take()),
+            Poll::Ready(_) => {
+                taken.reverse();
+                Poll::Ready(taken.pop())
+            }
+            Poll::Pending => match missed.take() {
                 Some(item) => Poll::Ready(Some(item)),
                 None => Poll::Pending,
             },
@@ -148,7 +158,9 @@ impl Stream for Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("waiting", &self.items.len()).finish_non_exhaustive()
+        f.debug_struct("Subscription")
+            .field("waiting", &(self.items.len() + self.taken.len()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -401,3 +413,6 @@ fn told(untold: &mut BTreeMap<DeviceId, Untold>, item: Live) {
         }
     }
 }
+
+/// Few enough to stay in the nearest cache.
+const MOST_TAKEN: usize = 128;

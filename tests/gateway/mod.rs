@@ -63,7 +63,7 @@ pub struct State {
 pub type Quirk = Box<dyn FnMut(&str, &Bytes) -> Option<BoxFuture<'static, Reply>> + Send>;
 
 /// The only reader.
-pub const DEVICE: u32 = 543;
+pub const DEVICE: u32 = 541_000_543;
 
 impl Fake {
     pub fn start() -> Self {

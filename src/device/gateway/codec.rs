@@ -24,25 +24,30 @@ impl<T> LogPage<T> {
     fn read(bytes: &[u8], of: impl Fn(Event, &EventLog<'_>) -> T) -> Result<Self, WireError> {
         let mut page = Self { logs: Vec::new(), misfit: None };
         let mut reader = Reader::new(bytes);
-        while let Some((number, value)) = reader.field(&NAMES)? {
-            match (number, value) {
-                (1, Value::Bytes(log)) => {
-                    let log = EventLog::read(log)?;
-                    match log.to_event() {
-                        Ok(event) => {
-                            if page.logs.is_empty() {
-                                page.logs.reserve(likely(bytes, reader.bytes()));
-                            }
-                            page.logs.push(of(event, &log));
-                        }
-                        Err(misfit) => page.note(misfit),
+        loop {
+            let log = match reader.short_message() {
+                Some(log) => log,
+                None => match reader.field(&NAMES)? {
+                    Some((1, Value::Bytes(log))) => log,
+                    Some((1, _)) => return Err(reader.wrong_kind(&NAMES, 1)),
+                    Some((number, value)) => {
+                        reader.skip(number, value)?;
+                        continue;
                     }
+                    None => return Ok(page),
+                },
+            };
+            let log = EventLog::read(log)?;
+            match log.to_event() {
+                Ok(event) => {
+                    if page.logs.is_empty() {
+                        page.logs.reserve(likely(bytes, reader.bytes()));
+                    }
+                    page.logs.push(of(event, &log));
                 }
-                (1, _) => return Err(reader.wrong_kind(&NAMES, number)),
-                (_, value) => reader.skip(number, value)?,
+                Err(misfit) => page.note(misfit),
             }
         }
-        Ok(page)
     }
 
     #[cold]

@@ -17,7 +17,7 @@ use std::fmt;
 use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32};
 
-use super::wire::{Reader, Value, WireError, WireFault};
+use super::wire::{Reader, Value, WireError, WireFault, number};
 use crate::codec::{DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Temperature};
 
 /// The fields of one `EventLog`, borrowed from its bytes.
@@ -70,6 +70,7 @@ impl<'a> EventLog<'a> {
     #[inline]
     pub(super) fn read(mut reader: Reader<'a>) -> Result<Self, WireError> {
         let mut log = Self::default();
+        reader.plain(|fields| log.read_plain(fields));
         while let Some((number, value)) = reader.field(&NAMES)? {
             match (number, value) {
                 (1, Value::Varint(value)) => log.id = low(value),
@@ -90,8 +91,46 @@ impl<'a> EventLog<'a> {
                 (1..=15, _) => return Err(reader.wrong_kind(&NAMES, number)),
                 (_, value) => reader.skip(number, value)?,
             }
+            reader.plain(|fields| log.read_plain(fields));
         }
         Ok(log)
+    }
+
+    /// Reads the fields that nearly every event has for as long as nothing is odd; what is left begins with a field.
+    #[inline(always)]
+    fn read_plain(&mut self, mut fields: &'a [u8]) -> &'a [u8] {
+        while let [key, rest @ ..] = fields {
+            fields = match key {
+                0x22 => {
+                    let [size @ 0..=0x7F, rest @ ..] = rest else { return fields };
+                    match rest.split_at_checked(usize::from(*size)) {
+                        Some((id, rest)) if id.is_ascii() => {
+                            self.user_id = id;
+                            rest
+                        }
+                        _ => return fields,
+                    }
+                }
+                0x08 | 0x10 | 0x18 | 0x28 | 0x30 | 0x38 | 0x40 | 0x48 | 0x50 | 0x58 => {
+                    let Some((value, rest)) = number(rest) else { return fields };
+                    match key {
+                        0x08 => self.id = low(value),
+                        0x10 => self.timestamp = low(value),
+                        0x18 => self.device_id = low(value),
+                        0x28 => self.entity_id = low(value),
+                        0x30 => self.event_code = low(value),
+                        0x38 => self.sub_code = low(value),
+                        0x40 => self.tna_key = low(value).cast_signed(),
+                        0x48 => self.has_image = value != 0,
+                        0x50 => self.changed_on_device = value != 0,
+                        _ => self.temperature = low(value),
+                    }
+                    rest
+                }
+                _ => return fields,
+            };
+        }
+        fields
     }
 
     /// The event.

@@ -40,6 +40,22 @@ impl<'a> Reader<'a> {
         self.end.saturating_sub(self.rest.len())
     }
 
+    /// Leaves a run of fields to somebody who reads them without errors, and gives back where an odd one begins.
+    #[inline]
+    pub(super) fn plain(&mut self, read: impl FnOnce(&'a [u8]) -> &'a [u8]) {
+        self.rest = read(self.rest);
+    }
+
+    /// The next field if it is the first of its message, itself a message, and short.
+    #[inline]
+    pub(super) fn short_message(&mut self) -> Option<Self> {
+        let [0x0A, size @ 0..=0x7F, rest @ ..] = self.rest else { return None };
+        let (inner, rest) = rest.split_at_checked(usize::from(*size))?;
+        let end = self.end.saturating_sub(rest.len());
+        self.rest = rest;
+        Some(Self { rest: inner, end, depth: self.depth.saturating_sub(1) })
+    }
+
     /// The next field's number and value; `None` at the end. A group is not read yet: see [`skip`](Self::skip).
     ///
     /// `names` are those of the fields by number, for errors.
@@ -122,19 +138,9 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn long_varint(&mut self, field: &'static str) -> Result<u64, WireError> {
-        if let Some(word) = self.rest.first_chunk::<8>() {
-            let word = u64::from_le_bytes(*word);
-            // The lowest bit that is set is the top bit of the last byte.
-            let last = !word & 0x8080_8080_8080_8080;
-            if last != 0 {
-                let size = usize::try_from(last.trailing_zeros() / 8).unwrap_or_default().saturating_add(1);
-                self.rest = self.rest.get(size..).unwrap_or_default();
-                // Seven bits of each byte up to the last, moved together in pairs, fours and eights.
-                let bits = word & (last ^ last.wrapping_sub(1)) & 0x7F7F_7F7F_7F7F_7F7F;
-                let bits = bits & 0x007F_007F_007F_007F | (bits & 0x7F00_7F00_7F00_7F00) >> 1;
-                let bits = bits & 0x0000_3FFF_0000_3FFF | (bits & 0x3FFF_0000_3FFF_0000) >> 2;
-                return Ok(bits & 0x0FFF_FFFF | (bits & 0x0FFF_FFFF_0000_0000) >> 4);
-            }
+        if let Some((value, rest)) = number(self.rest) {
+            self.rest = rest;
+            return Ok(value);
         }
         self.varint_at_the_end(field)
     }
@@ -182,6 +188,28 @@ impl<'a> Reader<'a> {
     pub(super) fn error(&self, field: &'static str, fault: WireFault) -> WireError {
         WireError { field, offset: self.offset(), fault }
     }
+}
+
+/// A number and what follows it; `None` where it may not be whole, or is too large to be read at once.
+#[inline(always)]
+pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    match bytes {
+        [low @ 0..=0x7F, rest @ ..] => return Some((u64::from(*low), rest)),
+        [low, high @ 0..=0x7F, rest @ ..] => {
+            return Some((u64::from(low & 0x7F) | u64::from(*high) << 7, rest));
+        }
+        _ => {}
+    }
+    let word = u64::from_le_bytes(*bytes.first_chunk::<8>()?);
+    // The lowest bit that is set is the top bit of the last byte.
+    let last = !word & 0x8080_8080_8080_8080;
+    let size = usize::try_from(last.trailing_zeros() / 8).ok()?.checked_add(1)?;
+    let rest = bytes.get(size..).filter(|_| last != 0)?;
+    // Seven bits of each byte up to the last, moved together in pairs, fours and eights.
+    let bits = word & (last ^ last.wrapping_sub(1)) & 0x7F7F_7F7F_7F7F_7F7F;
+    let bits = bits & 0x007F_007F_007F_007F | (bits & 0x7F00_7F00_7F00_7F00) >> 1;
+    let bits = bits & 0x0000_3FFF_0000_3FFF | (bits & 0x3FFF_0000_3FFF_0000) >> 2;
+    Some((bits & 0x0FFF_FFFF | (bits & 0x0FFF_FFFF_0000_0000) >> 4, rest))
 }
 
 /// Why bytes are not a message, and where.
