@@ -45,7 +45,7 @@
 //! | `gateway` | the vendor's device gateway as a way to readers, over gRPC and TLS |
 //! | `sim` | simulated readers |
 //! | `sim-biostar-x` | a simulated BioStar X server: REST and live events, over TLS |
-//! | `sim-gateway` | the serving side of the gateway's interface, for the simulated gateway |
+//! | `sim-gateway` | a simulated device gateway: gRPC over TLS, for clients in any language |
 //! | `collect` | the collector, the trait that destinations implement, and one in memory |
 //! | `sqlite` | SQLite as a destination, and the proof of a stored collection |
 //! | `conformance` | the suites that backends and destinations are held to |

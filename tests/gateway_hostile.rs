@@ -36,7 +36,7 @@ async fn one_frame_an_event_and_a_sleeping_consumer_do_not_cost_the_connection()
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(told, EVENTS.into());
+    assert_eq!(told, u64::from(EVENTS));
     assert_eq!(fake.state.called("SubscribeRealtimeLog"), 1, "the connection was lost");
     // And what was lost is in the log.
     assert_eq!(client.device(READER).newest_id(0).await.unwrap(), Some(EVENTS));

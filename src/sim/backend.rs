@@ -37,6 +37,27 @@ impl Door {
         Self { shared, number, connections, closed: AtomicBool::new(false) }
     }
 
+    #[cfg(feature = "sim-gateway")]
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether this way to a reader, whose state this is, still stands.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Disconnected`] if it does not.
+    #[cfg(feature = "sim-gateway")]
+    pub(super) fn check(&self, position: usize, state: &State) -> Result<()> {
+        state.line.check(self.connections[position].load(Ordering::Acquire))
+    }
+
+    /// Ends the connection to one reader.
+    #[cfg(feature = "sim-gateway")]
+    pub(super) fn forget(&self, position: usize) {
+        self.connections[position].store(0, Ordering::Release);
+    }
+
     /// A call to a connected reader, with what may go wrong with it.
     async fn call<T: Send>(
         &self,
@@ -46,7 +67,17 @@ impl Door {
         self.call_after(device, |_| Duration::ZERO, work).await
     }
 
-    async fn call_after<T: Send>(
+    /// Does something to a connected reader.
+    pub(super) async fn act(&self, device: DeviceId, act: Act) -> Result<()> {
+        self.call(device, |state| {
+            state.act(&self.shared.books, act);
+            self.shared.books.check()
+        })
+        .await
+    }
+
+    /// The same as [`call`](Self::call), for what takes its time.
+    pub(super) async fn call_after<T: Send>(
         &self,
         device: DeviceId,
         delay: impl FnOnce(&mut State) -> Duration + Send,
@@ -64,6 +95,7 @@ impl Door {
         }
         let mut state = reader.lock();
         state.line.check(connection)?;
+        self.shared.books.check()?;
         match trouble {
             Trouble::None => work(&mut state),
             Trouble::Code(code) => Err(state.line.error(code, "the reader refuses")),
@@ -245,22 +277,18 @@ impl Backend for Door {
             if filters.len() > IMAGE_FILTERS {
                 return Err(state.line.error(INVALID_PARAMETER, "too many image filters"));
             }
-            state.life.set_filters(filters);
-            Ok(())
+            state.set_filters(&self.shared.books, filters);
+            self.shared.books.check()
         })
         .await
     }
 
     async fn clear_log(&self, device: DeviceId) -> Result<()> {
-        self.call(device, |state| {
-            state.act(&self.shared.truth, Act::ClearLog);
-            Ok(())
-        })
-        .await
+        self.act(device, Act::ClearLog).await
     }
 
     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> {
-        let outlet = Outlet::new(sink, &self.shared.settings)?;
+        let outlet = Outlet::new(Arc::new(sink), &self.shared.settings)?;
         let position = self.shared.position(device)?;
         self.call(device, |state| {
             let ticket = state.line.listen(self.number, outlet);

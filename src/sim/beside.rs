@@ -40,7 +40,7 @@ pub(super) fn temperature(seed: u64, event: &Event) -> Option<Temperature> {
 }
 
 /// The work that somebody began who pressed a key for it.
-fn job_code(seed: u64, event: &Event) -> Option<JobCode> {
+pub(super) fn job_code(seed: u64, event: &Event) -> Option<JobCode> {
     let chosen = event.code().is_authentication() && event.param() > 0;
     chosen.then(|| JobCode(1 + u32::from(roll(seed, event, 1) % 9)))
 }

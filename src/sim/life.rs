@@ -35,7 +35,7 @@ pub(super) struct Life {
 
 /// What makes the same office leave another log.
 #[derive(Clone)]
-enum Turn {
+pub(super) enum Turn {
     Act(Act),
     Filters(Vec<ImageFilter>),
 }
@@ -131,17 +131,31 @@ impl Life {
             let mut told = HashSet::new();
             recorded.rows.iter().filter(|row| told.insert(**row)).for_each(|row| tell(0, row));
         }
-        for (made, turn) in &self.turns {
-            twin.tell_until(*made, tell);
+        twin.relive(self.made, &self.turns, tell);
+    }
+
+    /// Lives through what another life went through, and tells every event of it.
+    pub(super) fn relive(&mut self, made: u64, turns: &[(u64, Turn)], tell: &mut dyn FnMut(u32, &Event)) {
+        for (made, turn) in turns {
+            self.tell_until(*made, tell);
             match turn {
                 Turn::Act(act) => {
-                    let event = twin.act(*act);
-                    tell(twin.log.epoch(), &event);
+                    let event = self.act(*act);
+                    tell(self.log.epoch(), &event);
                 }
-                Turn::Filters(filters) => twin.set_filters(filters),
+                Turn::Filters(filters) => self.set_filters(filters),
             }
         }
-        twin.tell_until(self.made, tell);
+        self.tell_until(made, tell);
+    }
+
+    pub(super) fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// Events of the office so far.
+    pub(super) fn made(&self) -> u64 {
+        self.made
     }
 
     pub(super) fn log(&self) -> &Log {

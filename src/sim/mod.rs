@@ -30,8 +30,9 @@
 
 use std::fmt;
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::codec::{DeviceId, Event};
 use crate::device::Backend;
@@ -42,6 +43,9 @@ mod beside;
 #[cfg(feature = "sim-biostar-x")]
 pub mod biostar_x;
 mod dice;
+#[cfg(feature = "sim-gateway")]
+pub mod gateway;
+mod journal;
 mod life;
 mod line;
 mod log;
@@ -53,6 +57,7 @@ mod pulse;
 mod reader;
 mod replay;
 mod settings;
+mod shared;
 mod truth;
 mod world;
 
@@ -60,12 +65,9 @@ pub use reader::Reader;
 pub use settings::{Faults, ReplaySource, SimSettings, Start};
 
 use backend::Door;
-use life::Origin;
-use line::NO_SUCH_DEVICE;
-use pulse::Pulse;
 use reader::Cell;
+use shared::Shared;
 use truth::Truth;
-use world::World;
 
 /// Readers in memory. Cheap to clone; clones share everything.
 ///
@@ -86,15 +88,6 @@ use world::World;
 #[derive(Clone)]
 pub struct Simulator {
     shared: Arc<Shared>,
-}
-
-struct Shared {
-    settings: SimSettings,
-    /// Ascending by number.
-    readers: Box<[Cell]>,
-    truth: OnceLock<Mutex<Truth>>,
-    pulse: Mutex<Pulse>,
-    doors: AtomicU64,
 }
 
 impl Simulator {
@@ -137,34 +130,47 @@ impl Simulator {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn with_settings(settings: SimSettings) -> Result<Self> {
-        settings.check()?;
-        let world = World::new(&settings)?;
-        let mut origins: Vec<_> = (0..settings.office_readers())
-            .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Office(index)))
-            .collect();
-        if let Some(source) = &settings.replay {
-            let readers = replay::readers(source)?;
-            if let Some((device, _)) = origins.iter().find(|(device, _)| readers.contains_key(device)) {
-                let message = "setting `replay`: the file has the number of a simulated reader";
-                return Err(Error::new(ErrorKind::InvalidInput, message).with_device(*device));
-            }
-            origins.extend(
-                readers.into_iter().map(|(device, recorded)| (device, Origin::Replay(recorded.into()))),
-            );
-            origins.sort_by_key(|(device, _)| *device);
-        }
-        let readers = (0..).zip(origins);
-        let readers =
-            readers.map(|(index, (device, origin))| Cell::new(&world, &settings, device, index, origin));
-        Ok(Self {
-            shared: Arc::new(Shared {
-                readers: readers.collect(),
-                truth: OnceLock::new(),
-                pulse: Mutex::new(Pulse::new(settings.seed)),
-                doors: AtomicU64::new(0),
-                settings,
-            }),
-        })
+        Self::make(settings, None)
+    }
+
+    /// Readers whose life is kept in a file: logs, id counters, clocks and image filters. A simulator that is made
+    /// with the same file goes on where the last one ended, also one that was killed, and never gives an id to two
+    /// different events. What an event is depends on the settings, so they must be the same again; `rate`, `faults`
+    /// and how answers are given may change.
+    ///
+    /// Everything is in the file before anybody hears of it. It is not synced to the disk: a power cut may lose the
+    /// end. One simulator uses a file at a time.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_settings`](Self::with_settings), and for the file [`Storage`](ErrorKind::Storage) or
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) when it cannot be read and written,
+    /// [`Busy`](ErrorKind::Busy) when it is in use, [`InvalidData`](ErrorKind::InvalidData) when it is no such file,
+    /// and [`InvalidInput`](ErrorKind::InvalidInput) when it was made with other settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::{SimSettings, Simulator};
+    /// # let folder = std::env::temp_dir().join(format!("bs2-sim-state-{}", std::process::id()));
+    /// # std::fs::create_dir_all(&folder).unwrap();
+    /// let path = folder.join("readers.state");
+    /// let simulator = Simulator::with_state(SimSettings::default().with_backlog(10), &path)?;
+    /// let device = simulator.device_ids()[0];
+    /// assert_eq!(simulator.make_event(device)?.id(), 11);
+    /// drop(simulator);
+    ///
+    /// let simulator = Simulator::with_state(SimSettings::default().with_backlog(10), &path)?;
+    /// assert_eq!(simulator.make_event(device)?.id(), 12);
+    /// # std::fs::remove_dir_all(folder).unwrap();
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    pub fn with_state(settings: SimSettings, path: impl AsRef<Path>) -> Result<Self> {
+        Self::make(settings, Some(path.as_ref()))
+    }
+
+    fn make(settings: SimSettings, state: Option<&Path>) -> Result<Self> {
+        Ok(Self { shared: Arc::new(Shared::new(settings, state)?) })
     }
 
     /// A way to the readers, with connections of its own: closing it leaves the simulator and other ways as they are.
@@ -183,8 +189,11 @@ impl Simulator {
     /// ```
     #[must_use]
     pub fn backend(&self) -> Arc<dyn Backend> {
-        let number = self.shared.doors.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Door::new(Arc::clone(&self.shared), number))
+        Arc::new(Door::new(Arc::clone(&self.shared), self.next_door()))
+    }
+
+    fn next_door(&self) -> u64 {
+        self.shared.doors.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The numbers of all readers, ascending.
@@ -240,7 +249,7 @@ impl Simulator {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn make_event(&self, device: DeviceId) -> Result<Event> {
-        self.shared.readers[self.shared.position(device)?].make(&self.shared.truth)
+        self.shared.readers[self.shared.position(device)?].make(&self.shared.books)
     }
 
     /// Starts the life of the office: from now on events happen at the rate of the settings, here and there. At a
@@ -311,13 +320,31 @@ impl Simulator {
     /// ```
     pub fn write_truth_to(&self, writer: impl Write + Send + 'static) -> Result<()> {
         let truth = Mutex::new(Truth::new(Box::new(writer)));
-        if self.shared.truth.set(truth).is_err() {
+        if self.shared.books.truth.set(truth).is_err() {
             return Err(Error::new(ErrorKind::InvalidInput, "the truth is written already"));
         }
         for reader in &self.shared.readers {
-            reader.retell(&self.shared.truth);
+            reader.retell(&self.shared.books);
         }
         self.flush_truth()
+    }
+
+    /// Says whether everything is in the file of [`with_state`](Self::with_state); without one nothing is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](ErrorKind::Storage) once the file could not be written. From then on the readers report nothing and
+    /// every call to them fails so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// Simulator::new("devices=1")?.check_state()?;
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    pub fn check_state(&self) -> Result<()> {
+        self.shared.books.check()
     }
 
     /// Hands to the writer of the truth what still waits; without one it does nothing.
@@ -345,29 +372,3 @@ impl fmt::Debug for Simulator {
         f.debug_struct("Simulator").field("settings", &self.shared.settings).finish_non_exhaustive()
     }
 }
-
-impl Shared {
-    /// Where this reader stands among all.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] when there is none with this number.
-    fn position(&self, device: DeviceId) -> Result<usize> {
-        self.readers.binary_search_by_key(&device, Cell::device).map_err(|_| {
-            Error::from_sdk_code(NO_SUCH_DEVICE, "there is no such simulated reader").with_device(device)
-        })
-    }
-
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] for the first line that could not be written.
-    fn flush_truth(&self) -> Result<()> {
-        match self.truth.get() {
-            Some(truth) => truth.lock().unwrap_or_else(PoisonError::into_inner).flush(),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Clear of the number in the bundled log.
-const FIRST_DEVICE: u32 = 541_000_001;

@@ -1,18 +1,41 @@
 //! The way of live events out of a reader.
 
+use std::sync::Arc;
+
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::beside::temperature;
 use super::settings::SimSettings;
-use crate::codec::Event;
+use crate::codec::{Event, Temperature};
 use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
+/// Who is told of what a reader reports. It is told under the reader's lock: it must neither wait nor ask the reader.
+pub(super) trait Listener: Send + Sync {
+    fn event(&self, event: &Event, temperature: Option<Temperature>);
+
+    /// The connection is gone, and nothing will be reported any more.
+    fn disconnected(&self, error: Error);
+}
+
+impl Listener for LiveSink {
+    fn event(&self, event: &Event, temperature: Option<Temperature>) {
+        match temperature {
+            Some(temperature) => self.push_with_temperature(event, temperature),
+            None => self.push(event),
+        }
+    }
+
+    fn disconnected(&self, error: Error) {
+        LiveSink::disconnected(self, error);
+    }
+}
+
 /// Where one listener's events go: at once, or through a queue of the reader's that drops without a word.
 pub(super) struct Outlet {
-    sink: LiveSink,
+    listener: Arc<dyn Listener>,
     seed: u64,
     queue: Option<Queue>,
 }
@@ -28,43 +51,40 @@ impl Outlet {
     /// # Errors
     ///
     /// [`ErrorKind::Other`] where a queue is wanted and there is no tokio runtime to empty it.
-    pub(super) fn new(sink: LiveSink, settings: &SimSettings) -> Result<Self> {
+    pub(super) fn new(listener: Arc<dyn Listener>, settings: &SimSettings) -> Result<Self> {
         let seed = settings.seed;
         if settings.queue == 0 {
-            return Ok(Self { sink, seed, queue: None });
+            return Ok(Self { listener, seed, queue: None });
         }
         let runtime = Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::Other, "a live queue needs a tokio runtime").with_source(error)
         })?;
         let (events, mut waiting) = mpsc::channel(settings.queue as usize);
-        let target = sink.clone();
+        let target = Arc::clone(&listener);
         let pump = runtime.spawn(async move {
             while let Some(event) = waiting.recv().await {
-                tell(&target, seed, &event);
+                tell(&*target, seed, &event);
             }
         });
-        Ok(Self { sink, seed, queue: Some(Queue { events, pump: pump.abort_handle() }) })
+        Ok(Self { listener, seed, queue: Some(Queue { events, pump: pump.abort_handle() }) })
     }
 
     pub(super) fn push(&self, event: &Event) {
         match &self.queue {
             // A full queue drops the event: only the jump of the ids will show it, as with a real gateway.
             Some(queue) => drop(queue.events.try_send(*event)),
-            None => tell(&self.sink, self.seed, event),
+            None => tell(&*self.listener, self.seed, event),
         }
     }
 
     /// Ends the outlet; what waits in the queue is lost with the connection.
     pub(super) fn disconnected(self, error: Error) {
-        self.sink.disconnected(error);
+        self.listener.disconnected(error);
     }
 }
 
-fn tell(sink: &LiveSink, seed: u64, event: &Event) {
-    match temperature(seed, event) {
-        Some(temperature) => sink.push_with_temperature(event, temperature),
-        None => sink.push(event),
-    }
+fn tell(listener: &dyn Listener, seed: u64, event: &Event) {
+    listener.event(event, temperature(seed, event));
 }
 
 impl Drop for Queue {

@@ -75,7 +75,7 @@ impl Shared {
         while *made < due {
             let Some(reader) = self.any_reader(&mut pulse.dice) else { return false };
             // Only replayed readers refuse, and this is none.
-            let _ = reader.make(&self.truth);
+            let _ = reader.make(&self.books);
             *made += 1;
         }
         drop(pulse);

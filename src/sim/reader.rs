@@ -1,16 +1,17 @@
 //! One reader, and the hand on it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Shared;
-use super::life::{Act, Life, Origin};
+use super::journal::Past;
+use super::life::{Act, Life, Origin, Turn};
 use super::line::{Line, NOT_SUPPORTED};
 use super::settings::SimSettings;
-use super::truth::Truth;
+use super::shared::{Books, Shared};
 use super::world::World;
 use crate::Result;
 use crate::codec::{DeviceId, Event, Timestamp};
+use crate::device::ImageFilter;
 
 /// The hand on one simulated reader: it does what a person at the reader, its network or its age may do. Cheap to
 /// clone.
@@ -56,7 +57,7 @@ impl Reader {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn make(&self, count: u32) -> Result<Vec<Event>> {
-        (0..count).map(|_| self.cell().make(&self.shared.truth)).collect()
+        (0..count).map(|_| self.cell().make(&self.shared.books)).collect()
     }
 
     /// Deletes the whole log and writes the event `0x4200`. Ids go on.
@@ -72,7 +73,7 @@ impl Reader {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn clear_log(&self) -> Event {
-        self.cell().act(&self.shared.truth, Act::ClearLog)
+        self.cell().act(&self.shared.books, Act::ClearLog)
     }
 
     /// Deletes the whole log, sets the image filters back and writes the event `0x4502`. Ids go on, or begin again
@@ -89,7 +90,7 @@ impl Reader {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn factory_reset(&self, restart_ids: bool) -> Event {
-        self.cell().act(&self.shared.truth, Act::FactoryReset { restart_ids })
+        self.cell().act(&self.shared.books, Act::FactoryReset { restart_ids })
     }
 
     /// Sets the clock, forward or back, and writes the event `0x3200`, which has the new time already.
@@ -105,7 +106,7 @@ impl Reader {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn set_clock(&self, time: Timestamp) -> Event {
-        self.cell().act(&self.shared.truth, Act::SetClock(time))
+        self.cell().act(&self.shared.books, Act::SetClock(time))
     }
 
     /// Loses every connection to the reader. It can be connected again at once.
@@ -267,6 +268,8 @@ impl fmt::Debug for Reader {
 /// One reader as the simulator keeps it.
 pub(super) struct Cell {
     device: DeviceId,
+    /// Where it stands among all.
+    position: usize,
     replayed: bool,
     state: Mutex<State>,
 }
@@ -286,14 +289,17 @@ impl Cell {
         device: DeviceId,
         index: u32,
         origin: Origin,
+        past: Option<Past>,
     ) -> Self {
         let replayed = matches!(origin, Origin::Replay(_));
         let mut life = Life::new(world, device, origin, settings.backlog);
-        for _ in 0..settings.backlog {
-            life.make();
+        match past {
+            Some(past) => life.relive(past.made, &past.turns, &mut |_, _| {}),
+            None => life.relive(settings.backlog.into(), &[], &mut |_, _| {}),
         }
         let line = Line::new(settings.seed, device, index, settings.faults);
-        Self { device, replayed, state: Mutex::new(State { life, line, told: false }) }
+        let position = index as usize;
+        Self { device, position, replayed, state: Mutex::new(State { life, line, told: false }) }
     }
 
     pub(super) fn device(&self) -> DeviceId {
@@ -310,23 +316,31 @@ impl Cell {
 
     /// # Errors
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a replayed reader.
-    pub(super) fn make(&self, truth: &OnceLock<Mutex<Truth>>) -> Result<Event> {
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a replayed reader,
+    /// [`Storage`](crate::ErrorKind::Storage) where the state file cannot be written.
+    pub(super) fn make(&self, books: &Books) -> Result<Event> {
         let mut state = self.lock();
+        if self.replayed {
+            return Err(state.line.error(NOT_SUPPORTED, "a replayed log makes no events"));
+        }
+        if let Some(journal) = &books.journal {
+            journal.made(self.position, state.life.made() + 1);
+            journal.check()?;
+        }
         let event = state.life.make();
         let event = event.ok_or_else(|| state.line.error(NOT_SUPPORTED, "a replayed log makes no events"))?;
-        state.tell(truth, &event);
+        state.tell(books, &event);
         Ok(event)
     }
 
-    pub(super) fn act(&self, truth: &OnceLock<Mutex<Truth>>, act: Act) -> Event {
-        self.lock().act(truth, act)
+    pub(super) fn act(&self, books: &Books, act: Act) -> Event {
+        self.lock().act(books, act)
     }
 
     /// Writes all that happened up to now, and from now on whatever happens.
-    pub(super) fn retell(&self, truth: &OnceLock<Mutex<Truth>>) {
+    pub(super) fn retell(&self, books: &Books) {
         let mut state = self.lock();
-        if let Some(truth) = truth.get() {
+        if let Some(truth) = books.truth.get() {
             let mut truth = truth.lock().unwrap_or_else(PoisonError::into_inner);
             state.life.retell(&mut |epoch, event| truth.write(self.device, epoch, event));
             state.told = true;
@@ -336,21 +350,36 @@ impl Cell {
 
 impl State {
     /// Does something that the reader writes down.
-    pub(super) fn act(&mut self, truth: &OnceLock<Mutex<Truth>>, act: Act) -> Event {
+    pub(super) fn act(&mut self, books: &Books, act: Act) -> Event {
+        self.note(books, &Turn::Act(act));
         let event = self.life.act(act);
-        self.tell(truth, &event);
+        self.tell(books, &event);
         event
+    }
+
+    pub(super) fn set_filters(&mut self, books: &Books, filters: &[ImageFilter]) {
+        self.note(books, &Turn::Filters(filters.to_vec()));
+        self.life.set_filters(filters);
+    }
+
+    fn note(&self, books: &Books, turn: &Turn) {
+        if let Some(journal) = &books.journal {
+            journal.turn(self.life.device(), self.life.made(), turn);
+        }
     }
 
     /// Tells an event to the truth and to those who listen. The lock is held all the while, so that nobody gets two
     /// events in another order than the reader's.
-    fn tell(&mut self, truth: &OnceLock<Mutex<Truth>>, event: &Event) {
+    fn tell(&mut self, books: &Books, event: &Event) {
         if self.told
-            && let Some(truth) = truth.get()
+            && let Some(truth) = books.truth.get()
         {
             let mut truth = truth.lock().unwrap_or_else(PoisonError::into_inner);
             truth.write(event.device_id(), self.life.log().epoch(), event);
         }
-        self.line.report(event);
+        // What could not be noted is not told: a simulator that goes on with the file would not know of it.
+        if books.check().is_ok() {
+            self.line.report(event);
+        }
     }
 }

@@ -21,11 +21,7 @@ impl World {
     pub(super) fn new(settings: &SimSettings) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             seed: settings.seed,
-            start: match settings.start {
-                Start::Fixed => FIXED_START,
-                Start::Now => now(),
-                Start::At(time) => time,
-            },
+            start: opening(settings.start),
             capacity: settings.capacity as usize,
             images: settings.images,
             people: people(settings.seed)?,
@@ -33,7 +29,17 @@ impl World {
     }
 }
 
-fn now() -> Timestamp {
+/// The time of the first event.
+pub(super) fn opening(start: Start) -> Timestamp {
+    match start {
+        Start::Fixed => FIXED_START,
+        Start::Now => now(),
+        Start::At(time) => time,
+    }
+}
+
+/// The clock of the machine.
+pub(super) fn now() -> Timestamp {
     let seconds = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs());
     Timestamp::from_unix_seconds(u32::try_from(seconds).unwrap_or(u32::MAX))
 }

@@ -1,4 +1,6 @@
-//! `bs2 sim`: simulated readers, shown.
+//! `bs2 sim`: simulated readers, shown, and behind the doors that programs use.
+
+mod gateway;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,12 +48,14 @@ pub(crate) struct Sim {
 enum Simulated {
     #[command(name = "biostar-x")]
     BiostarX(Box<BiostarX>),
+    Gateway(Box<gateway::Gateway>),
 }
 
 impl Sim {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         match &self.server {
             Some(Simulated::BiostarX(verb)) => verb.run(),
+            Some(Simulated::Gateway(verb)) => verb.run(),
             None => runtime::block_on(self.show()),
         }
     }
@@ -157,6 +161,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const AFTER_HELP: &str = "\
 Examples:
   bs2 sim 'sim:devices=4&backlog=20000&seed=7'
+  bs2 sim gateway 'sim:devices=4&rate=20' --make-certs certs
   bs2 sim 'sim:devices=2&rate=50&faults=drop,reorder' --for 5s --truth truth.tsv --json
 
 Settings of a sim: source, as name=value joined by &; the same seed gives the same bytes:

@@ -28,18 +28,12 @@ impl Source {
     }
 
     fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
-        let settings = match text.split_once(':') {
-            Some((SIM, settings)) => settings.strip_prefix('?').unwrap_or(settings),
+        match text.split_once(':') {
             Some((gateway::SCHEME, _)) => return Ok(Self { client: gateway::open(text)?, simulator: None }),
             Some((sdk::SCHEME, text)) => return Ok(Self { client: sdk::open(text)?, simulator: None }),
-            Some((scheme, _)) => return Err(unknown(&format!("scheme `{scheme}` is not known"))),
-            None => return Err(unknown(&format!("`{text}` has no scheme"))),
-        };
-        let mut parsed: SimSettings = settings.parse()?;
-        if let Some(rate) = rate.filter(|_| !settings.split('&').any(|part| part.starts_with("rate="))) {
-            parsed = parsed.with_rate(rate);
+            _ => {}
         }
-        let simulator = Simulator::with_settings(parsed)?;
+        let simulator = Simulator::with_settings(simulated(text, rate)?)?;
         Ok(Self { client: Client::new(simulator.backend()), simulator: Some(simulator) })
     }
 
@@ -91,6 +85,22 @@ impl Drop for Source {
             sdk::close(&self.client);
         }
     }
+}
+
+/// The settings of simulated readers that live: they get a rate where none is set.
+pub(crate) fn live_settings(text: &str) -> Result<SimSettings> {
+    simulated(text, Some(LIVE_RATE))
+}
+
+fn simulated(text: &str, rate: Option<u32>) -> Result<SimSettings> {
+    let settings = match text.split_once(':') {
+        Some((SIM, settings)) => settings.strip_prefix('?').unwrap_or(settings),
+        Some((scheme, _)) => return Err(unknown(&format!("scheme `{scheme}` is not known"))),
+        None => return Err(unknown(&format!("`{text}` has no scheme"))),
+    };
+    let parsed: SimSettings = settings.parse()?;
+    let rate = rate.filter(|_| !settings.split('&').any(|part| part.starts_with("rate=")));
+    Ok(rate.map_or(parsed.clone(), |rate| parsed.with_rate(rate)))
 }
 
 /// A source of which only the scheme is told: what follows it may hold a password.

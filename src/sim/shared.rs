@@ -1,0 +1,128 @@
+//! What all hands on a simulator share: the readers, and where they write down what happens.
+
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::journal::{Journal, pasts};
+use super::life::Origin;
+use super::line::NO_SUCH_DEVICE;
+use super::pulse::Pulse;
+use super::reader::Cell;
+use super::replay;
+use super::settings::SimSettings;
+use super::truth::Truth;
+use super::world::World;
+use crate::codec::DeviceId;
+use crate::{Error, ErrorKind, Result};
+
+pub(super) struct Shared {
+    pub(super) settings: SimSettings,
+    /// Ascending by number.
+    pub(super) readers: Box<[Cell]>,
+    pub(super) books: Books,
+    pub(super) pulse: Mutex<Pulse>,
+    pub(super) doors: AtomicU64,
+}
+
+/// Where the readers write down what happens, beside their logs.
+pub(super) struct Books {
+    pub(super) truth: OnceLock<Mutex<Truth>>,
+    pub(super) journal: Option<Journal>,
+}
+
+impl Shared {
+    /// Readers by settings, with the past that a file has of them.
+    ///
+    /// # Errors
+    ///
+    /// As `Simulator::with_settings` and `Simulator::with_state`.
+    pub(super) fn new(mut settings: SimSettings, state: Option<&Path>) -> Result<Self> {
+        settings.check()?;
+        let (journal, past) = match state {
+            Some(path) => {
+                let (journal, past) = Journal::open(path, &mut settings)?;
+                (Some(journal), past)
+            }
+            None => (None, None),
+        };
+        let world = World::new(&settings)?;
+        let origins = origins(&settings)?;
+        let devices: Vec<_> = origins.iter().map(|(device, _)| *device).collect();
+        let mut pasts = past.map(|text| pasts(&text, &devices)).transpose()?.map(Vec::into_iter);
+        let readers: Box<[_]> = (0..)
+            .zip(origins)
+            .map(|(index, (device, origin))| {
+                let past = pasts.as_mut().and_then(Iterator::next);
+                Cell::new(&world, &settings, device, index, origin, past)
+            })
+            .collect();
+        if let Some(journal) = &journal {
+            if pasts.is_some() {
+                journal.resume()?;
+            } else {
+                let made: Vec<_> =
+                    readers.iter().map(|reader| (reader.device(), reader.lock().life.made())).collect();
+                journal.begin(&settings, &made)?;
+            }
+        }
+        Ok(Self {
+            readers,
+            books: Books { truth: OnceLock::new(), journal },
+            pulse: Mutex::new(Pulse::new(settings.seed)),
+            doors: AtomicU64::new(0),
+            settings,
+        })
+    }
+
+    /// Where this reader stands among all.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] when there is none with this number.
+    pub(super) fn position(&self, device: DeviceId) -> Result<usize> {
+        self.readers.binary_search_by_key(&device, Cell::device).map_err(|_| {
+            Error::from_sdk_code(NO_SUCH_DEVICE, "there is no such simulated reader").with_device(device)
+        })
+    }
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] for the first line that could not be written.
+    pub(super) fn flush_truth(&self) -> Result<()> {
+        match self.books.truth.get() {
+            Some(truth) => truth.lock().unwrap_or_else(PoisonError::into_inner).flush(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Books {
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] where the state file could not be written.
+    pub(super) fn check(&self) -> Result<()> {
+        self.journal.as_ref().map_or(Ok(()), Journal::check)
+    }
+}
+
+/// The readers, ascending by number, and where their events come from.
+fn origins(settings: &SimSettings) -> Result<Vec<(DeviceId, Origin)>> {
+    let mut origins: Vec<_> = (0..settings.office_readers())
+        .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Office(index)))
+        .collect();
+    if let Some(source) = &settings.replay {
+        let readers = replay::readers(source)?;
+        if let Some((device, _)) = origins.iter().find(|(device, _)| readers.contains_key(device)) {
+            let message = "setting `replay`: the file has the number of a simulated reader";
+            return Err(Error::new(ErrorKind::InvalidInput, message).with_device(*device));
+        }
+        origins
+            .extend(readers.into_iter().map(|(device, recorded)| (device, Origin::Replay(recorded.into()))));
+        origins.sort_by_key(|(device, _)| *device);
+    }
+    Ok(origins)
+}
+
+/// Clear of the number in the bundled log.
+const FIRST_DEVICE: u32 = 541_000_001;
