@@ -142,7 +142,9 @@ impl Stream for Subscription {
         if let Some(item) = taken.pop() {
             return Poll::Ready(Some(item));
         }
-        match items.poll_recv_many(cx, taken, MOST_TAKEN) {
+        // So few of a short queue that it stays about as short as it was asked to be.
+        let most = (items.max_capacity() / 8).clamp(1, MOST_TAKEN);
+        match items.poll_recv_many(cx, taken, most) {
             Poll::Ready(0) => Poll::Ready(missed.take()),
             Poll::Ready(_) => {
                 taken.reverse();

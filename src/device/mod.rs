@@ -9,6 +9,8 @@ pub mod gateway;
 mod handle;
 mod info;
 mod live;
+#[cfg(feature = "native")]
+pub mod native;
 mod page;
 mod reconnect;
 mod state;
