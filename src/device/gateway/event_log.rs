@@ -21,7 +21,7 @@ use super::wire::{Reader, Value, WireError, WireFault, number};
 use crate::codec::{DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Temperature};
 
 /// The fields of one `EventLog`, borrowed from its bytes.
-#[derive(Clone, Copy, Default, PartialEq)]
+#[derive(Default, PartialEq)]
 pub(super) struct EventLog<'a> {
     pub(super) id: u32,
     pub(super) timestamp: u32,
