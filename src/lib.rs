@@ -51,11 +51,16 @@
 //! | `cli` | the command line `bs2` |
 //!
 //! Not affiliated with Suprema; BioStar and Suprema are their marks.
-#![cfg_attr(not(any(feature = "capture", feature = "device", feature = "portable", test)), no_std)]
+#![cfg_attr(
+    not(any(feature = "biostar-x", feature = "capture", feature = "device", feature = "portable", test)),
+    no_std
+)]
 
 #[cfg(feature = "serde")]
 extern crate alloc;
 
+#[cfg(feature = "biostar-x")]
+pub mod biostar_x;
 pub mod codec;
 #[cfg(feature = "collect")]
 pub mod collect;
