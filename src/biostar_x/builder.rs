@@ -44,6 +44,14 @@ pub struct ClientBuilder {
     timeout: Duration,
     answer_limit: usize,
     import: ImportOptions,
+    live: LiveOptions,
+}
+
+/// How live events are received.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LiveOptions {
+    pub(super) queue: usize,
+    pub(super) ping: Duration,
 }
 
 /// How imports are sent.
@@ -87,6 +95,7 @@ impl ClientBuilder {
                 flag: VirtualDeviceFlag::default(),
                 settle: Duration::from_secs(2),
             },
+            live: LiveOptions { queue: 4_096, ping: Duration::from_secs(30) },
         }
     }
 
@@ -249,6 +258,38 @@ impl ClientBuilder {
         self
     }
 
+    /// Sets how many live events wait for a slow consumer before some are lost; 4 096 unless set, at least 1.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::biostar_x::Client;
+    /// let builder = Client::builder("https://192.0.2.10").with_live_queue(100_000);
+    /// ```
+    pub const fn with_live_queue(mut self, events: usize) -> Self {
+        self.live.queue = match events {
+            0 => 1,
+            MOST_ITEMS.. => MOST_ITEMS,
+            events => events,
+        };
+        self
+    }
+
+    /// Sets how often a silent socket is asked whether it lives; 30 s unless set, at least 10 ms. One that does not
+    /// answer until the next time is opened anew.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::biostar_x::Client;
+    /// # use std::time::Duration;
+    /// let builder = Client::builder("https://192.0.2.10").with_ping_interval(Duration::from_secs(10));
+    /// ```
+    pub fn with_ping_interval(mut self, interval: Duration) -> Self {
+        self.live.ping = interval.max(Duration::from_millis(10));
+        self
+    }
+
     /// The client. Nothing is sent yet; the first call logs in.
     ///
     /// # Errors
@@ -287,6 +328,7 @@ impl ClientBuilder {
             transport: Transport { http, base, answer_limit: self.answer_limit },
             sessions: Sessions::new(self.credentials),
             import: self.import,
+            live: self.live,
             tls: Arc::new(tls),
             connect_timeout: self.connect_timeout,
         })))
@@ -334,5 +376,8 @@ fn is_this_computer(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
+
+/// What a queue of tokio can count; more would be a panic.
+const MOST_ITEMS: usize = tokio::sync::Semaphore::MAX_PERMITS;
 
 const ANSWER_LIMIT: usize = 256 << 20;

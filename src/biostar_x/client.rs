@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_rustls::rustls::ClientConfig;
 
-use super::builder::{ClientBuilder, ImportOptions};
+use super::builder::{ClientBuilder, ImportOptions, LiveOptions};
 use super::error::{ErrorKind, Result};
 use super::json::Done;
 use super::session::{Login, Session, Sessions};
@@ -42,6 +42,7 @@ pub(super) struct Shared {
     pub(super) transport: Transport,
     pub(super) sessions: Sessions,
     pub(super) import: ImportOptions,
+    pub(super) live: LiveOptions,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) connect_timeout: Duration,
 }

@@ -1,5 +1,6 @@
 //! An event as the server tells it, in search and over the socket.
 
+mod identity;
 mod key;
 mod local_time;
 
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use crate::codec::{DeviceId, EventCode, Timestamp};
 
+pub(super) use identity::Identity;
 pub use key::EventKey;
 pub use local_time::LocalTime;
 

@@ -1,7 +1,5 @@
 //! Requests and answers, before anybody knows what they mean.
 
-use std::time::Duration;
-
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
@@ -25,13 +23,12 @@ pub(super) struct Request {
     path: String,
     endpoint: &'static str,
     body: Option<Vec<u8>>,
-    timeout: Option<Duration>,
 }
 
 impl Request {
     /// `endpoint` is the method and the path, with names in braces where `path` has values.
     pub(super) const fn new(method: Method, endpoint: &'static str, path: String) -> Self {
-        Self { method, path, endpoint, body: None, timeout: None }
+        Self { method, path, endpoint, body: None }
     }
 
     /// A call whose path is the one that it is named by.
@@ -45,11 +42,6 @@ impl Request {
             .map_err(|_| Error::new(ErrorKind::Other, "the request cannot be written as JSON"))?;
         self.body = Some(body);
         Ok(self)
-    }
-
-    pub(super) const fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
-        self
     }
 
     pub(super) const fn endpoint(&self) -> &'static str {
@@ -89,9 +81,6 @@ impl Transport {
         }
         if let Some(body) = &request.body {
             call = call.header(CONTENT_TYPE, "application/json").body(body.clone());
-        }
-        if let Some(timeout) = request.timeout {
-            call = call.timeout(timeout);
         }
         let started = tokio::time::Instant::now();
         let reply = self.receive(endpoint, call).await;

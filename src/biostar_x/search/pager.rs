@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use crate::biostar_x::client::Client;
 use crate::biostar_x::error::{Error, ErrorKind, Result};
 use crate::biostar_x::query::{EventQuery, LATEST, Order};
-use crate::biostar_x::row::{EventKey, EventRow};
-use crate::codec::{DeviceId, EventCode, Timestamp};
+use crate::biostar_x::row::{EventRow, Identity};
+use crate::codec::Timestamp;
 
 /// Where a search stands.
 pub(super) struct Pager {
@@ -20,20 +20,6 @@ pub(super) struct Pager {
     given: HashMap<Identity, usize>,
     longest: usize,
     is_done: bool,
-}
-
-/// What tells whether a row was given already.
-#[derive(Eq, Hash, PartialEq)]
-enum Identity {
-    Key(EventKey),
-    /// A row without a key: its number in the month's table, and what else it says.
-    Row {
-        id: Option<u64>,
-        device: Option<DeviceId>,
-        time: Option<Timestamp>,
-        code: Option<EventCode>,
-        user_id: Option<String>,
-    },
 }
 
 impl Pager {
@@ -127,33 +113,6 @@ impl Pager {
     async fn check_end(&mut self) -> Result<()> {
         let rows = self.page(Order::by_time().descending()).await?;
         if self.take(rows).is_empty() { Ok(()) } else { Err(too_many()) }
-    }
-}
-
-impl Identity {
-    fn of(row: &EventRow) -> Self {
-        // An index of 0 says nothing: imported events have no number in a device's log.
-        match row.key().filter(|_| row.hint.is_some() || row.index != Some(0)) {
-            Some(key) => Self::Key(key),
-            None => Self::Row {
-                id: row.id,
-                device: row.device,
-                time: row.time,
-                code: row.code,
-                user_id: row.user_id.clone(),
-            },
-        }
-    }
-
-    fn time(&self) -> Option<Timestamp> {
-        match self {
-            Self::Key(key) => Some(key.time()),
-            Self::Row { time, .. } => *time,
-        }
-    }
-
-    const fn is_vague(&self) -> bool {
-        matches!(self, Self::Row { id: None, .. })
     }
 }
 
