@@ -39,6 +39,8 @@ use crate::{Error, ErrorKind, Result};
 
 mod backend;
 mod beside;
+#[cfg(feature = "sim-biostar-x")]
+pub mod biostar_x;
 mod dice;
 mod life;
 mod line;

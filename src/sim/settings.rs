@@ -8,7 +8,7 @@ use crate::codec::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
 mod faults;
-mod text;
+pub(super) mod text;
 
 pub use faults::Faults;
 
@@ -349,11 +349,11 @@ impl Default for SimSettings {
     }
 }
 
-fn no_number<T: fmt::Display>(name: &str, value: &str, range: &RangeInclusive<T>) -> Error {
+pub(super) fn no_number<T: fmt::Display>(name: &str, value: &str, range: &RangeInclusive<T>) -> Error {
     invalid(format!("setting `{name}`: `{value}` is no number from {} to {}", range.start(), range.end()))
 }
 
-fn invalid(message: String) -> Error {
+pub(super) fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
 }
 

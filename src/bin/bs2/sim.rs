@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use bs2_events::sim::Reader;
 use bs2_events::{Error, ErrorKind, Result};
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::output::Output;
 use crate::retry::retried;
 use crate::runtime::{self, Interrupt};
+use crate::sim_biostar_x::BiostarX;
 use crate::source::Source;
 use crate::table::{count, table};
 use crate::truth;
@@ -22,8 +23,10 @@ use crate::truth;
 /// With --for they live for that time first, until Ctrl-C at the latest; they make 5 events a second unless the setting
 /// `rate` says otherwise.
 #[derive(Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Sim {
+    #[command(subcommand)]
+    server: Option<Simulated>,
     /// The readers: sim: and settings joined by &
     #[arg(default_value = "sim:")]
     source: String,
@@ -38,9 +41,19 @@ pub(crate) struct Sim {
     json: bool,
 }
 
+/// What is simulated beside readers.
+#[derive(Subcommand)]
+enum Simulated {
+    #[command(name = "biostar-x")]
+    BiostarX(BiostarX),
+}
+
 impl Sim {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(self.show())
+        match &self.server {
+            Some(Simulated::BiostarX(verb)) => verb.run(),
+            None => runtime::block_on(self.show()),
+        }
     }
 
     async fn show(&self) -> Result<ExitCode> {

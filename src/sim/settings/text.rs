@@ -59,14 +59,14 @@ impl SimSettings {
     }
 }
 
-fn number<T>(name: &str, value: &str, range: RangeInclusive<T>) -> Result<T>
+pub(in crate::sim) fn number<T>(name: &str, value: &str, range: RangeInclusive<T>) -> Result<T>
 where
     T: FromStr + PartialOrd + fmt::Display,
 {
     value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| no_number(name, value, &range))
 }
 
-fn switch(name: &str, value: &str) -> Result<bool> {
+pub(in crate::sim) fn switch(name: &str, value: &str) -> Result<bool> {
     Ok(number::<u8>(name, value, 0..=1)? == 1)
 }
 
@@ -78,7 +78,7 @@ fn replay(value: &str) -> Result<ReplaySource> {
     }
 }
 
-fn start(value: &str) -> Result<Start> {
+pub(in crate::sim) fn start(value: &str) -> Result<Start> {
     match value {
         "fixed" => Ok(Start::Fixed),
         "now" => Ok(Start::Now),
