@@ -60,6 +60,21 @@ impl Client {
         ClientBuilder::new(server)
     }
 
+    /// The server's address, without `/api`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::biostar_x::Client;
+    /// let client = Client::builder("https://192.0.2.10/api/").danger_accept_any_certificate().build()?;
+    /// assert_eq!(client.server(), "https://192.0.2.10");
+    /// # Ok::<(), bs2_events::biostar_x::Error>(())
+    /// ```
+    #[must_use]
+    pub fn server(&self) -> String {
+        self.0.transport.base.as_str().trim_end_matches('/').to_owned()
+    }
+
     /// Logs in now, and anew. Other calls do so by themselves; this one shows whether it works.
     ///
     /// # Errors

@@ -33,6 +33,13 @@ pub enum Unmapped {
     UserIsNoText,
 }
 
+impl Unmapped {
+    /// Every reason.
+    #[cfg(feature = "collect")]
+    pub(crate) const ALL: [Self; 4] =
+        [Self::NoAuthentication, Self::NoOutcome, Self::NoUser, Self::UserIsNoText];
+}
+
 /// The import of a reader's event: granted or denied as its code says, the person, the second, and the time and
 /// attendance key if one was pressed. Nothing is guessed.
 impl TryFrom<&Event> for ImportEvent {
@@ -84,8 +91,12 @@ impl UnmappedCount {
     /// assert_eq!(count.total(), 1);
     /// ```
     pub fn add(&mut self, reason: Unmapped) {
+        self.add_many(reason, 1);
+    }
+
+    pub(crate) fn add_many(&mut self, reason: Unmapped, more: u64) {
         let count = self.0.entry(reason).or_default();
-        *count = count.saturating_add(1);
+        *count = count.saturating_add(more);
     }
 
     /// How many there are.

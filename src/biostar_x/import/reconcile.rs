@@ -100,7 +100,8 @@ impl Import {
             }
         }
         let certain = self.events.iter().zip(&self.fates).filter(|(_, fate)| matches!(fate, Fate::Certain));
-        for event in certain.map(|(event, _)| event).chain(&self.before) {
+        let others = certain.map(|(event, _)| event).chain(&self.before);
+        for event in others.filter(|event| (from..=to).contains(&event.time())) {
             take(&mut arrived, &event.trace(), event.key());
         }
         Ok(arrived)
