@@ -245,10 +245,10 @@ impl StdError for Error {
     }
 }
 
-/// The error of the rest of the crate, with this one as its source.
+/// The error of the rest of the crate: the same sentence, with this one as its source.
 #[cfg(feature = "device")]
 impl From<Error> for crate::Error {
     fn from(error: Error) -> Self {
-        Self::new(error.kind().of_the_crate(), "the BioStar X server").with_source(error)
+        Self::new(error.kind().of_the_crate(), error.to_string()).with_source(error)
     }
 }

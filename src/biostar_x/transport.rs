@@ -131,19 +131,14 @@ fn failed(endpoint: &'static str, error: reqwest::Error) -> Error {
     Error::without_answer(endpoint, kind, message, Some(Box::new(error.without_url())))
 }
 
-/// Whether a failure to connect is one of trust.
-fn is_certificate(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        // The reason lies inside an `io::Error`, whose `source` is that of what it holds.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let found = error.downcast_ref().or_else(|| inner.and_then(|inner| inner.downcast_ref()));
-        if let Some(tokio_rustls::rustls::Error::InvalidCertificate(_)) = found {
-            return true;
-        }
-        cause = error.source();
+/// Whether a failure to connect is one of trust. The reason lies inside `io::Error`s, whose `source` skips what they
+/// hold.
+pub(super) fn is_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(tokio_rustls::rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return true;
     }
-    false
+    let held = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    held.is_some_and(|held| is_certificate(held)) || error.source().is_some_and(is_certificate)
 }
 
 /// The name of the header that holds the session, in calls and in the answer to a login.

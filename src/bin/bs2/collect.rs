@@ -77,6 +77,9 @@ impl Collect {
         };
         // What is on its way into the store gets there, whatever ended the run.
         sink.close().await?;
+        for note in store.notes().await {
+            output::note(&note);
+        }
         truth::finish(&sources)?;
         self.tell(&report?, &store)
     }
@@ -138,7 +141,10 @@ Examples:
   bs2 collect --from 'sim:devices=50&rate=100&faults=drop' --into sqlite:events.db --for 20s
   bs2 collect --from sim:replay=log.tsv --once --json
 
-Sources: sim:SETTINGS, see bs2 sim --help. Stores: sqlite:PATH.
+Sources: sim:SETTINGS, see bs2 sim --help. Stores: sqlite:PATH, and
+biostar-x://HOST?virtual-device=100001&user=LOGIN: authentications become events of a virtual device of a BioStar X
+server. Its password stands in BS2_X_PASSWORD or in a file (&password-file=FILE); &ca=FILE or &pin=FILE say whom to
+trust, &state=FILE where its watermark is kept.
 What --json prints: one object, whose `devices` has an object for each epoch of each reader, with
 device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed.
 Exit code: 0 if no reader failed; what is missing is no failure.";

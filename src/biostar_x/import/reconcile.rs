@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::event::Trace;
-use super::{Fate, Import};
+use super::{Fate, Import, ImportEvent};
 use crate::biostar_x::error::{Error, ErrorKind, Result};
 use crate::biostar_x::query::EventQuery;
 use crate::codec::{DeviceId, Timestamp};
@@ -69,10 +69,10 @@ impl Import {
         // Until two looks see the same: the server may still be at work.
         loop {
             tokio::time::sleep(settle).await;
-            let seen = self.arrived(from, to).await?;
+            let seen = self.rows(from, to).await?;
             let length = seen.values().map(Vec::len).sum::<usize>();
             if settle.is_zero() || arrived == Some(length) {
-                self.decide(seen);
+                self.decide(seen, from, to);
                 return Ok(());
             }
             arrived = Some(length);
@@ -83,12 +83,12 @@ impl Import {
         self.fates.iter().any(is_unknown)
     }
 
-    /// The rows of the device, each with its key, without those that are explained by other events.
-    async fn arrived(&self, from: Timestamp, to: Timestamp) -> Result<HashMap<Trace, Vec<Option<u8>>>> {
+    /// The rows of the device by what they share with an import, and the key of each.
+    async fn rows(&self, from: Timestamp, to: Timestamp) -> Result<Rows> {
         let query = EventQuery::new().between(from, to).devices([DeviceId::from(self.device)]);
-        let mut rows = self.client.events(query);
-        let mut arrived: HashMap<Trace, Vec<Option<u8>>> = HashMap::new();
-        while let Some(row) = rows.next().await {
+        let mut events = self.client.events(query);
+        let mut rows = Rows::new();
+        while let Some(row) = events.next().await {
             let row = row?;
             if row.device.is_some_and(|device| device != self.device.into()) {
                 let message =
@@ -96,31 +96,45 @@ impl Import {
                 return Err(Error::new(ErrorKind::InvalidAnswer, message));
             }
             if let Some(trace) = Trace::of_row(&row) {
-                arrived.entry(trace).or_default().push(row.tna_key);
+                rows.entry(trace).or_default().push(row.tna_key);
             }
         }
-        let certain = self.events.iter().zip(&self.fates).filter(|(_, fate)| matches!(fate, Fate::Certain));
-        let others = certain.map(|(event, _)| event).chain(&self.before);
-        for event in others.filter(|event| (from..=to).contains(&event.time())) {
-            take(&mut arrived, &event.trace(), event.key());
-        }
-        Ok(arrived)
+        Ok(rows)
     }
 
-    fn decide(&mut self, mut arrived: HashMap<Trace, Vec<Option<u8>>>) {
-        for (event, fate) in self.events.iter().zip(&mut self.fates) {
+    /// Gives each row to an event that it can stand for: first to those with the same key, then, where the server
+    /// does not show keys, to any; in both cases first to those that are certain anyway.
+    fn decide(&mut self, mut rows: Rows, from: Timestamp, to: Timestamp) {
+        let mut open: Vec<_> = self.events.iter().zip(&mut self.fates).collect();
+        let mut certain: Vec<_> = self.before.iter().collect();
+        certain
+            .extend(open.iter().filter(|(_, fate)| matches!(fate, Fate::Certain)).map(|(event, _)| *event));
+        certain.retain(|event| (from..=to).contains(&event.time()));
+        open.retain(|(_, fate)| is_unknown(fate));
+        for shown in [true, false] {
+            certain.retain(|event| !take(&mut rows, event, shown));
+            open.retain_mut(|(event, fate)| {
+                let found = take(&mut rows, event, shown);
+                if found {
+                    **fate = Fate::Certain;
+                }
+                !found
+            });
+        }
+        for (_, fate) in open {
             let Fate::Unknown { error, among } = fate else { continue };
-            let next = match error {
-                _ if take(&mut arrived, &event.trace(), event.key()) => Fate::Certain,
+            *fate = match error {
                 // The server said no, or only a part of it, and search agrees.
                 Some(error) if is_refusal(error) && *among == 1 => Fate::Refused(error.clone()),
                 Some(error) if is_refusal(error) => Fate::Waiting { at_once: among.div_ceil(2) },
                 _ => Fate::Waiting { at_once: (*among).max(1) },
             };
-            *fate = next;
         }
     }
 }
+
+/// The keys of the rows that look the same otherwise.
+type Rows = HashMap<Trace, Vec<Option<u8>>>;
 
 fn is_unknown(fate: &Fate) -> bool {
     matches!(fate, Fate::Unknown { .. })
@@ -130,13 +144,15 @@ fn is_refusal(error: &Error) -> bool {
     error.kind() == ErrorKind::PartlyDone || !error.may_have_been_done()
 }
 
-/// Takes a row out that stands for this event: the one with the same key, or else any.
-fn take(arrived: &mut HashMap<Trace, Vec<Option<u8>>>, trace: &Trace, key: Option<u8>) -> bool {
-    let Some(keys) = arrived.get_mut(trace) else { return false };
-    let place = keys.iter().position(|there| *there == key).unwrap_or(0);
-    if place < keys.len() {
-        keys.swap_remove(place);
-        return true;
+/// Takes a row out that stands for this event: one that shows its key, or else one that shows none.
+fn take(rows: &mut Rows, event: &ImportEvent, shown: bool) -> bool {
+    let Some(keys) = rows.get_mut(&event.trace()) else { return false };
+    let expected = if shown { event.key() } else { None };
+    match keys.iter().position(|key| *key == expected) {
+        Some(place) => {
+            keys.swap_remove(place);
+            true
+        }
+        None => false,
     }
-    false
 }

@@ -12,7 +12,7 @@ use super::socket::{Frame, Socket, replaced, silent};
 use crate::biostar_x::client::Client;
 use crate::biostar_x::error::{ErrorKind, Result};
 use crate::biostar_x::json::{at, elements, number};
-use crate::biostar_x::query::EventQuery;
+use crate::biostar_x::query::{EventQuery, Order};
 use crate::biostar_x::row::{EventRow, Identity};
 use crate::codec::Timestamp;
 
@@ -20,9 +20,9 @@ pub(super) struct Follower {
     client: Client,
     socket: Socket,
     items: mpsc::Sender<Result<LiveItem>>,
-    /// Up to here everything was reported, as far as we know; never later than our own clock.
+    /// Up to here everything was reported, as far as we know.
     mark: Timestamp,
-    /// Where the first search may begin: when listening began, until an event was seen.
+    /// No event was seen yet, so that the mark is by our clock and not by that of the devices.
     is_fresh: bool,
     /// What was given since shortly before the mark.
     given: HashMap<Identity, Timestamp>,
@@ -32,9 +32,18 @@ pub(super) struct Follower {
 
 impl Follower {
     pub(super) async fn open(client: Client, items: mpsc::Sender<Result<LiveItem>>) -> Result<Self> {
-        let mark = now();
+        // Before the socket is open: what is there now is no news when the socket has to be opened anew.
+        let (mark, given) = match known(&client).await {
+            Ok(known) => known,
+            Err(error) if error.is_retryable() || error.kind() == ErrorKind::InvalidAnswer => {
+                Default::default()
+            }
+            Err(error) => return Err(error),
+        };
+        let is_fresh = given.is_empty();
+        let mark = if is_fresh { now() } else { mark };
         let socket = Socket::open(&client).await?;
-        Ok(Self { client, socket, items, mark, is_fresh: true, given: HashMap::new(), missed: 0 })
+        Ok(Self { client, socket, items, mark, is_fresh, given, missed: 0 })
     }
 
     /// Until nobody listens any more, or the server refuses us for good.
@@ -176,9 +185,11 @@ impl Follower {
         if !identity.is_vague() && self.given.insert(identity, time).is_some() {
             return false;
         }
+        // One from the future must not hide those of the present.
+        let time = time.min(now().max(self.mark));
+        let mark = if self.is_fresh { time } else { time.max(self.mark) };
         self.is_fresh = false;
-        let mark = time.min(now()).max(self.mark);
-        if mark > self.mark {
+        if mark != self.mark {
             self.mark = mark;
             if self.given.len() > FORGET_AT {
                 let oldest = Timestamp::from_unix_seconds(mark.as_unix_seconds().saturating_sub(OVERLAP));
@@ -187,6 +198,21 @@ impl Follower {
         }
         true
     }
+}
+
+/// The newest second of the server's log, and what happened shortly before it.
+async fn known(client: &Client) -> Result<(Timestamp, HashMap<Identity, Timestamp>)> {
+    let newest = EventQuery::new().order(Order::by_time().descending()).limit(1);
+    let newest = client.search_events(&newest).await?.iter().filter_map(|row| row.time).max();
+    let Some(mark) = newest.map(|newest| newest.min(now())) else { return Ok(Default::default()) };
+    let since = Timestamp::from_unix_seconds(mark.as_unix_seconds().saturating_sub(OVERLAP));
+    let mut rows = client.events(EventQuery::new().since(since));
+    let mut known = HashMap::new();
+    while let Some(row) = rows.next().await {
+        let row = row?;
+        known.insert(Identity::of(&row), row.time.unwrap_or(mark));
+    }
+    Ok((mark, known))
 }
 
 fn now() -> Timestamp {

@@ -12,7 +12,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::Error as TlsError;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_websockets::{Message, WebSocketStream};
 
@@ -20,7 +19,7 @@ use crate::biostar_x::client::Client;
 use crate::biostar_x::error::{Error, ErrorKind, Result};
 use crate::biostar_x::json::{at, number, text};
 use crate::biostar_x::session::Session;
-use crate::biostar_x::transport::Request;
+use crate::biostar_x::transport::{Request, is_certificate};
 
 /// What a socket runs over.
 trait Connection: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -137,8 +136,7 @@ async fn connect(client: &Client) -> Result<WebSocketStream<Box<dyn Connection>>
 }
 
 fn untrusted(error: std::io::Error) -> Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-    if !matches!(inner, Some(TlsError::InvalidCertificate(_))) {
+    if !is_certificate(&error) {
         return unreached(Some(error.into()));
     }
     let message = "the server's certificate is not trusted: give its CA, or pin it";

@@ -32,13 +32,6 @@ impl Identity {
         }
     }
 
-    pub(in crate::biostar_x) fn time(&self) -> Option<Timestamp> {
-        match self {
-            Self::Key(key) => Some(key.time()),
-            Self::Row { time, .. } => *time,
-        }
-    }
-
     pub(in crate::biostar_x) const fn is_vague(&self) -> bool {
         matches!(self, Self::Row { id: None, .. })
     }

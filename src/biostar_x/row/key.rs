@@ -43,11 +43,6 @@ impl EventKey {
         Some(Self { second: part(0)?, device: part(10)?, index: part(20)? })
     }
 
-    /// The second; one that no timestamp holds is the last that it does.
-    pub(in crate::biostar_x) fn time(self) -> Timestamp {
-        Timestamp::from_unix_seconds(self.second.try_into().unwrap_or(u32::MAX))
-    }
-
     pub(super) fn of_parts(device: DeviceId, index: u64, time: Timestamp) -> Self {
         Self { second: time.as_unix_seconds().into(), device: device.get().into(), index }
     }

@@ -16,8 +16,8 @@ pub(super) struct Pager {
     cursor: Timestamp,
     end: Timestamp,
     limit: u32,
-    /// What was given out of the cursor's second, and how often.
-    given: HashMap<Identity, usize>,
+    /// What was given out of the cursor's second: when it happened, and how often it was given.
+    given: HashMap<Identity, (Option<Timestamp>, usize)>,
     longest: usize,
     is_done: bool,
 }
@@ -69,26 +69,27 @@ impl Pager {
 
     /// Those of the rows that were not given yet.
     fn take(&mut self, rows: Vec<EventRow>) -> Vec<EventRow> {
-        let mut here: HashMap<Identity, usize> = HashMap::new();
+        let mut here: HashMap<Identity, (Option<Timestamp>, usize)> = HashMap::new();
         let mut new = Vec::new();
         for row in rows {
             let identity = Identity::of(&row);
             let times_here = match here.get_mut(&identity) {
                 // Rows that nothing tells apart are as many events as there are rows.
-                Some(times) if identity.is_vague() => {
+                Some((_, times)) if identity.is_vague() => {
                     *times += 1;
                     *times
                 }
                 Some(_) => continue,
                 None => 1,
             };
-            if times_here > self.given.get(&identity).copied().unwrap_or(0) {
+            let is_new = times_here > self.given.get(&identity).map_or(0, |(_, times)| *times);
+            here.insert(identity, (row.time, times_here));
+            if is_new {
                 new.push(row);
             }
-            here.insert(identity, times_here);
         }
-        for (identity, times) in here {
-            let given = self.given.entry(identity).or_default();
+        for (identity, (time, times)) in here {
+            let (_, given) = self.given.entry(identity).or_insert((time, 0));
             *given = times.max(*given);
         }
         new
@@ -97,7 +98,7 @@ impl Pager {
     fn advance(&mut self, newest: Timestamp) {
         self.cursor = newest;
         self.limit = self.query.limit;
-        self.given.retain(|identity, _| identity.time().is_none_or(|time| time >= newest));
+        self.given.retain(|_, (time, _)| time.is_none_or(|time| time >= newest));
     }
 
     /// Asks for more at once, because one second fills a page.
