@@ -37,7 +37,8 @@ async fn events_come_as_text_as_binary_and_in_fragments() {
 #[tokio::test]
 async fn a_replaced_session_opens_the_socket_anew_and_nothing_is_lost() {
     let server = start("backlog=50").await;
-    let client = client(&server);
+    // The simulated readers are up to some hours apart.
+    let client = builder(&server).with_backfill_overlap(Duration::from_secs(86_400)).build().unwrap();
     let mut live = client.live().await.unwrap();
     let first = server.make_event().unwrap();
     assert!(same(&next(&mut live).await, &first));

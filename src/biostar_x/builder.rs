@@ -52,6 +52,7 @@ pub struct ClientBuilder {
 pub(super) struct LiveOptions {
     pub(super) queue: usize,
     pub(super) ping: Duration,
+    pub(super) overlap: Duration,
 }
 
 /// How imports are sent.
@@ -95,7 +96,11 @@ impl ClientBuilder {
                 flag: VirtualDeviceFlag::default(),
                 settle: Duration::from_secs(2),
             },
-            live: LiveOptions { queue: 4_096, ping: Duration::from_secs(30) },
+            live: LiveOptions {
+                queue: 4_096,
+                ping: Duration::from_secs(30),
+                overlap: Duration::from_secs(600),
+            },
         }
     }
 
@@ -287,6 +292,21 @@ impl ClientBuilder {
     /// ```
     pub fn with_ping_interval(mut self, interval: Duration) -> Self {
         self.live.ping = interval.max(Duration::from_millis(10));
+        self
+    }
+
+    /// Sets how much later than others a device may report an event that is still found after a lost connection; 10
+    /// min unless set. So much of the log is read when listening begins, and when the connection is back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::biostar_x::Client;
+    /// # use std::time::Duration;
+    /// let builder = Client::builder("https://192.0.2.10").with_backfill_overlap(Duration::from_secs(3_600));
+    /// ```
+    pub const fn with_backfill_overlap(mut self, overlap: Duration) -> Self {
+        self.live.overlap = overlap;
         self
     }
 

@@ -201,7 +201,8 @@ impl Import {
             self.set(chunk, &Fate::Certain);
             return Ok(true);
         };
-        if error.may_have_been_done() {
+        // A part was done, says the server: search will tell which.
+        if error.may_have_been_done() && error.kind() != ErrorKind::PartlyDone {
             self.set(chunk, &Fate::Unknown { error: Some(error.clone()), among });
             return Err(error);
         }

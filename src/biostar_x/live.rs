@@ -62,8 +62,9 @@ impl Client {
     /// Listens to the server's events. When this returns, the server reports what happens from now on.
     ///
     /// The account needs the right to monitor. When the connection is lost, or the session replaced by another, the
-    /// socket is opened anew, and what happened meanwhile is searched for: from two minutes before the newest event
-    /// that was seen. An event that a device delivers later than that, because it was cut off itself, is not found.
+    /// socket is opened anew, and what happened meanwhile is searched for: from ten minutes before the newest event
+    /// that was seen, or as [`with_backfill_overlap`](super::ClientBuilder::with_backfill_overlap) says. An event that a
+    /// device delivers later than that, because it was cut off itself, is not found.
     ///
     /// # Errors
     ///

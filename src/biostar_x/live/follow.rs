@@ -145,9 +145,8 @@ impl Follower {
     async fn resume(&mut self) -> Result<()> {
         // First the socket, then the search: nothing falls between the two, and what comes twice is left out.
         self.socket = Socket::open(&self.client).await?;
-        let overlap = if self.is_fresh { 0 } else { OVERLAP };
-        let since = self.mark.as_unix_seconds().saturating_sub(overlap);
-        let query = EventQuery::new().since(Timestamp::from_unix_seconds(since));
+        let since = if self.is_fresh { self.mark } else { self.client.before(self.mark) };
+        let query = EventQuery::new().since(since);
         let mut rows = self.client.events(query);
         while let Some(row) = rows.next().await {
             let row = row?;
@@ -192,7 +191,7 @@ impl Follower {
         if mark != self.mark {
             self.mark = mark;
             if self.given.len() > FORGET_AT {
-                let oldest = Timestamp::from_unix_seconds(mark.as_unix_seconds().saturating_sub(OVERLAP));
+                let oldest = self.client.before(mark);
                 self.given.retain(|_, time| *time >= oldest);
             }
         }
@@ -205,8 +204,7 @@ async fn known(client: &Client) -> Result<(Timestamp, HashMap<Identity, Timestam
     let newest = EventQuery::new().order(Order::by_time().descending()).limit(1);
     let newest = client.search_events(&newest).await?.iter().filter_map(|row| row.time).max();
     let Some(mark) = newest.map(|newest| newest.min(now())) else { return Ok(Default::default()) };
-    let since = Timestamp::from_unix_seconds(mark.as_unix_seconds().saturating_sub(OVERLAP));
-    let mut rows = client.events(EventQuery::new().since(since));
+    let mut rows = client.events(EventQuery::new().since(client.before(mark)));
     let mut known = HashMap::new();
     while let Some(row) = rows.next().await {
         let row = row?;
@@ -215,13 +213,18 @@ async fn known(client: &Client) -> Result<(Timestamp, HashMap<Identity, Timestam
     Ok((mark, known))
 }
 
+impl Client {
+    /// Where a search has to begin so that devices which are late are not overlooked.
+    fn before(&self, mark: Timestamp) -> Timestamp {
+        let overlap = u32::try_from(self.0.live.overlap.as_secs()).unwrap_or(u32::MAX);
+        Timestamp::from_unix_seconds(mark.as_unix_seconds().saturating_sub(overlap))
+    }
+}
+
 fn now() -> Timestamp {
     let seconds = jiff::Timestamp::now().as_second();
     Timestamp::from_unix_seconds(seconds.clamp(0, u32::MAX.into()).try_into().unwrap_or(u32::MAX))
 }
-
-/// How far before the newest event a search begins: devices report at different speeds.
-const OVERLAP: u32 = 120;
 
 /// What was given is sifted when it has become this much.
 const FORGET_AT: usize = 1_024;
