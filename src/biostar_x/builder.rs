@@ -1,11 +1,15 @@
 //! What a client is told.
 
+pub(super) mod options;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::SecretString;
+
+use options::{ImportOptions, LiveOptions};
 
 use super::client::{Client, Shared};
 use super::error::{Error, ErrorKind, Result};
@@ -45,22 +49,6 @@ pub struct ClientBuilder {
     answer_limit: usize,
     import: ImportOptions,
     live: LiveOptions,
-}
-
-/// How live events are received.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct LiveOptions {
-    pub(super) queue: usize,
-    pub(super) ping: Duration,
-    pub(super) overlap: Duration,
-}
-
-/// How imports are sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ImportOptions {
-    pub(super) chunk: usize,
-    pub(super) flag: VirtualDeviceFlag,
-    pub(super) settle: Duration,
 }
 
 /// How a request says that its device is a virtual one: the vendor's documents disagree.

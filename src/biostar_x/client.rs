@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio_rustls::rustls::ClientConfig;
 
-use super::builder::{ClientBuilder, ImportOptions, LiveOptions};
+use super::builder::ClientBuilder;
+use super::builder::options::{ImportOptions, LiveOptions};
 use super::error::{ErrorKind, Result};
 use super::json::Done;
 use super::session::{Login, Session, Sessions};
@@ -20,14 +21,21 @@ use super::transport::{Request, Transport};
 ///
 /// # Examples
 ///
-/// ```no_run
+/// ```
 /// use bs2_events::biostar_x::{Client, ImportEvent, VirtualDeviceId};
 /// use bs2_events::codec::Timestamp;
 ///
-/// # async fn example() -> bs2_events::biostar_x::Result<()> {
-/// let client = Client::builder("https://192.0.2.10").with_credentials("operator", "secret").build()?;
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// let client = Client::builder(&server.url())
+///     .with_credentials("admin", "simulated")
+///     .with_pinned_certificate(server.certificate_pem())
+///     .build()?;
+/// # let new = bs2_events::biostar_x::NewVirtualDevice::new(VirtualDeviceId::new(100_001)?, "Main gate");
+/// # client.create_virtual_device(&new).await?;
 /// let door = VirtualDeviceId::new(100_001)?;
-/// let events = vec![ImportEvent::granted("1001", Timestamp::from_unix_seconds(1_761_837_120)).tna_key(1)];
+/// let events = vec![ImportEvent::granted("1", Timestamp::from_unix_seconds(1_761_837_120)).tna_key(1)];
 /// let mut import = client.import(door, events)?;
 /// import.send().await?;
 /// assert!(import.is_complete());
@@ -85,8 +93,12 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let login = client.login().await?;
     /// assert_ne!(login.must_change_password, Some(true));
     /// # Ok(())
@@ -104,8 +116,12 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// client.logout().await?;
     /// # Ok(())
     /// # }

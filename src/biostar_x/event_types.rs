@@ -13,8 +13,12 @@ use crate::codec::EventCode;
 ///
 /// # Examples
 ///
-/// ```no_run
-/// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
 /// let types = client.event_types().await?;
 /// let granted = types.iter().find(|kind| kind.code.is_some_and(|code| code.get() == 4_088));
 /// assert_eq!(granted.and_then(|kind| kind.name.as_deref()), Some("ACCESS_GRANTED"));
@@ -45,8 +49,12 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// println!("{} kinds of event", client.event_types().await?.len());
     /// # Ok(())
     /// # }

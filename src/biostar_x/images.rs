@@ -20,9 +20,15 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// # use bs2_events::biostar_x::{Client, EventRow, Result};
-    /// # async fn example(client: Client, event: EventRow) -> Result<()> {
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # let rows = client.search_events(&bs2_events::biostar_x::EventQuery::new()).await?;
+    /// # let event = rows.into_iter().find(|row| row.image.is_some()).unwrap_or_default();
     /// if let Some(key) = &event.image {
     ///     println!("{} bytes", client.image(key).await?.len());
     /// }

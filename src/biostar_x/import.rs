@@ -1,6 +1,7 @@
 //! Importing events for a virtual device: once each, as far as a server without receipts allows.
 
 mod event;
+mod fate;
 mod reconcile;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::ops::Range;
 use reqwest::Method;
 
 pub use event::{ImportEvent, Verdict};
+pub use fate::{Fate, ImportCount};
 
 use super::VirtualDeviceId;
 use super::client::Client;
@@ -29,9 +31,18 @@ use event::Body;
 ///
 /// # Examples
 ///
-/// ```no_run
+/// ```
 /// # use bs2_events::{biostar_x::{Client, ImportEvent, Result, VirtualDeviceId}, codec::Timestamp};
-/// # async fn example(client: Client) -> Result<()> {
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+/// # for id in [100_001, 100_002] {
+/// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+/// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+/// #     client.create_virtual_device(&new).await?;
+/// # }
 /// let events = vec![ImportEvent::granted("1001", Timestamp::from_unix_seconds(1_761_837_120))];
 /// let mut import = client.import(VirtualDeviceId::new(100_001)?, events)?;
 /// if import.send().await.is_err() {
@@ -51,57 +62,6 @@ pub struct Import {
     fates: Vec<Fate>,
     /// What an earlier import of the same device has certainly left on the server.
     before: Vec<ImportEvent>,
-}
-
-/// What has become of an event.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::biostar_x::Fate;
-///
-/// assert!(matches!(Fate::Waiting { at_once: 500 }, Fate::Waiting { .. }));
-/// ```
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Fate {
-    /// It is on the server: the server said so, or search found it.
-    Certain,
-    /// It is not on the server, because the server refused it.
-    Refused(Error),
-    /// It may be on the server: the answer was lost, or did not say which events it is about.
-    Unknown {
-        /// Why; none while the request is under way or when its future was dropped.
-        error: Option<Error>,
-        /// How many events the request had.
-        among: usize,
-    },
-    /// It was not sent.
-    Waiting {
-        /// With how many others at most it is sent.
-        at_once: usize,
-    },
-}
-
-/// How many events have which fate.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::biostar_x::ImportCount;
-///
-/// assert_eq!(ImportCount::default().certain, 0);
-/// ```
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ImportCount {
-    /// On the server.
-    pub certain: usize,
-    /// Refused by the server.
-    pub refused: usize,
-    /// Perhaps on the server.
-    pub unknown: usize,
-    /// Not sent yet.
-    pub waiting: usize,
 }
 
 impl Client {
@@ -180,8 +140,20 @@ impl Import {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(mut import: bs2_events::biostar_x::Import) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # for id in [100_001, 100_002] {
+    /// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+    /// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+    /// #     client.create_virtual_device(&new).await?;
+    /// # }
+    /// # let time = bs2_events::codec::Timestamp::from_unix_seconds(1_761_837_120);
+    /// # let events = vec![bs2_events::biostar_x::ImportEvent::granted("1", time)];
+    /// # let mut import = client.import(bs2_events::biostar_x::VirtualDeviceId::MIN, events)?;
     /// while import.step().await? {
     ///     println!("{} of {}", import.count().certain, import.len());
     /// }
@@ -227,8 +199,20 @@ impl Import {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(mut import: bs2_events::biostar_x::Import) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # for id in [100_001, 100_002] {
+    /// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+    /// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+    /// #     client.create_virtual_device(&new).await?;
+    /// # }
+    /// # let time = bs2_events::codec::Timestamp::from_unix_seconds(1_761_837_120);
+    /// # let events = vec![bs2_events::biostar_x::ImportEvent::granted("1", time)];
+    /// # let mut import = client.import(bs2_events::biostar_x::VirtualDeviceId::MIN, events)?;
     /// import.send().await?;
     /// # Ok(())
     /// # }

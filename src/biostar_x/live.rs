@@ -72,17 +72,23 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// use bs2_events::biostar_x::LiveItem;
     ///
     /// let mut live = client.live().await?;
+    /// # server.make_event()?;
     /// while let Some(item) = live.next().await {
     ///     match item? {
     ///         LiveItem::Event(event) => println!("{event}"),
     ///         LiveItem::Lagged { missed } => println!("{missed} events were lost here"),
     ///         _ => println!("connected again"),
     ///     }
+    /// #   break;
     /// }
     /// # Ok(())
     /// # }
@@ -106,9 +112,15 @@ impl Client {
 ///
 /// # Examples
 ///
-/// ```no_run
-/// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
-/// let first = client.live().await?.next().await.transpose()?;
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+/// let mut live = client.live().await?;
+/// # server.make_event()?;
+/// let first = live.next().await.transpose()?;
 /// # Ok(())
 /// # }
 /// ```
@@ -124,10 +136,17 @@ impl LiveStream {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(mut live: bs2_events::biostar_x::LiveStream) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # let mut live = client.live().await?;
+    /// # server.make_event()?;
     /// while let Some(item) = live.next().await {
     ///     println!("{:?}", item?);
+    /// #   break;
     /// }
     /// # Ok(())
     /// # }

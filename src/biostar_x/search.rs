@@ -28,9 +28,13 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// # use bs2_events::biostar_x::{Client, EventQuery, Order, Result};
-    /// # async fn example(client: Client) -> Result<()> {
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let newest = client.search_events(&EventQuery::new().order(Order::by_time().descending()).limit(20)).await?;
     /// for event in newest {
     ///     println!("{event}");
@@ -59,9 +63,13 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// # use bs2_events::{biostar_x::{Client, EventQuery, Result}, codec::Timestamp};
-    /// # async fn example(client: Client) -> Result<()> {
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let mut events = client.events(EventQuery::new().since(Timestamp::from_unix_seconds(1_761_837_120)));
     /// while let Some(event) = events.next().await {
     ///     println!("{}", event?);
@@ -84,9 +92,13 @@ impl Client {
 ///
 /// # Examples
 ///
-/// ```no_run
+/// ```
 /// # use bs2_events::biostar_x::{Client, EventQuery, Result};
-/// # async fn example(client: Client) -> Result<()> {
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
 /// let oldest = client.events(EventQuery::new()).next().await.transpose()?;
 /// # Ok(())
 /// # }
@@ -100,9 +112,13 @@ impl EventStream {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// # use bs2_events::biostar_x::{Client, EventQuery, Result};
-    /// # async fn example(client: Client) -> Result<()> {
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let mut events = client.events(EventQuery::new());
     /// while let Some(event) = events.next().await {
     ///     println!("{}", event?);

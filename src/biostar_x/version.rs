@@ -14,8 +14,17 @@ use super::transport::Request;
 ///
 /// # Examples
 ///
-/// ```no_run
-/// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+/// # for id in [100_001, 100_002] {
+/// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+/// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+/// #     client.create_virtual_device(&new).await?;
+/// # }
 /// if client.licences().await?.event_log_api() != Some(true) {
 ///     println!("virtual devices and imports need the Event Log API licence");
 /// }
@@ -78,8 +87,12 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// println!("{}", client.version().await?.unwrap_or_default());
     /// # Ok(())
     /// # }
@@ -102,8 +115,12 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// println!("{:?} doors", client.licences().await?.capacity("door"));
     /// # Ok(())
     /// # }

@@ -1,12 +1,15 @@
 //! Virtual devices: placeholders on the server that events can be imported for.
 
 mod id;
+mod order;
 
 use reqwest::Method;
 use serde::Serialize;
 use serde_json::Value;
 
 pub use id::VirtualDeviceId;
+use order::Group;
+pub use order::{NewVirtualDevice, VirtualDeviceChange};
 
 use super::client::Client;
 use super::error::{Error, Result};
@@ -17,8 +20,17 @@ use super::transport::Request;
 ///
 /// # Examples
 ///
-/// ```no_run
-/// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+/// # for id in [100_001, 100_002] {
+/// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+/// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+/// #     client.create_virtual_device(&new).await?;
+/// # }
 /// for device in client.virtual_devices().await? {
 ///     println!("{} {}", device.id, device.name);
 /// }
@@ -40,146 +52,6 @@ pub struct VirtualDevice {
     pub group_name: Option<String>,
 }
 
-/// A virtual device to be made.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::biostar_x::{NewVirtualDevice, VirtualDeviceId};
-///
-/// # fn main() -> bs2_events::biostar_x::Result<()> {
-/// let device = NewVirtualDevice::new(VirtualDeviceId::new(100_001)?, "Main gate").with_description("bridge");
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct NewVirtualDevice {
-    id: VirtualDeviceId,
-    name: String,
-    description: Option<String>,
-    group: u32,
-}
-
-/// What is to be changed in a virtual device; what is not named stays.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::biostar_x::VirtualDeviceChange;
-///
-/// let change = VirtualDeviceChange::new().name("Side gate").group(3);
-/// ```
-#[derive(Clone, Debug, Default, Serialize)]
-#[must_use]
-pub struct VirtualDeviceChange {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<String>,
-    #[serde(rename = "device_group_id", skip_serializing_if = "Option::is_none")]
-    group: Option<Group>,
-}
-
-impl NewVirtualDevice {
-    /// A device in the group of all devices.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::{NewVirtualDevice, VirtualDeviceId};
-    /// # let id = VirtualDeviceId::new(100_001)?;
-    /// let device = NewVirtualDevice::new(id, "Main gate");
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
-    /// ```
-    pub fn new(id: VirtualDeviceId, name: impl Into<String>) -> Self {
-        Self { id, name: name.into(), description: None, group: ALL_DEVICES }
-    }
-
-    /// Says what it is for.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::{NewVirtualDevice, VirtualDeviceId};
-    /// # let id = VirtualDeviceId::new(100_001)?;
-    /// let device = NewVirtualDevice::new(id, "Main gate").with_description("punches of the mobile app");
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
-    /// ```
-    pub fn with_description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-
-    /// Puts it into another device group, which has to exist.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::{NewVirtualDevice, VirtualDeviceId};
-    /// # let id = VirtualDeviceId::new(100_001)?;
-    /// let device = NewVirtualDevice::new(id, "Main gate").with_group(3);
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
-    /// ```
-    pub const fn with_group(mut self, group: u32) -> Self {
-        self.group = group;
-        self
-    }
-}
-
-impl VirtualDeviceChange {
-    /// Nothing to be changed yet.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::VirtualDeviceChange;
-    /// let change = VirtualDeviceChange::new();
-    /// ```
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Gives it another name.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::VirtualDeviceChange;
-    /// let change = VirtualDeviceChange::new().name("Side gate");
-    /// ```
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.name = Some(name.into());
-        self
-    }
-
-    /// Gives it another description.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::VirtualDeviceChange;
-    /// let change = VirtualDeviceChange::new().description("");
-    /// ```
-    pub fn description(mut self, description: impl Into<String>) -> Self {
-        self.description = Some(description.into());
-        self
-    }
-
-    /// Puts it into another device group.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::VirtualDeviceChange;
-    /// let change = VirtualDeviceChange::new().group(1);
-    /// ```
-    pub const fn group(mut self, group: u32) -> Self {
-        self.group = Some(Group { id: group });
-        self
-    }
-}
-
 impl Client {
     /// Makes a virtual device. The server needs the Event Log API licence.
     ///
@@ -191,9 +63,13 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// # use bs2_events::biostar_x::{Client, NewVirtualDevice, Result, VirtualDeviceId};
-    /// # async fn example(client: Client) -> Result<()> {
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let new = NewVirtualDevice::new(VirtualDeviceId::new(100_001)?, "Main gate");
     /// let device = client.create_virtual_device(&new).await?;
     /// assert_eq!(device.id.get(), 100_001);
@@ -231,8 +107,17 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # for id in [100_001, 100_002] {
+    /// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+    /// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+    /// #     client.create_virtual_device(&new).await?;
+    /// # }
     /// println!("{} virtual devices", client.virtual_devices().await?.len());
     /// # Ok(())
     /// # }
@@ -249,8 +134,17 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(client: bs2_events::biostar_x::Client) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # for id in [100_001, 100_002] {
+    /// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+    /// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+    /// #     client.create_virtual_device(&new).await?;
+    /// # }
     /// let gate = client.virtual_device_named("Main gate").await?;
     /// # Ok(())
     /// # }
@@ -268,9 +162,18 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// # use bs2_events::biostar_x::{Client, Result, VirtualDeviceChange, VirtualDeviceId};
-    /// # async fn example(client: Client) -> Result<()> {
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # for id in [100_001, 100_002] {
+    /// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+    /// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+    /// #     client.create_virtual_device(&new).await?;
+    /// # }
     /// let id = VirtualDeviceId::new(100_001)?;
     /// client.update_virtual_device(id, &VirtualDeviceChange::new().name("Side gate")).await?;
     /// # Ok(())
@@ -282,7 +185,7 @@ impl Client {
         change: &VirtualDeviceChange,
     ) -> Result<VirtualDevice> {
         check_name(change.name.as_deref())?;
-        if change.name.is_none() && change.description.is_none() && change.group.is_none() {
+        if change.is_empty() {
             return Err(Error::invalid("there is nothing to change: give a name, a description or a group"));
         }
         let path = format!("/api/v2/virtual_devices/{id}");
@@ -305,9 +208,18 @@ impl Client {
     ///
     /// # Examples
     ///
-    /// ```no_run
+    /// ```
     /// # use bs2_events::biostar_x::{Client, Result, VirtualDeviceId};
-    /// # async fn example(client: Client) -> Result<()> {
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # for id in [100_001, 100_002] {
+    /// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+    /// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+    /// #     client.create_virtual_device(&new).await?;
+    /// # }
     /// client.delete_virtual_devices(&[VirtualDeviceId::new(100_001)?, VirtualDeviceId::new(100_002)?]).await?;
     /// # Ok(())
     /// # }
@@ -368,11 +280,3 @@ struct Creation<'a> {
     #[serde(rename = "device_group_id")]
     group: Group,
 }
-
-#[derive(Clone, Copy, Debug, Serialize)]
-struct Group {
-    id: u32,
-}
-
-/// The group that every server has.
-const ALL_DEVICES: u32 = 1;

@@ -50,13 +50,28 @@ use state::{Pending, State};
 ///
 /// # Examples
 ///
-/// ```no_run
-/// use bs2_events::biostar_x::{Client, VirtualDeviceId};
+/// ```
+/// use bs2_events::biostar_x::{Client, NewVirtualDevice, VirtualDeviceId};
+/// use bs2_events::collect::Collector;
 /// use bs2_events::sink::biostar_x::BiostarXSink;
+/// # use bs2_events::sim::{Simulator, biostar_x::Server};
 ///
-/// # async fn example() -> bs2_events::Result<()> {
-/// let client = Client::builder("https://192.0.2.10").with_credentials("operator", "secret").build()?;
-/// let sink = BiostarXSink::open(client, VirtualDeviceId::new(100_001)?, "gate.state")?;
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// # let server = Server::start("users=100000".parse()?).await?;
+/// # let client = Client::builder(&server.url())
+/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+/// # let devices = bs2_events::device::Client::new(Simulator::new("backlog=50")?.backend()).devices().await?;
+/// # let folder = std::env::temp_dir().join(format!("bs2-doc-sink-{}", std::process::id()));
+/// # std::fs::create_dir_all(&folder).unwrap();
+/// # let file = folder.join("gate.state");
+/// let gate = VirtualDeviceId::new(100_001)?;
+/// client.create_virtual_device(&NewVirtualDevice::new(gate, "Main gate")).await?;
+/// let sink = std::sync::Arc::new(BiostarXSink::open(client, gate, &file)?);
+/// let report = Collector::new(sink.clone()).with_devices(devices).run_once().await;
+/// assert!(report.is_complete());
+/// println!("not imported: {}", sink.summary().await.unmapped);
+/// # std::fs::remove_dir_all(&folder).unwrap();
 /// # Ok(())
 /// # }
 /// ```
@@ -155,11 +170,12 @@ impl BiostarXSink {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(sink: bs2_events::sink::biostar_x::BiostarXSink) {
-    /// let summary = sink.summary().await;
-    /// println!("{} events cannot be imported: {}", summary.unmapped.total(), summary.unmapped);
-    /// # }
+    /// ```
+    /// # use bs2_events::sink::biostar_x::BiostarXSink;
+    /// async fn tell(sink: &BiostarXSink) {
+    ///     let summary = sink.summary().await;
+    ///     println!("{} events cannot be imported: {}", summary.unmapped.total(), summary.unmapped);
+    /// }
     /// ```
     pub async fn summary(&self) -> Summary {
         self.state.lock().await.summary()

@@ -1,6 +1,8 @@
 //! A server that answers what a test tells it, in that order, and keeps what it was sent, byte for byte.
 #![allow(dead_code)] // Every test uses its own part of it.
 
+pub(crate) mod every_call;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

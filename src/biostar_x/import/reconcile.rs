@@ -24,8 +24,20 @@ impl Import {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(mut import: bs2_events::biostar_x::Import) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # for id in [100_001, 100_002] {
+    /// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+    /// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+    /// #     client.create_virtual_device(&new).await?;
+    /// # }
+    /// # let time = bs2_events::codec::Timestamp::from_unix_seconds(1_761_837_120);
+    /// # let events = vec![bs2_events::biostar_x::ImportEvent::granted("1", time)];
+    /// # let mut import = client.import(bs2_events::biostar_x::VirtualDeviceId::MIN, events)?;
     /// import.send().await.ok();
     /// import.reconcile().await?;
     /// assert_eq!(import.count().unknown, 0);
@@ -53,8 +65,20 @@ impl Import {
     ///
     /// # Examples
     ///
-    /// ```no_run
-    /// # async fn example(mut import: bs2_events::biostar_x::Import) -> bs2_events::biostar_x::Result<()> {
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> bs2_events::Result<()> {
+    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+    /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+    /// # for id in [100_001, 100_002] {
+    /// #     let id = bs2_events::biostar_x::VirtualDeviceId::new(id)?;
+    /// #     let new = bs2_events::biostar_x::NewVirtualDevice::new(id, format!("Gate {id}"));
+    /// #     client.create_virtual_device(&new).await?;
+    /// # }
+    /// # let time = bs2_events::codec::Timestamp::from_unix_seconds(1_761_837_120);
+    /// # let events = vec![bs2_events::biostar_x::ImportEvent::granted("1", time)];
+    /// # let mut import = client.import(bs2_events::biostar_x::VirtualDeviceId::MIN, events)?;
     /// import.look_up().await?;
     /// println!("{} have to be sent again", import.count().waiting);
     /// # Ok(())
