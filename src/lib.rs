@@ -46,6 +46,7 @@
 //! | `capture` | capture files, read and written; the reader alone, without std: `capture-read` |
 //! | `device` | the client and the trait that backends implement |
 //! | `sim` | simulated readers |
+//! | `sim-biostar-x` | a simulated BioStar X server: REST and live events, over TLS |
 //! | `collect` | the collector, the trait that destinations implement, and one in memory |
 //! | `biostar-x` | the client of the BioStar X server; with `collect` that server as a destination |
 //! | `sqlite` | SQLite as a destination, and the proof of a stored collection |

@@ -79,6 +79,17 @@ async fn a_bad_login_is_told_apart_from_a_locked_a_barred_and_a_phone_account() 
 }
 
 #[tokio::test]
+async fn an_account_without_permission_can_log_in_and_nothing_else() {
+    let account = Account::new("admin", "simulated").with_state(AccountState::Powerless);
+    let wire = Wire::with(ServerSettings::default().with_accounts([account])).await;
+    for (method, target) in [("GET", "/api/v2/virtual_devices"), ("POST", "/api/events/search")] {
+        let reply = wire.call(method, target, "{}").await;
+        assert_eq!((reply.status, reply.code().as_str()), (403, "20"), "{target}");
+    }
+    assert_eq!(wire.call("POST", "/api/logout", "").await.status, 200);
+}
+
+#[tokio::test]
 async fn a_session_ends_by_idleness_by_logout_by_the_server_and_by_a_second_login() {
     let mut wire = Wire::new("session=60&simultaneous=0").await;
     let alive = async |wire: &Wire| {
@@ -220,6 +231,12 @@ async fn a_server_that_is_dropped_is_gone() {
     assert_eq!(wire.http.get(&url).send().await.unwrap().status(), 200);
     drop(wire.server);
     assert!(wire.http.get(&url).send().await.is_err());
+}
+
+#[test]
+fn outside_a_runtime_there_is_no_server_and_no_panic() {
+    let started = futures_util::FutureExt::now_or_never(Server::start(ServerSettings::default())).unwrap();
+    assert_eq!(started.unwrap_err().kind(), bs2_events::ErrorKind::Other);
 }
 
 #[tokio::test]

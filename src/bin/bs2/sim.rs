@@ -45,7 +45,7 @@ pub(crate) struct Sim {
 #[derive(Subcommand)]
 enum Simulated {
     #[command(name = "biostar-x")]
-    BiostarX(BiostarX),
+    BiostarX(Box<BiostarX>),
 }
 
 impl Sim {

@@ -93,9 +93,9 @@ mod tests {
     #[test]
     fn a_success_of_the_core_has_the_106_bytes_of_the_capture() {
         let bytes = Answer::ok(Side::Core, json!({})).to_bytes(Dialect::Documented, false);
-        let expected = r#"{"Response":{"code":"0","link":"https:\/\/support.supremainc.com\/en\/support\/home","message":"Success"}}"#;
-        assert_eq!(String::from_utf8(bytes).unwrap(), expected.replace(r"\/", "\\/"));
-        assert_eq!(expected.len(), 106 - 1 + usize::from(expected.ends_with('}')));
+        assert_eq!(bytes.len(), 106);
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains(r#""link":"https:\/\/support.supremainc.com\/en\/support\/home""#), "{text}");
     }
 
     #[test]

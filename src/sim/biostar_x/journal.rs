@@ -17,6 +17,8 @@ pub(super) struct Journal(Option<File>);
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Line {
+    /// A server began here: sessions of the one before are over.
+    Start,
     User(String),
     /// Created, or changed: the whole device.
     VirtualDevice(VirtualDevice),

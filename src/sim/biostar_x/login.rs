@@ -16,7 +16,7 @@ impl Site {
         let (Some(login), Some(password)) = (text(&user["login_id"]), text(&user["password"])) else {
             return Err(Refusal::BAD_PARAMETER);
         };
-        let (session, _) = self.sessions.login(&self.settings, login, password, self.clock.now())?;
+        let session = self.sessions.login(&self.settings, login, password, self.clock.now())?;
         let payload = json!({
             "User": {
                 "user_id": 1,

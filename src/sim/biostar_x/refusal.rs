@@ -32,6 +32,7 @@ impl Refusal {
     pub(super) const LICENCE: Self = Self { bare: true, ..Self::new(403, 331_791, "License is required.") };
     pub(super) const LOGIN_REQUIRED: Self = Self::new(401, 10, "Login required.");
     pub(super) const NOT_BOUND: Self = Self::new(500, 1_100, "Web socket is not found.");
+    pub(super) const NO_PERMISSION: Self = Self::new(403, 20, "Permission denied.");
     pub(super) const UNKNOWN_REQUEST: Self = Self::new(400, 103, "Request is not supported");
 
     // The codes are documented, their status is not.

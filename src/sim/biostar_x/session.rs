@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
 use super::refusal::Refusal;
-use super::settings::{Account, AccountState, ServerSettings};
+use super::settings::{AccountState, ServerSettings};
 use crate::codec::Timestamp;
 use crate::sim::dice::Dice;
 
@@ -19,8 +19,9 @@ pub(super) struct Sessions {
 }
 
 pub(super) struct Session {
-    pub(super) login: String,
+    login: String,
     used: Timestamp,
+    pub(super) powerless: bool,
     pub(super) socket: Option<Socket>,
 }
 
@@ -38,13 +39,13 @@ impl Sessions {
     }
 
     /// The id of a new session.
-    pub(super) fn login<'a>(
+    pub(super) fn login(
         &mut self,
-        settings: &'a ServerSettings,
+        settings: &ServerSettings,
         login: &str,
         password: &str,
         now: Timestamp,
-    ) -> Result<(String, &'a Account), Refusal> {
+    ) -> Result<String, Refusal> {
         let account = settings.accounts.iter().find(|account| account.login == login);
         let failed = self.failures.get(login).copied().unwrap_or_default();
         if settings.lock_after > 0 && failed >= settings.lock_after {
@@ -57,7 +58,7 @@ impl Sessions {
             return Err(Refusal::BAD_LOGIN);
         };
         match account.state {
-            AccountState::Open => {}
+            AccountState::Open | AccountState::Powerless => {}
             AccountState::Locked => return Err(Refusal::LOCKED),
             AccountState::Mfa => return Err(Refusal::MFA),
             AccountState::Barred => return Err(Refusal::BARRED),
@@ -69,9 +70,10 @@ impl Sessions {
         let mut bytes = [0; 16];
         self.dice.fill(&mut bytes);
         let id = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let session = Session { login: login.to_owned(), used: now, socket: None };
+        let powerless = account.state == AccountState::Powerless;
+        let session = Session { login: login.to_owned(), used: now, powerless, socket: None };
         self.open.insert(id.clone(), session);
-        Ok((id, account))
+        Ok(id)
     }
 
     /// The session of a request, which keeps it alive.
@@ -111,13 +113,16 @@ impl Sessions {
         self.open.len()
     }
 
-    /// Sends a frame to every socket that was started.
-    pub(super) fn tell(&mut self, frame: &str) {
-        for session in self.open.values_mut() {
-            let Some(socket) = session.socket.as_ref().filter(|socket| socket.started) else { continue };
-            if socket.frames.try_send(frame.to_owned()).is_err() {
-                session.socket = None; // Nobody reads there; the sender's end closes the socket.
-            }
+    /// Whether any socket was started.
+    pub(super) fn listen(&self) -> bool {
+        self.open.values().any(|session| session.socket.as_ref().is_some_and(|socket| socket.started))
+    }
+
+    /// Sends a frame to every socket that was started. Who does not read loses what does not fit any more.
+    pub(super) fn tell(&self, frame: &str) {
+        let sockets = self.open.values().filter_map(|session| session.socket.as_ref());
+        for socket in sockets.filter(|socket| socket.started) {
+            let _ = socket.frames.try_send(frame.to_owned());
         }
     }
 }

@@ -10,8 +10,10 @@ use secrecy::SecretString;
 use super::fault::Faults;
 use crate::sim::Start;
 
+mod manner;
+mod place;
 mod text;
-mod with;
+mod world;
 
 /// The settings of a [`Server`](super::Server), also as text: `backlog=1000&faults=cut,500&seed=7`.
 ///
@@ -222,6 +224,8 @@ pub enum AccountState {
     Mfa,
     /// This id may not log in, code 121.
     Barred,
+    /// It may log in, and lacks the permission for everything else: HTTP 403, code 20.
+    Powerless,
 }
 
 impl Account {

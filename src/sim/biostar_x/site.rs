@@ -40,7 +40,7 @@ impl Site {
         office.skip(&store)?;
         Ok(Self {
             clock: Clock::new(settings.start),
-            sessions: Sessions::new(settings.seed),
+            sessions: Sessions::new(settings.seed.wrapping_add(store.starts)),
             fate: Fate::new(settings.faults, settings.seed),
             record: Record::default(),
             store,
@@ -75,7 +75,10 @@ impl Site {
         if faults.contains(&Fault::EndSession) {
             self.sessions.end(request.session().unwrap_or_default());
         }
-        self.sessions.used(request.session(), self.settings.session, self.clock.now())?;
+        let session = self.sessions.used(request.session(), self.settings.session, self.clock.now())?;
+        if session.powerless && !matches!(endpoint, Endpoint::Logout) {
+            return Err(Refusal::NO_PERMISSION);
+        }
         let rows: Vec<Rows> = faults.iter().filter_map(Fault::rows).collect();
         match endpoint {
             Endpoint::Login | Endpoint::Info => Err(Refusal::UNKNOWN_REQUEST),
@@ -99,7 +102,10 @@ impl Site {
     }
 
     /// Tells the sockets of every event from this position of the log on.
-    pub(super) fn tell_from(&mut self, first: usize) {
+    pub(super) fn tell_from(&self, first: usize) {
+        if !self.sessions.listen() {
+            return;
+        }
         let zone = self.settings.zone_minutes;
         for event in self.store.events.iter().skip(first) {
             let frame = Answer::bare(Side::Core, frame(event, &self.store, zone));

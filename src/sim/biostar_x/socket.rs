@@ -35,7 +35,7 @@ impl Site {
     }
 }
 
-/// Serves one socket to its end. The answer to the binding comes after `delay`.
+/// Serves one socket to its end, which that of its session is not: then it stays open in silence. The answer to the binding comes after `delay`.
 pub(super) async fn serve(site: Arc<Mutex<Site>>, connection: Upgraded, delay: Duration) {
     let limits =
         WebSocketConfig::default().max_message_size(Some(MOST_BYTES)).max_frame_size(Some(MOST_BYTES));
@@ -47,8 +47,7 @@ pub(super) async fn serve(site: Arc<Mutex<Site>>, connection: Upgraded, delay: D
         (site.end.clone(), site.settings.frames, site.sockets)
     };
     let (sender, mut frames) = mpsc::channel(QUEUE);
-    let mut sender = Some(sender);
-    let mut session = None;
+    let mut session: Option<String> = None;
     loop {
         tokio::select! {
             _ = end.changed() => break,
@@ -62,19 +61,18 @@ pub(super) async fn serve(site: Arc<Mutex<Site>>, connection: Upgraded, delay: D
                     let known = lock(&site).knows_session(id);
                     let answer = if known { Message::text(r#"{"Response":{"code":"0"}}"#) } else { refusal() };
                     if socket.send(answer).await.is_err() { break }
-                    if let Some(frames) = sender.take_if(|_| known) {
+                    if known {
+                        let frames = sender.clone();
                         lock(&site).bind(id, Socket { number, frames, started: false });
-                        session = Some(id.to_owned());
+                        if let Some(former) = session.replace(id.to_owned()).filter(|former| former != id) {
+                            lock(&site).unbind(&former, number);
+                        }
                     }
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                 Some(Ok(_)) => {}
             },
-            frame = frames.recv() => match frame {
-                Some(frame) => if send(&mut socket, frame, form).await.is_err() { break },
-                // The queue was full. A socket whose session has ended stays open in silence.
-                None => break,
-            },
+            Some(frame) = frames.recv() => if send(&mut socket, frame, form).await.is_err() { break },
         }
     }
     if let Some(session) = session {

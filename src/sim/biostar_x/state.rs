@@ -59,7 +59,7 @@ impl State {
         let mut events = Vec::new();
         for line in Journal::read(path)? {
             match line {
-                Line::User(_) => {}
+                Line::Start | Line::User(_) => {}
                 Line::VirtualDevice(device) => {
                     devices.insert(device.id, device);
                 }
@@ -164,7 +164,8 @@ pub struct VirtualDevice {
 /// # use bs2_events::sim::biostar_x::{Server, ServerSettings};
 /// # async fn example() -> bs2_events::Result<()> {
 /// let server = Server::start(ServerSettings::default().with_backlog(1)).await?;
-/// let event = &server.state().events()[0];
+/// let state = server.state();
+/// let event = &state.events()[0];
 /// assert_eq!((event.id, event.index), (1, 1));
 /// assert_eq!(event.hint().len(), 30);
 /// # Ok(())

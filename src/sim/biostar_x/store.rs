@@ -21,6 +21,8 @@ pub(super) struct Store {
     rows: HashMap<(i16, i8), u32>,
     /// The last index that each virtual device gave.
     indexes: HashMap<u32, u32>,
+    /// How often a server began on this state.
+    pub(super) starts: u64,
     journal: Journal,
 }
 
@@ -58,6 +60,7 @@ impl Store {
             users,
             rows: HashMap::new(),
             indexes: HashMap::new(),
+            starts: 0,
             journal,
         };
         // The same at every start, so it is not in the journal.
@@ -68,6 +71,7 @@ impl Store {
         for line in lines {
             store.apply(line);
         }
+        store.change(Line::Start)?;
         Ok(store)
     }
 
@@ -146,6 +150,7 @@ impl Store {
 
     fn apply(&mut self, line: Line) {
         match line {
+            Line::Start => self.starts = self.starts.wrapping_add(1),
             Line::User(id) => {
                 self.users.insert(id);
             }
