@@ -33,7 +33,7 @@ use super::json::{at, elements, flag, number, text};
 /// }));
 /// assert_eq!(row.time.unwrap().to_string(), "2026-07-24T17:53:02Z");
 /// assert_eq!(row.server_time.unwrap().to_string(), "2026-07-24T14:52:57");
-/// assert_eq!(row.to_string(), "538150641 2026-07-24T17:53:02Z IDENTIFY_SUCCESS_FINGER");
+/// assert_eq!(row.to_string(), "538150641 2026-07-24T17:53:02Z IDENTIFY_SUCCESS_FACE");
 /// assert_eq!(row.user_id, None);
 /// ```
 #[derive(Clone, Default, Eq, PartialEq)]

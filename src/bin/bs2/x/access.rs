@@ -31,7 +31,7 @@ pub(crate) struct Access {
     /// Trust any certificate: whoever stands between can read the password
     #[arg(long)]
     pub(crate) danger_accept_any_certificate: bool,
-    /// How long a call may take, such as 500ms, 20s or 5m [30s]
+    /// How long a call may take, such as 500ms, 20s or 5m; 30s unless given
     #[arg(long, value_name = "DURATION", value_parser = runtime::duration)]
     pub(crate) timeout: Option<Duration>,
 }
