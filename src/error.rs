@@ -244,14 +244,14 @@ impl ErrorKind {
     /// The kind of a vendor's code. Source: the names in `src/codec/tables/error_codes.tsv`.
     const fn of(code: SdkCode) -> Self {
         match code.get() {
-            -10007 | -110 => Self::Busy,
-            -10001 => Self::Closed,
-            -109..=-101 => Self::Disconnected,
-            -201 => Self::InvalidData,
-            -200 | -116 | -10000 => Self::InvalidInput,
-            -202 | -725 | -907 => Self::NotFound,
+            -10007 | -912 | -110 => Self::Busy,
+            -3002 | -109..=-101 => Self::Disconnected,
+            -10009 | -712 | -207..=-204 | -201 => Self::InvalidData,
+            -10010 | -10000 | -3006 | -3004 | -200 | -116 => Self::InvalidInput,
+            -907 | -725 | -202 => Self::NotFound,
+            -3007 | -3005 | -2004 | -1400 => Self::PermissionDenied,
             -601 => Self::TimedOut,
-            -600 => Self::Unsupported,
+            -600 | -115 | -113 => Self::Unsupported,
             _ => Self::Other,
         }
     }

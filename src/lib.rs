@@ -45,8 +45,11 @@
 //! |---|---|
 //! | `capture` | capture files, read and written; the reader alone, without std: `capture-read` |
 //! | `device` | the client and the trait that backends implement |
+//! | `native` | readers behind the vendor's C library, loaded at run time |
+//! | `gateway` | the vendor's device gateway as a way to readers, over gRPC and TLS |
 //! | `sim` | simulated readers |
 //! | `sim-biostar-x` | a simulated BioStar X server: REST and live events, over TLS |
+//! | `sim-gateway` | the serving side of the gateway's interface, for the simulated gateway |
 //! | `collect` | the collector, the trait that destinations implement, and one in memory |
 //! | `biostar-x` | the client of the BioStar X server; with `collect` that server as a destination |
 //! | `sqlite` | SQLite as a destination, and the proof of a stored collection |

@@ -127,9 +127,16 @@ fn a_reader_that_fails_is_told_and_the_others_are_collected() {
 fn arguments_that_cannot_be_right_are_refused_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text"), "not a database, only a text of some length ".repeat(40)).unwrap();
-    let refused: [(&[&str], &str); 11] = [
-        (&["--from", "sdk:libBS_SDK_V2.so"], "source: scheme `sdk` is not known; there is `sim:`"),
-        (&["--from", "readers"], "source: `readers` has no scheme; there is `sim:`"),
+    let refused: [(&[&str], &str); 12] = [
+        (
+            &["--from", "readers:1"],
+            "source: scheme `readers` is not known; there are `sim:`, `sdk:` and `gateway:`",
+        ),
+        (
+            &["--from", "sdk:libBS_SDK_V2.so"],
+            "setting `device` is missing, and there is neither `search` nor `accept`",
+        ),
+        (&["--from", "readers"], "source: `readers` has no scheme; there are `sim:`, `sdk:` and `gateway:`"),
         (&["--from", "sim:devices=0"], "setting `devices`: `0` is no number from 1 to 100000"),
         (&["--from", "sim:rate=-1"], "setting `rate`: `-1` is no number"),
         (&["--from", "sim:devises=2"], "setting `devises` is not known"),

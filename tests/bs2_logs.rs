@@ -56,7 +56,10 @@ fn a_reader_must_be_chosen_among_several_and_be_one_of_them() {
     for (arguments, error) in [
         (["sim:devices=3", "--after=0"].as_slice(), "the source has 3 readers: choose one with --device"),
         (&["sim:devices=3", "--device", "7"], "device 7: the source has no such reader"),
-        (&["gateway://localhost"], "source: scheme `gateway` is not known; there is `sim:`"),
+        (
+            &["gate://localhost"],
+            "source: scheme `gate` is not known; there are `sim:`, `sdk:` and `gateway:`",
+        ),
     ] {
         let run = bs2(&[&["logs"], arguments].concat(), b"");
         assert_eq!((run.code, run.stdout.as_str(), run.stderr), (Some(1), "", format!("bs2: {error}\n")));

@@ -70,6 +70,15 @@ impl Context {
         }
     }
 
+    /// The same for the functions of this library alone: NULL is any context, for programs that cannot get at theirs.
+    pub(crate) fn find_any(address: *mut c_void, function: &str) -> Answer<Arc<Self>> {
+        if address.is_null() {
+            lock(&CONTEXTS).values().next().map(Arc::clone).ok_or(NULL_POINTER)
+        } else {
+            Self::find(address, function)
+        }
+    }
+
     /// Ends a context; an address that is none is left alone.
     pub(crate) fn release(address: *mut c_void) {
         let context = lock(&CONTEXTS).remove(&address.addr());

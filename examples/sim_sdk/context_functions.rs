@@ -56,7 +56,7 @@ pub(crate) extern "C" fn BS2SIM_HeldObjects() -> u32 {
 export! {
     /// Of this library alone: makes so many events at a reader, at once.
     fn BS2SIM_MakeEvents(context: *mut c_void, device: u32, count: u32) {
-        let context = Context::find(context, "BS2SIM_MakeEvents")?;
+        let context = Context::find_any(context, "BS2SIM_MakeEvents")?;
         let simulator = &context.session()?.world.simulator;
         let reader = simulator.reader(DeviceId::new(device)).map_err(|error| code_of(&error))?;
         reader.make(count).map(drop).map_err(|error| code_of(&error))
@@ -64,7 +64,7 @@ export! {
 
     /// Of this library alone: the connection to a reader is lost, and the program is told.
     fn BS2SIM_LoseConnection(context: *mut c_void, device: u32) {
-        let context = Context::find(context, "BS2SIM_LoseConnection")?;
+        let context = Context::find_any(context, "BS2SIM_LoseConnection")?;
         let session = context.session()?;
         let reader = session.world.simulator.reader(DeviceId::new(device)).map_err(|error| code_of(&error))?;
         let link = session.devices.link(reader.id());

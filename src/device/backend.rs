@@ -162,6 +162,12 @@ impl LiveSink {
         self.queue.push(*event, Some(temperature));
     }
 
+    /// The same for events that came together: one turn at the queue for all of them.
+    #[cfg(feature = "gateway")]
+    pub(super) fn push_all(&self, events: &[(Event, Option<Temperature>)]) {
+        self.queue.push_all(events);
+    }
+
     /// Says that `count` events were lost before they came here.
     ///
     /// # Examples

@@ -101,13 +101,16 @@ impl Live {
 /// ```
 pub struct Subscription {
     items: mpsc::Receiver<Live>,
+    /// Taken out of the queue already, the next one last. To take many at once keeps the two sides from working on the
+    /// same counter with every item.
+    taken: Vec<Live>,
     missed: Arc<Missed>,
     _supervisors: JoinSet<()>,
 }
 
 impl Subscription {
     pub(super) fn new(items: mpsc::Receiver<Live>, missed: Arc<Missed>, supervisors: JoinSet<()>) -> Self {
-        Self { items, missed, _supervisors: supervisors }
+        Self { items, taken: Vec::new(), missed, _supervisors: supervisors }
     }
 
     /// The next item; `None` when the stream has ended.
@@ -134,11 +137,20 @@ impl Subscription {
 impl Stream for Subscription {
     type Item = Live;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Live>> {
-        match self.items.poll_recv(cx) {
-            Poll::Ready(Some(item)) => Poll::Ready(Some(item)),
-            Poll::Ready(None) => Poll::Ready(self.missed.take()),
-            Poll::Pending => match self.missed.take() {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Live>> {
+        let Self { items, taken, missed, .. } = self.get_mut();
+        if let Some(item) = taken.pop() {
+            return Poll::Ready(Some(item));
+        }
+        // So few of a short queue that it stays about as short as it was asked to be.
+        let most = (items.max_capacity() / 8).clamp(1, MOST_TAKEN);
+        match items.poll_recv_many(cx, taken, most) {
+            Poll::Ready(0) => Poll::Ready(missed.take()),
+            Poll::Ready(_) => {
+                taken.reverse();
+                Poll::Ready(taken.pop())
+            }
+            Poll::Pending => match missed.take() {
                 Some(item) => Poll::Ready(Some(item)),
                 None => Poll::Pending,
             },
@@ -148,7 +160,9 @@ impl Stream for Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription").field("waiting", &self.items.len()).finish_non_exhaustive()
+        f.debug_struct("Subscription")
+            .field("waiting", &(self.items.len() + self.taken.len()))
+            .finish_non_exhaustive()
     }
 }
 
@@ -285,6 +299,23 @@ impl DeviceQueue {
         }
     }
 
+    /// Pushes events that came together; if they do not all fit, one by one.
+    #[cfg(feature = "gateway")]
+    pub(super) fn push_all(&self, events: &[(Event, Option<Temperature>)]) {
+        self.missed.resumed(self.device, &self.resumed);
+        if !self.missed.any.load(Ordering::Acquire)
+            && let Ok(places) = self.items.try_reserve_many(events.len())
+        {
+            for (place, &(event, temperature)) in places.zip(events) {
+                place.send(Live::Event { device: self.device, event, temperature });
+            }
+            return;
+        }
+        for &(event, temperature) in events {
+            self.push(event, temperature);
+        }
+    }
+
     pub(super) fn lost(&self, count: u64) {
         self.missed.add(self.device, count);
         // The consumer may have emptied the queue meanwhile and gone to sleep: wake it with what it missed.
@@ -384,3 +415,6 @@ fn told(untold: &mut BTreeMap<DeviceId, Untold>, item: Live) {
         }
     }
 }
+
+/// Few enough to stay in the nearest cache.
+const MOST_TAKEN: usize = 128;

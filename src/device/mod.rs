@@ -4,9 +4,13 @@ mod backend;
 mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+#[cfg(feature = "gateway")]
+pub mod gateway;
 mod handle;
 mod info;
 mod live;
+#[cfg(feature = "native")]
+pub mod native;
 mod page;
 mod reconnect;
 mod state;

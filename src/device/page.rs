@@ -27,6 +27,8 @@ use crate::codec::{DecodeError, Event};
 pub struct EventPage {
     bytes: Bytes,
     repeated: u64,
+    /// Whether the ids are known to ascend: looking once is enough, since a long page does not fit into a cache.
+    ascends: bool,
 }
 
 impl EventPage {
@@ -47,7 +49,7 @@ impl EventPage {
     /// ```
     pub fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
         Event::slice_from_bytes(&bytes)?;
-        Ok(Self { bytes, repeated: 0 })
+        Ok(Self { bytes, ..Self::default() })
     }
 
     /// The bytes of the events, one after the other.
@@ -87,7 +89,8 @@ impl EventPage {
             self.repeated += u64::try_from(leading).unwrap_or(u64::MAX);
             self.bytes = self.bytes.slice(leading * Event::SIZE..);
         }
-        if self.windows(2).all(|pair| matches!(pair, [a, b] if a.id() < b.id())) {
+        self.ascends = self.ascends || self.windows(2).all(|pair| matches!(pair, [a, b] if a.id() < b.id()));
+        if self.ascends {
             return self;
         }
         let answered = self.len();
@@ -95,7 +98,7 @@ impl EventPage {
         events.sort_by_key(Event::id); // Stable: of two records with one id the first stays.
         events.dedup_by_key(|event| event.id());
         let dropped = u64::try_from(answered - events.len()).unwrap_or(u64::MAX);
-        Self { repeated: self.repeated + dropped, ..Self::from(events) }
+        Self { repeated: self.repeated + dropped, ascends: true, ..Self::from(events) }
     }
 
     /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
@@ -140,7 +143,7 @@ impl From<Vec<Event>> for EventPage {
                 Event::slice_as_bytes(&self.0)
             }
         }
-        Self { bytes: Bytes::from_owner(Owner(events)), repeated: 0 }
+        Self { bytes: Bytes::from_owner(Owner(events)), ..Self::default() }
     }
 }
 

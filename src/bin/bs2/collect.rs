@@ -140,11 +140,21 @@ Examples:
   bs2 collect
   bs2 collect --from 'sim:devices=50&rate=100&faults=drop' --into sqlite:events.db --for 20s
   bs2 collect --from sim:replay=log.tsv --once --json
+  bs2 collect --from 'sdk:/opt/bs2/libBS_SDK_V2.so?device=192.168.0.10&device=192.168.0.11'
 
-Sources: sim:SETTINGS, see bs2 sim --help. Stores: sqlite:PATH, and
-biostar-x://HOST?virtual-device=100001&user=LOGIN: authentications become events of a virtual device of a BioStar X
-server. Its password stands in BS2_X_PASSWORD or in a file (&password-file=FILE); &ca=FILE or &pin=FILE say whom to
-trust, &state=FILE where its watermark is kept.
+Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS; gateway://HOST?ca=FILE&device=IP.
+Stores: sqlite:PATH, and biostar-x://HOST?virtual-device=100001&user=LOGIN: authentications become events of a virtual
+device of a BioStar X server. Its password stands in BS2_X_PASSWORD or in a file (&password-file=FILE); &ca=FILE or
+&pin=FILE say whom to trust, &state=FILE where its watermark is kept.
+LIBRARY is the file of the vendor's library; if missing, the platform looks for libBS_SDK_V2.so or BS_SDK_V2.dll. All
+readers of it stand in one source. Settings, as name=value joined by &:
+  device     a reader's IPv4 address, with :PORT unless it is 51211; may be given several times
+  search     1 to look for readers in the local network
+  accept     how many readers connect to us; they are waited for
+  preload    a library that the vendor's needs and does not name, such as libssl.so.1.1; may be given several times
+  port, ssl-port  where readers connect to us [51212, 51213]
+  ssl-ca, ssl-cert, ssl-key  files of encrypted connections; the key's password is in BS2_SSL_PASSWORD
+  timeout    how long one call may take, such as 30s [15s]
 What --json prints: one object, whose `devices` has an object for each epoch of each reader, with
 device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed.
 Exit code: 0 if no reader failed; what is missing is no failure.";

@@ -101,4 +101,5 @@ const AFTER_HELP: &str = "\
 Example:
   bs2 images sim:backlog=500 --device 541000001 --out pictures
 
-Sources: sim:SETTINGS, see bs2 sim --help.";
+Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
+--help.";

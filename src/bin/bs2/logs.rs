@@ -66,4 +66,5 @@ Examples:
   bs2 logs sim:replay=bundled
   bs2 logs 'sim:devices=4&backlog=5000' --device 541000002 --after 4000 --max 10 --json
 
-Sources: sim:SETTINGS, see bs2 sim --help.";
+Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
+--help.";

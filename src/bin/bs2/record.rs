@@ -229,5 +229,6 @@ Examples:
   bs2 decode door.bs2cap --json
   bs2 collect --from sim:replay=door.bs2cap --once
 
-Sources: sim:SETTINGS, see bs2 sim --help.
+Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
+--help.
 Exit code: 0 if every log was read and no reader failed.";

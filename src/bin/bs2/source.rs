@@ -7,6 +7,9 @@ use bs2_events::{Error, ErrorKind, Result};
 
 use crate::retry::retried;
 
+mod gateway;
+mod sdk;
+
 /// Readers behind one client.
 pub(crate) struct Source {
     client: Client,
@@ -27,6 +30,8 @@ impl Source {
     fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
         let settings = match text.split_once(':') {
             Some((SIM, settings)) => settings.strip_prefix('?').unwrap_or(settings),
+            Some((gateway::SCHEME, _)) => return Ok(Self { client: gateway::open(text)?, simulator: None }),
+            Some((sdk::SCHEME, text)) => return Ok(Self { client: sdk::open(text)?, simulator: None }),
             Some((scheme, _)) => return Err(unknown(&format!("scheme `{scheme}` is not known"))),
             None => return Err(unknown(&format!("`{text}` has no scheme"))),
         };
@@ -80,9 +85,19 @@ impl Source {
     }
 }
 
+impl Drop for Source {
+    fn drop(&mut self) {
+        if self.simulator.is_none() {
+            sdk::close(&self.client);
+        }
+    }
+}
+
 /// A source of which only the scheme is told: what follows it may hold a password.
 fn unknown(what: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("source: {what}; there is `{SIM}:`"))
+    let message =
+        format!("source: {what}; there are `{SIM}:`, `{}:` and `{}:`", sdk::SCHEME, gateway::SCHEME);
+    Error::new(ErrorKind::InvalidInput, message)
 }
 
 /// The scheme of simulated readers.

@@ -109,4 +109,5 @@ Examples:
   bs2 watch 'sim:devices=3&rate=2'
   bs2 watch sim:devices=3 --device 541000001 --max 10 --json
 
-Sources: sim:SETTINGS, see bs2 sim --help.";
+Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
+--help.";

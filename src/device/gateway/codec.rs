@@ -1,0 +1,155 @@
+//! gRPC codecs whose answers are events, not messages.
+
+use std::sync::Arc;
+
+use tonic::Status;
+use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
+use tonic_prost::ProstCodec;
+
+use super::event_log::{EventLog, Misfit};
+use super::proto::gsdk::event::{GetLogRequest, SubscribeRealtimeLogRequest};
+use super::wire::{Reader, Value, WireError};
+use crate::codec::{Event, Temperature};
+
+/// An answer to GetLog: what was made of each `EventLog`, in the order in which they came.
+#[derive(Debug)]
+pub(super) struct LogPage<T> {
+    pub(super) logs: Vec<T>,
+    /// Of what does not fit an event, the one with the lowest id.
+    pub(super) misfit: Option<Misfit>,
+}
+
+impl<T> LogPage<T> {
+    /// Reads a `GetLogResponse`.
+    fn read(bytes: &[u8], of: impl Fn(Event, &EventLog<'_>) -> T) -> Result<Self, WireError> {
+        let mut page = Self { logs: Vec::new(), misfit: None };
+        let mut reader = Reader::new(bytes);
+        loop {
+            let message = match reader.short_message() {
+                Some(message) => message,
+                None => match reader.field(&NAMES)? {
+                    Some((1, Value::Bytes(message))) => message,
+                    Some((1, _)) => return Err(reader.wrong_kind(&NAMES, 1)),
+                    Some((number, value)) => {
+                        reader.skip(number, value)?;
+                        continue;
+                    }
+                    None => return Ok(page),
+                },
+            };
+            let mut log = EventLog::default();
+            log.merge(message)?;
+            match log.to_event() {
+                Ok(event) => {
+                    if page.logs.is_empty() {
+                        page.logs.reserve(likely(bytes, reader.bytes()));
+                    }
+                    page.logs.push(of(event, &log));
+                }
+                Err(misfit) => page.note(misfit),
+            }
+        }
+    }
+
+    #[cold]
+    fn note(&mut self, misfit: Misfit) {
+        if self.misfit.is_none_or(|known| misfit.id < known.id) {
+            self.misfit = Some(misfit);
+        }
+    }
+}
+
+/// An event, and the person's temperature where there was a thermal camera.
+pub(super) type FullLog = (Event, Option<Temperature>);
+
+/// A live event, or what does not fit one.
+pub(super) type LiveLog = Result<FullLog, Misfit>;
+
+/// GetLog, into events.
+#[derive(Debug, Default)]
+pub(super) struct PageCodec;
+
+/// GetLog, into events and what stands beside them.
+#[derive(Debug, Default)]
+pub(super) struct FullPageCodec;
+
+/// SubscribeRealtimeLog, into events.
+#[derive(Debug, Default)]
+pub(super) struct LiveCodec;
+
+macro_rules! codec {
+    ($codec:ident, $request:ty => $answer:ty, $read:expr) => {
+        impl Codec for $codec {
+            type Encode = $request;
+            type Decode = $answer;
+            type Encoder = <ProstCodec<$request, $request> as Codec>::Encoder;
+            type Decoder = Self;
+
+            fn encoder(&mut self) -> Self::Encoder {
+                ProstCodec::<$request, $request>::raw_encoder(BufferSettings::default())
+            }
+
+            fn decoder(&mut self) -> Self::Decoder {
+                Self
+            }
+        }
+
+        impl Decoder for $codec {
+            type Item = $answer;
+            type Error = Status;
+
+            fn decode(&mut self, message: &mut DecodeBuf<'_>) -> Result<Option<$answer>, Status> {
+                read(message, $read).map(Some)
+            }
+        }
+    };
+}
+
+codec!(PageCodec, GetLogRequest => LogPage<Event>, |bytes| LogPage::read(bytes, |event, _| event));
+codec!(FullPageCodec, GetLogRequest => LogPage<FullLog>, |bytes| {
+    LogPage::read(bytes, |event, log| (event, log.temperature()))
+});
+codec!(LiveCodec, SubscribeRealtimeLogRequest => LiveLog, |bytes| {
+    let mut log = EventLog::default();
+    log.merge(Reader::new(bytes))?;
+    Ok(log.to_event().map(|event| (event, log.temperature())))
+});
+
+/// Reads a whole message and takes it out of the buffer.
+#[inline]
+fn read<T>(
+    message: &mut DecodeBuf<'_>,
+    read: impl FnOnce(&[u8]) -> Result<T, WireError>,
+) -> Result<T, Status> {
+    use bytes::Buf;
+
+    let size = message.remaining();
+    let answer = match message.chunk() {
+        whole if whole.len() == size => {
+            let answer = read(whole);
+            message.advance(size);
+            answer
+        }
+        _ => read(&message.copy_to_bytes(size)),
+    };
+    answer.map_err(unreadable)
+}
+
+#[cold]
+fn unreadable(error: WireError) -> Status {
+    let mut status = Status::data_loss("the answer is not the message that was expected");
+    status.set_source(Arc::new(error));
+    status
+}
+
+/// How many events an answer holds if all are as long as the first: what is allocated at once is never more than
+/// three times the answer.
+fn likely(bytes: &[u8], rest: &[u8]) -> usize {
+    let first = bytes.len().saturating_sub(rest.len()).max(16);
+    bytes.len().div_ceil(first)
+}
+
+const NAMES: [&str; 2] = ["", "events"];
+
+#[cfg(test)]
+mod differential;

@@ -1,0 +1,208 @@
+//! The decoder beside prost's: what one reads the other reads, and what one refuses the other refuses.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use prost::Message;
+
+use super::super::event_log::{Alarm, EventLog, Input, Interlock};
+use super::super::proto::gsdk::event as proto;
+use super::super::wire::Reader;
+use super::LogPage;
+
+proptest! {
+    #[test]
+    fn reads_what_prost_reads(log in log()) {
+        prop_assert!(agrees(&log.encode_to_vec()));
+    }
+
+    #[test]
+    fn of_two_values_the_last_counts_and_messages_are_merged(a in log(), b in log()) {
+        let bytes = [a.encode_to_vec(), b.encode_to_vec()].concat();
+        prop_assert!(agrees(&bytes));
+    }
+
+    #[test]
+    fn passes_over_what_it_does_not_know(before in unknown(), log in log(), after in unknown()) {
+        prop_assert!(agrees(&[before, log.encode_to_vec(), after].concat()));
+    }
+
+    #[test]
+    fn doors_count_packed_and_unpacked(packed in vec(any::<u32>(), 0..7), single in vec(any::<u32>(), 0..7)) {
+        let mut info = proto::InterlockZoneInfo { zone_id: 1, door_i_ds: packed }.encode_to_vec();
+        for door in single {
+            prost::encoding::uint32::encode(2, &door, &mut info);
+        }
+        let mut bytes = Vec::new();
+        prost::encoding::bytes::encode(15, &info, &mut bytes);
+        prop_assert!(agrees(&bytes));
+    }
+
+    #[test]
+    fn refuses_what_prost_refuses(log in log(), at in any::<prop::sample::Index>(), with in any::<u8>(), cut in 0usize..4) {
+        let mut bytes = log.encode_to_vec();
+        if !bytes.is_empty() {
+            let at = at.index(bytes.len());
+            bytes[at] = with;
+            bytes.truncate(bytes.len() - cut.min(bytes.len()));
+        }
+        prop_assert!(agrees(&bytes));
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused_alike(bytes in vec(any::<u8>(), 0..200)) {
+        prop_assert!(agrees(&bytes));
+        let page = LogPage::read(&bytes, |event, _| event);
+        prop_assert_eq!(page.is_ok(), proto::GetLogResponse::decode(&*bytes).is_ok());
+    }
+
+    #[test]
+    fn a_page_has_every_event_or_says_which_does_not_fit(logs in vec(log(), 0..20), more in unknown()) {
+        let message = proto::GetLogResponse { events: logs.clone() };
+        let bytes = [message.encode_to_vec(), more].concat();
+        let page = LogPage::read(&bytes, |event, _| event).unwrap();
+        let fitting: Vec<u32> = logs.iter().filter(|log| fits(log)).map(|log| log.id).collect();
+        let smallest = logs.iter().filter(|log| !fits(log)).map(|log| log.id).min();
+        prop_assert_eq!(page.logs.iter().map(crate::codec::Event::id).collect::<Vec<_>>(), fitting);
+        prop_assert_eq!(page.misfit.map(|misfit| misfit.id), smallest);
+    }
+}
+
+#[test]
+fn a_refusal_names_the_field_and_the_offset() {
+    let error = |bytes: &[u8]| EventLog::read(Reader::new(bytes)).err().unwrap().to_string();
+    assert_eq!(error(&[0x08]), "field `ID` at offset 1: the message ends inside it");
+    assert_eq!(error(&[0x08, 1, 0x22, 2, 0xC3, 0x28]), "field `userID` at offset 4: not UTF-8");
+    assert_eq!(
+        error(&[0x0D, 1, 0, 0, 0]),
+        "field `ID` at offset 5: another kind of value than this field has"
+    );
+    assert_eq!(error(&[0x07]), "field `key` at offset 1: no field begins so");
+    assert_eq!(
+        error(&[0x1B; 200]),
+        "field `deviceID` at offset 1: another kind of value than this field has"
+    );
+    assert_eq!(error(&[0x93; 3]), "field `key` at offset 0: the message ends inside it");
+}
+
+/// Whether both decoders refuse the bytes, or read the same from them.
+fn agrees(bytes: &[u8]) -> bool {
+    match (EventLog::read(Reader::new(bytes)), proto::EventLog::decode(bytes)) {
+        (Ok(own), Ok(theirs)) => own == borrowed(&theirs),
+        (Err(_), Err(_)) => true,
+        _ => false,
+    }
+}
+
+fn borrowed(log: &proto::EventLog) -> EventLog<'_> {
+    EventLog {
+        id: log.id,
+        timestamp: log.timestamp,
+        device_id: log.device_id,
+        user_id: log.user_id.as_bytes(),
+        entity_id: log.entity_id,
+        event_code: log.event_code,
+        sub_code: log.sub_code,
+        tna_key: log.tna_key,
+        has_image: log.has_image,
+        changed_on_device: log.changed_on_device,
+        temperature: log.temperature,
+        card_data: &log.card_data,
+        input: log.input_info.map(|info| Input {
+            io_device_id: info.io_device_id,
+            port: info.port,
+            value: info.value,
+        }),
+        alarm: log.alarm_zone_info.map(|info| Alarm {
+            zone_id: info.zone_id,
+            door_id: info.door_id,
+            io_device_id: info.io_device_id,
+            port: info.port,
+        }),
+        interlock: log.interlock_zone_info.as_ref().map(|info| {
+            let mut door_ids = [0; 4];
+            door_ids.iter_mut().zip(&info.door_i_ds).for_each(|(place, door)| *place = *door);
+            Interlock { zone_id: info.zone_id, door_ids, doors: info.door_i_ds.len() }
+        }),
+    }
+}
+
+fn fits(log: &proto::EventLog) -> bool {
+    borrowed(log).to_event().is_ok()
+}
+
+fn log() -> impl Strategy<Value = proto::EventLog> {
+    let number = || prop_oneof![Just(0u32), 1u32..300, any::<u32>()];
+    let id = prop_oneof!["[0-9]{0,8}", "\\PC{0,40}"];
+    let code = prop_oneof![
+        prop::sample::select(vec![
+            0x1000u32, 0x1102, 0x2000, 0x3000, 0x4F00, 0x5000, 0x6000, 0x9300, 0xA000, 0xC300
+        ]),
+        0u32..0x1_0000,
+        any::<u32>(),
+    ];
+    let infos = (
+        prop::option::of((number(), 0u32..70_000, -2i32..6)),
+        prop::option::of((number(), number(), number(), 0u32..70_000)),
+        prop::option::of((number(), vec(number(), 0..6))),
+    );
+    (
+        (number(), number(), number(), id, number()),
+        (code, prop_oneof![0u32..256, any::<u32>()], prop_oneof![0i32..17, any::<i32>()]),
+        (any::<bool>(), any::<bool>(), number(), vec(any::<u8>(), 0..40)),
+        infos,
+    )
+        .prop_map(|((id, timestamp, device_id, user_id, entity_id), codes, rest, infos)| {
+            proto::EventLog {
+                id,
+                timestamp,
+                device_id,
+                user_id,
+                entity_id,
+                event_code: codes.0,
+                sub_code: codes.1,
+                tna_key: codes.2,
+                has_image: rest.0,
+                changed_on_device: rest.1,
+                temperature: rest.2,
+                card_data: rest.3.into(),
+                input_info: infos.0.map(|(io_device_id, port, value)| proto::DetectInputInfo {
+                    io_device_id,
+                    port,
+                    value,
+                }),
+                alarm_zone_info: infos.1.map(|(zone_id, door_id, io_device_id, port)| proto::AlarmZoneInfo {
+                    zone_id,
+                    door_id,
+                    io_device_id,
+                    port,
+                }),
+                interlock_zone_info: infos
+                    .2
+                    .map(|(zone_id, door_i_ds)| proto::InterlockZoneInfo { zone_id, door_i_ds }),
+            }
+        })
+}
+
+/// Fields that no version has yet, of every kind, also a group in a group.
+fn unknown() -> impl Strategy<Value = Vec<u8>> {
+    let field = prop_oneof![
+        any::<u64>().prop_map(|value| {
+            let mut bytes = Vec::new();
+            prost::encoding::uint64::encode(16, &value, &mut bytes);
+            bytes
+        }),
+        vec(any::<u8>(), 0..20).prop_map(|value| {
+            let mut bytes = Vec::new();
+            prost::encoding::bytes::encode(2_000, &value, &mut bytes);
+            bytes
+        }),
+        any::<u64>().prop_map(|value| {
+            let mut bytes = Vec::new();
+            prost::encoding::fixed64::encode(17, &value, &mut bytes);
+            prost::encoding::fixed32::encode(536_870_911, &7, &mut bytes);
+            bytes
+        }),
+        Just(vec![0xA3, 0x01, 0x08, 0x01, 0xAB, 0x01, 0xAC, 0x01, 0xA4, 0x01]),
+    ];
+    vec(field, 0..4).prop_map(|fields| fields.concat())
+}

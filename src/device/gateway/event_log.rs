@@ -1,0 +1,439 @@
+//! `EventLog`, from its bytes into an [`Event`] without a String or a Vec.
+//!
+//! | `EventLog` | `Event` |
+//! |---|---|
+//! | `ID`, `timestamp`, `deviceID` | the same |
+//! | `eventCode`, `subCode` | the code: the one or-ed with the other |
+//! | `TNAKey`, else `changedOnDevice` | `param` |
+//! | `hasImage` | flag `IMAGE`; the other flags are not in the interface |
+//! | by the code's [`SubjectKind`]: `userID`, `cardData`, `entityID`, `inputInfo`, … | the subject |
+//!
+//! `entityID` is the first four bytes of the subject where it is a door, a lift or a zone, and of relays, whose two
+//! ports stand there. Where no source says what the subject is, it is the first that is set of `cardData`, `userID`,
+//! `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`.
+
+use std::fmt;
+
+use zerocopy::IntoBytes;
+use zerocopy::little_endian::{U16, U32};
+
+use super::wire::{Reader, Value, WireError, WireFault, number};
+use crate::codec::{DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Temperature};
+
+/// The fields of one `EventLog`, borrowed from its bytes.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(super) struct EventLog<'a> {
+    pub(super) id: u32,
+    pub(super) timestamp: u32,
+    pub(super) device_id: u32,
+    pub(super) user_id: &'a [u8],
+    pub(super) entity_id: u32,
+    pub(super) event_code: u32,
+    pub(super) sub_code: u32,
+    pub(super) tna_key: i32,
+    pub(super) has_image: bool,
+    pub(super) changed_on_device: bool,
+    pub(super) temperature: u32,
+    pub(super) card_data: &'a [u8],
+    pub(super) input: Option<Input>,
+    pub(super) alarm: Option<Alarm>,
+    pub(super) interlock: Option<Interlock>,
+}
+
+/// `DetectInputInfo`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Input {
+    pub(super) io_device_id: u32,
+    pub(super) port: u32,
+    pub(super) value: i32,
+}
+
+/// `AlarmZoneInfo`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Alarm {
+    pub(super) zone_id: u32,
+    pub(super) door_id: u32,
+    pub(super) io_device_id: u32,
+    pub(super) port: u32,
+}
+
+/// `InterlockZoneInfo`: as many doors as an event holds, and how many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Interlock {
+    pub(super) zone_id: u32,
+    pub(super) door_ids: [u32; 4],
+    pub(super) doors: usize,
+}
+
+impl<'a> EventLog<'a> {
+    /// The fields of a message.
+    #[cfg(test)]
+    pub(super) fn read(reader: Reader<'a>) -> Result<Self, WireError> {
+        let mut log = Self::default();
+        log.merge(reader)?;
+        Ok(log)
+    }
+
+    /// Reads the fields; what is unknown is passed over, and of what stands twice the last counts.
+    #[inline]
+    pub(super) fn merge(&mut self, mut reader: Reader<'a>) -> Result<(), WireError> {
+        let log = self;
+        reader.plain(|fields| log.read_plain(fields));
+        while let Some((number, value)) = reader.field(&NAMES)? {
+            match (number, value) {
+                (1, Value::Varint(value)) => log.id = low(value),
+                (2, Value::Varint(value)) => log.timestamp = low(value),
+                (3, Value::Varint(value)) => log.device_id = low(value),
+                (4, Value::Bytes(value)) => log.user_id = text(value)?,
+                (5, Value::Varint(value)) => log.entity_id = low(value),
+                (6, Value::Varint(value)) => log.event_code = low(value),
+                (7, Value::Varint(value)) => log.sub_code = low(value),
+                (8, Value::Varint(value)) => log.tna_key = low(value).cast_signed(),
+                (9, Value::Varint(value)) => log.has_image = value != 0,
+                (10, Value::Varint(value)) => log.changed_on_device = value != 0,
+                (11, Value::Varint(value)) => log.temperature = low(value),
+                (12, Value::Bytes(value)) => log.card_data = value.bytes(),
+                (13, Value::Bytes(value)) => log.input.get_or_insert_default().read(value)?,
+                (14, Value::Bytes(value)) => log.alarm.get_or_insert_default().read(value)?,
+                (15, Value::Bytes(value)) => log.interlock.get_or_insert_default().read(value)?,
+                (1..=15, _) => return Err(reader.wrong_kind(&NAMES, number)),
+                (_, value) => reader.skip(number, value)?,
+            }
+            reader.plain(|fields| log.read_plain(fields));
+        }
+        Ok(())
+    }
+
+    /// Reads the fields that nearly every event has for as long as nothing is odd; what is left begins with a field.
+    #[inline(always)]
+    fn read_plain(&mut self, mut fields: &'a [u8]) -> &'a [u8] {
+        while let [key, rest @ ..] = fields {
+            fields = match key {
+                0x22 => {
+                    let [size @ 0..=0x7F, rest @ ..] = rest else { return fields };
+                    match rest.split_at_checked(usize::from(*size)) {
+                        Some((id, rest)) if id.is_ascii() => {
+                            self.user_id = id;
+                            rest
+                        }
+                        _ => return fields,
+                    }
+                }
+                0x08 | 0x10 | 0x18 | 0x28 | 0x30 | 0x38 | 0x40 | 0x48 | 0x50 | 0x58 => {
+                    let Some((value, rest)) = number(rest) else { return fields };
+                    match key {
+                        0x08 => self.id = low(value),
+                        0x10 => self.timestamp = low(value),
+                        0x18 => self.device_id = low(value),
+                        0x28 => self.entity_id = low(value),
+                        0x30 => self.event_code = low(value),
+                        0x38 => self.sub_code = low(value),
+                        0x40 => self.tna_key = low(value).cast_signed(),
+                        0x48 => self.has_image = value != 0,
+                        0x50 => self.changed_on_device = value != 0,
+                        _ => self.temperature = low(value),
+                    }
+                    rest
+                }
+                _ => return fields,
+            };
+        }
+        fields
+    }
+
+    /// The event.
+    ///
+    /// # Errors
+    ///
+    /// The field that an event has no room for.
+    #[inline]
+    pub(super) fn to_event(&self) -> Result<Event, Misfit> {
+        let code = self.code()?;
+        let subject = self.subject(SubjectKind::of(code)).map_err(|field| self.misfit(field))?;
+        let flags = if self.has_image { EventFlags::IMAGE } else { EventFlags::empty() };
+        Ok(zerocopy::transmute!(Fields {
+            id: self.id.into(),
+            date_time: self.timestamp.into(),
+            device_id: self.device_id.into(),
+            subject,
+            code: code.get().into(),
+            param: self.param(code),
+            flags: flags.bits(),
+        }))
+    }
+
+    /// 0 where there was no thermal camera.
+    #[inline]
+    pub(super) fn temperature(&self) -> Option<Temperature> {
+        (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature))
+    }
+
+    #[inline]
+    fn code(&self) -> Result<EventCode, Misfit> {
+        let main = u16::try_from(self.event_code).map_err(|_| self.misfit("eventCode"))?;
+        let sub = u8::try_from(self.sub_code).map_err(|_| self.misfit("subCode"))?;
+        Ok(EventCode::new(main | u16::from(sub)))
+    }
+
+    /// A key that no reader has is none, and so is a key that the byte cannot hold.
+    #[inline]
+    fn param(&self, code: EventCode) -> u8 {
+        match u8::try_from(self.tna_key) {
+            Ok(0) | Err(_) if matches!(code.get(), 0x2000..=0x2AFF) => self.changed_on_device.into(),
+            Ok(key) => key,
+            Err(_) => 0,
+        }
+    }
+
+    #[inline]
+    fn subject(&self, kind: SubjectKind) -> Result<[u8; 32], &'static str> {
+        match kind {
+            SubjectKind::User => self.user(),
+            SubjectKind::Card => self.card(),
+            SubjectKind::Door | SubjectKind::Lift | SubjectKind::Relay | SubjectKind::Zone => {
+                Ok(self.entity())
+            }
+            SubjectKind::Input => self.input.unwrap_or_default().subject(),
+            SubjectKind::AlarmZone => self.alarm.unwrap_or_default().subject(),
+            SubjectKind::Interlock => self.interlock.unwrap_or_default().subject(),
+            SubjectKind::None | SubjectKind::Osdp | SubjectKind::Unknown => match *self {
+                Self { card_data: [_, ..], .. } => self.card(),
+                Self { user_id: [_, ..], .. } => self.user(),
+                Self { input: Some(input), .. } => input.subject(),
+                Self { alarm: Some(alarm), .. } => alarm.subject(),
+                Self { interlock: Some(interlock), .. } => interlock.subject(),
+                _ => Ok(self.entity()),
+            },
+        }
+    }
+
+    #[inline]
+    fn user(&self) -> Result<[u8; 32], &'static str> {
+        padded(self.user_id).ok_or("userID")
+    }
+
+    fn card(&self) -> Result<[u8; 32], &'static str> {
+        padded(self.card_data).ok_or("cardData")
+    }
+
+    fn entity(&self) -> [u8; 32] {
+        Subject::Zone { zone_id: self.entity_id }.to_bytes()
+    }
+
+    #[cold]
+    fn misfit(&self, field: &'static str) -> Misfit {
+        Misfit { device: DeviceId::new(self.device_id), id: self.id, field }
+    }
+}
+
+impl Input {
+    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
+        while let Some((number, value)) = reader.field(&INPUT)? {
+            match (number, value) {
+                (1, Value::Varint(value)) => self.io_device_id = low(value),
+                (2, Value::Varint(value)) => self.port = low(value),
+                (3, Value::Varint(value)) => self.value = low(value).cast_signed(),
+                (1..=3, _) => return Err(reader.wrong_kind(&INPUT, number)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn subject(self) -> Result<[u8; 32], &'static str> {
+        let port = self.port.try_into().map_err(|_| "inputInfo.port")?;
+        // A state that no byte holds is one that nobody here knows.
+        let value = self.value.try_into().map_or(PortValue::UNKNOWN, PortValue::new);
+        Ok(Subject::Input { io_device_id: self.io_device_id, port, value }.to_bytes())
+    }
+}
+
+impl Alarm {
+    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
+        while let Some((number, value)) = reader.field(&ALARM)? {
+            match (number, value) {
+                (1, Value::Varint(value)) => self.zone_id = low(value),
+                (2, Value::Varint(value)) => self.door_id = low(value),
+                (3, Value::Varint(value)) => self.io_device_id = low(value),
+                (4, Value::Varint(value)) => self.port = low(value),
+                (1..=4, _) => return Err(reader.wrong_kind(&ALARM, number)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn subject(self) -> Result<[u8; 32], &'static str> {
+        let Self { zone_id, door_id, io_device_id, port } = self;
+        let port = port.try_into().map_err(|_| "alarmZoneInfo.port")?;
+        Ok(Subject::AlarmZone { zone_id, door_id, io_device_id, port }.to_bytes())
+    }
+}
+
+impl Interlock {
+    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
+        while let Some((number, value)) = reader.field(&INTERLOCK)? {
+            match (number, value) {
+                (1, Value::Varint(value)) => self.zone_id = low(value),
+                (2, Value::Varint(value)) => self.add(low(value)),
+                (2, Value::Bytes(mut packed)) => {
+                    while !packed.is_empty() {
+                        self.add(low(packed.varint("interlockZoneInfo.doorIDs")?));
+                    }
+                }
+                (1..=2, _) => return Err(reader.wrong_kind(&INTERLOCK, number)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, door: u32) {
+        if let Some(place) = self.door_ids.get_mut(self.doors) {
+            *place = door;
+        }
+        self.doors = self.doors.saturating_add(1);
+    }
+
+    fn subject(self) -> Result<[u8; 32], &'static str> {
+        if self.doors > self.door_ids.len() {
+            return Err("interlockZoneInfo.doorIDs");
+        }
+        Ok(Subject::Interlock { zone_id: self.zone_id, door_ids: self.door_ids }.to_bytes())
+    }
+}
+
+/// The event's fields in their order, written all at once: the builder's steps would each copy the record.
+#[derive(IntoBytes)]
+#[repr(C)]
+struct Fields {
+    id: U32,
+    date_time: U32,
+    device_id: U32,
+    subject: [u8; 32],
+    code: U16,
+    param: u8,
+    flags: u8,
+}
+
+/// An `EventLog` of which an [`Event`] cannot hold everything. It says which field, not what is in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Misfit {
+    pub(super) device: DeviceId,
+    pub(super) id: u32,
+    pub(super) field: &'static str,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "event {}: field `{}` is larger than an event can hold", self.id, self.field)
+    }
+}
+
+impl std::error::Error for Misfit {}
+
+#[inline]
+fn padded(bytes: &[u8]) -> Option<[u8; 32]> {
+    let mut array = [0; 32];
+    array.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(array)
+}
+
+/// Protobuf's way: of a longer number the low 32 bits.
+#[allow(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+#[inline]
+const fn low(value: u64) -> u32 {
+    value as u32
+}
+
+#[inline]
+fn text(value: Reader<'_>) -> Result<&[u8], WireError> {
+    let bytes = value.bytes();
+    if bytes.is_ascii() || std::str::from_utf8(bytes).is_ok() {
+        Ok(bytes)
+    } else {
+        Err(value.error("userID", WireFault::Text))
+    }
+}
+
+const NAMES: [&str; 16] = [
+    "",
+    "ID",
+    "timestamp",
+    "deviceID",
+    "userID",
+    "entityID",
+    "eventCode",
+    "subCode",
+    "TNAKey",
+    "hasImage",
+    "changedOnDevice",
+    "temperature",
+    "cardData",
+    "inputInfo",
+    "alarmZoneInfo",
+    "interlockZoneInfo",
+];
+const INPUT: [&str; 4] = ["", "inputInfo.ioDeviceID", "inputInfo.port", "inputInfo.value"];
+const ALARM: [&str; 5] =
+    ["", "alarmZoneInfo.zoneID", "alarmZoneInfo.doorID", "alarmZoneInfo.ioDeviceID", "alarmZoneInfo.port"];
+const INTERLOCK: [&str; 3] = ["", "interlockZoneInfo.zoneID", "interlockZoneInfo.doorIDs"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_subject_is_read_by_the_code() {
+        let log = EventLog { user_id: b"17", entity_id: 5, card_data: &[9; 32], ..EventLog::default() };
+        let of = |event_code| EventLog { event_code, ..log }.to_event().unwrap();
+        assert!(matches!(of(0x1000).subject(), Subject::User(user) if user.as_bytes() == b"17"));
+        assert!(matches!(of(0x1102).subject(), Subject::Card(card) if card.as_bytes() == &[9; 32]));
+        assert_eq!(of(0x5000).subject(), Subject::Door { door_id: 5 });
+        let ports = EventLog { event_code: 0xC300, entity_id: 0x0002_0001, ..EventLog::default() };
+        let subject = Subject::Relay { relay_port: 1, input_port: 2 };
+        assert_eq!(ports.to_event().unwrap().subject(), subject);
+        assert_eq!(of(0xF000).subject(), Subject::Unknown(&[9; 32]));
+    }
+
+    #[test]
+    fn param_is_the_key_or_where_a_user_was_changed() {
+        let of = |event_code, tna_key, changed_on_device| {
+            EventLog { event_code, tna_key, changed_on_device, ..EventLog::default() }.to_event().unwrap()
+        };
+        assert_eq!(of(0x1000, 3, true).tna_key(), Some(3));
+        assert_eq!(of(0x2000, 0, true).changed_on_device(), Some(true));
+        assert_eq!(of(0x2000, 0, false).changed_on_device(), Some(false));
+        assert_eq!(of(0x1000, 99, false).param(), 99);
+        assert_eq!(of(0x1000, -1, false).param(), 0);
+        assert_eq!(of(0x1000, 300, true).param(), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_and_not_shown() {
+        let id = [b'7'; 33];
+        let doors = Interlock { zone_id: 1, door_ids: [1, 2, 3, 4], doors: 5 };
+        let log =
+            EventLog { id: 4, user_id: &id, card_data: &id, interlock: Some(doors), ..Default::default() };
+        let misfit = |event_code| EventLog { event_code, ..log }.to_event().unwrap_err().to_string();
+        assert_eq!(misfit(0x1000), "event 4: field `userID` is larger than an event can hold");
+        assert!(misfit(0x1102).contains("`cardData`"));
+        assert!(misfit(0xA000).contains("`interlockZoneInfo.doorIDs`"));
+        assert!(misfit(0x1_0000).contains("`eventCode`"));
+    }
+
+    #[test]
+    fn a_state_of_a_port_that_nobody_knows_is_unknown() {
+        let value = |value| {
+            let input = Some(Input { io_device_id: 1, port: 2, value });
+            let event = EventLog { event_code: 0x4F00, input, ..EventLog::default() }.to_event().unwrap();
+            match event.subject() {
+                Subject::Input { value, .. } => value,
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(value(1), PortValue::CLOSED);
+        assert_eq!(value(7), PortValue::new(7));
+        assert_eq!(value(1_000), PortValue::UNKNOWN);
+    }
+}

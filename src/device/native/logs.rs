@@ -1,0 +1,65 @@
+//! From answers of the library to what the contract of backends asks for.
+
+use super::context::Context;
+use crate::Result;
+use crate::codec::{DeviceId, Event, EventMask, PortableBlob};
+use crate::device::EventPage;
+
+/// The oldest events behind an id. An answer may begin with that id, repeat, or be out of order.
+pub(super) fn logs(context: Context, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
+    let page = behind(max, |amount| {
+        let answer = context.log(device, after, amount)?;
+        let page = answer.clone().in_order(after);
+        // An answer that is still where the library put it was in order; only another one is looked at again.
+        let ordered = answer.as_ptr_range().contains(&page.as_ptr()) || answer.is_sorted_by_key(Event::id);
+        Ok(Answer { count: answer.len(), ordered, is_empty: page.is_empty(), value: page })
+    })?;
+    Ok(page.truncated(max))
+}
+
+/// The same for blobs.
+pub(super) fn blobs(
+    context: Context,
+    device: DeviceId,
+    after: u32,
+    max: u32,
+    mask: EventMask,
+) -> Result<Vec<PortableBlob<'static>>> {
+    let id = |blob: &PortableBlob| blob.head().id();
+    let mut blobs = behind(max, |amount| {
+        let mut blobs = context.blobs(device, after, amount, mask)?;
+        let (count, ordered) = (blobs.len(), blobs.is_sorted_by_key(id));
+        // Which fields apply is not always told apart from which were asked for.
+        blobs.retain(|blob| id(blob) > after);
+        blobs.sort_by_key(id);
+        blobs.dedup_by_key(|blob| id(blob));
+        Ok(Answer { count, ordered, is_empty: blobs.is_empty(), value: blobs })
+    })?;
+    blobs.truncate(usize::try_from(max).unwrap_or(usize::MAX));
+    Ok(blobs)
+}
+
+/// An answer, put in order, and what it was before.
+struct Answer<T> {
+    value: T,
+    count: usize,
+    ordered: bool,
+    is_empty: bool,
+}
+
+/// Asks for more where a full answer does not tell what comes first: if it held nothing new, what is new follows; if
+/// it was out of order, what comes first may follow.
+fn behind<T>(max: u32, ask: impl Fn(u32) -> Result<Answer<T>>) -> Result<T> {
+    let mut amount = max;
+    loop {
+        let answer = ask(amount)?;
+        let full = u32::try_from(answer.count).is_ok_and(|count| count >= amount);
+        if !full || !answer.is_empty && answer.ordered || amount >= MOST {
+            return Ok(answer.value);
+        }
+        amount = amount.saturating_mul(2).saturating_add(1);
+    }
+}
+
+/// What the largest readers keep, three million events, is less than this.
+const MOST: u32 = 4_000_000;

@@ -1,0 +1,94 @@
+//! Memory of the library that is ours to read and to give back.
+
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use std::slice;
+
+use super::abi::Release;
+use crate::{Error, ErrorKind, Result};
+
+/// An object that the library has allocated for us, given back by the library's own function when it is dropped.
+pub(super) struct Owned {
+    address: NonNull<u8>,
+    len: usize,
+    release: Release,
+}
+
+// SAFETY: nobody else reads or writes the object until it is given back, and the library gives it back on any thread.
+unsafe impl Send for Owned {}
+// SAFETY: shared, it is only read.
+unsafe impl Sync for Owned {}
+
+impl Owned {
+    /// `None` where there is no object.
+    ///
+    /// # Safety
+    ///
+    /// The object must be ours, must not be owned twice, and be what `release` takes.
+    pub(super) unsafe fn new(object: *mut c_void, release: Release) -> Option<Self> {
+        Some(Self { address: NonNull::new(object.cast())?, len: 0, release })
+    }
+
+    /// The object with so many readable bytes.
+    ///
+    /// # Safety
+    ///
+    /// It must have them.
+    pub(super) unsafe fn with_len(self, len: usize) -> Self {
+        let mut longer = self;
+        longer.len = len;
+        longer
+    }
+}
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the object has so many bytes, and nobody writes to it while it is ours.
+        unsafe { slice::from_raw_parts(self.address.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // SAFETY: the object is the library's, is given back here alone, and the library is never unloaded.
+        unsafe { (self.release)(self.address.as_ptr().cast()) };
+    }
+}
+
+/// An array in an answer of the library: `count` records of `size` bytes. `None` for an empty one.
+///
+/// # Errors
+///
+/// `InvalidData` for records without an array, and for more than there can be; what was allocated is given back.
+///
+/// # Safety
+///
+/// As [`Owned::new`]; and if the count is a possible one, the array must have so many records.
+pub(super) unsafe fn array(
+    function: &str,
+    object: *mut c_void,
+    count: u32,
+    size: usize,
+    release: Release,
+) -> Result<Option<Owned>> {
+    // SAFETY: as the caller says.
+    let owned = unsafe { Owned::new(object, release) };
+    let len = usize::try_from(count).ok().and_then(|count| count.checked_mul(size));
+    let len = len.filter(|len| *len <= MOST_BYTES);
+    match (owned, len) {
+        (None, Some(0)) => Ok(None),
+        (None, _) => {
+            let message = format!("{function} answers with {count} records at no address");
+            Err(Error::new(ErrorKind::InvalidData, message))
+        }
+        (Some(_), None) => {
+            let message = format!("{function} answers with {count} records, which cannot be");
+            Err(Error::new(ErrorKind::InvalidData, message))
+        }
+        // SAFETY: as the caller says.
+        (Some(owned), Some(len)) => Ok(Some(unsafe { owned.with_len(len) })),
+    }
+}
+
+/// Sixteen million events: five times what the largest reader keeps.
+const MOST_BYTES: usize = 16_000_000 * 48;

@@ -1,0 +1,545 @@
+//! The backend over a library that does everything wrong: errors, and no crash, no leak, no silence.
+#![cfg(all(feature = "native", feature = "conformance", unix))]
+
+mod hostile;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bs2_events::codec::{DeviceId, Event, EventMask};
+use bs2_events::device::conformance::{Stage, check_backend, check_client};
+use bs2_events::device::native::{NativeBackend, NativeOptions};
+use bs2_events::device::{
+    Backend, Client, ClientOptions, ConnectionState, Live, ReconnectPolicy, StateChange, Subscription,
+};
+use bs2_events::{Error, ErrorKind, Result};
+use hostile::{DEVICE, Hostile, options, path, without};
+use tokio_stream::StreamExt;
+
+#[tokio::test]
+async fn the_backend_keeps_the_contract_over_a_library_that_does_nothing_wrong() {
+    let stage = Stub::new().await;
+    check_backend(&stage).await.unwrap();
+    stage.hostile.assert_nothing_is_held();
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract_over_answers_that_repeat_disorder_and_begin_too_early() {
+    for wrong in [
+        &["inclusive"][..],
+        &["reverse"],
+        &["swap"],
+        &["repeat"],
+        &["all"],
+        &["inclusive", "swap", "repeat"],
+        &["object_if_empty"],
+    ] {
+        let stage = Stub::new().await;
+        wrong.iter().for_each(|name| stage.hostile.set(name, 1));
+        check_backend(&stage).await.unwrap_or_else(|violation| panic!("{wrong:?}: {violation}"));
+        stage.hostile.assert_nothing_is_held();
+    }
+}
+
+#[tokio::test]
+async fn the_client_keeps_its_promises_over_them() {
+    for wrong in [&["inclusive"][..], &["reverse"], &["swap"], &["repeat", "inclusive"], &["all"]] {
+        let stage = Stub::new().await;
+        wrong.iter().for_each(|name| stage.hostile.set(name, 1));
+        check_client(&stage).await.unwrap_or_else(|violation| panic!("{wrong:?}: {violation}"));
+        stage.backend.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_the_memory_of_the_library_until_its_last_clone_is_gone() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 1_000);
+    let backend = hostile.open();
+    backend.connect(DEVICE).await.unwrap();
+    let page = backend.logs(DEVICE, 0, 1_000).await.unwrap();
+    assert_eq!((page.len(), hostile.call("stub_objects")), (1_000, 1));
+    let (clone, tail) = (page.clone(), page.as_bytes().slice(48 * 999..));
+    drop(page);
+    backend.close().await.unwrap();
+    drop(backend);
+    assert_eq!((clone.last().map(Event::id), hostile.call("stub_objects")), (Some(1_000), 1));
+    drop(clone);
+    assert_eq!((tail[0], hostile.call("stub_objects")), (232, 1));
+    drop(tail);
+    hostile.assert_nothing_is_held();
+}
+
+#[tokio::test]
+async fn records_at_no_address_and_impossible_counts_are_errors_that_name_the_function() {
+    for (wrong, value) in [("null_with_count", 3), ("null_with_count", 0xFFFF_FFFF), ("count", 0xFFFF_FFFF)] {
+        let hostile = Hostile::take().await;
+        hostile.make_events(DEVICE, 10);
+        let backend = hostile.open();
+        backend.connect(DEVICE).await.unwrap();
+        hostile.set(wrong, value);
+        let mask = EventMask::INFO;
+        for (error, function) in [
+            (backend.logs(DEVICE, 0, 10).await.unwrap_err(), "BS2_GetLog"),
+            (backend.blobs(DEVICE, 0, 10, mask).await.unwrap_err(), "BS2_GetLogSmallBlobEx"),
+        ] {
+            assert_eq!((error.kind(), error.device()), (ErrorKind::InvalidData, Some(DEVICE)), "{error}");
+            assert!(error.to_string().starts_with(&format!("device 1000: {function} answers")), "{error}");
+        }
+        if wrong == "count" {
+            let error = backend.image_log(DEVICE, 3).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+        }
+        hostile.set("filters", 33);
+        let error = backend.image_filters(DEVICE).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+        hostile.assert_nothing_is_held();
+    }
+}
+
+#[tokio::test]
+async fn pictures_are_given_back_once_each_also_where_they_are_shared_or_missing() {
+    let mask = EventMask::INFO | EventMask::IMAGE | EventMask::JOB_CODE | EventMask::TEMPERATURE;
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 30);
+    let backend = hostile.open();
+    backend.connect(DEVICE).await.unwrap();
+    let blobs = backend.blobs(DEVICE, 0, 30, mask).await.unwrap();
+    assert_eq!(blobs.len(), 30);
+    for blob in &blobs {
+        let id = blob.head().id();
+        let image = (id % 3 == 0).then(|| vec![id as u8; 100 + id as usize % 50]);
+        assert_eq!(blob.image(), image.as_deref());
+        assert_eq!(blob.head().job_code().map(|code| code.0), Some(id * 2));
+        assert_eq!(blob.temperature().map(|t| t.hundredths()), Some(3_600 + id));
+    }
+    hostile.assert_nothing_is_held();
+    // Pictures that nobody asked for come too, and are given back.
+    assert_eq!(backend.blobs(DEVICE, 0, 30, EventMask::INFO).await.unwrap().len(), 30);
+    hostile.assert_nothing_is_held();
+
+    hostile.set("image_shared", 1);
+    hostile.set("image_size", 90);
+    assert_eq!(backend.blobs(DEVICE, 0, 30, mask).await.unwrap().len(), 30);
+    hostile.assert_nothing_is_held();
+    hostile.set("image_null", 1);
+    let error = backend.blobs(DEVICE, 0, 30, mask).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+    assert_eq!(backend.image_log(DEVICE, 3).await.unwrap_err().kind(), ErrorKind::InvalidData);
+    assert_eq!(backend.image_log(DEVICE, 4).await.unwrap_err().kind(), ErrorKind::NotFound);
+    hostile.assert_nothing_is_held();
+}
+
+#[tokio::test]
+async fn what_an_older_library_lacks_is_done_otherwise_or_named() {
+    let hostile = Hostile::take().await;
+    let mask = EventMask::INFO | EventMask::IMAGE;
+    let newer =
+        ["BS2_GetLogSmallBlobEx", "BS2_GetLogSmallBlob", "BS2_StartMonitoringLogEx", "BS2_IsConnected"];
+    for absent in [&newer[..1], &newer[..2], &newer] {
+        let backend = NativeBackend::open(options(without(absent))).unwrap();
+        backend.connect(DEVICE).await.unwrap();
+        assert!(backend.blobs(DEVICE, 0, 5, mask).await.unwrap().is_empty());
+        backend.close().await.unwrap();
+    }
+    let client = Client::new(Arc::new(NativeBackend::open(options(without(&newer))).unwrap()));
+    let device = client.device(DEVICE);
+    drop(device.subscribe().await.unwrap());
+    client.close().await.unwrap();
+    drop(hostile);
+}
+
+#[tokio::test]
+async fn a_missing_function_is_named_when_it_is_needed_with_the_version_of_the_library() {
+    let hostile = Hostile::take().await;
+    for absent in ["BS2_AllocateContext", "BS2_Initialize"] {
+        let error = NativeBackend::open(options(without(&[absent]))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        let message = error.to_string();
+        assert!(
+            message.ends_with(&format!(r"version 9.9.9\nhostile, has no function {absent}")),
+            "{message}"
+        );
+    }
+    for absent in [
+        "BS2_GetLog",
+        "BS2_GetLogBlob",
+        "BS2_GetImageLog",
+        "BS2_ClearLog",
+        "BS2_GetDeviceInfo",
+        "BS2_GetDeviceCapabilities",
+        "BS2_GetDeviceTime",
+        "BS2_GetEventConfig",
+        "BS2_SetEventConfig",
+        "BS2_StartMonitoringLog",
+        "BS2_ReleaseObject",
+        "BS2_ConnectDeviceViaIP",
+    ] {
+        let library =
+            without(&[absent, "BS2_StartMonitoringLogEx", "BS2_GetLogSmallBlobEx", "BS2_GetLogSmallBlob"]);
+        let client = Client::new(Arc::new(NativeBackend::open(options(library)).unwrap()));
+        let device = client.device(DEVICE);
+        let errors: Vec<Error> = [
+            device.logs(0, 1).await.err(),
+            device.blobs(0, 1, EventMask::IMAGE).await.err(),
+            device.image_log(3).await.err(),
+            device.clear_log().await.err(),
+            device.info().await.err(),
+            device.capabilities().await.err(),
+            device.time().await.err(),
+            device.image_filters().await.err(),
+            device.set_image_filters(&[]).await.err(),
+            device.subscribe().await.err(),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|error| error.kind() == ErrorKind::Unsupported)
+        .collect();
+        assert!(!errors.is_empty(), "{absent}");
+        for error in errors {
+            assert!(error.to_string().ends_with(&format!("has no function {absent}")), "{error}");
+        }
+        client.close().await.unwrap();
+    }
+    let library = without(&["BS2_Version", "BS2_GetLog"]);
+    let client = Client::new(Arc::new(NativeBackend::open(options(library)).unwrap()));
+    let message = client.device(DEVICE).logs(0, 1).await.unwrap_err().to_string();
+    assert!(message.ends_with("of unknown version, has no function BS2_GetLog"), "{message}");
+    client.close().await.unwrap();
+    drop(hostile);
+}
+
+#[tokio::test]
+async fn codes_at_random_are_errors_and_lose_nothing() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 3_000);
+    let policy = ReconnectPolicy::default().with_first(Duration::from_millis(1));
+    let options = ClientOptions::default().with_reconnect(policy);
+    let client = Client::with_options(hostile.open(), options);
+    let device = client.device(DEVICE);
+    device.time().await.unwrap();
+    hostile.set("random_codes", 3);
+    let (mut ids, mut failures) = (Vec::new(), 0);
+    while ids.last() != Some(&3_000) {
+        match device.logs(ids.last().copied().unwrap_or_default(), 50).await {
+            Ok(page) => ids.extend(page.iter().map(Event::id)),
+            Err(error) => {
+                assert!(error.sdk_code().is_some(), "{error:?}");
+                assert_eq!(error.device(), Some(DEVICE));
+                failures += 1;
+            }
+        }
+    }
+    assert!(ids.into_iter().eq(1..=3_000) && failures > 5, "{failures} failures");
+    hostile.set("random_codes", 0);
+    client.close().await.unwrap();
+    hostile.assert_nothing_is_held();
+}
+
+#[tokio::test]
+async fn a_call_that_never_returns_is_an_error_in_time_and_stops_only_its_reader() {
+    let hostile = Hostile::take().await;
+    let other = DeviceId::new(1_001);
+    let backend = hostile.open_with(|options| {
+        options.with_device("127.0.0.1:51212".parse().unwrap()).with_deadline(Duration::from_millis(300))
+    });
+    assert_eq!(backend.devices().await.unwrap(), [DEVICE, other]);
+    hostile.make_events(DEVICE, 5);
+    hostile.hang(Some("BS2_GetLog"));
+    let error = backend.logs(DEVICE, 0, 1).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), "device 1000: BS2_GetLog: no answer within 300 ms");
+    let error = backend.time(DEVICE).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{error}");
+    assert!(error.to_string().contains("BS2_GetLog has not returned"), "{error}");
+    assert!(backend.time(other).await.is_ok());
+
+    let error = backend.close().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    assert!(error.to_string().contains("BS2_GetLog has not returned"), "{error}");
+    assert_eq!(backend.logs(DEVICE, 0, 1).await.unwrap_err().kind(), ErrorKind::Closed);
+    let short = options(path()).with_deadline(Duration::from_millis(10));
+    assert_eq!(NativeBackend::open(short).unwrap_err().kind(), ErrorKind::Busy);
+    // When it returns after all, its answer is given back, the context is released, and another one can be opened.
+    hostile.hang(None);
+    backend.close().await.unwrap();
+    hostile.assert_nothing_is_held();
+    hostile.open().close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_start_that_never_returns_is_an_error_in_time() {
+    for function in ["BS2_Initialize", "BS2_ConnectDeviceViaIP"] {
+        let hostile = Hostile::take().await;
+        hostile.hang(Some(function));
+        let opened = NativeBackend::open(options(path()).with_deadline(Duration::from_millis(200)));
+        let error = match opened {
+            Ok(backend) => backend.devices().await.unwrap_err(),
+            Err(error) => error,
+        };
+        assert_eq!(error.to_string(), format!("{function}: no answer within 200 ms"));
+        hostile.hang(None);
+        hostile.open().close().await.unwrap();
+        hostile.assert_nothing_is_held();
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_call_leaves_its_buffers_with_the_library() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 5);
+    let backend = hostile.open();
+    backend.connect(DEVICE).await.unwrap();
+    hostile.hang(Some("BS2_GetLog"));
+    let call = tokio::time::timeout(Duration::from_millis(50), backend.logs(DEVICE, 0, 5));
+    assert!(call.await.is_err());
+    // Neither begun nor wanted: it is left out.
+    assert!(tokio::time::timeout(Duration::from_millis(50), backend.clear_log(DEVICE)).await.is_err());
+    hostile.hang(None);
+    assert_eq!(backend.logs(DEVICE, 0, 5).await.unwrap().len(), 5);
+    hostile.assert_nothing_is_held();
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn one_context_is_open_at_a_time() {
+    let hostile = Hostile::take().await;
+    let backend = hostile.open();
+    let error = NativeBackend::open(options(path())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert!(error.to_string().contains("open in this process already"), "{error}");
+    drop(backend);
+    hostile.open().close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_from_eight_threads_at_once_are_all_delivered_or_counted() {
+    for capacity in [16, 100_000] {
+        let hostile = Hostile::take().await;
+        let options = ClientOptions::default().with_queue_capacity(capacity);
+        let client = Client::with_options(hostile.open(), options);
+        let mut live = client.subscribe(&[DEVICE]).await.unwrap();
+        let storm = tokio::task::spawn_blocking(move || {
+            hostile.storm(DEVICE, 8, 10_000, false);
+            hostile
+        });
+        let (mut seen, mut missed) = (BTreeSet::new(), 0);
+        while seen.len() as u64 + missed < 80_000 {
+            match live.next().await.unwrap() {
+                Live::Event { event, temperature, .. } => {
+                    assert!(seen.insert(event.id()) && event.device_id() == DEVICE);
+                    assert_eq!(temperature.map(|t| t.hundredths()), Some(3_650));
+                }
+                Live::Lagged { missed: more, .. } => missed += more,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(seen.len() as u64 + missed, 80_000);
+        assert_eq!(missed > 0, capacity == 16);
+        drop(live);
+        client.close().await.unwrap();
+        drop(storm.await.unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_after_stop_disconnection_and_release_do_nothing() {
+    let hostile = Hostile::take().await;
+    let client = Client::new(hostile.open());
+    let mut live = client.subscribe(&[DEVICE]).await.unwrap();
+    hostile.make_events(DEVICE, 1);
+    assert!(matches!(live.next().await, Some(Live::Event { .. })));
+    drop(live);
+    hostile.storm(DEVICE, 8, 1_000, true);
+    hostile.call("stub_report_strangers");
+    client.close().await.unwrap();
+    hostile.storm(DEVICE, 8, 1_000, true);
+    drop(client);
+    hostile.storm(DEVICE, 8, 1_000, true);
+    hostile.call("stub_report_strangers");
+    // And while monitorings come and go.
+    let client = Client::new(hostile.open());
+    let storm = tokio::task::spawn_blocking(move || {
+        hostile.storm(DEVICE, 8, 20_000, true);
+        hostile
+    });
+    while !storm.is_finished() {
+        drop(client.subscribe(&[DEVICE]).await.unwrap());
+    }
+    client.close().await.unwrap();
+    drop(storm.await.unwrap());
+}
+
+#[tokio::test]
+async fn an_event_at_no_address_is_reported_as_lost() {
+    let hostile = Hostile::take().await;
+    let client = Client::new(hostile.open());
+    let mut live = client.subscribe(&[DEVICE]).await.unwrap();
+    hostile.of("stub_report_nothing", DEVICE);
+    assert_eq!(live.next().await, Some(Live::Lagged { device: DEVICE, missed: 1 }));
+    client.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_the_users_callback_stops_no_event_after_it() {
+    let hostile = Hostile::take().await;
+    let client = Client::new(hostile.open());
+    let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
+    let listener = client
+        .on_log_received(&[DEVICE], move |_, event| {
+            heard.send(event.id()).unwrap();
+            assert!(event.id() % 2 == 0, "the user's callback panics");
+        })
+        .await
+        .unwrap();
+    hostile.make_events(DEVICE, 10);
+    for id in 1..=10 {
+        assert_eq!(hearing.recv().await, Some(id));
+    }
+    drop(listener);
+    client.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_lost_connection_monitoring_starts_again_and_the_stream_says_so() {
+    for reported in [1, 0] {
+        let hostile = Hostile::take().await;
+        hostile.set("report_disconnect", reported);
+        let (client, mut live) = listening(&hostile).await;
+        hostile.of("stub_disconnect", DEVICE);
+        if reported == 0 {
+            // Without a word from the library, the next call finds it out.
+            client.device(DEVICE).time().await.unwrap();
+        }
+        assert_eq!(live.next().await, Some(Live::Resumed { device: DEVICE }));
+        hostile.make_events(DEVICE, 1);
+        assert!(matches!(live.next().await, Some(Live::Event { .. })));
+        client.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_without_a_word_is_noticed_though_nobody_calls() {
+    let hostile = Hostile::take().await;
+    hostile.set("report_disconnect", 0);
+    let (client, mut live) = listening(&hostile).await;
+    hostile.of("stub_disconnect", DEVICE);
+    assert_eq!(live.next().await, Some(Live::Resumed { device: DEVICE }));
+    client.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disconnection_that_was_none_heals() {
+    let hostile = Hostile::take().await;
+    let (client, mut live) = listening(&hostile).await;
+    hostile.set("code", -107);
+    assert_eq!(client.device(DEVICE).time().await.unwrap_err().kind(), ErrorKind::Disconnected);
+    hostile.set("code", 0);
+    // The library still monitors, and refuses to begin twice: it is stopped first.
+    assert_eq!(live.next().await, Some(Live::Resumed { device: DEVICE }));
+    hostile.make_events(DEVICE, 1);
+    assert!(matches!(live.next().await, Some(Live::Event { .. })));
+    client.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn readers_are_found_by_search_and_taken_when_they_connect() {
+    let hostile = Hostile::take().await;
+    let bare = || NativeOptions::default().with_library(path());
+    let backend = NativeBackend::open(bare().with_search()).unwrap();
+    assert_eq!(backend.devices().await.unwrap(), [1_000, 1_001, 1_003].map(DeviceId::new));
+    backend.connect(DeviceId::new(1_003)).await.unwrap();
+    assert!(backend.time(DeviceId::new(1_003)).await.is_ok());
+    backend.close().await.unwrap();
+
+    let options = bare().with_accepted(2).with_server_port(52_000).with_deadline(Duration::from_millis(100));
+    let backend = NativeBackend::open(options).unwrap();
+    let mut states = backend.states();
+    hostile.of("stub_accept", DeviceId::new(1_004));
+    let error = backend.devices().await.unwrap_err();
+    assert_eq!(error.to_string(), "1 of 2 readers have connected to us in time");
+    hostile.of("stub_accept", DeviceId::new(1_002));
+    assert_eq!(backend.devices().await.unwrap(), [1_002, 1_004].map(DeviceId::new));
+    backend.connect(DeviceId::new(1_004)).await.unwrap();
+    let states: Vec<_> = [states.next().await, states.next().await, states.next().await].into();
+    let change = |device, state| Some(StateChange::Changed { device: DeviceId::new(device), state });
+    use ConnectionState::{Connected, Connecting};
+    assert_eq!(states, [change(1_004, Connecting), change(1_002, Connecting), change(1_004, Connected)]);
+    backend.close().await.unwrap();
+    hostile.assert_nothing_is_held();
+}
+
+#[tokio::test]
+async fn connecting_without_an_id_and_to_another_reader_are_errors() {
+    let hostile = Hostile::take().await;
+    let backend = hostile.open();
+    hostile.set("no_id", 1);
+    let error = backend.devices().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert_eq!(error.to_string(), "BS2_ConnectDeviceViaIP to 127.0.0.1:51211 gives no device id");
+    hostile.set("no_id", 0);
+    backend.connect(DEVICE).await.unwrap();
+    hostile.set("other_id", 1_005);
+    hostile.of("stub_disconnect", DEVICE);
+    let error = backend.connect(DEVICE).await.unwrap_err();
+    assert_eq!(error.to_string(), "device 1000: device 1005 answers at its address");
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reader_is_described_as_it_describes_itself() {
+    let hostile = Hostile::take().await;
+    let backend = hostile.open();
+    backend.connect(DEVICE).await.unwrap();
+    let info = backend.info(DEVICE).await.unwrap();
+    assert_eq!((info.model.as_str(), info.firmware.as_str()), ("HostileReader", "2.11.1"));
+    assert_eq!(info.address, Some("127.0.0.1:51211".parse().unwrap()));
+    let capabilities = backend.capabilities(DEVICE).await.unwrap();
+    assert_eq!((capabilities.max_event_logs, capabilities.max_image_logs), (50_000, 100));
+    assert_eq!(backend.time(DEVICE).await.unwrap().as_unix_seconds(), 1_700_000_000);
+    backend.close().await.unwrap();
+}
+
+async fn listening(hostile: &Hostile) -> (Client, Subscription) {
+    let policy = ReconnectPolicy::default().with_first(Duration::from_millis(1));
+    let client = Client::with_options(hostile.open(), ClientOptions::default().with_reconnect(policy));
+    let live = client.subscribe(&[DEVICE]).await.unwrap();
+    (client, live)
+}
+
+struct Stub {
+    hostile: Hostile,
+    backend: Arc<NativeBackend>,
+}
+
+impl Stub {
+    async fn new() -> Self {
+        let hostile = Hostile::take().await;
+        let backend = hostile.open();
+        backend.devices().await.unwrap();
+        Self { hostile, backend }
+    }
+}
+
+#[async_trait]
+impl Stage for Stub {
+    fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.backend) as _
+    }
+
+    fn device(&self) -> DeviceId {
+        DEVICE
+    }
+
+    async fn make_events(&self, count: u32) -> Result<()> {
+        self.hostile.make_events(DEVICE, count);
+        Ok(())
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        self.hostile.of("stub_disconnect", DEVICE);
+        Ok(())
+    }
+}
