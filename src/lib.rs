@@ -11,7 +11,7 @@
 //!                collect      live first, backlog, merge; holes become gaps        collect
 //!                  │
 //!                  ▼
-//!                sink         trait Sink; memory, SQLite                           collect, sqlite
+//!                sink         trait Sink; memory, SQLite, BioStar X                collect, sqlite
 //! ```
 //!
 //! # Reading order
@@ -31,7 +31,11 @@
     doc = "4. [`sink::Sink`]: where events go; [`sink::MemorySink`] is the smallest."
 )]
 #![cfg_attr(feature = "sim", doc = "5. [`sim::Simulator`]: readers for tests.")]
-#![cfg_attr(feature = "device", doc = "6. [`Error`] and [`ErrorKind`]: what to do when something fails.")]
+#![cfg_attr(
+    feature = "biostar-x",
+    doc = "6. [`biostar_x`]: virtual devices, imports and events of a server."
+)]
+#![cfg_attr(feature = "device", doc = "7. [`Error`] and [`ErrorKind`]: what to do when something fails.")]
 //!
 //! # Features
 //!
@@ -47,6 +51,7 @@
 //! | `sim-biostar-x` | a simulated BioStar X server: REST and live events, over TLS |
 //! | `sim-gateway` | a simulated device gateway: gRPC over TLS, for clients in any language |
 //! | `collect` | the collector, the trait that destinations implement, and one in memory |
+//! | `biostar-x` | the client of the BioStar X server; with `collect` that server as a destination |
 //! | `sqlite` | SQLite as a destination, and the proof of a stored collection |
 //! | `conformance` | the suites that backends and destinations are held to |
 //! | `jiff`, `chrono`, `time` | conversions of [`codec::Timestamp`] |
@@ -55,11 +60,16 @@
 //! | `cli` | the command line `bs2` |
 //!
 //! Not affiliated with Suprema; BioStar and Suprema are their marks.
-#![cfg_attr(not(any(feature = "capture", feature = "device", feature = "portable", test)), no_std)]
+#![cfg_attr(
+    not(any(feature = "biostar-x", feature = "capture", feature = "device", feature = "portable", test)),
+    no_std
+)]
 
 #[cfg(feature = "serde")]
 extern crate alloc;
 
+#[cfg(feature = "biostar-x")]
+pub mod biostar_x;
 pub mod codec;
 #[cfg(feature = "collect")]
 pub mod collect;

@@ -1,6 +1,8 @@
 //! Destinations: where a collector puts events, and what it needs to know to go on.
 
 mod batch;
+#[cfg(feature = "biostar-x")]
+pub mod biostar_x;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod memory;

@@ -77,6 +77,9 @@ impl Collect {
         };
         // What is on its way into the store gets there, whatever ended the run.
         sink.close().await?;
+        for note in store.notes().await {
+            output::note(&note);
+        }
         truth::finish(&sources)?;
         self.tell(&report?, &store)
     }
@@ -139,7 +142,10 @@ Examples:
   bs2 collect --from sim:replay=log.tsv --once --json
   bs2 collect --from 'sdk:/opt/bs2/libBS_SDK_V2.so?device=192.168.0.10&device=192.168.0.11'
 
-Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS; gateway://HOST?ca=FILE&device=IP. Stores: sqlite:PATH.
+Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS; gateway://HOST?ca=FILE&device=IP.
+Stores: sqlite:PATH, and biostar-x://HOST?virtual-device=100001&user=LOGIN: authentications become events of a virtual
+device of a BioStar X server. Its password stands in BS2_X_PASSWORD or in a file (&password-file=FILE); &ca=FILE or
+&pin=FILE say whom to trust, &state=FILE where its watermark is kept.
 LIBRARY is the file of the vendor's library; if missing, the platform looks for libBS_SDK_V2.so or BS_SDK_V2.dll. All
 readers of it stand in one source. Settings, as name=value joined by &:
   device     a reader's IPv4 address, with :PORT unless it is 51211; may be given several times

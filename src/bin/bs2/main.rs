@@ -25,6 +25,7 @@ mod table;
 mod truth;
 mod verify;
 mod watch;
+mod x;
 
 use std::process::ExitCode;
 
@@ -64,6 +65,7 @@ enum Verb {
     Codes(codes::Codes),
     Record(record::Record),
     Sim(sim::Sim),
+    X(x::X),
 }
 
 impl Verb {
@@ -79,6 +81,7 @@ impl Verb {
             Self::Codes(verb) => verb.run(),
             Self::Record(verb) => verb.run(),
             Self::Sim(verb) => verb.run(),
+            Self::X(verb) => verb.run(),
         }
     }
 }

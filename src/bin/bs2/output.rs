@@ -52,6 +52,11 @@ pub(crate) fn report(error: &Error) {
     let _ = writeln!(io::stderr(), "bs2: {}", sentence(error));
 }
 
+/// Writes a sentence to stderr that is no error.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "bs2: {text}");
+}
+
 /// An error and what caused it.
 pub(crate) fn sentence(error: &Error) -> String {
     let mut sentence = error.to_string();

@@ -1,0 +1,36 @@
+//! Searches the events of a BioStar X server, every one once, however many there are.
+//!
+//! `cargo run --example search_events --features biostar-x,sim-biostar-x`
+
+use std::collections::BTreeMap;
+
+use bs2_events::biostar_x::{Client, EventQuery};
+use bs2_events::codec::Outcome;
+use bs2_events::sim::biostar_x::{Server, ServerSettings};
+
+#[tokio::main]
+async fn main() -> bs2_events::Result<()> {
+    let server = Server::start(ServerSettings::default().with_backlog(2_500)).await?;
+    let client = Client::builder(&server.url())
+        .with_credentials("admin", "simulated")
+        .with_pinned_certificate(server.certificate_pem())
+        .build()?;
+
+    // Pages of 500; the stream asks for the next one by itself.
+    let mut events = client.events(EventQuery::new().limit(500));
+    let (mut total, mut denied) = (0, BTreeMap::<_, u32>::new());
+    while let Some(event) = events.next().await {
+        let event = event?;
+        total += 1;
+        if let (Some(device), Some(Outcome::Denied)) = (event.device, event.code.map(|code| code.outcome())) {
+            *denied.entry(device).or_default() += 1;
+        }
+    }
+    println!("{total} events");
+    for (device, count) in denied {
+        println!("denied by {device}: {count}");
+    }
+    assert_eq!(total, server.state().events().len());
+    client.logout().await?;
+    Ok(())
+}

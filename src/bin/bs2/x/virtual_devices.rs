@@ -1,0 +1,150 @@
+//! `bs2 x virtual-devices`: list, create, update, delete.
+
+use std::process::ExitCode;
+
+use bs2_events::Result;
+use bs2_events::biostar_x::{NewVirtualDevice, VirtualDevice, VirtualDeviceChange, VirtualDeviceId};
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::access::Access;
+use crate::output::Output;
+use crate::table::table;
+
+/// List, create, update or delete virtual devices
+#[derive(Args)]
+pub(super) struct VirtualDevices {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// List all virtual devices
+    List {
+        #[command(flatten)]
+        access: Access,
+        /// Print one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a virtual device
+    Create {
+        #[command(flatten)]
+        access: Access,
+        /// Its number, 100001 to 999999
+        id: VirtualDeviceId,
+        /// Its name, which no other device has
+        name: String,
+        #[command(flatten)]
+        more: More,
+        /// Print it as a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a virtual device; what is not given stays
+    Update {
+        #[command(flatten)]
+        access: Access,
+        /// Its number
+        id: VirtualDeviceId,
+        /// Another name
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        more: More,
+        /// Print it as a JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Delete virtual devices; their events stay
+    Delete {
+        #[command(flatten)]
+        access: Access,
+        /// Their numbers
+        #[arg(required = true)]
+        ids: Vec<VirtualDeviceId>,
+    },
+}
+
+#[derive(Args)]
+struct More {
+    /// What it is for
+    #[arg(long)]
+    description: Option<String>,
+    /// The device group that it belongs to
+    #[arg(long, value_name = "ID")]
+    group: Option<u32>,
+}
+
+impl VirtualDevices {
+    pub(super) async fn run(&self) -> Result<ExitCode> {
+        match &self.verb {
+            Verb::List { access, json } => {
+                let client = access.client()?;
+                let devices = client.virtual_devices().await;
+                client.logout().await.ok();
+                print(&devices?, *json)?;
+            }
+            Verb::Create { access, id, name, more, json } => {
+                let mut device = NewVirtualDevice::new(*id, name);
+                if let Some(description) = &more.description {
+                    device = device.with_description(description);
+                }
+                if let Some(group) = more.group {
+                    device = device.with_group(group);
+                }
+                let client = access.client()?;
+                let device = client.create_virtual_device(&device).await;
+                client.logout().await.ok();
+                print(&[device?], *json)?;
+            }
+            Verb::Update { access, id, name, more, json } => {
+                let mut change = VirtualDeviceChange::new();
+                if let Some(name) = name {
+                    change = change.name(name);
+                }
+                if let Some(description) = &more.description {
+                    change = change.description(description);
+                }
+                if let Some(group) = more.group {
+                    change = change.group(group);
+                }
+                let client = access.client()?;
+                let device = client.update_virtual_device(*id, &change).await;
+                client.logout().await.ok();
+                print(&[device?], *json)?;
+            }
+            Verb::Delete { access, ids } => {
+                let client = access.client()?;
+                let deleted = client.delete_virtual_devices(ids).await;
+                client.logout().await.ok();
+                deleted?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn print(devices: &[VirtualDevice], json: bool) -> Result<()> {
+    let mut output = Output::new();
+    let mut rows = table([("id", true), ("name", false), ("group", true), ("description", false)]);
+    for device in devices {
+        if json {
+            output.json(&json!({
+                "id": device.id.get(), "name": device.name, "description": device.description, "group": device.group,
+            }))?;
+            continue;
+        }
+        rows.add_row([
+            device.id.to_string(),
+            device.name.clone(),
+            device.group.map(|group| group.to_string()).unwrap_or_default(),
+            device.description.clone().unwrap_or_default(),
+        ]);
+    }
+    if !json {
+        output.line(rows)?;
+    }
+    output.flush()
+}

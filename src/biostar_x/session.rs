@@ -1,0 +1,202 @@
+//! Who we are to the server: one login shared by all calls, renewed when it has ended.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use reqwest::Method;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::{Mutex, watch};
+
+use super::error::{Error, ErrorKind, Result};
+use super::json::{Done, at, flag, text};
+use super::transport::{Request, Transport};
+
+/// What the server tells about itself and the account at a login.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let client = bs2_events::biostar_x::Client::builder(&server.url())
+/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+/// let login = client.login().await?;
+/// println!("BioStar {}", login.version.as_deref().unwrap_or("of unknown version"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Login {
+    /// The server's version, such as `2.9.8.14`.
+    pub version: Option<String>,
+    /// The version of its database, such as `2.9.8.1`.
+    pub database_version: Option<String>,
+    /// Whether the server asks for a new password; it still answers until then.
+    pub must_change_password: Option<bool>,
+}
+
+#[derive(Clone)]
+pub(super) struct Credentials {
+    pub(super) login_id: SecretString,
+    pub(super) password: SecretString,
+}
+
+/// A session, and which one it is.
+#[derive(Clone)]
+pub(super) struct Session {
+    pub(super) id: SecretString,
+    pub(super) generation: u64,
+}
+
+/// The shared session.
+pub(super) struct Sessions {
+    credentials: Option<Credentials>,
+    state: Mutex<State>,
+    /// Logins that were tried to the end.
+    attempts: AtomicU64,
+    /// The generation of the newest session, for those whose connection belongs to one.
+    newest: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<Session>,
+    failure: Option<Error>,
+}
+
+impl Sessions {
+    pub(super) fn new(credentials: Option<Credentials>) -> Self {
+        Self {
+            credentials,
+            state: Mutex::default(),
+            attempts: AtomicU64::new(0),
+            newest: watch::Sender::new(0),
+        }
+    }
+
+    /// The session; logs in where there is none.
+    pub(super) async fn current(&self, transport: &Transport) -> Result<Session> {
+        self.after(transport, None).await
+    }
+
+    /// Another session than the one that has ended. Whoever comes first logs in, the others wait for that.
+    pub(super) async fn renew(&self, transport: &Transport, ended: u64) -> Result<Session> {
+        self.after(transport, Some(ended)).await
+    }
+
+    async fn after(&self, transport: &Transport, ended: Option<u64>) -> Result<Session> {
+        let attempts = self.attempts.load(Ordering::SeqCst);
+        let mut state = self.state.lock().await;
+        match &state.session {
+            Some(session) if Some(session.generation) != ended => return Ok(session.clone()),
+            _ => state.session = None,
+        }
+        if let Some(failure) = &state.failure {
+            // Somebody else tried while we waited; and a refused password is not tried again by itself, since the
+            // server locks the account after some of those.
+            if self.attempts.load(Ordering::SeqCst) != attempts || is_final(failure) {
+                return Err(failure.clone());
+            }
+        }
+        self.log_in(transport, &mut state).await.map(|(session, _)| session)
+    }
+
+    /// A new session, whatever was before.
+    pub(super) async fn login(&self, transport: &Transport) -> Result<Login> {
+        let mut state = self.state.lock().await;
+        self.log_in(transport, &mut state).await.map(|(_, login)| login)
+    }
+
+    pub(super) async fn logout(&self, transport: &Transport) -> Result<()> {
+        let Some(session) = self.state.lock().await.session.take() else { return Ok(()) };
+        let request = Request::plain(Method::POST, "POST /api/logout");
+        let reply = transport.send(&request, Some(&session.id)).await?;
+        match Done::of(request.endpoint(), &reply) {
+            Err(error) if error.kind() != ErrorKind::SessionExpired => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells when there is another session.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    async fn log_in(&self, transport: &Transport, state: &mut State) -> Result<(Session, Login)> {
+        state.session = None;
+        let result = self.try_log_in(transport).await;
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        state.failure = result.as_ref().err().cloned();
+        let (id, login) = result?;
+        let generation = *self.newest.borrow() + 1;
+        let session = Session { id, generation };
+        state.session = Some(session.clone());
+        self.newest.send_replace(generation);
+        tracing::info!(generation, "logged in");
+        Ok((session, login))
+    }
+
+    async fn try_log_in(&self, transport: &Transport) -> Result<(SecretString, Login)> {
+        let credentials = self
+            .credentials
+            .as_ref()
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "no login id and password were given"))?;
+        let body = LoginBody {
+            user: LoginUser {
+                login_id: credentials.login_id.expose_secret(),
+                password: credentials.password.expose_secret(),
+            },
+        };
+        let request = Request::plain(Method::POST, "POST /api/login").with_json(&body)?;
+        let reply = transport.send(&request, None).await?;
+        let done = Done::of(request.endpoint(), &reply).map_err(of_login)?;
+        let session =
+            reply.session.ok_or_else(|| done.unreadable("the answer to the login holds no session"))?;
+        Ok((session, Login::read(&done.body)))
+    }
+}
+
+impl fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sessions").field("generation", &*self.newest.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Login {
+    fn read(body: &Value) -> Self {
+        Self {
+            version: text(at(body, &["version", "biostarVersion"])),
+            database_version: text(at(body, &["version", "dbBiostarVersion"])),
+            must_change_password: flag(at(body, &["User", "need_to_update_pw"])),
+        }
+    }
+}
+
+/// Where no session was asked for, its end means that the login was refused.
+fn of_login(error: Error) -> Error {
+    if error.kind() == ErrorKind::SessionExpired { error.as_login_refused() } else { error }
+}
+
+/// Whether the same login would fail again.
+fn is_final(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::AccountLocked | ErrorKind::InvalidInput | ErrorKind::LoginRefused | ErrorKind::MfaRequired
+    )
+}
+
+#[derive(Serialize)]
+struct LoginBody<'a> {
+    #[serde(rename = "User")]
+    user: LoginUser<'a>,
+}
+
+#[derive(Serialize)]
+struct LoginUser<'a> {
+    login_id: &'a str,
+    password: &'a str,
+}

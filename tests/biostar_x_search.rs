@@ -1,0 +1,119 @@
+//! Searching in pages: nothing twice, nothing lost.
+#![cfg(all(feature = "biostar-x", feature = "sim-biostar-x"))]
+
+mod biostar_x_script;
+mod biostar_x_simulated;
+
+use std::collections::BTreeSet;
+
+use bs2_events::biostar_x::*;
+use bs2_events::codec::Timestamp;
+use serde_json::{Value, json};
+
+use biostar_x_script::{Answer, Script};
+use biostar_x_simulated::{client, start};
+
+#[tokio::test]
+async fn pages_give_every_event_of_the_server_once() {
+    let server = start("backlog=3000&devices=7").await;
+    let mut found = BTreeSet::new();
+    let mut events = client(&server).events(EventQuery::new().limit(97));
+    let mut previous = Timestamp::default();
+    while let Some(event) = events.next().await {
+        let event = event.unwrap();
+        assert!(event.time.unwrap() >= previous);
+        previous = event.time.unwrap();
+        assert!(found.insert(event.key().unwrap().to_string()), "an event comes twice");
+    }
+    let expected: BTreeSet<_> = server.state().events().iter().map(|event| event.hint()).collect();
+    assert_eq!(found, expected);
+}
+
+/// Answers searches from a list of rows as a server does: by time, and never more than `most`.
+async fn server(rows: Vec<Value>, most: usize) -> Script {
+    Script::with(move |request| {
+        if request.line == "POST /api/login" {
+            return Answer::Session(200, "s".to_owned(), biostar_x_script::vector("login"));
+        }
+        let query: Value = serde_json::from_str(&request.body).unwrap();
+        let query = &query["Query"];
+        let values = &query["conditions"][0]["values"];
+        let time = |row: &Value| row["datetime"].as_str().unwrap().to_owned();
+        // All times here have the same form, so that text compares like time.
+        let (from, to) = (values[0].as_str().unwrap().to_owned(), values[1].as_str().unwrap().to_owned());
+        let mut found: Vec<_> =
+            rows.iter().filter(|row| (from.clone()..=to.clone()).contains(&time(row))).collect();
+        found.sort_by_key(|row| time(row));
+        if query["orders"][0]["descending"] == json!(true) {
+            found.reverse();
+        }
+        found.truncate(most.min(usize::try_from(query["limit"].as_u64().unwrap()).unwrap()));
+        Answer::Body(200, json!({"EventCollection": {"rows": found}, "Response": {"code": "0"}}).to_string())
+    })
+    .await
+}
+
+fn row(number: u32, time: &str, has_hint: bool) -> Value {
+    let mut row = json!({
+        // The number begins anew with every month.
+        "id": (number % 10).to_string(), "datetime": time,
+        "device_id": {"id": "541000001"}, "event_type_id": {"code": "4867"},
+        "user_id": {"user_id": number.to_string()},
+    });
+    if has_hint {
+        row["hint"] = json!(format!("{:010}{:010}{:010}", 1_700_000_000, 541_000_001, number));
+    }
+    row
+}
+
+async fn numbers(script: &Script, limit: u32) -> Result<Vec<u32>> {
+    let mut events = script.client().events(EventQuery::new().limit(limit));
+    let mut found = Vec::new();
+    while let Some(event) = events.next().await {
+        found.push(event?.user_id.unwrap().parse().unwrap());
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+#[tokio::test]
+async fn a_second_with_more_events_than_a_page_is_read_with_larger_ones() {
+    for has_hint in [true, false] {
+        let second = |number: u32| format!("2026-01-31T23:59:{:02}.000Z", 57 + number / 40);
+        let rows = (0..100).map(|number| row(number, &second(number), has_hint)).collect();
+        let script = server(rows, usize::MAX).await;
+        assert_eq!(numbers(&script, 7).await.unwrap(), (0..100).collect::<Vec<_>>(), "hint: {has_hint}");
+    }
+}
+
+#[tokio::test]
+async fn ids_that_begin_anew_with_the_month_hide_no_event() {
+    let time = |number: u32| format!("2026-{:02}-01T00:00:00.000Z", 1 + number / 10);
+    let rows = (0..100).map(|number| row(number, &time(number), false)).collect();
+    let script = server(rows, usize::MAX).await;
+    assert_eq!(numbers(&script, 3).await.unwrap(), (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_server_that_gives_less_than_was_asked_for_is_read_to_the_end() {
+    let time = |number: u32| format!("2026-01-01T00:{:02}:00.000Z", number / 3);
+    let rows: Vec<_> = (0..100).map(|number| row(number, &time(number), true)).collect();
+    let script = server(rows, 10).await;
+    assert_eq!(numbers(&script, 1_000).await.unwrap(), (0..100).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_in_full_is_an_error_and_not_the_end() {
+    let rows: Vec<_> = (0..30).map(|number| row(number, "2026-01-01T00:00:00.000Z", true)).collect();
+    let script = server(rows, 10).await;
+    let error = numbers(&script, 1_000).await.unwrap_err();
+    assert!(error.to_string().contains("one second"), "{error}");
+}
+
+#[tokio::test]
+async fn rows_that_nothing_tells_apart_are_as_many_events() {
+    let bare = json!({"datetime": "2026-01-01T00:00:00.000Z", "user_id": {"user_id": "7"}});
+    let script = server(vec![bare; 5], usize::MAX).await;
+    assert_eq!(numbers(&script, 100).await.unwrap(), [7; 5]);
+    assert_eq!(numbers(&script, 2).await.unwrap(), [7; 5]);
+}

@@ -1,0 +1,87 @@
+//! What is secret or personal shows in no error, no Debug output and no trace. Alone in its process: traces are of all of it.
+#![cfg(all(feature = "biostar-x", feature = "cli"))]
+
+mod biostar_x_script;
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+
+use biostar_x_script::every_call::{everything, shown};
+use biostar_x_script::{Answer, Script, vector};
+
+/// Whatever is traced, at every level, from every crate.
+#[derive(Clone, Default)]
+struct Traces(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Traces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Traces {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn no_secret_and_no_person_is_shown() {
+    let traces = Traces::default();
+    let subscriber =
+        tracing_subscriber::fmt().with_writer(traces.clone()).with_max_level(tracing::Level::TRACE).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let personal = json!({
+        "code": "name-canary", "message": "user-canary is not known", "by": "name-canary",
+        "EventCollection": {"rows": [{"user_id": {"user_id": "user-canary", "name": "name-canary"}, "id": "1"}]},
+    });
+    let error =
+        json!({"Response": {"code": "201", "message": "user-canary is not known", "by": "name-canary"}});
+    let good = json!({
+        "Response": {"code": "0", "message": "user-canary"},
+        "EventCollection": {"rows": [{"user_id": {"user_id": "user-canary", "name": "name-canary"},
+            "user_email": "name-canary", "datetime": "user-canary", "id": "1"}]},
+    });
+    let mut seen = String::new();
+    for (status, body) in [
+        (200, good.to_string()),
+        (200, personal.to_string()),
+        (400, error.to_string()),
+        (500, "user-canary".to_owned()),
+        (200, "\"user-canary".to_owned()),
+        (401, vector("session_expired")),
+        (302, String::new()),
+    ] {
+        let script = Script::with(move |request| match request.line.as_str() {
+            "POST /api/login" => Answer::Session(200, "session-canary".to_owned(), vector("login")),
+            _ => Answer::Body(status, body.clone()),
+        })
+        .await;
+        seen += &shown(&script.builder());
+        seen += &everything(&script.client()).await;
+    }
+    let refused = Script::with(|_| Answer::Body(400, vector("login_failed"))).await;
+    seen += &everything(&refused.client()).await;
+    let cut = Script::with(|_| Answer::Cut).await;
+    seen += &everything(&cut.client()).await;
+    let traced = String::from_utf8(traces.0.lock().unwrap().clone()).unwrap();
+    assert!(traced.contains("POST /api/events/import"), "nothing was traced");
+    for (what, text) in [("shown", &seen), ("traced", &traced)] {
+        for canary in ["password-canary", "operator-canary", "session-canary", "user-canary", "name-canary"] {
+            let place = text
+                .find(canary)
+                .map(|at| text[at.saturating_sub(300)..].chars().take(600).collect::<String>());
+            assert_eq!(place, None, "{canary} is {what}");
+        }
+    }
+}

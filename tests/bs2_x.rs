@@ -1,0 +1,192 @@
+//! `bs2 x` and `bs2 collect --into biostar-x:` against the simulated server.
+#![cfg(all(feature = "cli", feature = "sim-biostar-x"))]
+
+use std::path::Path;
+use std::process::Command;
+
+use bs2_events::sim::biostar_x::{Fault, Server};
+use serde_json::Value;
+
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Run {
+    fn json(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+struct Site {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    async fn new(settings: &str) -> Self {
+        let site = Self {
+            server: Server::start(settings.parse().unwrap()).await.unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        site.write("ca.pem", site.server.ca_pem().unwrap());
+        site
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// `bs2 x` with these arguments and those of the server.
+    async fn x(&self, arguments: &[&str]) -> Run {
+        let url = self.server.url();
+        let access = ["--server", &url, "--user", "admin", "--ca", "ca.pem"];
+        self.bs2(&["x"].iter().chain(arguments).chain(&access).copied().collect::<Vec<_>>()).await
+    }
+
+    async fn bs2(&self, arguments: &[&str]) -> Run {
+        run(self.folder.path(), arguments, "simulated").await
+    }
+}
+
+async fn run(folder: &Path, arguments: &[&str], password: &str) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bs2"));
+    command.args(arguments).current_dir(folder).env("BS2_X_PASSWORD", password).env("BS2_LOG", "trace");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    Run {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn virtual_devices_are_made_listed_changed_and_deleted() {
+    let site = Site::new("").await;
+    let made = site.x(&["virtual-devices", "create", "100001", "Main gate", "--json"]).await;
+    assert_eq!(made.code, Some(0), "{}", made.stderr);
+    assert_eq!(made.json()[0]["name"], "Main gate");
+    let changed = site.x(&["virtual-devices", "update", "100001", "--name", "Side gate"]).await;
+    assert_eq!(changed.code, Some(0), "{}", changed.stderr);
+    let listed = site.x(&["virtual-devices", "list", "--json"]).await;
+    assert_eq!(listed.json()[0]["name"], "Side gate");
+    assert_eq!(site.x(&["virtual-devices", "delete", "100001"]).await.code, Some(0));
+    assert_eq!(site.x(&["virtual-devices", "list", "--json"]).await.stdout, "");
+    let refused = site.x(&["virtual-devices", "create", "100000", "Gate"]).await;
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stderr.contains("100001 to 999999"), "{}", refused.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_imported_once_although_an_answer_is_lost() {
+    let site = Site::new("users=3").await;
+    site.x(&["virtual-devices", "create", "100001", "Main gate"]).await;
+    let mut csv = "datetime,user_id,evt,tna_key\n".to_owned();
+    for second in 0..50 {
+        csv += &format!("2026-01-31T12:00:{second:02}Z,1,granted,1\n");
+    }
+    site.write("punches.csv", &csv);
+    site.write(
+        "more.jsonl",
+        concat!(
+            r#"{"datetime":"2026-01-31T13:00:00+01:00","user_id":2,"evt":6400}"#,
+            "\n",
+            r#"{"datetime":"2026-01-31T13:00:01Z","user_id":"stranger","evt":"4088","dev_id":100001}"#,
+            "\n",
+        ),
+    );
+    site.server.plan("/api/events/import", Fault::CutAfter);
+    let import = ["import", "punches.csv", "--virtual-device", "100001", "--chunk", "20", "--json"];
+    let imported = site.x(&import).await;
+    assert_eq!(imported.code, Some(0), "{}", imported.stderr);
+    assert_eq!(imported.json()[0]["certain"], 50);
+    assert_eq!(site.server.state().imported().count(), 50);
+    let again = site.x(&[&import[..], &["--resume"]].concat()).await;
+    assert_eq!((again.code, site.server.state().imported().count()), (Some(0), 50));
+
+    let more = site.x(&["import", "more.jsonl", "--virtual-device", "100001", "--json"]).await;
+    assert_eq!(more.code, Some(1), "{}", more.stderr);
+    assert_eq!(more.json()[0]["certain"], 1);
+    assert_eq!(more.json()[0]["refused"][0]["event"], 1);
+    for shown in [&more.stdout, &more.stderr] {
+        assert!(!shown.contains("stranger"), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_a_wrong_field_is_refused_with_its_line_before_anything_is_sent() {
+    let site = Site::new("").await;
+    site.x(&["virtual-devices", "create", "100001", "Main gate"]).await;
+    for (line, problem) in [
+        ("2026-01-31T12:00:00.5Z,1,4088,", "line 2: field `datetime`"),
+        ("2026-01-31T12:00:00,1,4088,", "line 2: field `datetime`"),
+        ("2026-01-31T12:00:00Z,,4088,", "line 2: field `user_id`"),
+        ("2026-01-31T12:00:00Z,canary,4867,", "line 2: field `evt`"),
+        ("2026-01-31T12:00:00Z,canary,4088,17", "line 2: field `tna_key`"),
+        ("2026-01-31T12:00:00Z", "line 2: the line has another number"),
+    ] {
+        site.write("punches.csv", &format!("datetime,user_id,evt,tna_key\n{line}\n"));
+        let run = site.x(&["import", "punches.csv", "--virtual-device", "100001"]).await;
+        assert_eq!(run.code, Some(1), "{line}");
+        assert!(run.stderr.contains(problem) && !run.stderr.contains("canary"), "{line}: {}", run.stderr);
+    }
+    assert_eq!(site.server.state().imported().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_event_types_and_login_check_tell_what_there_is() {
+    let site = Site::new("backlog=300").await;
+    let found = site.x(&["search", "--page", "50", "--json"]).await;
+    assert_eq!(found.json().len(), 300, "{}", found.stderr);
+    assert_eq!(site.x(&["search", "--max", "7"]).await.stdout.lines().count(), 7);
+    let types = site.x(&["event-types", "--json"]).await.json();
+    assert!(types.iter().any(|kind| kind["code"] == 4_088));
+    let login = site.x(&["login-check", "--json"]).await.json();
+    assert_eq!(login[0]["event_log_api"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_prints_events_as_they_happen() {
+    let site = Site::new("rate=20").await;
+    let watched = site.x(&["watch", "--max", "3", "--json"]).await;
+    assert_eq!(watched.json().len(), 3, "{}", watched.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_and_logins_are_shown_nowhere() {
+    let site = Site::new("").await;
+    let url = site.server.url();
+    let arguments = ["x", "login-check", "--server", &url, "--user", "login-canary", "--ca", "ca.pem"];
+    let run = run(site.folder.path(), &arguments, "password-canary").await;
+    assert_eq!(run.code, Some(1));
+    assert!(run.stderr.contains("the login id or the password is wrong"), "{}", run.stderr);
+    assert!(!format!("{}{}", run.stdout, run.stderr).contains("canary"), "{}", run.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn collecting_into_a_virtual_device_brings_each_authentication_once() {
+    let site = Site::new("users=100000").await;
+    site.x(&["virtual-devices", "create", "100001", "Bridge"]).await;
+    let into = format!("biostar-x://{}?virtual-device=100001&user=admin&ca=ca.pem", site.server.address());
+    let collect = ["collect", "--from", "sim:devices=2&backlog=300", "--into", &into, "--once", "--json"];
+    let first = site.bs2(&collect).await;
+    assert_eq!(first.code, Some(0), "{}", first.stderr);
+    assert!(first.stderr.contains("events not imported: the event is no authentication"), "{}", first.stderr);
+    let imported = site.server.state().imported().count();
+    assert!(imported > 0);
+    let again = site.bs2(&collect).await;
+    assert_eq!((again.code, site.server.state().imported().count()), (Some(0), imported));
+
+    for wrong in [
+        "biostar-x:HOST",
+        "biostar-x://host?user=admin",
+        "biostar-x://host?virtual-device=7&user=admin",
+        "biostar-x://host?virtual-device=100001&user=admin&password=password-canary",
+        "biostar-x://admin:password-canary@host?virtual-device=100001&user=admin",
+    ] {
+        let run = site.bs2(&["collect", "--from", "sim:", "--into", wrong, "--once"]).await;
+        assert_eq!(run.code, Some(1), "{wrong}");
+        assert!(!run.stderr.contains("canary"), "{wrong}: {}", run.stderr);
+    }
+}
