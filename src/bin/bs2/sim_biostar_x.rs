@@ -40,7 +40,7 @@ pub(crate) struct BiostarX {
     /// Who may log in
     #[arg(long, default_value = "admin", value_name = "LOGIN")]
     user: String,
-    /// The password [simulated]; other programs of this machine can see it
+    /// The password, `simulated` unless given; other programs of this machine can see it
     #[arg(long, value_name = "PASSWORD", conflicts_with = "password_file")]
     password: Option<String>,
     /// A file whose first line is the password
@@ -52,7 +52,7 @@ pub(crate) struct BiostarX {
     /// Whether the Event Log API is licensed
     #[arg(long, value_enum, default_value_t)]
     licence: Licence,
-    /// A session ends after this time without a request, such as 20s, 5m or 1h [1h]
+    /// A session ends after this time without a request, such as 20s or 5m; 1h unless given
     #[arg(long, value_name = "DURATION", value_parser = runtime::duration)]
     session_ttl: Option<Duration>,
     /// Keep the state in this file, and go on with it at the next start
