@@ -9,11 +9,9 @@ use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::live::{DeviceQueue, Missed};
+use super::live::{DeviceQueue, Sender, queue};
 use super::state::StateBoard;
-use super::{
-    Backend, ConnectionState, Device, Live, LiveSink, LogListener, Monitoring, StateStream, Subscription,
-};
+use super::{Backend, ConnectionState, Device, LiveSink, LogListener, Monitoring, StateStream, Subscription};
 use crate::codec::{DeviceId, Event};
 use crate::{Error, ErrorKind, Result};
 
@@ -148,18 +146,16 @@ impl Client {
         if devices.is_empty() {
             return Err(Error::new(ErrorKind::InvalidInput, "a subscription needs at least one device"));
         }
-        let (items, receiver) = mpsc::channel(self.shared.options.queue_capacity);
-        let missed = Arc::new(Missed::default());
+        let (sender, receiver) = queue(self.shared.options.queue_capacity);
         let starts = devices.iter().map(|&device| {
-            let feed =
-                Feed { client: self.clone(), device, items: items.clone(), missed: Arc::clone(&missed) };
+            let feed = Feed { client: self.clone(), device, queue: sender.clone() };
             async move { feed.start(false).await.map(|connection| (feed, connection)) }
         });
         let mut supervisors = JoinSet::new();
         for (feed, connection) in try_join_all(starts).await? {
             supervisors.spawn(feed.keep_alive(connection));
         }
-        Ok(Subscription::new(receiver, missed, supervisors))
+        Ok(Subscription::new(receiver, supervisors))
     }
 
     /// Calls `callback` for every live event of these readers, until the returned listener is dropped.
@@ -312,8 +308,7 @@ impl fmt::Debug for Client {
 struct Feed {
     client: Client,
     device: DeviceId,
-    items: mpsc::Sender<Live>,
-    missed: Arc<Missed>,
+    queue: Sender,
 }
 
 /// A monitoring under way, and where its end will be told.
@@ -327,12 +322,7 @@ impl Feed {
     async fn start(&self, again: bool) -> Result<Connection> {
         let monitor = || async {
             let resumed = Arc::new(AtomicBool::new(again));
-            let (queue, broken) = DeviceQueue::new(
-                self.device,
-                self.items.clone(),
-                Arc::clone(&self.missed),
-                Arc::clone(&resumed),
-            );
+            let (queue, broken) = DeviceQueue::new(self.device, self.queue.clone(), Arc::clone(&resumed));
             let monitoring = self.client.backend().monitor(self.device, LiveSink::new(queue)).await?;
             Ok(Connection { _monitoring: monitoring, broken, resumed })
         };
@@ -352,8 +342,7 @@ impl Feed {
                 None => return,
             }
             // Unless an event has come already, and this before it.
-            self.missed.resumed(self.device, &connection.resumed);
-            self.missed.flush(&self.items);
+            self.queue.resumed(self.device, &connection.resumed);
         }
     }
 

@@ -14,12 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 
-use super::live::DeviceQueue;
-use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, ReconnectPolicy};
+use super::live::{DeviceQueue, queue};
+use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, ReconnectPolicy, Subscription};
 use crate::codec::{DeviceId, Event, EventCode, EventMask};
 use crate::{Error, ErrorKind, Result};
 
@@ -236,7 +238,7 @@ async fn live_events_come_in_order_until_the_guard_is_dropped(stage: &dyn Stage)
     stage.make_events(20).await.kept("events can be made")?;
     let mut ids = Vec::new();
     while ids.len() < 20 {
-        match timeout(PATIENCE, listener.items.recv()).await {
+        match timeout(PATIENCE, listener.items.next()).await {
             Ok(Some(Live::Event { event, .. })) => ids.push(event.id()),
             other => return Err(Violation { point, found: format!("{other:?} after {} events", ids.len()) }),
         }
@@ -247,8 +249,8 @@ async fn live_events_come_in_order_until_the_guard_is_dropped(stage: &dyn Stage)
     stage.make_events(3).await.kept("events can be made")?;
     // A call that the reader answers after the events: nothing may be on its way any more.
     backend.time(device).await.kept(point)?;
-    let late = listener.items.try_recv();
-    expect(late.is_err(), point, late)
+    let late = unconstrained(listener.items.next()).now_or_never();
+    expect(late.is_none(), point, late)
 }
 
 async fn lost_connections_are_told(stage: &dyn Stage) -> Result<(), Violation> {
@@ -284,14 +286,14 @@ async fn clearing_keeps_the_count(stage: &dyn Stage) -> Result<(), Violation> {
 /// A sink and what reaches it.
 struct Listener {
     sink: LiveSink,
-    items: mpsc::Receiver<Live>,
+    items: Subscription,
     breaks: mpsc::Receiver<Error>,
 }
 
 fn listener(device: DeviceId) -> Listener {
-    let (sender, items) = mpsc::channel(64);
-    let (queue, breaks) = DeviceQueue::new(device, sender, Arc::default(), Arc::default());
-    Listener { sink: LiveSink::new(queue), items, breaks }
+    let (sender, receiver) = queue(64);
+    let (queue, breaks) = DeviceQueue::new(device, sender, Arc::default());
+    Listener { sink: LiveSink::new(queue), items: Subscription::new(receiver, JoinSet::new()), breaks }
 }
 
 /// Makes a call until it fails for good, as a user's program would.

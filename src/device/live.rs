@@ -1,20 +1,24 @@
 //! Live events: a bounded queue that says what it could not hold.
 
-use std::collections::BTreeMap;
 use std::fmt;
+use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet, coop};
 
 use crate::Error;
 use crate::codec::{DeviceId, Event, Temperature};
+
+mod queue;
+
+pub(super) use queue::{Receiver, Sender, queue};
 
 /// An item of a [`Subscription`].
 ///
@@ -100,17 +104,16 @@ impl Live {
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 pub struct Subscription {
-    items: mpsc::Receiver<Live>,
-    /// Taken out of the queue already, the next one last. To take many at once keeps the two sides from working on the
-    /// same counter with every item.
+    queue: Receiver,
+    /// Taken out of the queue already, the next one last. To take many at once keeps the two sides out of each other's
+    /// way.
     taken: Vec<Live>,
-    missed: Arc<Missed>,
     _supervisors: JoinSet<()>,
 }
 
 impl Subscription {
-    pub(super) fn new(items: mpsc::Receiver<Live>, missed: Arc<Missed>, supervisors: JoinSet<()>) -> Self {
-        Self { items, taken: Vec::new(), missed, _supervisors: supervisors }
+    pub(super) fn new(queue: Receiver, supervisors: JoinSet<()>) -> Self {
+        Self { queue, taken: Vec::new(), _supervisors: supervisors }
     }
 
     /// The next item; `None` when the stream has ended.
@@ -138,30 +141,21 @@ impl Stream for Subscription {
     type Item = Live;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Live>> {
-        let Self { items, taken, missed, .. } = self.get_mut();
-        if let Some(item) = taken.pop() {
-            return Poll::Ready(Some(item));
+        let Self { queue, taken, .. } = self.get_mut();
+        if taken.is_empty() {
+            // A stream that always has something lets other tasks of its thread go on.
+            let turn = ready!(coop::poll_proceed(cx));
+            ready!(queue.poll_take(cx, taken));
+            turn.made_progress();
         }
-        // So few of a short queue that it stays about as short as it was asked to be.
-        let most = (items.max_capacity() / 8).clamp(1, MOST_TAKEN);
-        match items.poll_recv_many(cx, taken, most) {
-            Poll::Ready(0) => Poll::Ready(missed.take()),
-            Poll::Ready(_) => {
-                taken.reverse();
-                Poll::Ready(taken.pop())
-            }
-            Poll::Pending => match missed.take() {
-                Some(item) => Poll::Ready(Some(item)),
-                None => Poll::Pending,
-            },
-        }
+        Poll::Ready(taken.pop())
     }
 }
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subscription")
-            .field("waiting", &(self.items.len() + self.taken.len()))
+            .field("waiting", &(self.queue.len() + self.taken.len()))
             .finish_non_exhaustive()
     }
 }
@@ -269,8 +263,7 @@ impl fmt::Debug for LogListener {
 #[derive(Clone)]
 pub(super) struct DeviceQueue {
     device: DeviceId,
-    items: mpsc::Sender<Live>,
-    missed: Arc<Missed>,
+    queue: Sender,
     breaks: mpsc::Sender<Error>,
     /// Whether the connection was made again and the stream does not know it yet.
     resumed: Arc<AtomicBool>,
@@ -280,46 +273,25 @@ impl DeviceQueue {
     /// A queue end for `device`, and where the end of its connection will be told.
     pub(super) fn new(
         device: DeviceId,
-        items: mpsc::Sender<Live>,
-        missed: Arc<Missed>,
+        queue: Sender,
         resumed: Arc<AtomicBool>,
     ) -> (Self, mpsc::Receiver<Error>) {
         let (breaks, broken) = mpsc::channel(1);
-        (Self { device, items, missed, breaks, resumed }, broken)
+        (Self { device, queue, breaks, resumed }, broken)
     }
 
     pub(super) fn push(&self, event: Event, temperature: Option<Temperature>) {
-        self.missed.resumed(self.device, &self.resumed);
-        if self.missed.any.load(Ordering::Acquire) && !self.missed.flush(&self.items) {
-            return self.lost(1); // What was lost is told before what came after it.
-        }
-        let item = Live::Event { device: self.device, event, temperature };
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.items.try_send(item) {
-            self.lost(1);
-        }
+        self.queue.push(self.device, &self.resumed, iter::once((event, temperature)));
     }
 
-    /// Pushes events that came together; if they do not all fit, one by one.
+    /// Pushes events that came together.
     #[cfg(feature = "gateway")]
     pub(super) fn push_all(&self, events: &[(Event, Option<Temperature>)]) {
-        self.missed.resumed(self.device, &self.resumed);
-        if !self.missed.any.load(Ordering::Acquire)
-            && let Ok(places) = self.items.try_reserve_many(events.len())
-        {
-            for (place, &(event, temperature)) in places.zip(events) {
-                place.send(Live::Event { device: self.device, event, temperature });
-            }
-            return;
-        }
-        for &(event, temperature) in events {
-            self.push(event, temperature);
-        }
+        self.queue.push(self.device, &self.resumed, events.iter().copied());
     }
 
     pub(super) fn lost(&self, count: u64) {
-        self.missed.add(self.device, count);
-        // The consumer may have emptied the queue meanwhile and gone to sleep: wake it with what it missed.
-        self.missed.flush(&self.items);
+        self.queue.lost(self.device, count);
     }
 
     pub(super) fn disconnected(&self, error: Error) {
@@ -332,89 +304,6 @@ impl DeviceQueue {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.items.is_closed()
+        self.queue.is_closed()
     }
 }
-
-/// What the stream must be told before anything else: of connections made again, and of what did not fit the queue.
-#[derive(Default)]
-pub(super) struct Missed {
-    any: AtomicBool,
-    by_device: Mutex<BTreeMap<DeviceId, Untold>>,
-}
-
-#[derive(Default)]
-struct Untold {
-    resumed: bool,
-    missed: u64,
-}
-
-impl Missed {
-    /// Notes that the connection was made again, if `flag` says that this was not noted yet.
-    pub(super) fn resumed(&self, device: DeviceId, flag: &AtomicBool) {
-        if !flag.load(Ordering::Acquire) {
-            return;
-        }
-        let mut by_device = self.lock();
-        if flag.load(Ordering::Acquire) {
-            by_device.entry(device).or_default().resumed = true;
-            self.any.store(true, Ordering::Release);
-            // Last: whoever finds it taken back finds `any` set, and tells this first.
-            flag.store(false, Ordering::Release);
-        }
-    }
-
-    fn add(&self, device: DeviceId, count: u64) {
-        let mut by_device = self.lock();
-        let untold = by_device.entry(device).or_default();
-        untold.missed = untold.missed.saturating_add(count);
-        self.any.store(true, Ordering::Release);
-    }
-
-    /// Moves what is noted into the queue; `false` if it does not fit.
-    pub(super) fn flush(&self, items: &mpsc::Sender<Live>) -> bool {
-        let mut by_device = self.lock();
-        while let Some(item) = first(&by_device) {
-            if let Err(mpsc::error::TrySendError::Full(_)) = items.try_send(item) {
-                return false;
-            }
-            told(&mut by_device, item);
-        }
-        self.any.store(false, Ordering::Release);
-        true
-    }
-
-    fn take(&self) -> Option<Live> {
-        if !self.any.load(Ordering::Acquire) {
-            return None;
-        }
-        let mut by_device = self.lock();
-        let item = first(&by_device)?;
-        told(&mut by_device, item);
-        self.any.store(!by_device.is_empty(), Ordering::Release);
-        Some(item)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Untold>> {
-        self.by_device.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn first(untold: &BTreeMap<DeviceId, Untold>) -> Option<Live> {
-    untold.first_key_value().map(|(&device, untold)| {
-        if untold.resumed { Live::Resumed { device } } else { Live::Lagged { device, missed: untold.missed } }
-    })
-}
-
-/// Strikes out what [`first`] gave.
-fn told(untold: &mut BTreeMap<DeviceId, Untold>, item: Live) {
-    if let Some(mut entry) = untold.first_entry() {
-        match item {
-            Live::Resumed { .. } if entry.get().missed > 0 => entry.get_mut().resumed = false,
-            _ => drop(entry.remove()),
-        }
-    }
-}
-
-/// Few enough to stay in the nearest cache.
-const MOST_TAKEN: usize = 128;
