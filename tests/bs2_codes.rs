@@ -170,7 +170,7 @@ fn the_help_of_every_verb_shows_an_example() {
         verbs.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").collect();
     assert_eq!(
         verbs,
-        ["collect", "verify", "logs", "watch", "images", "decode", "encode", "codes", "record", "sim"]
+        ["collect", "verify", "logs", "watch", "images", "decode", "encode", "codes", "record", "sim", "x"]
     );
     for verb in verbs {
         let run = bs2(&[verb, "--help"], b"");

@@ -141,7 +141,10 @@ fn arguments_that_cannot_be_right_are_refused_before_anything_is_made() {
         (&["--from", "sim:rate=-1"], "setting `rate`: `-1` is no number"),
         (&["--from", "sim:devises=2"], "setting `devises` is not known"),
         (&["--from", "sim:replay=no/such.tsv"], "replayed file `no/such.tsv` cannot be read"),
-        (&["--into", "postgres:events"], "store: scheme `postgres` is not known; there is `sqlite:PATH`"),
+        (
+            &["--into", "postgres:events"],
+            "store: scheme `postgres` is not known; there are `sqlite:PATH` and `biostar-x://HOST?…`",
+        ),
         (&["--into", "sqlite:"], "store: has no path"),
         (&["--truth", "no/such/folder/truth.tsv"], "cannot write the truth into no/such/folder/truth.tsv"),
         (&["--into", "sqlite:text"], "cannot open: the file is not an SQLite database"),

@@ -74,7 +74,7 @@ fn what_is_no_store_is_an_error_and_nothing_is_made() {
         ("sqlite:missing.db", "/missing.db`: there is no such file\n"),
         ("sqlite:text", "/text`: cannot open: the file is not an SQLite database"),
         ("sqlite:other.db", "/other.db`: "),
-        ("missing.db", ": `missing.db` has no scheme; there is `sqlite:PATH`\n"),
+        ("missing.db", ": `missing.db` has no scheme; there are `sqlite:PATH` and `biostar-x://HOST?…`\n"),
     ] {
         let run = bs2_in(folder.path(), &["verify", store]);
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{store}");
