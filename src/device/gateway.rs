@@ -17,6 +17,7 @@
 //! * The reader's time zone and daylight saving are not in its events; see [`EventFlags`](crate::codec::EventFlags).
 
 mod backend;
+mod bundle;
 mod codec;
 mod connections;
 mod event_log;

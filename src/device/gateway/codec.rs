@@ -6,9 +6,10 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstCodec;
 
+use super::bundle::messages;
 use super::event_log::{EventLog, Misfit};
 use super::proto::gsdk::event::{GetLogRequest, SubscribeRealtimeLogRequest};
-use super::wire::{Reader, Value, WireError};
+use super::wire::{Reader, Value, WireError, WireFault};
 use crate::codec::{Event, Temperature};
 
 /// An answer to GetLog: what was made of each `EventLog`, in the order in which they came.
@@ -42,7 +43,8 @@ impl<T> LogPage<T> {
             match log.to_event() {
                 Ok(event) => {
                     if page.logs.is_empty() {
-                        page.logs.reserve(likely(bytes, reader.bytes()));
+                        let first = bytes.len().saturating_sub(reader.bytes().len());
+                        page.logs.reserve(likely(bytes.len(), first));
                     }
                     page.logs.push(of(event, &log));
                 }
@@ -62,8 +64,36 @@ impl<T> LogPage<T> {
 /// An event, and the person's temperature where there was a thermal camera.
 pub(super) type FullLog = (Event, Option<Temperature>);
 
-/// A live event, or what does not fit one.
-pub(super) type LiveLog = Result<FullLog, Misfit>;
+/// Live events that came together.
+#[derive(Debug, Default)]
+pub(super) struct LiveLogs {
+    pub(super) logs: Vec<FullLog>,
+    /// What does not fit an event, and how many stand before it.
+    pub(super) misfits: Vec<(usize, Misfit)>,
+}
+
+impl LiveLogs {
+    /// Reads a [bundle](super::bundle) of `EventLog`s.
+    fn read(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut live = Self::default();
+        for message in messages(bytes) {
+            let message =
+                message.ok_or_else(|| Reader::new(bytes).error("EventLog", WireFault::Compressed))?;
+            let mut log = EventLog::default();
+            log.merge(Reader::new(message))?;
+            match log.to_event() {
+                Ok(event) => {
+                    if live.logs.is_empty() {
+                        live.logs.reserve(likely(bytes.len(), message.len()));
+                    }
+                    live.logs.push((event, log.temperature()));
+                }
+                Err(misfit) => live.misfits.push((live.logs.len(), misfit)),
+            }
+        }
+        Ok(live)
+    }
+}
 
 /// GetLog, into events.
 #[derive(Debug, Default)]
@@ -73,7 +103,7 @@ pub(super) struct PageCodec;
 #[derive(Debug, Default)]
 pub(super) struct FullPageCodec;
 
-/// SubscribeRealtimeLog, into events.
+/// SubscribeRealtimeLog in bundles, into events.
 #[derive(Debug, Default)]
 pub(super) struct LiveCodec;
 
@@ -109,11 +139,7 @@ codec!(PageCodec, GetLogRequest => LogPage<Event>, |bytes| LogPage::read(bytes, 
 codec!(FullPageCodec, GetLogRequest => LogPage<FullLog>, |bytes| {
     LogPage::read(bytes, |event, log| (event, log.temperature()))
 });
-codec!(LiveCodec, SubscribeRealtimeLogRequest => LiveLog, |bytes| {
-    let mut log = EventLog::default();
-    log.merge(Reader::new(bytes))?;
-    Ok(log.to_event().map(|event| (event, log.temperature())))
-});
+codec!(LiveCodec, SubscribeRealtimeLogRequest => LiveLogs, LiveLogs::read);
 
 /// Reads a whole message and takes it out of the buffer.
 #[inline]
@@ -142,11 +168,10 @@ fn unreadable(error: WireError) -> Status {
     status
 }
 
-/// How many events an answer holds if all are as long as the first: what is allocated at once is never more than
-/// three times the answer.
-fn likely(bytes: &[u8], rest: &[u8]) -> usize {
-    let first = bytes.len().saturating_sub(rest.len()).max(16);
-    bytes.len().div_ceil(first)
+/// How many events so many bytes hold if all are as long as the first: what is allocated at once is never more than
+/// three or four times as much.
+fn likely(bytes: usize, first: usize) -> usize {
+    bytes.div_ceil(first.max(16))
 }
 
 const NAMES: [&str; 2] = ["", "events"];

@@ -5,14 +5,17 @@ use std::time::Duration;
 use prost::Message;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use tonic::client::Grpc;
+use tonic::body::Body;
+use tonic::client::{Grpc, GrpcService};
 use tonic::codec::{Codec, Streaming};
+use tonic::codegen::StdError as BoxError;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;
 
+use super::bundle::Bundling;
 use super::failure::{failure, too_late};
 use super::proto::gsdk::login::{LoginRequest, LoginResponse};
 use crate::Result;
@@ -72,7 +75,7 @@ impl Link {
         let answer = self.with_token(|token| {
             let request = self.request(request.clone(), token, Some(self.deadline));
             let path = PathAndQuery::from_static(path);
-            async move { self.grpc().await?.unary(request?, path, C::default()).await }
+            async move { ready(self.channel.clone()).await?.unary(request?, path, C::default()).await }
         });
         let answer = tokio::time::timeout(self.deadline, answer).await.ok()?;
         Some(answer.map(Response::into_inner))
@@ -84,10 +87,28 @@ impl Link {
         path: &'static str,
         request: C::Encode,
     ) -> Result<Streaming<C::Decode>, Status> {
+        self.open::<C, _>(|channel| channel, path, request).await
+    }
+
+    /// The same, with all messages that are there at once for the codec.
+    pub(super) async fn bundles<C: Call>(
+        &self,
+        path: &'static str,
+        request: C::Encode,
+    ) -> Result<Streaming<C::Decode>, Status> {
+        self.open::<C, _>(Bundling, path, request).await
+    }
+
+    async fn open<C: Call, S: Service>(
+        &self,
+        service: impl Fn(Channel) -> S + Send + Sync,
+        path: &'static str,
+        request: C::Encode,
+    ) -> Result<Streaming<C::Decode>, Status> {
         let stream = self.with_token(|token| {
             let request = self.request(request.clone(), token, None);
-            let path = PathAndQuery::from_static(path);
-            async move { self.grpc().await?.server_streaming(request?, path, C::default()).await }
+            let (path, service) = (PathAndQuery::from_static(path), service(self.channel.clone()));
+            async move { ready(service).await?.server_streaming(request?, path, C::default()).await }
         });
         stream.await.map(Response::into_inner)
     }
@@ -99,12 +120,6 @@ impl Link {
             Ok(token) => token.map(drop).map_err(|status| failure(LOGGING_IN, &status)),
             Err(_) => Err(too_late(LOGGING_IN, self.deadline)),
         }
-    }
-
-    async fn grpc(&self) -> Result<Grpc<Channel>, Status> {
-        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(LARGEST_ANSWER);
-        grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
-        Ok(grpc)
     }
 
     fn request<Q>(
@@ -154,9 +169,30 @@ impl Link {
         let request = LoginRequest { tenant_cert: login.certificate.clone() };
         let request = self.request(request, None, Some(self.deadline))?;
         let codec = ProstCodec::<LoginRequest, LoginResponse>::default();
-        let answer = self.grpc().await?.unary(request, PathAndQuery::from_static(LOGIN), codec).await?;
+        let answer = ready(self.channel.clone())
+            .await?
+            .unary(request, PathAndQuery::from_static(LOGIN), codec)
+            .await?;
         Ok(kept.insert(answer.into_inner().jwt_token.into()).clone())
     }
+}
+
+async fn ready<S: Service>(service: S) -> Result<Grpc<S>, Status> {
+    let mut grpc = Grpc::new(service).max_decoding_message_size(LARGEST_ANSWER);
+    grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
+    Ok(grpc)
+}
+
+/// What carries calls: the channel, or something around it.
+trait Service:
+    GrpcService<Body, ResponseBody: http_body::Body<Error: Into<BoxError>> + Send + 'static, Future: Send> + Send
+{
+}
+
+impl<S> Service for S where
+    S: GrpcService<Body, ResponseBody: http_body::Body<Error: Into<BoxError>> + Send + 'static, Future: Send>
+        + Send
+{
 }
 
 /// A codec of a call that can be made again.

@@ -7,8 +7,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -16,7 +16,7 @@ use tonic::Status;
 use tonic::codec::Streaming;
 use tonic_prost::ProstCodec;
 
-use super::codec::{FullLog, LiveCodec, LiveLog};
+use super::codec::{FullLog, LiveCodec, LiveLogs};
 use super::connections::Connections;
 use super::event_log::Misfit;
 use super::failure::failure;
@@ -173,11 +173,11 @@ impl Session {
         }
     }
 
-    async fn events(&self, queue: u32) -> Result<Streaming<LiveLog>, Status> {
+    async fn events(&self, queue: u32) -> Result<Streaming<LiveLogs>, Status> {
         let queue_size = i32::try_from(queue).unwrap_or(i32::MAX);
         // Of all readers: some versions of the gateway do not heed a filter, and readers may come later.
         let request = SubscribeRealtimeLogRequest { queue_size, ..Default::default() };
-        self.link().stream::<LiveCodec>(SUBSCRIBE, request).await
+        self.link().bundles::<LiveCodec>(SUBSCRIBE, request).await
     }
 
     async fn statuses(&self, queue: u32) -> Result<Streaming<StatusChange>, Status> {
@@ -222,33 +222,24 @@ async fn settle<T: 'static>(opening: &mut Opening<T>) -> Result<()> {
 
 /// Takes every event from the gateway as soon as it is there, whatever those who listen do: a stream that is not read
 /// costs the connection.
-async fn watch_events(session: Arc<Session>, opening: Opening<LiveLog>) {
+async fn watch_events(session: Arc<Session>, opening: Opening<LiveLogs>) {
     let mut stream = match opening.await {
         Ok(stream) => stream,
         Err(status) => return session.end(|| failure("live events", &status)),
     };
-    let mut logs = Vec::with_capacity(TOGETHER);
     loop {
-        // What is there already goes on together: each delivery may wake somebody.
-        let other = poll_fn(|context| {
-            while logs.len() < TOGETHER {
-                match stream.poll_next_unpin(context) {
-                    Poll::Ready(Some(Ok(Ok(log)))) => logs.push(log),
-                    Poll::Ready(other) => return Poll::Ready(Some(other)),
-                    Poll::Pending if logs.is_empty() => return Poll::Pending,
-                    Poll::Pending => break,
+        match stream.message().await {
+            Ok(Some(LiveLogs { logs, misfits })) => {
+                let mut told = 0;
+                for (before, misfit) in misfits {
+                    session.deliver(&logs[told..before]);
+                    session.miss(misfit);
+                    told = before;
                 }
+                session.deliver(&logs[told..]);
             }
-            Poll::Ready(None)
-        });
-        let other = other.await;
-        session.deliver(&logs);
-        logs.clear();
-        match other {
-            None | Some(Some(Ok(Ok(_)))) => {}
-            Some(Some(Ok(Err(misfit)))) => session.miss(misfit),
-            Some(Some(Err(status))) => return session.end(|| failure("live events", &status)),
-            Some(None) => return session.end(|| ended("live events")),
+            Ok(None) => return session.end(|| ended("live events")),
+            Err(status) => return session.end(|| failure("live events", &status)),
         }
         // Those who listen may share this thread.
         consume_budget().await;
@@ -305,7 +296,5 @@ fn ended(what: &str) -> Error {
 
 /// How long a stream may take to be open before it is taken for one that is silent until its first item.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Live events delivered at once at most.
-const TOGETHER: usize = 256;
 const SUBSCRIBE: &str = "/gsdk.event.Event/SubscribeRealtimeLog";
 const ENABLE: &str = "/gsdk.event.Event/EnableMonitoring";

@@ -223,6 +223,7 @@ pub(super) struct WireError {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum WireFault {
+    Compressed,
     Key,
     LongNumber,
     Text,
@@ -234,6 +235,7 @@ pub(super) enum WireFault {
 impl fmt::Display for WireFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Compressed => "compressed, which was not asked for",
             Self::Key => "no field begins so",
             Self::LongNumber => "a number of more than 64 bits",
             Self::Text => "not UTF-8",
