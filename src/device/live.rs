@@ -1,5 +1,6 @@
 //! Live events: a bounded queue that says what it could not hold.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -105,15 +106,14 @@ impl Live {
 /// ```
 pub struct Subscription {
     queue: Receiver,
-    /// Taken out of the queue already, the next one last. To take many at once keeps the two sides out of each other's
-    /// way.
-    taken: Vec<Live>,
+    /// Taken out of the queue already. To take all at once keeps the two sides out of each other's way.
+    taken: VecDeque<Live>,
     _supervisors: JoinSet<()>,
 }
 
 impl Subscription {
     pub(super) fn new(queue: Receiver, supervisors: JoinSet<()>) -> Self {
-        Self { queue, taken: Vec::new(), _supervisors: supervisors }
+        Self { queue, taken: VecDeque::new(), _supervisors: supervisors }
     }
 
     /// The next item; `None` when the stream has ended.
@@ -148,7 +148,7 @@ impl Stream for Subscription {
             ready!(queue.poll_take(cx, taken));
             turn.made_progress();
         }
-        Poll::Ready(taken.pop())
+        Poll::Ready(taken.pop_front())
     }
 }
 

@@ -43,9 +43,10 @@ impl ClientOptions {
         self
     }
 
-    /// Sets how many live items a subscription holds before it loses events; 4 096 unless set, at least 1.
+    /// Sets how many live items wait for a subscription before it loses events; 4 096 unless set, at least 1.
     ///
-    /// Memory is taken as items come, not in advance.
+    /// Memory is taken as items come, not in advance. What waits goes over to the reader of the stream all at once, so
+    /// as many more may be in its hands.
     ///
     /// # Examples
     ///

@@ -15,8 +15,8 @@ pub(in crate::device) fn queue(capacity: usize) -> (Sender, Receiver) {
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
-/// The end of those who report. No call waits for the listener: the lock is held for the few instructions of a push,
-/// or while some dozens of items are taken.
+/// The end of those who report. No call waits for the listener: the lock is held for the few instructions of a push, or
+/// of an exchange.
 pub(in crate::device) struct Sender(Arc<Mutex<State>>);
 
 /// The end of the one who listens.
@@ -110,17 +110,16 @@ impl Drop for Sender {
 }
 
 impl Receiver {
-    /// Takes what is there, but not too much of it at once: the next item last. `Ready` with nothing taken is the end.
-    pub(super) fn poll_take(&self, cx: &mut Context<'_>, taken: &mut Vec<Live>) -> Poll<()> {
+    /// Takes all that is there, in exchange for what has room for as much. `Ready` with nothing taken is the end.
+    pub(super) fn poll_take(&self, cx: &mut Context<'_>, taken: &mut VecDeque<Live>) -> Poll<()> {
         let mut state = lock(&self.0);
         state.tell();
         if state.is_empty() && state.senders > 0 {
             state.sleeper = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        // So few of a short queue that it stays about as short as it was asked to be.
-        let most = (state.capacity / 8).clamp(1, MOST_TAKEN).min(state.items.len());
-        taken.extend(state.items.drain(..most).rev());
+        taken.clear();
+        std::mem::swap(&mut state.items, taken);
         Poll::Ready(())
     }
 
@@ -181,6 +180,3 @@ impl State {
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Few enough to stay in the nearest cache.
-const MOST_TAKEN: usize = 128;
