@@ -28,7 +28,7 @@ impl Archive {
 #[rustfmt::skip]
 #[async_trait]
 impl Backend for Archive {
-    async fn devices(&self) -> Result<Vec<DeviceId>> { Ok(vec![self.0]) }
+    async fn devices(&self) -> Result<DeviceList> { Ok(DeviceList::new([self.0])) }
     async fn connect(&self, device: DeviceId) -> Result<()> { self.check(device) }
     async fn info(&self, device: DeviceId) -> Result<DeviceInfo> { self.check(device).map(|()| DeviceInfo::new(device).with_model("archive")) }
     async fn capabilities(&self, device: DeviceId) -> Result<Capabilities> { self.check(device).map(|()| Capabilities::new(self.1.len() as u32)) }

@@ -245,7 +245,7 @@ async fn a_call_that_never_returns_is_an_error_in_time_and_stops_only_its_reader
     let backend = hostile.open_with(|options| {
         options.with_device("127.0.0.1:51212".parse().unwrap()).with_deadline(Duration::from_millis(300))
     });
-    assert_eq!(backend.devices().await.unwrap(), [DEVICE, other]);
+    assert_eq!(backend.devices().await.unwrap().devices, [DEVICE, other]);
     hostile.make_events(DEVICE, 5);
     hostile.hang(Some("BS2_GetLog"));
     let error = backend.logs(DEVICE, 0, 1).await.unwrap_err();
@@ -276,7 +276,7 @@ async fn a_start_that_never_returns_is_an_error_in_time() {
         hostile.hang(Some(function));
         let opened = NativeBackend::open(options(path()).with_deadline(Duration::from_millis(200)));
         let error = match opened {
-            Ok(backend) => backend.devices().await.unwrap_err(),
+            Ok(backend) => backend.devices().await.unwrap().failures.remove(0),
             Err(error) => error,
         };
         assert_eq!(error.to_string(), format!("{function}: no answer within 200 ms"));
@@ -449,7 +449,7 @@ async fn readers_are_found_by_search_and_taken_when_they_connect() {
     let hostile = Hostile::take().await;
     let bare = || NativeOptions::default().with_library(path());
     let backend = NativeBackend::open(bare().with_search()).unwrap();
-    assert_eq!(backend.devices().await.unwrap(), [1_000, 1_001, 1_003].map(DeviceId::new));
+    assert_eq!(backend.devices().await.unwrap().devices, [1_000, 1_001, 1_003].map(DeviceId::new));
     backend.connect(DeviceId::new(1_003)).await.unwrap();
     assert!(backend.time(DeviceId::new(1_003)).await.is_ok());
     backend.close().await.unwrap();
@@ -458,10 +458,11 @@ async fn readers_are_found_by_search_and_taken_when_they_connect() {
     let backend = NativeBackend::open(options).unwrap();
     let mut states = backend.states();
     hostile.of("stub_accept", DeviceId::new(1_004));
-    let error = backend.devices().await.unwrap_err();
-    assert_eq!(error.to_string(), "1 of 2 readers have connected to us in time");
+    let list = backend.devices().await.unwrap();
+    assert_eq!(list.devices, [DeviceId::new(1_004)]);
+    assert_eq!(list.failures[0].to_string(), "1 of 2 readers have connected to us in time");
     hostile.of("stub_accept", DeviceId::new(1_002));
-    assert_eq!(backend.devices().await.unwrap(), [1_002, 1_004].map(DeviceId::new));
+    assert_eq!(backend.devices().await.unwrap().devices, [1_002, 1_004].map(DeviceId::new));
     backend.connect(DeviceId::new(1_004)).await.unwrap();
     let states: Vec<_> = [states.next().await, states.next().await, states.next().await].into();
     let change = |device, state| Some(StateChange::Changed { device: DeviceId::new(device), state });
@@ -476,7 +477,7 @@ async fn connecting_without_an_id_and_to_another_reader_are_errors() {
     let hostile = Hostile::take().await;
     let backend = hostile.open();
     hostile.set("no_id", 1);
-    let error = backend.devices().await.unwrap_err();
+    let error = backend.devices().await.unwrap().failures.remove(0);
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     assert_eq!(error.to_string(), "BS2_ConnectDeviceViaIP to 127.0.0.1:51211 gives no device id");
     hostile.set("no_id", 0);

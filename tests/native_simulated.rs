@@ -120,7 +120,7 @@ impl Simulated {
             .with_library(simulated_sdk::path())
             .with_device("127.0.0.1:51211".parse().unwrap());
         let backend = Arc::new(NativeBackend::open(options).unwrap());
-        let device = backend.devices().await.unwrap()[0];
+        let device = backend.devices().await.unwrap().devices[0];
         Self { backend, device }
     }
 }

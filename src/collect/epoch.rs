@@ -1,6 +1,6 @@
 //! Whether a reader still counts as it did.
 
-use super::follow::{Follower, Outcome};
+use super::follow::{Follower, Interrupt, Outcome};
 use super::ledger::{Ledger, is_same};
 use crate::device::EventPage;
 use crate::sink::Batch;
@@ -19,7 +19,7 @@ impl Follower {
                 Some(event) if event.id() == watermark => {
                     let known = match account.last() {
                         Some(event) => Some(*event),
-                        None => self.sink.event(self.device.id(), account.epoch(), watermark).await?,
+                        None => self.stored(account.epoch(), watermark).await?,
                     };
                     known.is_some_and(|known| !is_same(&known, event))
                 }
@@ -37,7 +37,7 @@ impl Follower {
     /// Whether the oldest event of the log is another one than is stored under its id.
     async fn oldest_differs(&mut self, account: &Ledger) -> Outcome<bool> {
         let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
-        let stored = self.sink.event(self.device.id(), account.epoch(), oldest.id()).await?;
+        let stored = self.stored(account.epoch(), oldest.id()).await?;
         Ok(stored.is_some_and(|stored| !is_same(&stored, &oldest)))
     }
 
@@ -46,16 +46,16 @@ impl Follower {
     /// point: a restored unit, or a simulator.
     async fn is_another_life(&mut self, account: &Ledger) -> Outcome<bool> {
         let (device, epoch) = (self.device.clone(), account.epoch());
-        if account.watermark() == u32::MAX && self.sink.event(device.id(), epoch, u32::MAX).await?.is_none() {
+        if account.watermark() == u32::MAX && self.stored(epoch, u32::MAX).await?.is_none() {
             return Ok(true); // The epoch was closed, and what ended the work then came before the next one was stored.
         }
         let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
         let newest = self.unless_stopped(device.newest_id(oldest.id())).await??.unwrap_or(oldest.id());
         let newest = self.read(newest.saturating_sub(1), 1).await?.first().copied().unwrap_or(oldest);
-        Ok(match self.sink.event(device.id(), epoch, newest.id()).await? {
+        Ok(match self.stored(epoch, newest.id()).await? {
             Some(stored) => !is_same(&stored, &newest),
             None => {
-                let stored = self.sink.event(device.id(), epoch, oldest.id()).await?;
+                let stored = self.stored(epoch, oldest.id()).await?;
                 !stored.is_some_and(|stored| is_same(&stored, &oldest))
             }
         })
@@ -80,7 +80,7 @@ impl Follower {
         while let Some(mut batch) = self.orphans.first().cloned() {
             let (mut of_old_life, mut repeated) = (Vec::new(), 0);
             for event in std::mem::take(&mut batch.events) {
-                let stored = self.sink.event(self.device.id(), account.epoch(), event.id()).await?;
+                let stored = self.stored(account.epoch(), event.id()).await?;
                 if stored.is_some_and(|stored| is_same(&stored, &event)) {
                     repeated += 1;
                 } else {
@@ -88,7 +88,8 @@ impl Follower {
                 }
             }
             let epoch = batch.epoch;
-            let stored = self.sink.store(batch.with_events(of_old_life)).await?;
+            let stored =
+                self.sink.store(batch.with_events(of_old_life)).await.map_err(Interrupt::Unstored)?;
             self.orphans.remove(0);
             self.repeated(account, repeated);
             self.tally(epoch, stored);

@@ -28,6 +28,7 @@ impl Follower {
             self.repeated(account, page.repeated());
             self.take_page(account, &page);
             account.begin_at(first);
+            self.doubt(account);
             self.close_holes(account, u32::MAX).await?;
             self.store(account, false).await?;
         }
@@ -48,6 +49,15 @@ impl Follower {
             if account.offer(*event) != Offered::Taken {
                 self.repeated(account, 1);
             }
+        }
+    }
+
+    /// Sets aside what was reported live under an id so far beyond the log that no reader can have come there: to
+    /// believe it would give up every event between.
+    fn doubt(&self, account: &mut Ledger) {
+        while account.hole().is_some_and(|(from, to)| to - from >= IMPLAUSIBLE) {
+            let id = account.set_aside();
+            tracing::warn!(device = %self.device.id(), id, "a live event is far beyond the log; its id is not believed");
         }
     }
 
@@ -85,5 +95,7 @@ impl Follower {
     }
 }
 
+/// More events than happen between a report and the look into the log that follows it.
+const IMPLAUSIBLE: u32 = 100_000;
 /// How long a reader may take to put into its log what it has reported live.
 const LOG_DELAY: Duration = Duration::from_millis(250);

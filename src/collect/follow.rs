@@ -11,7 +11,7 @@ use tokio::time::{Duration, Instant};
 use super::ledger::{Ledger, Offered, is_same};
 use super::progress::{Progress, add};
 use super::report::{DeviceReport, EpochReport};
-use super::{CollectOptions, Stop};
+use super::{CollectOptions, Stop, Trouble};
 use crate::codec::Event;
 use crate::device::{Device, DeviceInfo, EventPage, Live, Subscription};
 use crate::sink::{Batch, Sink, Stored};
@@ -24,6 +24,7 @@ pub(super) struct Follower {
     pub(super) sink: Arc<dyn Sink>,
     pub(super) options: CollectOptions,
     pub(super) progress: Arc<Progress>,
+    trouble: Trouble,
     stop: watch::Receiver<Option<Stop>>,
     tallies: BTreeMap<u32, Tally>,
     /// Events that waited when their epoch ended.
@@ -43,7 +44,10 @@ struct Tally {
 
 /// Why the work on a reader pauses.
 pub(super) enum Interrupt {
+    /// The reader, or the way to it.
     Failed(Error),
+    /// The sink.
+    Unstored(Error),
     Stopped,
 }
 
@@ -61,6 +65,7 @@ impl Follower {
         sink: Arc<dyn Sink>,
         options: CollectOptions,
         progress: Arc<Progress>,
+        trouble: Trouble,
         stop: watch::Receiver<Option<Stop>>,
     ) -> Self {
         Self {
@@ -68,6 +73,7 @@ impl Follower {
             sink,
             options,
             progress,
+            trouble,
             stop,
             tallies: BTreeMap::new(),
             orphans: Vec::new(),
@@ -80,7 +86,7 @@ impl Follower {
     pub(super) async fn run_once(mut self) -> DeviceReport {
         let mut delays = self.options.retry.delays();
         let error = loop {
-            let Err(Interrupt::Failed(error)) = self.read_to_end().await else { break None };
+            let Some(error) = failure(self.read_to_end().await) else { break None };
             if self.failures == 0 {
                 delays = self.options.retry.delays();
             }
@@ -99,9 +105,17 @@ impl Follower {
     pub(super) async fn run_live(mut self) -> DeviceReport {
         let mut delays = self.options.retry.delays();
         let mut error = loop {
-            let error = match self.follow().await {
+            let (error, may_help) = match self.follow().await {
                 Ok(()) | Err(Interrupt::Stopped) => break None,
-                Err(Interrupt::Failed(error)) => error,
+                Err(Interrupt::Unstored(error)) => {
+                    let may_help = error.is_retryable();
+                    (error, may_help)
+                }
+                // Whatever a reader answers, it may answer something else tomorrow, and nobody looks after this.
+                Err(Interrupt::Failed(error)) => {
+                    let may_help = error.kind() != ErrorKind::Closed;
+                    (error, may_help)
+                }
             };
             if *self.stop.borrow() == Some(Stop::Now) {
                 break Some(error); // The last batch did not reach the sink, and no other try follows.
@@ -110,8 +124,13 @@ impl Follower {
                 delays = self.options.retry.delays();
             }
             self.failures += 1;
-            tracing::warn!(device = %self.device.id(), %error, "collecting was interrupted");
-            let delay = delays.next().filter(|_| error.is_retryable());
+            tracing::info!(device = %self.device.id(), %error, "collecting was interrupted");
+            let delay = delays.next().filter(|_| may_help);
+            // What passes by itself is not worth a word, and what ends the work stands in the report.
+            let lasts = if error.is_retryable() { LASTING } else { 1 };
+            if delay.is_some() && self.failures == lasts {
+                self.trouble.tell(&error);
+            }
             let Some(delay) = delay else { break Some(error) };
             if self.unless_stopped(tokio::time::sleep(delay)).await.is_err() {
                 break None;
@@ -130,7 +149,7 @@ impl Follower {
         let mut delays = self.options.retry.delays().take(self.options.attempts);
         let give_up = Instant::now() + LAST_LOOK;
         let error = loop {
-            let Err(Interrupt::Failed(error)) = self.read_to_end().await else { break None };
+            let Some(error) = failure(self.read_to_end().await) else { break None };
             match delays.next().filter(|_| error.is_retryable() && Instant::now() < give_up) {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None => break Some(error),
@@ -149,7 +168,16 @@ impl Follower {
         let mut account = self.open().await?;
         // Live first: what happens while the log is read is in the queue.
         let device = self.device.clone();
-        let mut live = self.unless_stopped(device.subscribe()).await??;
+        let mut live = match self.unless_stopped(device.subscribe()).await? {
+            Ok(live) => live,
+            // A reader that does not report still has its log.
+            Err(error) => {
+                let failures = self.failures;
+                self.catch_up(&mut account).await?;
+                self.failures = failures;
+                return Err(error.into());
+            }
+        };
         let result = self.listen(&mut account, &mut live).await;
         // Whatever ended it, what was received is kept, also above a hole.
         // Unconstrained: tokio's budget for a task would end the loop after some 100 items, as if no more were there.
@@ -229,7 +257,7 @@ impl Follower {
             Offered::Below => {}
         }
         self.store(account, false).await?;
-        let stored = self.sink.event(self.device.id(), account.epoch(), event.id()).await?;
+        let stored = self.stored(account.epoch(), event.id()).await?;
         if stored.is_some_and(|stored| is_same(&stored, &event)) {
             self.repeated(account, 1);
             return Ok(());
@@ -258,7 +286,7 @@ impl Follower {
             Ok(stored) => stored,
             Err(error) => {
                 account.abandon();
-                return Err(error.into());
+                return Err(Interrupt::Unstored(error));
             }
         };
         self.failures = 0;
@@ -290,7 +318,7 @@ impl Follower {
             Err(error) if error.kind() == ErrorKind::Unsupported => DeviceInfo::new(self.device.id()),
             Err(error) => return Err(error.into()),
         };
-        let account = match self.sink.resume(&info).await? {
+        let account = match self.sink.resume(&info).await.map_err(Interrupt::Unstored)? {
             Some(point) => Ledger::resume(self.device.id(), point),
             None => Ledger::new(self.device.id(), 0),
         };
@@ -304,6 +332,11 @@ impl Follower {
             }
         }
         Ok(account)
+    }
+
+    /// The event that the sink has under this id.
+    pub(super) async fn stored(&self, epoch: u32, id: u32) -> Outcome<Option<Event>> {
+        self.sink.event(self.device.id(), epoch, id).await.map_err(Interrupt::Unstored)
     }
 
     pub(super) async fn read(&mut self, after: u32, max: u32) -> Outcome<EventPage> {
@@ -325,7 +358,7 @@ impl Follower {
         let device = self.device.id();
         // Also where the new epoch was not read to its end: what was received of the old one is nowhere else.
         let newest = self.tallies.keys().next_back().copied().unwrap_or_default();
-        if let Err(Interrupt::Failed(unstored)) = self.place_orphans(&Ledger::new(device, newest)).await {
+        if let Some(unstored) = failure(self.place_orphans(&Ledger::new(device, newest)).await) {
             error.get_or_insert(unstored);
         }
         let gaps = match self.sink.gaps(device).await {
@@ -347,7 +380,14 @@ impl Follower {
     }
 }
 
-async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) {
+fn failure(outcome: Outcome) -> Option<Error> {
+    match outcome {
+        Err(Interrupt::Failed(error) | Interrupt::Unstored(error)) => Some(error),
+        Ok(()) | Err(Interrupt::Stopped) => None,
+    }
+}
+
+pub(super) async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) {
     let ordered = stop.wait_for(Option::is_some).await.is_ok();
     if !ordered {
         std::future::pending::<()>().await; // Nobody is left who could order it.
@@ -356,5 +396,7 @@ async fn ordered_to_stop(stop: &mut watch::Receiver<Option<Stop>>) {
 
 /// So many events make a batch, if more are waiting.
 const BATCH: usize = 1_024;
+/// So many failures in a row are told.
+const LASTING: usize = 5;
 /// How long a reader that fails is tried again after the order to stop.
 const LAST_LOOK: Duration = Duration::from_secs(10);

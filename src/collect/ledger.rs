@@ -123,6 +123,15 @@ impl Ledger {
         }
     }
 
+    /// Takes the event above the first hole out of the account: it is stored, and the watermark does not wait for it.
+    pub(super) fn set_aside(&mut self) -> Option<u32> {
+        let (id, (event, stored)) = self.waiting.pop_first()?;
+        if !stored {
+            self.batch.events.push(event);
+        }
+        Some(id)
+    }
+
     /// Ends the epoch: whatever came after the watermark and is not stored will never come. Gives back the events
     /// that wait unstored; they may be of this life or of the next.
     pub(super) fn close(&mut self) -> Vec<Event> {

@@ -27,6 +27,7 @@
 //! A reader's account begins at the oldest event that it has when it is first met. What it had lost before then is
 //! not a gap.
 
+mod discover;
 mod epoch;
 mod fill;
 mod follow;
@@ -34,19 +35,21 @@ mod ledger;
 mod progress;
 mod report;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
 
 pub use progress::Progress;
 pub use report::{DeviceReport, EpochReport, Report};
 
-use crate::device::{Device, ReconnectPolicy};
+use crate::device::{Client, Device, ReconnectPolicy};
 use crate::sink::Sink;
 use crate::{Error, ErrorKind};
+use discover::Discovery;
 use follow::Follower;
 
 /// Stores the events of readers into a sink, every event once.
@@ -76,9 +79,11 @@ use follow::Follower;
 #[must_use]
 pub struct Collector {
     devices: Vec<Device>,
+    clients: Vec<Client>,
     sink: Arc<dyn Sink>,
     options: CollectOptions,
     progress: Arc<Progress>,
+    trouble: Trouble,
 }
 
 impl Collector {
@@ -91,7 +96,8 @@ impl Collector {
     /// let collector = Collector::new(std::sync::Arc::new(MemorySink::new()));
     /// ```
     pub fn new(sink: Arc<dyn Sink>) -> Self {
-        Self { devices: Vec::new(), sink, options: CollectOptions::default(), progress: Arc::default() }
+        let (devices, clients, options, progress, trouble) = Default::default();
+        Self { devices, clients, sink, options, progress, trouble }
     }
 
     /// Adds readers, of one client or of several.
@@ -109,6 +115,39 @@ impl Collector {
     /// ```
     pub fn with_devices(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
         self.devices.extend(devices);
+        self
+    }
+
+    /// Adds every reader of a client, also those that can be reached only later: while a collector listens, it looks
+    /// for them again and again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// let client = Client::new(Simulator::new("devices=2")?.backend());
+    /// let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_client(client);
+    /// assert_eq!(collector.run_once().await.devices.len(), 2);
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
+    pub fn with_client(mut self, client: Client) -> Self {
+        self.clients.push(client);
+        self
+    }
+
+    /// Calls a function with what keeps a listening collector from a reader's events, for who operates it: once when it
+    /// lasts, and again only after the reader was well in between. The work on the reader goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{collect::Collector, sink::MemorySink};
+    /// let collector = Collector::new(std::sync::Arc::new(MemorySink::new()));
+    /// let collector = collector.with_trouble(|error| eprintln!("{error}"));
+    /// ```
+    pub fn with_trouble(mut self, tell: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.trouble = Trouble(Some(Arc::new(tell)));
         self
     }
 
@@ -193,44 +232,69 @@ impl Collector {
 
     async fn run(self, live: bool, stop: impl Future<Output = Stop>) -> Report {
         let (stopper, stopped) = watch::channel(None);
-        let mut followers = JoinSet::new();
-        let mut report = Report::default();
-        let mut seen = std::collections::BTreeSet::new();
-        for device in self.devices {
-            if !seen.insert(device.id()) {
-                let message = "the device was given twice: two sources must not claim one device";
-                let error = Error::new(ErrorKind::InvalidInput, message).with_device(device.id());
-                report.devices.push(DeviceReport::failed(device.id(), error));
-                continue;
-            }
-            let follower = Follower::new(
-                device,
-                Arc::clone(&self.sink),
-                self.options,
-                Arc::clone(&self.progress),
-                stopped.clone(),
-            );
-            followers.spawn(async move {
-                if live { follower.run_live().await } else { follower.run_once().await }
-            });
+        let (mut followers, mut discoveries) = (JoinSet::new(), JoinSet::new());
+        let (arrivals, mut arrived) = mpsc::unbounded_channel();
+        let (mut report, mut seen) = (Report::default(), BTreeSet::new());
+        let mut waiting = self.devices;
+        for client in self.clients {
+            let (options, trouble, stop) = (self.options, self.trouble.clone(), stopped.clone());
+            discoveries.spawn(Discovery { client, options, trouble, stop }.run(live, arrivals.clone()));
         }
+        drop(arrivals);
         let mut stop = std::pin::pin!(stop);
         loop {
+            for device in waiting.drain(..) {
+                if !seen.insert(device.id()) {
+                    let message = "the device was given twice: two sources must not claim one device";
+                    let error = Error::new(ErrorKind::InvalidInput, message).with_device(device.id());
+                    report.devices.push(DeviceReport::failed(device.id(), error));
+                    continue;
+                }
+                let (sink, progress) = (Arc::clone(&self.sink), Arc::clone(&self.progress));
+                let (options, trouble) = (self.options, self.trouble.clone());
+                let follower = Follower::new(device, sink, options, progress, trouble, stopped.clone());
+                followers.spawn(async move {
+                    if live { follower.run_live().await } else { follower.run_once().await }
+                });
+            }
+            if followers.is_empty() && discoveries.is_empty() && arrived.is_empty() {
+                break;
+            }
             tokio::select! {
                 // Tell the readers even if some of them have ended meanwhile.
                 how = &mut stop, if stopper.borrow().is_none() => {
                     stopper.send_replace(Some(how));
                 }
-                ended = followers.join_next() => match ended {
-                    Some(Ok(device)) => report.devices.push(device),
-                    Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
-                    None => break,
-                },
+                Some(device) = arrived.recv() => waiting.push(device),
+                Some(ended) = followers.join_next() => report.devices.push(unless_panicked(ended)),
+                Some(ended) = discoveries.join_next() => report.unreached.extend(unless_panicked(ended)),
             }
         }
         report.devices.sort_by_key(|device| device.device);
         report
     }
+}
+
+/// Whom lasting failures are told.
+#[derive(Clone, Default)]
+struct Trouble(Option<Arc<dyn Fn(&Error) + Send + Sync>>);
+
+impl Trouble {
+    fn tell(&self, error: &Error) {
+        if let Some(tell) = &self.0 {
+            tell(error);
+        }
+    }
+}
+
+impl fmt::Debug for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Trouble").field(&self.0.is_some()).finish()
+    }
+}
+
+fn unless_panicked<T>(ended: Result<T, JoinError>) -> T {
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 /// How a running collector ends.

@@ -20,6 +20,8 @@ use crate::sink::Gap;
 pub struct Report {
     /// The readers, ascending.
     pub devices: Vec<DeviceReport>,
+    /// Why readers that a [client](super::Collector::with_client) names were not reached in the end.
+    pub unreached: Vec<Error>,
 }
 
 impl Report {
@@ -74,7 +76,7 @@ impl Report {
     /// ```
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.devices.iter().all(|device| device.error.is_none())
+        self.unreached.is_empty() && self.devices.iter().all(|device| device.error.is_none())
     }
 
     fn epochs(&self) -> impl Iterator<Item = &EpochReport> {

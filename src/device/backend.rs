@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::live::DeviceQueue;
-use super::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
+use super::{Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog};
 use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Temperature, Timestamp};
 use crate::{Error, Result};
 
@@ -49,15 +49,15 @@ use crate::{Error, Result};
 ///
 /// # async fn example() -> bs2_events::Result<()> {
 /// let backend: std::sync::Arc<dyn Backend> = Simulator::new("devices=2")?.backend();
-/// assert_eq!(backend.devices().await?.len(), 2);
+/// assert_eq!(backend.devices().await?.devices.len(), 2);
 /// # Ok(())
 /// # }
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
-    /// The readers that this backend reaches, ascending.
-    async fn devices(&self) -> Result<Vec<DeviceId>>;
+    /// The readers that this backend reaches. One that cannot be reached is no error of the call.
+    async fn devices(&self) -> Result<DeviceList>;
 
     /// Connects the reader; at once if it is connected.
     async fn connect(&self, device: DeviceId) -> Result<()>;

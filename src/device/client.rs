@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant};
 
 use super::live::{DeviceQueue, Sender, queue};
 use super::state::StateBoard;
@@ -98,9 +99,12 @@ impl Client {
 
     /// Every reader that the backend reaches, ascending.
     ///
+    /// Readers that cannot be reached are left out, with a warning; [`discover`](Self::discover) tells of them.
+    ///
     /// # Errors
     ///
-    /// Those of the backend; [`TimedOut`](ErrorKind::TimedOut) past the deadline.
+    /// Those of the backend; [`TimedOut`](ErrorKind::TimedOut) past the deadline; the first reader's where none can be
+    /// reached.
     ///
     /// # Examples
     ///
@@ -113,8 +117,41 @@ impl Client {
     /// ```
     #[doc(alias("BS2_SearchDevices", "GetDeviceList"))]
     pub async fn devices(&self) -> Result<Vec<Device>> {
-        let ids = self.within_deadline("the list of devices", self.backend().devices()).await?;
-        Ok(ids.into_iter().map(|id| self.device(id)).collect())
+        let (devices, failures) = self.discover().await?;
+        let mut failures = failures.into_iter();
+        if devices.is_empty()
+            && let Some(error) = failures.next()
+        {
+            return Err(error);
+        }
+        for error in failures {
+            tracing::warn!("a device cannot be reached: {error}");
+        }
+        Ok(devices)
+    }
+
+    /// Every reader that the backend reaches, ascending, and an error for each that its settings name and that it does
+    /// not reach.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend; [`TimedOut`](ErrorKind::TimedOut) past the deadline.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::Client, sim::Simulator};
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// # let client = Client::new(Simulator::new("devices=3")?.backend());
+    /// let (devices, unreached) = client.discover().await?;
+    /// assert_eq!((devices.len(), unreached.len()), (3, 0));
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// ```
+    pub async fn discover(&self) -> Result<(Vec<Device>, Vec<Error>)> {
+        // Each reader has its deadline below; the list waits for the last of them.
+        let deadline = self.shared.options.deadline.saturating_mul(2);
+        let list = within(deadline, "the list of devices", self.backend().devices()).await?;
+        Ok((list.devices.into_iter().map(|id| self.device(id)).collect(), list.failures))
     }
 
     /// Live events of several readers in one stream.
@@ -236,18 +273,20 @@ impl Client {
         &*self.shared.backend
     }
 
-    /// One call to a connected reader, made again when the connection was lost, at most [`CALL_RETRIES`] times.
+    /// One call to a connected reader, made again when the connection was lost, at most [`CALL_RETRIES`] times and not
+    /// after the deadline.
     pub(super) async fn call<T, F>(&self, device: DeviceId, what: &str, call: impl Fn() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
         let mut delays = self.shared.options.reconnect.delays().take(CALL_RETRIES);
+        let begun = Instant::now();
         loop {
             let error = match self.call_once(device, what, call()).await {
                 Err(error) if error.kind() == ErrorKind::Disconnected => error,
                 result => return result,
             };
-            match delays.next() {
+            match delays.next().filter(|_| begun.elapsed() < self.shared.options.deadline) {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None => return Err(error),
             }
@@ -285,14 +324,15 @@ impl Client {
     }
 
     async fn within_deadline<T>(&self, what: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
-        let deadline = self.shared.options.deadline;
-        tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
-            Err(Error::new(
-                ErrorKind::TimedOut,
-                format!("{what}: no answer within {} ms", deadline.as_millis()),
-            ))
-        })
+        within(self.shared.options.deadline, what, call).await
     }
+}
+
+async fn within<T>(deadline: Duration, what: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
+        let message = format!("{what}: no answer within {} ms", deadline.as_millis());
+        Err(Error::new(ErrorKind::TimedOut, message))
+    })
 }
 
 impl fmt::Debug for Client {

@@ -82,7 +82,7 @@ impl std::error::Error for Violation {}
 pub async fn check_backend(stage: &dyn Stage) -> Result<(), Violation> {
     let (backend, device) = (stage.backend(), stage.device());
     let point = "devices are listed ascending, each once";
-    let devices = backend.devices().await.kept(point)?;
+    let devices = backend.devices().await.kept(point)?.devices;
     expect(devices.is_sorted_by(|a, b| a < b) && devices.contains(&device), point, &devices)?;
     unknown_devices_are_not_found(&*backend, &devices).await?;
 

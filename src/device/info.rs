@@ -5,7 +5,62 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 
+use crate::Error;
 use crate::codec::{DeviceId, Event, EventCode};
+
+/// The readers that a [`Backend`](super::Backend) reaches, and why it does not reach the others.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::DeviceId;
+/// use bs2_events::device::DeviceList;
+///
+/// let list = DeviceList::new([9, 7, 9].map(DeviceId::new));
+/// assert_eq!(list.devices, [7, 9].map(DeviceId::new));
+/// assert!(list.failures.is_empty());
+/// ```
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct DeviceList {
+    /// The readers, ascending, each once.
+    pub devices: Vec<DeviceId>,
+    /// An error for each reader that the settings name and whose number nobody could find out.
+    pub failures: Vec<Error>,
+}
+
+impl DeviceList {
+    /// These readers, in whatever order and however often they are given.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::device::DeviceList;
+    /// assert!(DeviceList::new([]).devices.is_empty());
+    /// ```
+    pub fn new(devices: impl IntoIterator<Item = DeviceId>) -> Self {
+        let mut devices: Vec<_> = devices.into_iter().collect();
+        devices.sort_unstable();
+        devices.dedup();
+        Self { devices, failures: Vec::new() }
+    }
+
+    /// The same list, with readers that cannot be reached now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{device::DeviceList, Error, ErrorKind};
+    /// let silent = Error::new(ErrorKind::Disconnected, "nobody answers at 192.0.2.7");
+    /// let list = DeviceList::new([]).with_failures([silent]);
+    /// assert_eq!(list.failures.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn with_failures(mut self, failures: impl IntoIterator<Item = Error>) -> Self {
+        self.failures.extend(failures);
+        self
+    }
+}
 
 /// What a reader says of itself.
 ///

@@ -18,7 +18,7 @@ mod state;
 pub use backend::{Backend, LiveSink, Monitoring, scan_image_logs};
 pub use client::{Client, ClientOptions};
 pub use handle::Device;
-pub use info::{Capabilities, DeviceInfo, ImageFilter, ImageLog};
+pub use info::{Capabilities, DeviceInfo, DeviceList, ImageFilter, ImageLog};
 pub use live::{Live, LogListener, Subscription};
 pub use page::EventPage;
 pub use reconnect::ReconnectPolicy;

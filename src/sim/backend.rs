@@ -18,7 +18,7 @@ use super::picture::picture;
 use super::reader::{Cell, State};
 use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Timestamp};
 use crate::device::{
-    Backend, Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
+    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -145,9 +145,9 @@ impl Door {
 
 #[async_trait]
 impl Backend for Door {
-    async fn devices(&self) -> Result<Vec<DeviceId>> {
+    async fn devices(&self) -> Result<DeviceList> {
         self.check_open()?;
-        Ok(self.shared.readers.iter().map(Cell::device).collect())
+        Ok(DeviceList::new(self.shared.readers.iter().map(Cell::device)))
     }
 
     async fn connect(&self, device: DeviceId) -> Result<()> {

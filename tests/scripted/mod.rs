@@ -130,8 +130,8 @@ impl Scripted {
 
 #[async_trait]
 impl Backend for Scripted {
-    async fn devices(&self) -> Result<Vec<DeviceId>> {
-        Ok(vec![DEVICE])
+    async fn devices(&self) -> Result<DeviceList> {
+        Ok(DeviceList::new([DEVICE]))
     }
 
     async fn connect(&self, _: DeviceId) -> Result<()> {

@@ -62,12 +62,15 @@ impl Collect {
         if bar::is_seen() {
             options = options.with_estimate();
         }
-        let mut collector = Collector::new(sink.clone()).with_options(options);
+        let mut collector = Collector::new(sink.clone()).with_options(options).with_trouble(|error| {
+            output::note(&format!("{}; it is tried again", output::sentence(error)));
+        });
         let mut readers = 0;
         for source in &sources {
-            let devices = source.devices().await?;
-            readers += devices.len();
-            collector = collector.with_devices(devices);
+            // A source of which nothing can be reached is a mistake; others go on without a reader that cannot.
+            let (devices, unreached) = source.discover().await?;
+            readers += devices.len() + unreached.len();
+            collector = collector.with_client(source.client().clone());
         }
 
         let progress = collector.progress();
@@ -118,8 +121,12 @@ impl Collect {
     }
 
     fn tell(&self, report: &Report, store: &Store) -> Result<ExitCode> {
-        for error in report.devices.iter().filter_map(|device| device.error.as_ref()) {
+        let failed = report.devices.iter().filter_map(|device| device.error.as_ref());
+        for error in failed.chain(&report.unreached) {
             output::report(error);
+        }
+        if report.devices.is_empty() && report.unreached.is_empty() {
+            return Err(Error::new(ErrorKind::NotFound, "there is no reader to collect from"));
         }
         let mut output = Output::new();
         if self.json {
@@ -156,5 +163,6 @@ readers of it stand in one source. Settings, as name=value joined by &:
   ssl-ca, ssl-cert, ssl-key  files of encrypted connections; the key's password is in BS2_SSL_PASSWORD
   timeout    how long one call may take, such as 30s [15s]
 What --json prints: one object, whose `devices` has an object for each epoch of each reader, with
-device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed.
+device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed; and `unreached`, why
+other readers were not reached, if there are any.
 Exit code: 0 if no reader failed; what is missing is no failure.";

@@ -27,6 +27,7 @@ mod verify;
 mod watch;
 mod x;
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use bs2_events::{Error, ErrorKind, Result};
@@ -86,22 +87,27 @@ impl Verb {
     }
 }
 
-/// Writes what the library tells to stderr, as far as `BS2_LOG` asks for it; nothing where it is not set.
+/// Writes what the library tells to stderr, as far as `BS2_LOG` asks for it; its warnings where that is not set.
 fn start_log() -> Result<()> {
-    let Some(directives) = std::env::var_os(LOG_VARIABLE) else { return Ok(()) };
-    let filter = EnvFilter::builder().parse(directives.to_string_lossy()).map_err(|error| {
+    let asked = std::env::var_os(LOG_VARIABLE);
+    let directives = asked.as_deref().map_or(WARNINGS.into(), OsStr::to_string_lossy);
+    let filter = EnvFilter::builder().parse(directives).map_err(|error| {
         Error::new(ErrorKind::InvalidInput, format!("variable `{LOG_VARIABLE}`")).with_source(error)
     })?;
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         // Where stderr is gone there is nobody left to tell, and the default tells by a panic.
-        .log_internal_errors(false)
-        .init();
+        .log_internal_errors(false);
+    match asked {
+        Some(_) => log.init(),
+        None => log.without_time().with_level(false).with_target(false).init(),
+    }
     Ok(())
 }
 
 const LOG_VARIABLE: &str = "BS2_LOG";
+const WARNINGS: &str = "bs2_events=warn";
 
 const AFTER_HELP: &str = "\
 Every verb has an example in its own --help.

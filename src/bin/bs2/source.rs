@@ -63,6 +63,19 @@ impl Source {
         retried(|| self.client.devices()).await
     }
 
+    /// Every reader, ascending, and why others are not reached. It fails only where none is.
+    pub(crate) async fn discover(&self) -> Result<(Vec<Device>, Vec<Error>)> {
+        retried(|| async {
+            match self.client.discover().await? {
+                (devices, mut unreached) if devices.is_empty() && !unreached.is_empty() => {
+                    Err(unreached.remove(0))
+                }
+                found => Ok(found),
+            }
+        })
+        .await
+    }
+
     /// The reader with this number, or the only one.
     pub(crate) async fn device(&self, wanted: Option<DeviceId>) -> Result<Device> {
         let mut devices = self.devices().await?;

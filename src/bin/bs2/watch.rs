@@ -1,19 +1,23 @@
 //! `bs2 watch`: events as they happen.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
-use bs2_events::device::{Live, Subscription};
+use bs2_events::device::{Device, Live, ReconnectPolicy};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
 
 use crate::device_id::device_id;
-use crate::output::Output;
-use crate::retry::retried;
+use crate::output::{self, Output};
 use crate::runtime::{self, Interrupt};
 use crate::source::Source;
+use crate::table::count;
 
 /// Print events as they happen, until Ctrl-C
 ///
@@ -45,38 +49,33 @@ impl Watch {
     }
 
     async fn watch(&self) -> Result<ExitCode> {
-        let source = Source::open_live(&self.source)?;
-        let devices = self.choose(&source).await?;
         let mut interrupt = Interrupt::new()?;
         tokio::select! {
-            result = self.print(&source, &devices) => result?,
+            result = self.print() => result?,
             () = runtime::over(self.time) => {}
             () = interrupt.next() => {}
         }
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn choose(&self, source: &Source) -> Result<Vec<DeviceId>> {
-        if self.devices.is_empty() {
-            return Ok(source.devices().await?.iter().map(|device| device.id()).collect());
-        }
-        let mut devices = Vec::new();
-        for id in &self.devices {
-            devices.push(source.device(Some(*id)).await?.id());
-        }
-        devices.sort_unstable();
-        devices.dedup();
-        Ok(devices)
-    }
-
     /// Ends when so many events are printed as were asked for.
-    async fn print(&self, source: &Source, devices: &[DeviceId]) -> Result<()> {
-        let mut live: Subscription = retried(|| source.client().subscribe(devices)).await?;
+    async fn print(&self) -> Result<()> {
+        let source = Source::open_live(&self.source)?;
+        let (items, mut coming) = mpsc::channel(64);
+        let mut watching = JoinSet::new();
+        let begun = Arc::new(Semaphore::new(0));
+        let devices = self.choose(&source).await?;
+        for device in &devices {
+            watching.spawn(follow(device.clone(), items.clone(), Arc::clone(&begun)));
+        }
+        drop(items);
+        // Simulated readers report nothing before everybody listens.
+        let _ = begun.acquire_many(u32::try_from(devices.len()).unwrap_or(u32::MAX)).await;
         source.start()?;
         let mut output = Output::new();
         let mut printed = 0;
         while self.max != Some(printed) {
-            let Some(item) = live.next().await else {
+            let Some(item) = coming.recv().await else {
                 return Err(Error::new(ErrorKind::Disconnected, "the readers report nothing any more"));
             };
             match item {
@@ -86,7 +85,10 @@ impl Watch {
                     printed += 1;
                 }
                 Live::Lagged { device, missed } => {
-                    note(device, &format!("{missed} events were lost here: too slow"))
+                    note(
+                        device,
+                        &format!("{} lost here: the log has what the reader kept", count(missed, "event")),
+                    );
                 }
                 Live::Resumed { device } => {
                     note(device, "connected again; what happened meanwhile is in the log")
@@ -96,6 +98,50 @@ impl Watch {
             }
         }
         Ok(())
+    }
+
+    async fn choose(&self, source: &Source) -> Result<Vec<Device>> {
+        if self.devices.is_empty() {
+            let devices = source.devices().await?;
+            if devices.is_empty() {
+                return Err(Error::new(ErrorKind::NotFound, "there is no reader to watch"));
+            }
+            return Ok(devices);
+        }
+        let mut devices = BTreeMap::new();
+        for id in &self.devices {
+            devices.insert(*id, source.device(Some(*id)).await?);
+        }
+        Ok(devices.into_values().collect())
+    }
+}
+
+/// Hands over what a reader reports. One that cannot be listened to is tried again and again, and keeps no other back.
+async fn follow(device: Device, items: mpsc::Sender<Live>, begun: Arc<Semaphore>) {
+    let mut failures: u32 = 0;
+    for delay in ReconnectPolicy::default().delays() {
+        match device.subscribe().await {
+            Ok(mut live) => {
+                if failures == 0 {
+                    begun.add_permits(1);
+                }
+                while let Some(item) = live.next().await {
+                    if items.send(item).await.is_err() {
+                        return;
+                    }
+                }
+                return;
+            }
+            Err(error) if error.kind() == ErrorKind::Closed => return,
+            Err(error) => {
+                if failures == 0 {
+                    output::note(&format!("{}; it is tried again", output::sentence(&error)));
+                    begun.add_permits(1);
+                }
+                failures += 1;
+            }
+        }
+        tokio::time::sleep(delay).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio::sync::Mutex;
 use tonic::transport::Endpoint;
 
@@ -19,7 +19,7 @@ use super::settings::GatewaySettings;
 use super::tls;
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
-    Backend, Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
+    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -159,22 +159,27 @@ impl Gateway {
             return Ok(place);
         }
         let session = self.session().await?;
-        if self.shared.places.is_empty() {
+        let failures = if self.shared.places.is_empty() {
             session.refresh().await?;
+            Vec::new()
         } else {
-            self.identify_all(&session).await?;
-        }
-        known().ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "the gateway has no such reader").with_device(device)
-        })
+            self.identify_all(&session).await.failures
+        };
+        // It may be any of those that cannot be reached.
+        let not_found = || Error::new(ErrorKind::NotFound, "the gateway has no such reader");
+        known().ok_or_else(|| failures.into_iter().next().unwrap_or_else(not_found).with_device(device))
     }
 
     fn place(&self, device: DeviceId) -> Option<&Place> {
         self.shared.places.iter().find(|place| place.id() == Some(device))
     }
 
-    async fn identify_all(&self, session: &Session) -> Result<Vec<DeviceId>> {
-        try_join_all(self.shared.places.iter().map(|place| place.identify(session))).await
+    /// The readers that the settings name. One whose number nobody knows yet is connected for that.
+    async fn identify_all(&self, session: &Session) -> DeviceList {
+        let places = join_all(self.shared.places.iter().map(|place| place.identify(session))).await;
+        let (known, unknown): (Vec<_>, Vec<_>) = places.into_iter().partition(Result::is_ok);
+        let list = DeviceList::new(known.into_iter().flatten());
+        list.with_failures(unknown.into_iter().filter_map(Result::err))
     }
 
     fn check_open(&self) -> Result<()> {
@@ -184,20 +189,14 @@ impl Gateway {
 
 #[async_trait]
 impl Backend for Gateway {
-    async fn devices(&self) -> Result<Vec<DeviceId>> {
+    async fn devices(&self) -> Result<DeviceList> {
         let session = self.session().await?;
-        let mut devices = if self.shared.places.is_empty() {
-            let list = session.connections.list().await?;
-            list.iter()
-                .map(|info| DeviceId::new(info.device_id))
-                .inspect(|id| session.readers.know(*id))
-                .collect()
-        } else {
-            self.identify_all(&session).await?
-        };
-        devices.sort_unstable();
-        devices.dedup();
-        Ok(devices)
+        if !self.shared.places.is_empty() {
+            return Ok(self.identify_all(&session).await);
+        }
+        let list = session.connections.list().await?;
+        let ids = list.iter().map(|info| DeviceId::new(info.device_id));
+        Ok(DeviceList::new(ids.inspect(|id| session.readers.know(*id))))
     }
 
     async fn connect(&self, device: DeviceId) -> Result<()> {

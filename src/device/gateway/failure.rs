@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use prost::Message;
-use tokio_rustls::rustls;
+use tokio_rustls::rustls::{self, CertificateError};
 use tonic::{Code, Status};
 
 use super::proto::google::rpc;
@@ -25,6 +25,10 @@ pub(super) fn failure(what: &str, status: &Status) -> Error {
         return Error::new(ErrorKind::InvalidData, format!("{what}: {error}")).with_source(*error);
     }
     match causes().find_map(tls_error) {
+        Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
+            let message = format!("{what}: the gateway's certificate is not the one that is pinned");
+            Error::new(ErrorKind::PermissionDenied, message)
+        }
         Some(error) => Error::new(
             ErrorKind::PermissionDenied,
             format!("{what}: the gateway's or our certificate is not accepted: {error}"),
@@ -58,14 +62,15 @@ const fn kind_of(code: Code) -> ErrorKind {
         Code::Cancelled | Code::FailedPrecondition | Code::NotFound | Code::Unavailable => {
             ErrorKind::Disconnected
         }
-        Code::Aborted | Code::ResourceExhausted => ErrorKind::Busy,
+        // The last two are what a program in Go answers for anything that went wrong, such as a reader's silence.
+        Code::Aborted | Code::ResourceExhausted | Code::Internal | Code::Unknown => ErrorKind::Busy,
         // tonic itself says so of an answer that is larger than we allow.
         Code::DataLoss | Code::OutOfRange => ErrorKind::InvalidData,
         Code::DeadlineExceeded => ErrorKind::TimedOut,
         Code::InvalidArgument => ErrorKind::InvalidInput,
         Code::PermissionDenied | Code::Unauthenticated => ErrorKind::PermissionDenied,
         Code::Unimplemented => ErrorKind::Unsupported,
-        Code::AlreadyExists | Code::Internal | Code::Ok | Code::Unknown => ErrorKind::Other,
+        Code::AlreadyExists | Code::Ok => ErrorKind::Other,
     }
 }
 

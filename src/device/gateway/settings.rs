@@ -210,7 +210,8 @@ impl GatewaySettings {
         self
     }
 
-    /// Sets how long one call may take; 25 s unless set, since a gateway gives its readers 20 s for a long answer.
+    /// Sets how long one call may take, a day at most; 25 s unless set, since a gateway gives its readers 20 s for a
+    /// long answer. A [`Client`](crate::device::Client) has a deadline of its own, which should be the longer one.
     ///
     /// # Examples
     ///
@@ -221,12 +222,12 @@ impl GatewaySettings {
     /// ```
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline.max(Duration::from_millis(1));
+        self.deadline = deadline.clamp(SHORTEST, LONGEST);
         self
     }
 
     /// Sets how often the gateway is asked whether it is still there, and how long it may take to say so; 15 s unless
-    /// set. After that the connection counts as lost.
+    /// set, a day at most. After that the connection counts as lost.
     ///
     /// # Examples
     ///
@@ -237,7 +238,7 @@ impl GatewaySettings {
     /// ```
     #[must_use]
     pub fn with_heartbeat(mut self, heartbeat: Duration) -> Self {
-        self.heartbeat = heartbeat.max(Duration::from_millis(1));
+        self.heartbeat = heartbeat.clamp(SHORTEST, LONGEST);
         self
     }
 
@@ -331,3 +332,6 @@ impl fmt::Display for DeviceAddress {
 const DEADLINE: Duration = Duration::from_secs(25);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const QUEUE: u32 = 16_384;
+const SHORTEST: Duration = Duration::from_millis(1);
+/// Longer ones are more than gRPC and the clock can count.
+const LONGEST: Duration = Duration::from_secs(86_400);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use tokio::sync::watch;
 
 use super::abi::MOST_FILTERS;
@@ -23,8 +23,8 @@ use super::worker::{Worker, closed};
 use super::{filters, logs};
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
-    Backend, Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring, StateStream,
-    scan_image_logs,
+    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
+    StateStream, scan_image_logs,
 };
 use crate::{Error, ErrorKind, Result};
 
@@ -146,17 +146,17 @@ impl NativeBackend {
         self.presence.board.subscribe()
     }
 
-    /// Makes every reader known that the options name.
-    async fn meet(&self) -> Result<()> {
+    /// Makes every reader known that the options name; an error for each with whom that failed.
+    async fn meet(&self) -> Vec<Error> {
         let strangers: Vec<_> = self.links().into_iter().filter(|link| link.device().is_none()).collect();
-        try_join_all(strangers.iter().map(|link| link.connect())).await?;
+        let mut met = join_all(strangers.iter().map(|link| link.connect())).await;
         if self.options.search {
-            self.search().await?;
+            met.push(self.search().await);
         }
         if self.options.accept > 0 {
-            self.wait_for_readers().await?;
+            met.push(self.wait_for_readers().await);
         }
-        Ok(())
+        met.into_iter().filter_map(Result::err).collect()
     }
 
     async fn search(&self) -> Result<()> {
@@ -177,11 +177,13 @@ impl NativeBackend {
         let enough = accepted.wait_for(|readers| readers.len() >= wanted);
         let in_time = tokio::time::timeout(self.options.deadline, enough).await.is_ok();
         let readers = self.presence.accepted.borrow().clone();
-        if !in_time {
-            let message = format!("{} of {wanted} readers have connected to us in time", readers.len());
-            return Err(Error::new(ErrorKind::TimedOut, message));
+        let come = readers.len();
+        readers.into_iter().try_for_each(|device| self.add(device))?;
+        if in_time {
+            return Ok(());
         }
-        readers.into_iter().try_for_each(|device| self.add(device))
+        let message = format!("{come} of {wanted} readers have connected to us in time");
+        Err(Error::new(ErrorKind::TimedOut, message))
     }
 
     fn add(&self, device: DeviceId) -> Result<()> {
@@ -242,19 +244,20 @@ impl NativeBackend {
 
 #[async_trait]
 impl Backend for NativeBackend {
-    async fn devices(&self) -> Result<Vec<DeviceId>> {
+    async fn devices(&self) -> Result<DeviceList> {
         self.check_open()?;
-        self.meet().await?;
-        let devices: BTreeSet<_> = self.links().iter().filter_map(|link| link.device()).collect();
-        Ok(devices.into_iter().collect())
+        let failures = self.meet().await;
+        let links = self.links();
+        Ok(DeviceList::new(links.iter().filter_map(|link| link.device())).with_failures(failures))
     }
 
     async fn connect(&self, device: DeviceId) -> Result<()> {
         let link = match self.link(device) {
             // Nobody has asked for the list yet, or the reader has come since.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.meet().await?;
-                self.link(device)?
+                let failures = self.meet().await;
+                // It may be any of those that cannot be reached.
+                self.link(device).map_err(|error| failures.into_iter().next().unwrap_or(error))?
             }
             link => link?,
         };

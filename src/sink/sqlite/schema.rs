@@ -181,10 +181,10 @@ const APPLICATION_ID: i64 = 0x6273_3245;
 
 const VERSION: i64 = 1;
 
-/// A transaction is durable when it returns, and readers do not wait for writers. The cache, 64 MiB, holds the
+/// A transaction is durable when it returns, and readers do not wait for writers. The cache, 16 MiB, holds the
 /// pages of the largest transaction, and those between the places of the tree to which many readers write.
 const SETTINGS: [(&str, &str); 4] =
-    [("journal_mode", "wal"), ("synchronous", "full"), ("temp_store", "memory"), ("cache_size", "-65536")];
+    [("journal_mode", "wal"), ("synchronous", "full"), ("temp_store", "memory"), ("cache_size", "-16384")];
 
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

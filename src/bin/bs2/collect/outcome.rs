@@ -32,16 +32,18 @@ pub(super) fn print(output: &mut Output, report: &Report, store: &Store) -> Resu
 
 /// Prints one object with all devices.
 pub(super) fn print_json(output: &mut Output, report: &Report) -> Result<()> {
-    output.json(&ReportJson { devices: report.devices.iter().flat_map(EpochJson::list).collect() })
+    let devices = report.devices.iter().flat_map(EpochJson::list).collect();
+    output.json(&ReportJson { devices, unreached: report.unreached.iter().map(output::sentence).collect() })
 }
 
 fn totals(report: &Report, store: &Store) -> String {
-    let readers = count(report.devices.len() as u64, "reader");
+    let readers = count((report.devices.len() + report.unreached.len()) as u64, "reader");
     if report.stored() == 0 && report.is_complete() {
         return format!("nothing new: {store} has all that the {readers} can give");
     }
     let gaps = report.devices.iter().flat_map(|device| &device.epochs).flat_map(|epoch| &epoch.gaps);
-    let failed = report.devices.iter().filter(|device| device.error.is_some()).count();
+    let failed =
+        report.devices.iter().filter(|device| device.error.is_some()).count() + report.unreached.len();
     let failed =
         if failed > 0 { format!(", {} failed", count(failed as u64, "reader")) } else { String::new() };
     format!(
@@ -55,6 +57,8 @@ fn totals(report: &Report, store: &Store) -> String {
 #[derive(Serialize)]
 struct ReportJson {
     devices: Vec<EpochJson>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreached: Vec<String>,
 }
 
 /// One epoch of one reader.
