@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::temp_dir().join(format!("bs2-example-{}.db", std::process::id()));
     let store = Arc::new(SqliteSink::open(&path)?);
 
-    let collector = Collector::new(store).with_devices(client.devices().await?);
+    let collector = Collector::new(store).with_client(client.clone());
     simulator.start()?;
     let report = collector
         .run_until(async {

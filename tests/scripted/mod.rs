@@ -38,6 +38,10 @@ struct State {
     reads: usize,
     /// What happens the moment that somebody listens again.
     greeting: Vec<Event>,
+    /// Nobody knows its number: it is on the list as a failure.
+    is_hidden: bool,
+    /// It cannot be listened to.
+    is_mute: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +119,16 @@ impl Scripted {
         self.lock().failures.extend(failures);
     }
 
+    /// Whether nobody can find out its number.
+    pub(crate) fn hide(&self, is_hidden: bool) {
+        self.lock().is_hidden = is_hidden;
+    }
+
+    /// Refuses to be listened to.
+    pub(crate) fn mute(&self) {
+        self.lock().is_mute = true;
+    }
+
     pub(crate) fn is_monitored(&self) -> bool {
         self.lock().listeners.iter().any(|listener| !listener.is_closed())
     }
@@ -131,6 +145,10 @@ impl Scripted {
 #[async_trait]
 impl Backend for Scripted {
     async fn devices(&self) -> Result<DeviceList> {
+        if self.lock().is_hidden {
+            let failure = Error::new(ErrorKind::Disconnected, "nobody answers where the reader should be");
+            return Ok(DeviceList::default().with_failures([failure]));
+        }
         Ok(DeviceList::new([DEVICE]))
     }
 
@@ -202,6 +220,9 @@ impl Backend for Scripted {
     async fn monitor(&self, _: DeviceId, sink: LiveSink) -> Result<Monitoring> {
         let greeting = {
             let mut state = self.lock();
+            if state.is_mute {
+                return Err(Error::new(ErrorKind::Unsupported, "it reports nothing"));
+            }
             state.listeners.push(sink);
             std::mem::take(&mut state.greeting)
         };

@@ -10,7 +10,8 @@
 //!
 //! `entityID` is the first four bytes of the subject where it is a door, a lift or a zone, and of relays, whose two
 //! ports stand there. Where no source says what the subject is, it is the first that is set of `cardData`, `userID`,
-//! `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`.
+//! `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`. A record has room for one subject: what else is set
+//! beside it is not kept.
 
 use std::fmt;
 
