@@ -209,18 +209,20 @@ impl<'a> CaptureReader<'a> {
         self
     }
 
-    /// Whether bytes begin like a capture of any version. Eight of them are enough to tell.
+    /// Whether bytes begin like a capture of any version. Eight of them are enough to tell; fewer may be one that was cut.
     ///
     /// # Examples
     ///
     /// ```
     /// # use bs2_events::codec::capture::CaptureReader;
     /// assert!(CaptureReader::is_capture(b"\x89BS2CAP\n"));
+    /// assert!(CaptureReader::is_capture(b"\x89BS2"));
     /// assert!(!CaptureReader::is_capture(b"BS2CAP\r\n"));
+    /// assert!(!CaptureReader::is_capture(b""));
     /// ```
     #[must_use]
     pub fn is_capture(bytes: &[u8]) -> bool {
-        bytes.starts_with(frame::MAGIC)
+        bytes.starts_with(frame::MAGIC) || !bytes.is_empty() && frame::MAGIC.starts_with(bytes)
     }
 
     /// Where the next record begins, in bytes from the start of the file; after a cut end, where the record begins that
