@@ -112,7 +112,7 @@ fn hexadecimal_text_may_be_spaced_prefixed_and_in_capitals() {
 fn truncated_and_overlong_hexadecimal_text_gives_an_error_with_the_offset() {
     let two = format!("{TOUCH}{DOOR}");
     for (bytes, events, error) in [
-        (0, 0, "event: field `id` at offset 0: 4 bytes needed, 0 available"),
+        (0, 0, "nothing to decode"),
         (1, 0, "event: field `id` at offset 0: 4 bytes needed, 1 available"),
         (43, 0, "event: field `subject` at offset 12: 32 bytes needed, 31 available"),
         (47, 0, "event: field `flags` at offset 47: 1 byte needed, 0 available"),
@@ -163,7 +163,7 @@ fn a_line_without_end_does_not_fill_the_memory() {
     let text = format!("{}\n{TOUCH}\n#{}\n{DOOR}\n", "0".repeat(1_000_000), "#".repeat(1_000_000));
     let run = bs2(&["decode", "--json", "-"], text.as_bytes());
     assert_eq!(raw(&run.stdout), format!("{TOUCH}{DOOR}"));
-    assert_eq!((run.stderr.as_str(), run.code), ("bs2: line 1: longer than 262144 characters\n", Some(1)));
+    assert_eq!((run.stderr.as_str(), run.code), ("bs2: line 1: longer than 524288 characters\n", Some(1)));
 }
 
 #[test]
@@ -186,9 +186,55 @@ fn a_binary_file_is_decoded_to_its_last_whole_record() {
 }
 
 #[test]
-fn an_empty_input_holds_no_event_and_no_error() {
-    let run = bs2(&["decode", "--json"], b"");
-    assert_eq!((run.stdout.as_str(), run.stderr.as_str(), run.code), ("", "", Some(0)));
+fn an_input_without_a_record_is_nothing_to_decode() {
+    for input in ["", "\u{FEFF}", "# no record\n\n"] {
+        let run = bs2(&["decode", "--json"], input.as_bytes());
+        let found = (run.stdout.as_str(), run.stderr.as_str(), run.code);
+        assert_eq!(found, ("", "bs2: input: nothing to decode\n", Some(1)));
+    }
+}
+
+#[test]
+fn a_text_may_have_a_mark_and_comments_in_any_language_and_its_lines_are_named() {
+    let hex = "0171de100302ff99";
+    for (text, records, error) in [
+        (format!("\u{FEFF}{hex}\n"), 1, ""),
+        (format!("# relevé nº 1, dans l'entrée principale du bâtiment\n{hex}"), 1, ""),
+        (format!("# öäü\n{hex}\nöffnen\n{hex}\n"), 2, "line 3: character 1 is not a hexadecimal digit"),
+        ("\u{FEFF}ABCDEFGH".to_owned(), 0, "line 1: character 7 is not a hexadecimal digit"),
+        ("ABCDEFGHI".to_owned(), 0, "line 1: character 7 is not a hexadecimal digit"),
+        ("ABCDEFG\n".to_owned(), 0, "line 1: character 7 is not a hexadecimal digit"),
+    ] {
+        let run = bs2(&["decode", "--as", "ext-io-device"], text.as_bytes());
+        let error = if error.is_empty() { String::new() } else { format!("bs2: {error}\n") };
+        assert_eq!((run.stderr, lines(&run.stdout).len()), (error, records), "{text}");
+    }
+}
+
+#[test]
+fn a_short_record_of_printable_bytes_is_binary() {
+    for (kind, bytes) in [("ext-io-device", &b"ABCDEFGH"[..]), ("ext-info", b"ABCDEFGHIJKLabcdefghijkl")] {
+        let run = bs2(&["decode", "--as", kind], bytes);
+        assert_eq!((run.stderr.as_str(), run.code), ("", Some(0)), "{kind}");
+    }
+}
+
+#[test]
+fn the_beginning_of_a_capture_is_a_capture_that_was_cut() {
+    for len in 1..12 {
+        let run = bs2(&["decode"], &b"\x89BS2CAP\n\x01\0\0"[..len]);
+        let start = "bs2: capture: record 0: capture: field `";
+        assert!(run.stderr.starts_with(start) && run.stderr.ends_with(" available\n"), "{}", run.stderr);
+        assert_eq!(run.code, Some(1));
+    }
+}
+
+#[test]
+fn the_longest_record_may_have_a_prefix_and_a_space_for_every_byte() {
+    let blob = [&[0, 1, 7, 0, 0, 0, 0, 0xFF, 0xFF][..], &[0; 65_535]].concat();
+    let text: Vec<String> = blob.iter().map(|byte| format!("0x{byte:02x}")).collect();
+    let run = bs2(&["decode", "--as", "portable"], text.join(" ").as_bytes());
+    assert_eq!((run.stderr.as_str(), lines(&run.stdout).len(), run.code), ("", 1, Some(0)));
 }
 
 #[test]

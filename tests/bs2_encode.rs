@@ -4,6 +4,11 @@
 mod command_line;
 mod vectors;
 
+#[cfg(target_os = "linux")]
+use std::{io::Write, process::Stdio};
+
+#[cfg(target_os = "linux")]
+use command_line::command;
 use command_line::{Run, bs2, lines, objects};
 use serde_json::json;
 use vectors::records::rows;
@@ -117,6 +122,57 @@ fn an_object_that_is_no_record_gives_an_error_with_its_number_and_not_what_it_ho
         ]
     );
     assert_eq!(run.code, Some(1));
+}
+
+#[test]
+fn a_field_that_stands_twice_is_an_error_and_not_the_last_one() {
+    let twice = r#"{"io_device_id": 1, "port": 2, "port": 3, "value": -1}"#;
+    for input in [twice.to_owned(), format!("[{twice}]")] {
+        let run = bs2(&["encode", "--as", "ext-io-device"], input.as_bytes());
+        let found = (run.stdout.as_str(), run.stderr.as_str(), run.code);
+        assert_eq!(found, ("", "bs2: record 1: duplicate field `port`\n", Some(1)));
+    }
+}
+
+#[test]
+fn an_array_that_breaks_off_gives_what_it_has() {
+    let good = r#"{"io_device_id": 1, "port": 2, "value": 3}"#;
+    let run = bs2(&["encode", "--as", "ext-io-device"], format!("[{good}, [{good}], {good}").as_bytes());
+    assert_eq!(run.stdout, "0100000002000300\n".repeat(2));
+    assert_eq!(
+        lines(&run.stderr),
+        [
+            "bs2: record 2: an object of named fields is expected",
+            "bs2: input: EOF while parsing a list at line 1 column 133",
+        ]
+    );
+    assert_eq!(run.code, Some(1));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn of_an_array_one_object_is_held_at_a_time_and_of_a_long_value_its_text() {
+    let object = r#"{"io_device_id": 1, "port": 2, "value": 3}"#;
+    for (input, end) in [
+        (format!("[{object}{}", format!(", {object}").repeat(200_000)), "]"),
+        (format!("{{\"x\": [0{}", ",0".repeat(4_000_000)), "]}"),
+    ] {
+        let mut child = command(&["encode", "--as", "ext-io-device"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        // All but what waits in the pipe was read by now.
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        stdin.write_all(end.as_bytes()).unwrap();
+        drop(stdin);
+        child.wait().unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let peak: u64 = peak.trim_end_matches("kB").trim().parse().unwrap();
+        assert!(peak < 64_000, "{peak} kB for {} bytes", input.len());
+    }
 }
 
 #[test]

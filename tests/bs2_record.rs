@@ -160,7 +160,8 @@ fn decode_prints_an_object_for_each_record_and_ends_with_the_error_of_a_cut_tail
             json!({"kind": "event", "device_id": 7, "received_at": 1}),
             json!({"kind": "event_with_temperature", "device_id": 7, "received_at": 2, "temperature": 3_655}),
             json!({"kind": "image_log", "device_id": 7, "received_at": 3, "image": "/9j/2Q=="}),
-            json!({"kind": "small_blob", "device_id": 7, "received_at": 4, "payload": "0102"}),
+            json!({"kind": "small_blob", "device_id": 7, "received_at": 4,
+                "blob": {"event_mask": 0, "event_id": 7, "reserved": 0}}),
             json!({"kind": "state", "device_id": 7, "received_at": u64::MAX, "state": "connected", "state_code": 1}),
             json!({"kind": "unknown", "device_id": 7, "received_at": 6, "kind_number": 99, "payload": "ff"}),
         ]
@@ -183,7 +184,7 @@ fn decode_shows_people_no_person_and_goes_on_after_damage() {
         [
             "1970-01-01T00:00:00.001Z 7 #1 1970-01-01T00:00:00Z DOOR_OPENED door 0",
             "1970-01-01T00:00:00.003Z 7 #1 1970-01-01T00:00:00Z DOOR_OPENED door 0 picture of 4 bytes",
-            "1970-01-01T00:00:00.004Z 7 small blob of 2 bytes",
+            "1970-01-01T00:00:00.004Z 7 small blob of 7 bytes",
             "18446744073709551615 ms 7 connected",
             "1970-01-01T00:00:00.006Z 7 record of kind 99 and 1 byte",
             "1970-01-01T00:00:00.007Z 7 #1 1970-01-01T00:00:00Z DOOR_OPENED door 0",
@@ -201,7 +202,12 @@ fn a_capture_under_way_is_replayed_and_a_damaged_one_refused() {
         fs::write(folder.path().join("a.bs2cap"), bytes).unwrap();
         bs2_in(folder.path(), &["logs", "sim:replay=a.bs2cap"])
     };
-    assert_eq!(lines(&logs(&file[..file.len() - 1]).stdout).len(), 1);
+    let run = logs(&file[..file.len() - 1]);
+    let at = file.len() - 4;
+    let cut =
+        format!("record 7: capture record: field `checksum` at offset {at}: 4 bytes needed, 3 available");
+    let told = format!("bs2: the replayed capture ends inside a record: {cut}\n");
+    assert_eq!((lines(&run.stdout).len(), run.stderr, run.code), (1, told, Some(0)));
     let refused = |run: Run, reason: &str| {
         let error = format!("bs2: replayed file `a.bs2cap`: {reason}\n");
         assert_eq!((run.code, run.stdout.as_str(), run.stderr), (Some(1), "", error));
@@ -212,7 +218,8 @@ fn a_capture_under_way_is_replayed_and_a_damaged_one_refused() {
         logs(&damaged),
         "record 1: capture record: field `payload` at offset 36: the checksum does not match",
     );
-    refused(logs(&file[..12]), "there is no record in it");
+    refused(logs(&file[..12]), "there is no event in it");
+    refused(logs(&file[..5]), "record 0: capture: field `magic` at offset 0: 8 bytes needed, 5 available");
     refused(logs(&file[..11]), "record 0: capture: field `version` at offset 8: 4 bytes needed, 3 available");
 }
 
@@ -284,6 +291,42 @@ fn a_portable_blob_is_decoded_by_its_fields_and_replayed_with_its_picture() {
     assert_eq!(files(&out), [("7-5.jpg".to_owned(), b"\xFF\xD8\xFF\xD9".to_vec())]);
 }
 
+#[test]
+fn a_small_blob_that_is_none_is_told_with_its_place_and_not_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let (event, state) = (event(1), CapturePayload::State(LinkState { code: 1, name: "\x1B[31mconnected" }));
+    let file = written([CapturePayload::Event(&event), CapturePayload::SmallBlob(&[0, 0, 7]), state]);
+    fs::write(folder.path().join("a.bs2cap"), file).unwrap();
+    let reason = "record 2: portable blob: field `event_id` at offset 114: 4 bytes needed, 1 available";
+    for mode in [&[][..], &["--json"], &["--explain"]] {
+        let run = bs2_in(folder.path(), &[&["decode", "a.bs2cap"], mode].concat());
+        assert_eq!((run.stderr, run.code), (format!("bs2: capture: {reason}\n"), Some(1)));
+        assert!(!run.stdout.contains('\x1B') && run.stdout.contains("[31mconnected"), "{}", run.stdout);
+    }
+    let run = bs2_in(folder.path(), &["logs", "sim:replay=a.bs2cap"]);
+    let error = format!("bs2: replayed file `a.bs2cap`: {reason}\n");
+    assert_eq!((run.stdout.as_str(), run.stderr, run.code), ("", error, Some(1)));
+}
+
+#[test]
+fn every_byte_of_the_records_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.bs2cap"), sample()).unwrap();
+    let run = bs2_in(folder.path(), &["decode", "a.bs2cap", "--explain"]);
+    assert_eq!((run.stderr.as_str(), run.code), ("", Some(0)));
+    let fields = |name: &str| -> Vec<&str> {
+        run.stdout
+            .lines()
+            .filter(|line| line.get(57..).is_some_and(|field| field.starts_with(name)))
+            .collect()
+    };
+    assert_eq!((fields("field ").len(), fields("event_id ").len()), (7, 5));
+    assert!(fields("temperature")[0].starts_with("    48  47 0e 00 00 "));
+    assert!(fields("temperature")[0].ends_with(" 36.55 °C"));
+    assert!(fields("image")[0].starts_with("    48  ff d8 ff d9 "));
+    assert!(fields("name")[0].ends_with(" connected") && fields("payload")[0].starts_with("     0  ff "));
+}
+
 /// Waits until a file that another process writes has so many events.
 #[cfg(unix)]
 fn wait_for_events(path: &Path, count: usize) {
@@ -305,7 +348,7 @@ fn sample() -> Vec<u8> {
         CapturePayload::Event(&event),
         CapturePayload::EventWithTemperature(&event, Temperature::from_hundredths(3_655)),
         CapturePayload::ImageLog { event: &event, jpeg: b"\xFF\xD8\xFF\xD9" },
-        CapturePayload::SmallBlob(&[1, 2]),
+        CapturePayload::SmallBlob(&[0, 0, 7, 0, 0, 0, 0]),
         CapturePayload::State(LinkState { code: 1, name: "connected" }),
         CapturePayload::Unknown { kind: 99, bytes: &[0xFF] },
         CapturePayload::Event(&event),

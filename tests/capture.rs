@@ -123,6 +123,46 @@ fn lengths_that_lie_give_record_field_and_offset() {
 }
 
 #[test]
+fn a_header_that_is_found_in_a_lost_payload_does_not_end_the_reading() {
+    let event = event(9);
+    let good = [record(8, 2, CapturePayload::Event(&event)), record(8, 3, CapturePayload::Event(&event))];
+    // The picture holds a header of its own, whose record would be longer than the file.
+    let mut forged: Vec<u8> = [1, 1, 1, 0, u32::MAX].map(u32::to_le_bytes).concat();
+    forged.extend_from_slice(&crc(&[&forged]).to_le_bytes());
+    let lost = record(7, 1, CapturePayload::ImageLog { event: &event, jpeg: &forged });
+    let (mut file, ends) = written_with_ends(&[lost, good[0], good[1]]);
+    file[12] ^= 8;
+    let (read, errors) = read_all(&file);
+    let [error] = errors[..] else { panic!("{errors:?}") };
+    assert_eq!((read, error.record, error.is_cut()), (good.to_vec(), 1, false));
+
+    // A record that really is cut, behind a damaged one, is told as such.
+    let (read, errors) = read_all(&file[..ends[2] - 1]);
+    assert_eq!((read.len(), errors.len(), errors[1].is_cut()), (1, 2, true));
+    let mut damaged = written(&good);
+    damaged[12] ^= 8;
+    let (read, errors) = read_all(&damaged[..damaged.len() - 1]);
+    assert_eq!((read.len(), errors.len(), errors[1].is_cut()), (0, 2, true));
+}
+
+#[cfg(feature = "portable")]
+#[test]
+fn a_small_blob_that_is_none_is_an_error_where_that_is_asked_for() {
+    let blob = |bytes| record(7, 1, CapturePayload::SmallBlob(bytes));
+    let whole = blob(&[0, 0, 7, 0, 0, 0, 0]);
+    let file = written(&[blob(&[0, 0, 7]), whole, blob(&[0; 8]), whole]);
+    let items: Vec<_> = CaptureReader::new(&file).unwrap().with_blobs_checked().collect();
+    let error = |item: usize| items[item].unwrap_err().to_string();
+    let cut = "record 1: portable blob: field `event_id` at offset 38: 4 bytes needed, 1 available";
+    assert_eq!(error(0), cut);
+    let long = 12 + 31 + 35 + 24 + 7;
+    let long = format!("record 3: portable blob: field `end` at offset {long}: 1 byte too many");
+    assert_eq!(error(2), long);
+    assert_eq!((items[1], items[3]), (Ok(whole), Ok(whole)));
+    assert_eq!(read_all(&file).1, []);
+}
+
+#[test]
 fn a_state_whose_name_is_no_text_is_an_error() {
     let named = |name| record(7, 1, CapturePayload::State(LinkState { code: 1, name }));
     let mut file = written(&[named("a"), named("b")]);

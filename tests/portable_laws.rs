@@ -2,10 +2,12 @@
 #![cfg(feature = "portable")]
 
 use bs2_events::codec::{
-    DecodeReason, EventBlob, EventMask, PortableBlob, SmallBlob32, SmallBlobEx64, Temperature,
+    BlobHead, DecodeReason, EventBlob, EventMask, PortableBlob, SmallBlob32, SmallBlob64, SmallBlobEx64,
+    Temperature,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
+use zerocopy::IntoBytes;
 
 mod strategies;
 
@@ -126,28 +128,42 @@ proptest! {
 
     #[test]
     fn an_event_blob_keeps_what_is_valid(head in strategies::blob_head(), rest: u8, reserved: u8) {
-        let mut buffer = vec![0xA5; EventBlob::SIZE];
-        let blob = EventBlob::fill(&mut buffer, head, &[]).unwrap();
-        blob.set_reserved(reserved);
-        buffer[57..EventBlob::SIZE - 1].fill(rest);
+        let buffer = [head.as_bytes(), &[rest; EventBlob::SIZE - 58], &[reserved]].concat();
         let blob = EventBlob::from_bytes(&buffer).unwrap();
         let portable = PortableBlob::from(blob);
         prop_assert_eq!(portable.image(), blob.image());
-        prop_assert_eq!((portable.reserved(), portable.head().mask()), (reserved, head.mask()));
+        let mask = head.mask() - EventMask::TEMPERATURE;
+        prop_assert_eq!((portable.reserved(), portable.head().mask()), (reserved, mask));
         // Bytes of a subject that is not valid stay behind.
         let subject = if head.mask().intersects(EventMask::SUBJECT) { *head.subject_field() } else { [0; 32] };
         let event = head.with_subject_field(subject).with_image_size(0).with_mask(head.mask()).to_event();
         prop_assert_eq!(portable.to_event().map(|(event, _)| event.subject().to_bytes()), event.map(|event| event.subject().to_bytes()));
         prop_assert_eq!(portable.to_event().map(|(_, extras)| extras.job_code), blob.to_event().map(|(_, extras)| extras.job_code));
-        prop_assert!(portable.temperature().is_none_or(|temperature| temperature == Temperature::default()));
         let mut again = vec![0xA5; EventBlob::SIZE];
         prop_assert_eq!(PortableBlob::from(&*portable.fill_event_blob(&mut again).unwrap()), portable);
     }
 }
 
 #[test]
+fn a_temperature_that_the_record_has_no_field_for_is_not_made_up() {
+    let head = BlobHead::new(1).with_mask(EventMask::TEMPERATURE);
+    let event_blob = [head.as_bytes(), &[0; EventBlob::SIZE - 57]].concat();
+    let small = SmallBlob64::new(head, 0);
+    for blob in [
+        PortableBlob::from(EventBlob::from_bytes(&event_blob).unwrap()),
+        PortableBlob::from_small_blob(&small, &[]).unwrap(),
+        PortableBlob::new(head, &[]).unwrap(),
+    ] {
+        assert_eq!((blob.temperature(), blob.head().mask()), (None, EventMask::empty()));
+    }
+    let measured = SmallBlobEx64::from_fields(small, Temperature::default());
+    let blob = PortableBlob::from_small_blob_ex(&measured, &[]).unwrap();
+    assert_eq!(blob.temperature(), Some(Temperature::default()));
+}
+
+#[test]
 fn an_image_of_more_than_65535_bytes_is_refused() {
-    let error = PortableBlob::new(bs2_events::codec::BlobHead::new(1), vec![0; 65_536]).unwrap_err();
+    let error = PortableBlob::new(BlobHead::new(1), vec![0; 65_536]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "portable blob: field `image` at offset 9: 65536 bytes in a field of 65535"

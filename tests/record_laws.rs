@@ -103,7 +103,8 @@ proptest! {
             }
             Ok(blob) => {
                 blob.set_reserved(reserved);
-                prop_assert!(image.is_empty() || blob.image() == Some(&image[..]));
+                prop_assert_eq!(blob.image(), Some(&image[..]).filter(|image| !image.is_empty()));
+                prop_assert_eq!(usize::from(blob.head().image_size()), image.len());
                 prop_assert!(blob.image_field()[image.len()..].iter().all(|&byte| byte == 0));
                 prop_assert_eq!(buffer.last(), Some(&reserved));
             }

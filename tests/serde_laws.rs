@@ -146,10 +146,13 @@ fn a_field_that_is_wrong_is_named_and_what_it_holds_is_not() {
         ("code", json!(181_500), "field `code`: an event code such as \"0x1301\" is expected"),
         ("image", json!("Ada"), "field `image`: true or false is expected"),
         ("name", json!(1815), "field `name`: text or null is expected"),
-        ("subject", json!("Ada"), "an object of named fields is expected"),
-        ("subject", json!(1815), "an object of named fields is expected"),
-        ("subject", json!({"user_id": ["Ada"]}), "field `user_id`: text is expected"),
-        ("subject", json!({"Ada": 1}), "unknown field `Ada`"),
+        ("subject", json!("Ada"), "field `subject`: an object of named fields is expected"),
+        ("subject", json!(1815), "field `subject`: an object of named fields is expected"),
+        ("subject", json!(null), "field `subject`: an object of named fields is expected"),
+        ("subject", json!(true), "field `subject`: an object of named fields is expected"),
+        ("subject", json!(["Ada"]), "field `subject`: an object of named fields is expected"),
+        ("subject", json!({"user_id": ["Ada"]}), "field `subject.user_id`: text is expected"),
+        ("subject", json!({"Ada": 1}), "unknown field `subject.Ada`"),
         ("raw", json!("Ada"), "field `raw`: text of two hexadecimal digits a byte is expected"),
         ("raw", json!("1815"), "field `raw`: 48 bytes are expected"),
         ("time", json!(1), "field `time`: contradicts the other fields or has no place in this record"),
@@ -169,25 +172,44 @@ fn a_field_that_is_wrong_is_named_and_what_it_holds_is_not() {
         (
             json!({"event_id": 1, "device_id": 1, "time": 1, "code": 0x1000,
                 "subject": {"kind": "user", "user_id": "A".repeat(33)}}),
-            "field `user_id`: more than 32 bytes",
+            "field `subject.user_id`: more than 32 bytes",
         ),
         (
             json!({"event_id": 1, "device_id": 1, "time": 1, "code": 0x1000, "subject": {"kind": "Ada"}}),
-            "field `kind`: not a kind of subject",
+            "field `subject.kind`: not a kind of subject",
         ),
         (
             json!({"event_id": 1, "device_id": 1, "time": 1, "code": 0x1000, "subject": {"kind": "door"}}),
-            "field `door_id`: missing",
+            "field `subject.door_id`: missing",
         ),
         (
             json!({"event_id": 1, "device_id": 1, "time": 1, "code": 0x1000, "subject": {"kind": "door", "door_id": 1}}),
-            "field `kind`: contradicts the other fields or has no place in this record",
+            "field `subject.kind`: contradicts the other fields or has no place in this record",
         ),
     ] {
         assert_eq!(from_value::<Event>(object).unwrap_err().to_string(), expected);
     }
+    let info = |info| {
+        let object = json!({"event_mask": 1, "event_id": 1, "info": info});
+        from_value::<BlobHead>(object).unwrap_err().to_string()
+    };
+    assert_eq!(info(json!({"time": 1})), "field `info.device_id`: missing");
+    assert_eq!(
+        info(json!({"time": 1, "reserved": [1, 2, 3]})),
+        "field `info.reserved`: an array of two numbers from 0 to 255 is expected"
+    );
     let twice = from_str::<ExtInfo>(r#"{"time": 1, "time": 1}"#).unwrap_err().to_string();
     assert!(twice.starts_with("duplicate field `time`"), "{twice}");
+    let twice = r#"{"subject": {"kind": "door", "kind": "door"}}"#;
+    let twice = from_str::<Event>(twice).unwrap_err().to_string();
+    assert!(twice.starts_with("duplicate field `subject.kind`"), "{twice}");
+}
+
+#[test]
+fn of_a_long_key_an_error_shows_the_beginning() {
+    let object = json!({"\u{1B}".repeat(1_000_000): 1});
+    let expected = format!("unknown field `{}…`", r"\u{1b}".repeat(40));
+    assert_eq!(from_value::<Event>(object).unwrap_err().to_string(), expected);
 }
 
 #[test]
@@ -197,6 +219,7 @@ fn an_address_is_text_or_a_number_and_has_to_fit() {
         (json!(0x5566_7788), true),
         (json!("0x155667788"), false),
         (json!("55667788"), false),
+        (json!("0x+5"), false),
         (json!(-1), false),
     ] {
         let object = json!({"event_mask": 0, "event_id": 1, "image_address": address});
@@ -228,6 +251,10 @@ fn a_blob_refuses_an_image_that_is_not_as_long_as_it_says() {
     assert_eq!(blob(json!(5), "=", json!(null)).unwrap_err(), "field `image`: base64 text is expected");
     let long = "AAAA".repeat(5_462);
     assert_eq!(blob(json!(65_535), &long, json!(null)).unwrap_err(), "field `image`: more than 16384 bytes");
+    let long = "AAAA".repeat(21_846);
+    assert_eq!(blob(json!(null), &long, json!(null)).unwrap_err(), "field `image`: more than 16384 bytes");
+    let object = json!({"event_mask": 256, "event_id": 1, "image": long});
+    assert_eq!(from_value::<SmallBlob64>(object).unwrap_err().to_string(), contradiction);
     let object = json!({"event_mask": 0, "event_id": 1, "temperature": 1});
     assert!(from_value::<EventBlob>(object).unwrap_err().to_string().starts_with("field `temperature`: "));
     assert_eq!(EventFlags::IMAGE.bits(), 1);
@@ -245,6 +272,15 @@ mod portable {
             let again: PortableBlob<'_> = from_str(&to_string(&blob).unwrap()).unwrap();
             prop_assert_eq!(again, blob);
         }
+    }
+
+    #[test]
+    fn an_image_has_at_most_65535_bytes_and_a_temperature_that_is_left_out_is_0() {
+        let object = json!({"event_mask": 256, "event_id": 1, "image": "AAAA".repeat(21_846)});
+        let error = from_value::<PortableBlob<'_>>(object).unwrap_err().to_string();
+        assert_eq!(error, "field `image`: more than 65535 bytes");
+        let blob: PortableBlob<'_> = from_value(json!({"event_mask": 0x0200, "event_id": 1})).unwrap();
+        assert_eq!(blob.temperature(), Some(Temperature::default()));
     }
 
     #[test]

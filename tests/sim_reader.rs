@@ -3,6 +3,10 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "capture")]
+use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, LinkState};
+#[cfg(feature = "capture")]
+use bs2_events::codec::{BlobHead, EventMask, JobCode, PortableBlob, Temperature};
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, SdkCode, Timestamp};
 use bs2_events::device::{Backend, Client, EventPage, ImageFilter};
 use bs2_events::sim::{Reader, SimSettings, Simulator};
@@ -251,6 +255,43 @@ fn replayed_and_simulated_readers_stand_side_by_side() {
     std::fs::write(file.path(), "1\t0x5200\t2025-01-01T00:00:00\t541000002\n").unwrap();
     let error = Simulator::new(&format!("devices=2&replay={}", file.path().display())).unwrap_err();
     assert_eq!((error.kind(), error.device()), (ErrorKind::InvalidInput, Some(DeviceId::new(541_000_002))));
+}
+
+#[cfg(feature = "capture")]
+#[tokio::test]
+async fn a_replayed_reader_tells_what_was_recorded_beside_its_events_and_makes_nothing_up() {
+    let device = DeviceId::new(7);
+    let event = |id| Event::builder(device, id, EventCode::VERIFY_SUCCESS).param(2).build();
+    let (alone, warm, blob) = (event(1), event(2), event(3));
+    let head = BlobHead::from_event(&blob).with_job_code(JobCode(777));
+    let mut bytes = Vec::new();
+    let portable = PortableBlob::new(head, b"jpeg").unwrap();
+    portable.with_temperature(Temperature::from_hundredths(3_701)).encode(&mut bytes).unwrap();
+    let temperature = Temperature::from_hundredths(3_655);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let mut writer = CaptureWriter::new(file.reopen().unwrap()).unwrap();
+    for (device, payload) in [
+        (8, CapturePayload::State(LinkState { code: 1, name: "connected" })),
+        (7, CapturePayload::Event(&alone)),
+        (7, CapturePayload::EventWithTemperature(&warm, temperature)),
+        (7, CapturePayload::Event(&blob)),
+        (7, CapturePayload::SmallBlob(&bytes)),
+    ] {
+        let device = DeviceId::new(device);
+        writer.append(&CaptureRecord { device, received_at: 1, payload }).unwrap();
+    }
+    let simulator = Simulator::new(&format!("replay={}", file.path().display())).unwrap();
+    assert_eq!(simulator.device_ids(), [device], "a state alone makes no reader");
+    let blobs = connected(&simulator).await.blobs(device, 0, 9, EventMask::all()).await.unwrap();
+    let told = blobs
+        .iter()
+        .map(|blob| (blob.head().job_code(), blob.image(), blob.temperature().map(Temperature::hundredths)));
+    let expected = [
+        (None, None, None),
+        (None, None, Some(3_655)),
+        (Some(JobCode(777)), Some(&b"jpeg"[..]), Some(3_701)),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
 }
 
 fn one(settings: &str) -> (Simulator, Reader) {

@@ -49,8 +49,8 @@ pub struct EventBlob {
 bytes_and_records!(EventBlob, "EventBlob");
 
 impl EventBlob {
-    /// Writes a blob into a caller's buffer: the head, the image, and zeros after it. An image that is not empty sets
-    /// its size and its bit of the mask.
+    /// Writes a blob into a caller's buffer: the head, the image, and zeros after it. The image decides its size and its
+    /// bit of the mask, whatever the head had: an empty one clears both.
     ///
     /// # Errors
     ///
@@ -65,14 +65,25 @@ impl EventBlob {
     /// assert_eq!(error.to_string(), "event blob: field `image` at offset 57: 16385 bytes in a field of 16384");
     /// ```
     pub fn fill<'a>(buffer: &'a mut [u8], head: BlobHead, image: &[u8]) -> Result<&'a mut Self, DecodeError> {
-        let too_long = DecodeReason::TooLong { limit: IMAGE_SIZE, actual: image.len() };
+        let size = u16::try_from(image.len()).unwrap_or(u16::MAX); // `write` refuses it long before.
+        let head = head.with_image_size(size);
+        let without = head.mask().difference(EventMask::IMAGE);
+        Self::write(buffer, if image.is_empty() { head.with_mask(without) } else { head }, image)
+    }
+
+    /// The same with the head as it is.
+    pub(in crate::codec) fn write<'a>(
+        buffer: &'a mut [u8],
+        head: BlobHead,
+        image: &[u8],
+    ) -> Result<&'a mut Self, DecodeError> {
         if image.len() > IMAGE_SIZE {
+            let too_long = DecodeReason::TooLong { limit: IMAGE_SIZE, actual: image.len() };
             return Err(Self::LAYOUT.error("image", 57, too_long));
         }
         Self::from_bytes(buffer)?;
         let blob = Self::mut_from_bytes(buffer).map_err(|_| Self::LAYOUT.truncated(0, 0))?;
-        let size = u16::try_from(image.len()).map_err(|_| Self::LAYOUT.error("image", 57, too_long))?;
-        blob.head = if image.is_empty() { head } else { head.with_image_size(size) };
+        blob.head = head;
         let (start, rest) = blob.image.split_at_mut_checked(image.len()).unwrap_or((&mut [], &mut []));
         start.copy_from_slice(image);
         rest.fill(0);

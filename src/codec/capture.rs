@@ -40,14 +40,18 @@
 //! The header has a checksum of its own so that a length can be trusted before what it spans is looked at: a damaged
 //! length is damage and is never taken for a cut end. Where the payload is damaged, that record is an error and the
 //! next one follows. Where the header is damaged, the record is an error and the reader goes on at the next place where
-//! a whole header stands; what lies between is lost with it.
+//! a whole header stands; what lies between is lost with it. That place may be inside the payload that is lost, if the
+//! payload holds the bytes of a capture: then a record is believed that nobody delivered, and what it spans is passed
+//! over. A header whose record would end behind the file is believed only where no other follows whose record does not.
 //!
 //! No length makes the reader take memory: it lends slices of the bytes that it was given.
 
 use core::fmt;
 use core::iter::FusedIterator;
 
-use super::{DeviceId, Event};
+#[cfg(feature = "portable")]
+use super::PortableBlob;
+use super::{DecodeError, DeviceId, Event};
 
 mod error;
 mod frame;
@@ -93,6 +97,16 @@ pub struct CaptureRecord<'a> {
 impl<'a> CaptureRecord<'a> {
     /// The event that came, whether alone or with what its 48 bytes lack; `None` for what is no event, and for a small
     /// blob, which stands for itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::DeviceId;
+    /// # use bs2_events::codec::capture::{CapturePayload, CaptureRecord, LinkState};
+    /// let payload = CapturePayload::State(LinkState { code: 1, name: "connected" });
+    /// let record = CaptureRecord { device: DeviceId::new(7), received_at: 0, payload };
+    /// assert_eq!(record.event(), None);
+    /// ```
     #[must_use]
     pub const fn event(&self) -> Option<&'a Event> {
         match self.payload {
@@ -141,6 +155,8 @@ pub struct CaptureReader<'a> {
     offset: usize,
     records: u64,
     ended: bool,
+    /// What is wrong with the payload of a small blob.
+    check_blob: fn(&[u8]) -> Result<(), DecodeError>,
 }
 
 impl<'a> CaptureReader<'a> {
@@ -150,38 +166,95 @@ impl<'a> CaptureReader<'a> {
     ///
     /// [`CaptureError`] with the record 0 for bytes that are no capture, or one of another version; it
     /// [is cut](CaptureError::is_cut) where they end inside the head.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::capture::CaptureReader;
+    /// assert_eq!(CaptureReader::new(b"\x89BS2CAP\n\x01\0\0\0")?.count(), 0);
+    ///
+    /// let error = CaptureReader::new(b"\x89BS2CAP\n\x02\0\0\0").unwrap_err();
+    /// assert_eq!(error.to_string(), "record 0: capture: field `version` at offset 8: version 2 is not known");
+    /// # Ok::<(), bs2_events::codec::capture::CaptureError>(())
+    /// ```
     pub fn new(bytes: &'a [u8]) -> Result<Self, CaptureError> {
         frame::check_file_head(bytes).map_err(|broken| CaptureError::new(broken, 0, 0))?;
-        Ok(Self { bytes, offset: frame::FILE.size, records: 0, ended: false })
+        Ok(Self { bytes, offset: frame::FILE.size, records: 0, ended: false, check_blob: |_| Ok(()) })
     }
 
-    /// Whether bytes begin like a capture of any version. Eight of them are enough to tell.
+    /// Makes an error of a small blob that is no [`PortableBlob`], as of every other payload that is not what its kind
+    /// says. By itself the reader hands its bytes out unread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::DeviceId;
+    /// # use bs2_events::codec::capture::CaptureReader;
+    /// let file = b"\x89BS2CAP\n\x01\0\0\0\
+    ///     \x03\0\0\0\x07\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\xD6\xAA\x29\x6C\
+    ///     \x01\x02\xD4\x06\xAD\x57";
+    /// assert!(CaptureReader::new(file)?.next().unwrap().is_ok());
+    ///
+    /// let error = CaptureReader::new(file)?.with_blobs_checked().next().unwrap().unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "record 1: portable blob: field `event_id` at offset 38: 4 bytes needed, 0 available"
+    /// );
+    /// # Ok::<(), bs2_events::codec::capture::CaptureError>(())
+    /// ```
+    #[cfg(feature = "portable")]
+    #[must_use]
+    pub fn with_blobs_checked(mut self) -> Self {
+        self.check_blob = |bytes| PortableBlob::decode(bytes).map(drop);
+        self
+    }
+
+    /// Whether bytes begin like a capture of any version. Eight of them are enough to tell; fewer may be one that was cut.
     ///
     /// # Examples
     ///
     /// ```
     /// # use bs2_events::codec::capture::CaptureReader;
     /// assert!(CaptureReader::is_capture(b"\x89BS2CAP\n"));
+    /// assert!(CaptureReader::is_capture(b"\x89BS2"));
     /// assert!(!CaptureReader::is_capture(b"BS2CAP\r\n"));
+    /// assert!(!CaptureReader::is_capture(b""));
     /// ```
     #[must_use]
     pub fn is_capture(bytes: &[u8]) -> bool {
-        bytes.starts_with(frame::MAGIC)
+        bytes.starts_with(frame::MAGIC) || !bytes.is_empty() && frame::MAGIC.starts_with(bytes)
     }
 
     /// Where the next record begins, in bytes from the start of the file; after a cut end, where the record begins that
     /// was cut.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::capture::CaptureReader;
+    /// assert_eq!(CaptureReader::new(b"\x89BS2CAP\n\x01\0\0\0")?.offset(), 12);
+    /// # Ok::<(), bs2_events::codec::capture::CaptureError>(())
+    /// ```
     #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
     }
 
-    /// Goes behind a record whose header is damaged: to the next place where a whole header stands.
+    /// Goes behind a record whose header is damaged: to the next place where a header stands whose record ends within
+    /// the bytes; where there is none, to the first header at all, which is that of a cut record.
     fn skip_damage(&mut self) {
-        let from = self.offset.saturating_add(1);
-        let next = (from..self.bytes.len())
-            .find(|&offset| self.bytes.get(offset..).is_some_and(|bytes| frame::header(bytes).is_ok()));
-        self.offset = next.unwrap_or(self.bytes.len());
+        let (mut cut, mut whole) = (None, None);
+        for offset in self.offset.saturating_add(1)..self.bytes.len() {
+            match self.bytes.get(offset..).and_then(frame::is_whole) {
+                Some(true) => {
+                    whole = Some(offset);
+                    break;
+                }
+                Some(false) => cut = cut.or(Some(offset)),
+                None => {}
+            }
+        }
+        self.offset = whole.or(cut).unwrap_or(self.bytes.len());
     }
 }
 
@@ -194,10 +267,14 @@ impl<'a> Iterator for CaptureReader<'a> {
         self.records = self.records.saturating_add(1);
         let record = frame::frame(bytes).and_then(|(header, payload, size)| {
             self.offset = start.saturating_add(size);
+            let payload = CapturePayload::read(header.kind, payload).and_then(|payload| match payload {
+                CapturePayload::SmallBlob(bytes) => (self.check_blob)(bytes).map(|()| payload),
+                payload => Ok(payload),
+            });
             Ok(CaptureRecord {
                 device: DeviceId::new(header.device),
                 received_at: header.received_at,
-                payload: CapturePayload::read(header.kind, payload).map_err(|mut error| {
+                payload: payload.map_err(|mut error| {
                     error.offset = error.offset.saturating_add(frame::RECORD.size);
                     Broken::Payload(error, size)
                 })?,

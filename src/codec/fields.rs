@@ -4,7 +4,9 @@
 //! record from those that are there, writes it again, and compares: a field that comes out otherwise would have been
 //! lost without a word, so it is an error.
 
-use serde::de::DeserializeOwned;
+use core::fmt;
+
+use serde::de::{DeserializeOwned, Deserializer, Error};
 
 mod blob;
 mod event;
@@ -22,12 +24,46 @@ use text::{Base64, Hex, Wide};
 
 /// What a field of an object can be.
 trait Value: DeserializeOwned + PartialEq {
-    /// What to say when it is something else. Empty for what says so itself.
+    /// What to say when it is something else.
     const EXPECTED: &'static str;
 
+    /// Reads the value of this field.
+    fn read<'de, D: Deserializer<'de>>(deserializer: D, field: Field) -> Result<Self, D::Error> {
+        Self::deserialize(deserializer)
+            .map_err(|_| D::Error::custom(format_args!("field `{field}`: {} is expected", Self::EXPECTED)))
+    }
+
     /// The field, this one or one inside it, in which a value that was given differs from the record's.
-    fn contradiction(&self, truth: &Self, field: &'static str) -> Option<&'static str> {
+    fn contradiction(&self, truth: &Self, field: Field) -> Option<Field> {
         (self != truth).then_some(field)
+    }
+}
+
+/// The name of a field, after that of the object that it stands in, where that is a field itself: `info.reserved`.
+/// Objects stand no deeper.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+struct Field {
+    object: &'static str,
+    name: &'static str,
+}
+
+impl Field {
+    const fn new(name: &'static str) -> Self {
+        Self { object: "", name }
+    }
+
+    /// The field of this name in the object that is this field.
+    const fn inside(self, name: &'static str) -> Self {
+        Self { object: self.name, name }
+    }
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.object {
+            "" => f.write_str(self.name),
+            object => write!(f, "{object}.{}", self.name),
+        }
     }
 }
 
@@ -35,7 +71,7 @@ trait Value: DeserializeOwned + PartialEq {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("field `{field}`: {reason}")]
 struct FieldError {
-    field: &'static str,
+    field: Field,
     reason: Reason,
 }
 
@@ -57,7 +93,12 @@ enum Reason {
 
 impl FieldError {
     const fn new(field: &'static str, reason: Reason) -> Self {
-        Self { field, reason }
+        Self { field: Field::new(field), reason }
+    }
+
+    /// The same in an object that is this field.
+    fn inside(self, object: &'static str) -> Self {
+        Self { field: Field::new(object).inside(self.field.name), ..self }
     }
 }
 
@@ -68,9 +109,9 @@ fn required<T: Clone>(value: &Option<T>, field: &'static str) -> Result<T, Field
 
 /// Whether every field that was given is the same in the record that was made of them.
 fn hold_against<T: Value>(given: &T, truth: &T) -> Result<(), FieldError> {
-    match given.contradiction(truth, "") {
+    match given.contradiction(truth, Field::default()) {
         None => Ok(()),
-        Some(field) => Err(FieldError::new(field, Reason::Contradiction)),
+        Some(field) => Err(FieldError { field, reason: Reason::Contradiction }),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Bytes: the fixed layouts of the vendor's log structures, and the tables that give their codes names.
 //!
-//! `no_std`, no I/O, no allocation, no `unsafe`; only the writer of captures needs std. The records here are views of
-//! bytes: alignment 1, no padding, little-endian fields, so a page of a million events becomes a `&[Event]` in constant
-//! time.
+//! `no_std`, no I/O, no allocation, no `unsafe`. Three features take more: `serde` needs `alloc`, the portable blob and the
+//! writer of captures need std. The records here are views of bytes: alignment 1, no padding, little-endian fields, so a
+//! page of a million events becomes a `&[Event]` in constant time.
 //!
 //! # Contract
 //!

@@ -38,6 +38,10 @@ pub use sequence::{Needed, PortableBlobs};
 /// bits without a name have no field here, as they have none in the vendor's records; the bits are kept. Every value of
 /// every field is valid, so bytes can only be too few or too many. Records follow each other without anything between.
 ///
+/// What of an [`Event`](super::Event) is not kept in one: its flags, the parameter of a code that is no authentication
+/// (both as in [`BlobHead::from_event`]), and the subject of a lift, a relay, an OSDP device or an unknown code, for which
+/// the mask has no bit.
+///
 /// `Debug` shows what it shows of the other blobs: nothing personal.
 ///
 /// # Examples
@@ -65,7 +69,8 @@ pub struct PortableBlob<'a> {
 }
 
 impl<'a> PortableBlob<'a> {
-    /// A blob of what is valid in this head, and this image. An image that is not empty sets its bit of the mask.
+    /// A blob of what is valid in this head, and this image. An image that is not empty sets its bit of the mask; the
+    /// bit of the temperature is cleared, since a head has none: [`with_temperature`](Self::with_temperature) sets both.
     ///
     /// # Errors
     ///
@@ -83,6 +88,7 @@ impl<'a> PortableBlob<'a> {
     pub fn new(head: BlobHead, image: impl Into<Cow<'a, [u8]>>) -> Result<Self, DecodeError> {
         let image = image.into();
         let mask = if image.is_empty() { head.mask() } else { head.mask() | EventMask::IMAGE };
+        let mask = mask.difference(EventMask::TEMPERATURE);
         let size = u16::try_from(image.len()).map_err(|_| DecodeError {
             record: layout::RECORD,
             field: "image",

@@ -38,8 +38,24 @@ pub struct SmallBlob<A: Address> {
 }
 
 /// The small blob of 64-bit targets: 66 bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use bs2_events::codec::SmallBlob64;
+/// assert_eq!(SmallBlob64::from_bytes(&[0; 66])?.image_address(), 0);
+/// # Ok::<(), bs2_events::codec::DecodeError>(())
+/// ```
 pub type SmallBlob64 = SmallBlob<U64>;
 /// The small blob of 32-bit targets: 62 bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use bs2_events::codec::SmallBlob32;
+/// assert_eq!(SmallBlob32::from_bytes(&[0; 62])?.image_address(), 0);
+/// # Ok::<(), bs2_events::codec::DecodeError>(())
+/// ```
 pub type SmallBlob32 = SmallBlob<U32>;
 
 bytes_and_records!(SmallBlob<A: Address>, "SmallBlob64");
@@ -162,8 +178,24 @@ pub struct SmallBlobEx<A: Address> {
 }
 
 /// The small blob with temperature of 64-bit targets: 70 bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use bs2_events::codec::SmallBlobEx64;
+/// assert_eq!(SmallBlobEx64::from_bytes(&[0; 70])?.temperature_field().hundredths(), 0);
+/// # Ok::<(), bs2_events::codec::DecodeError>(())
+/// ```
 pub type SmallBlobEx64 = SmallBlobEx<U64>;
 /// The small blob with temperature of 32-bit targets: 66 bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use bs2_events::codec::SmallBlobEx32;
+/// assert_eq!(SmallBlobEx32::from_bytes(&[0; 66])?.temperature_field().hundredths(), 0);
+/// # Ok::<(), bs2_events::codec::DecodeError>(())
+/// ```
 pub type SmallBlobEx32 = SmallBlobEx<U32>;
 
 bytes_and_records!(SmallBlobEx<A: Address>, "SmallBlobEx64");

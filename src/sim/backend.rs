@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::Shared;
-use super::beside::blob;
+use super::beside::{Beside, blob};
 use super::life::Act;
 use super::line::{INVALID_PARAMETER, NO_SUCH_LOG, NOT_SUPPORTED, Trouble};
 use super::log::PICTURES;
@@ -208,22 +208,23 @@ impl Backend for Door {
                 |state| state.line.delay(),
                 |state| {
                     let events = state.life.log().answer(after, candidates, false).into_iter();
-                    let with_picture = |event: Event| {
+                    let with_all = |event: Event| {
                         let is_kept = state.life.log().with_picture(event.id()).is_some();
-                        (event, is_kept, state.life.recorded_picture(event.id()))
+                        let picture = state.life.recorded_picture(event.id());
+                        (event, is_kept, Beside { picture, ..state.life.beside(&event) })
                     };
-                    Ok(events.map(with_picture).collect::<Vec<_>>())
+                    Ok(events.map(with_all).collect::<Vec<_>>())
                 },
             )
             .await?;
         let seed = self.shared.settings.seed;
-        let blobs = events.into_iter().filter_map(|(event, is_kept, recorded)| {
+        let blobs = events.into_iter().filter_map(|(event, is_kept, beside)| {
             let jpeg = if is_kept && mask.contains(EventMask::IMAGE) {
-                recorded.map_or_else(|| picture(seed, &event), Ok).map(Some)
+                beside.picture.map_or_else(|| picture(seed, &event), Ok).map(Some)
             } else {
                 Ok(None)
             };
-            jpeg.and_then(|jpeg| blob(seed, &event, jpeg, mask)).transpose()
+            jpeg.and_then(|picture| blob(&event, Beside { picture, ..beside }, mask)).transpose()
         });
         blobs.take(usize::try_from(max).unwrap_or(usize::MAX)).collect()
     }

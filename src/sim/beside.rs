@@ -5,21 +5,36 @@ use bytes::Bytes;
 use crate::codec::{BlobHead, Event, EventMask, JobCode, PortableBlob, Temperature};
 use crate::{Error, ErrorKind, Result};
 
-/// The blob of an event with the fields of `mask` that apply to it; `None` if none does.
+/// What a reader knows of an event beside its 48 bytes.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) job_code: Option<JobCode>,
+    pub(super) picture: Option<Bytes>,
+    pub(super) temperature: Option<Temperature>,
+}
+
+impl Beside {
+    /// What is so of an event in the office; its picture is made when it is asked for.
+    pub(super) fn of(seed: u64, event: &Event) -> Self {
+        Self { job_code: job_code(seed, event), picture: None, temperature: temperature(seed, event) }
+    }
+}
+
+/// The blob of an event with the fields of `mask` that apply to it; `None` if none does. The picture is in it whatever
+/// the mask says.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::InvalidData`] for a picture that is too large for a blob; only a replayed file may have one.
 pub(super) fn blob(
-    seed: u64,
     event: &Event,
-    picture: Option<Bytes>,
+    Beside { job_code, picture, temperature }: Beside,
     mask: EventMask,
 ) -> Result<Option<PortableBlob<'static>>> {
     let head = BlobHead::from_event(event);
-    let head = job_code(seed, event).map_or(head, |code| head.with_job_code(code));
+    let head = job_code.map_or(head, |code| head.with_job_code(code));
     let head = head.with_mask(head.mask() & mask);
-    let temperature = temperature(seed, event).filter(|_| mask.contains(EventMask::TEMPERATURE));
+    let temperature = temperature.filter(|_| mask.contains(EventMask::TEMPERATURE));
     if head.mask().is_empty() && temperature.is_none() && picture.is_none() {
         return Ok(None);
     }
@@ -40,7 +55,7 @@ pub(super) fn temperature(seed: u64, event: &Event) -> Option<Temperature> {
 }
 
 /// The work that somebody began who pressed a key for it.
-pub(super) fn job_code(seed: u64, event: &Event) -> Option<JobCode> {
+fn job_code(seed: u64, event: &Event) -> Option<JobCode> {
     let chosen = event.code().is_authentication() && event.param() > 0;
     chosen.then(|| JobCode(1 + u32::from(roll(seed, event, 1) % 9)))
 }
@@ -62,7 +77,7 @@ mod tests {
     #[test]
     fn a_blob_has_what_was_asked_for_and_applies() {
         let event = event(EventCode::VERIFY_SUCCESS, 2);
-        let told = |mask| blob(1, &event, None, mask).unwrap();
+        let told = |mask| blob(&event, Beside::of(1, &event), mask).unwrap();
         let whole = told(EventMask::all()).unwrap();
         let expected = EventMask::INFO
             | EventMask::USER_ID
@@ -78,7 +93,10 @@ mod tests {
     #[test]
     fn a_picture_comes_with_the_fields_that_were_asked_for() {
         let (event, jpeg) = (event(EventCode::VERIFY_FAIL, 0), Bytes::from_static(&[0xFF, 0xD8]));
-        let told = |mask| blob(1, &event, Some(jpeg.clone()), mask).unwrap().unwrap();
+        let told = |mask| {
+            let picture = Some(jpeg.clone());
+            blob(&event, Beside { picture, ..Beside::default() }, mask).unwrap().unwrap()
+        };
         assert_eq!(told(EventMask::IMAGE).image(), Some(&jpeg[..]));
         assert_eq!(told(EventMask::IMAGE).head().info(), None);
         let info = told(EventMask::IMAGE | EventMask::INFO).head().info().map(ExtInfo::code);

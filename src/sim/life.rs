@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::beside::Beside;
 use super::log::{FIRST_ID, Log};
 use super::office::Office;
 use super::replay::Recorded;
@@ -167,6 +168,22 @@ impl Life {
         match &self.origin {
             Origin::Office(_) => None,
             Origin::Replay(recorded) => recorded.pictures.get(&id).cloned(),
+        }
+    }
+
+    /// What the reader knows of one of its events beside its picture: of one that was recorded what was recorded with it,
+    /// and nothing else.
+    pub(super) fn beside(&self, event: &Event) -> Beside {
+        let id = event.id();
+        match &self.origin {
+            Origin::Office(_) => Beside::of(self.world.seed, event),
+            // Once ids begin again they are those of other events.
+            Origin::Replay(_) if self.log.epoch() > 0 => Beside::default(),
+            Origin::Replay(recorded) => Beside {
+                job_code: recorded.job_codes.get(&id).copied(),
+                picture: None,
+                temperature: recorded.temperatures.get(&id).copied(),
+            },
         }
     }
 

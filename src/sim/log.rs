@@ -31,7 +31,7 @@ impl Log {
     }
 
     /// A log that holds these rows, whatever their order, and these pictures.
-    pub(super) fn replayed(Recorded { rows, pictures }: &Recorded) -> Self {
+    pub(super) fn replayed(Recorded { rows, pictures, .. }: &Recorded) -> Self {
         let newest = rows.iter().map(Event::id).max();
         Self {
             next_id: u64::from(newest.unwrap_or(FIRST_ID - 1)) + 1,
@@ -195,7 +195,7 @@ mod tests {
     fn gives_replayed_rows_as_they_stand() {
         let rows = [7, 7, 9, 7, 8].map(|id| event(id, EventFlags::empty())).to_vec();
         let pictures = [(8, Bytes::new())].into();
-        let mut log = Log::replayed(&Recorded { rows, pictures });
+        let mut log = Log::replayed(&Recorded { rows, pictures, ..Recorded::default() });
         assert_eq!(log.with_picture(8).map(|event| event.id()), Some(8));
         assert_eq!(ids(&log.pictures(0, 9)), [8]);
         assert_eq!(ids(&log.answer(0, 10, false)), [7, 7, 9, 7, 8]);

@@ -34,6 +34,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::codec::capture::CaptureError;
 use crate::codec::{DeviceId, Event};
 use crate::device::Backend;
 use crate::{Error, ErrorKind, Result};
@@ -167,6 +168,21 @@ impl Simulator {
     /// ```
     pub fn with_state(settings: SimSettings, path: impl AsRef<Path>) -> Result<Self> {
         Self::make(settings, Some(path.as_ref()))
+    }
+
+    /// The record inside which the replayed capture ends, and which is left out: it was still being written, or its
+    /// writer was stopped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sim::Simulator;
+    /// assert_eq!(Simulator::new("replay=bundled")?.replay_cut(), None);
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    #[must_use]
+    pub fn replay_cut(&self) -> Option<CaptureError> {
+        self.shared.cut
     }
 
     fn make(settings: SimSettings, state: Option<&Path>) -> Result<Self> {

@@ -11,10 +11,19 @@ use nom::error::{ErrorKind as NomKind, FromExternalError, ParseError};
 use nom::sequence::terminated;
 use nom::{IResult, Parser};
 
+use super::beside::Beside;
 use super::settings::ReplaySource;
-use crate::codec::capture::{CaptureError, CapturePayload, CaptureReader};
-use crate::codec::{DeviceId, Event, EventCode, PortableBlob, Timestamp};
+use crate::codec::capture::{CaptureError, CapturePayload, CaptureReader, CaptureRecord};
+use crate::codec::{DeviceId, Event, EventCode, JobCode, PortableBlob, Temperature, Timestamp};
 use crate::{Error, ErrorKind, Result};
+
+/// What a source has.
+#[derive(Default)]
+pub(super) struct Replay {
+    pub(super) readers: BTreeMap<DeviceId, Recorded>,
+    /// The record inside which a capture ends.
+    pub(super) cut: Option<CaptureError>,
+}
 
 /// What a source has of one reader.
 #[derive(Default)]
@@ -23,6 +32,10 @@ pub(super) struct Recorded {
     pub(super) rows: Vec<Event>,
     /// The pictures that came with them, by id.
     pub(super) pictures: BTreeMap<u32, Bytes>,
+    /// The temperatures that came with them, by id.
+    pub(super) temperatures: BTreeMap<u32, Temperature>,
+    /// The job codes that came with them, by id.
+    pub(super) job_codes: BTreeMap<u32, JobCode>,
 }
 
 /// The readers of a source.
@@ -31,14 +44,18 @@ pub(super) struct Recorded {
 ///
 /// [`ErrorKind::NotFound`] for a file that is not there, [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`]
 /// for one that cannot be read, [`ErrorKind::InvalidData`] for rows that are none, and for a damaged capture.
-pub(super) fn readers(source: &ReplaySource) -> Result<BTreeMap<DeviceId, Recorded>> {
+pub(super) fn replay(source: &ReplaySource) -> Result<Replay> {
+    let whole = |readers| Replay { readers, cut: None };
     match source {
-        ReplaySource::Bundled => parse(BUNDLED),
+        ReplaySource::Bundled => parse(BUNDLED).map(whole),
         ReplaySource::File(path) => {
             let bytes = read(path)?;
-            let readers =
-                if CaptureReader::is_capture(&bytes) { unpack(&bytes) } else { parse_bytes(&bytes) };
-            readers.map_err(|error| {
+            let replay = if CaptureReader::is_capture(&bytes) {
+                unpack(&bytes)
+            } else {
+                parse_bytes(&bytes).map(whole)
+            };
+            replay.map_err(|error| {
                 let message = format!("replayed file `{}`: {error}", path.display());
                 Error::new(error.kind(), message)
             })
@@ -57,49 +74,57 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// The readers of a capture. A record that was not written to its end is left out: that of a capture under way.
-fn unpack(bytes: &[u8]) -> Result<BTreeMap<DeviceId, Recorded>> {
+/// The readers of a capture that have an event. A record that was not written to its end is left out: that of a capture
+/// under way.
+fn unpack(bytes: &[u8]) -> Result<Replay> {
     let damaged = |error: CaptureError| Error::new(ErrorKind::InvalidData, error.to_string());
-    let mut readers: BTreeMap<DeviceId, Recorded> = BTreeMap::new();
+    let (mut readers, mut cut) = (BTreeMap::<DeviceId, Recorded>::new(), None);
     let mut ids: HashSet<(DeviceId, u32)> = HashSet::new();
-    for record in CaptureReader::new(bytes).map_err(damaged)? {
+    for record in CaptureReader::new(bytes).map_err(damaged)?.with_blobs_checked() {
         let record = match record {
             Ok(record) => record,
             Err(error) if error.is_cut() => {
                 tracing::warn!(%error, "the replayed capture ends inside a record");
+                cut = Some(error);
                 break;
             }
             Err(error) => return Err(damaged(error)),
         };
-        let reader = readers.entry(record.device).or_default();
-        let Some((event, picture)) = event_and_picture(record.payload) else { continue };
-        let is_new = ids.insert((record.device, event.id()));
-        if let Some(jpeg) = picture {
-            reader.pictures.insert(event.id(), jpeg);
-            if !is_new {
-                continue; // The picture of a row that came before.
-            }
+        let Some((event, Beside { picture, temperature, job_code })) = event(&record) else { continue };
+        let (reader, id) = (readers.entry(record.device).or_default(), event.id());
+        reader.pictures.extend(picture.map(|jpeg| (id, jpeg)));
+        reader.temperatures.extend(temperature.map(|temperature| (id, temperature)));
+        reader.job_codes.extend(job_code.map(|code| (id, code)));
+        let is_new = ids.insert((record.device, id));
+        // Pictures and blobs may be those of a row that came before.
+        let is_row =
+            !matches!(record.payload, CapturePayload::ImageLog { .. } | CapturePayload::SmallBlob(_));
+        if is_row || is_new {
+            reader.rows.push(event);
         }
-        reader.rows.push(event);
     }
     if readers.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidData, "there is no record in it"));
+        return Err(Error::new(ErrorKind::InvalidData, "there is no event in it"));
     }
-    Ok(readers)
+    Ok(Replay { readers, cut })
 }
 
-/// What a record tells of an event, and the picture that came with it.
-fn event_and_picture(payload: CapturePayload<'_>) -> Option<(Event, Option<Bytes>)> {
-    match payload {
-        CapturePayload::Event(event) | CapturePayload::EventWithTemperature(event, _) => Some((*event, None)),
-        CapturePayload::ImageLog { event, jpeg } => Some((*event, Some(Bytes::copy_from_slice(jpeg)))),
+/// The event of a record, and what came with it.
+fn event(record: &CaptureRecord<'_>) -> Option<(Event, Beside)> {
+    let mut beside = Beside::default();
+    match record.payload {
         CapturePayload::SmallBlob(bytes) => {
-            let blob = PortableBlob::decode(bytes).ok()?;
+            let blob = PortableBlob::decode(bytes).ok()?; // The reader has checked it.
             let (event, extras) = blob.to_event()?;
-            Some((event, extras.image.map(Bytes::copy_from_slice)))
+            beside.picture = extras.image.map(Bytes::copy_from_slice);
+            (beside.temperature, beside.job_code) = (extras.temperature, extras.job_code);
+            return Some((event, beside));
         }
-        _ => None,
+        CapturePayload::EventWithTemperature(_, temperature) => beside.temperature = Some(temperature),
+        CapturePayload::ImageLog { jpeg, .. } => beside.picture = Some(Bytes::copy_from_slice(jpeg)),
+        _ => {}
     }
+    Some((*record.event()?, beside))
 }
 
 fn parse_bytes(bytes: &[u8]) -> Result<BTreeMap<DeviceId, Recorded>> {
@@ -200,7 +225,7 @@ mod tests {
 
     #[test]
     fn the_bundled_log_has_62_rows_of_55_events_of_one_reader() {
-        let readers = readers(&ReplaySource::Bundled).unwrap();
+        let readers = replay(&ReplaySource::Bundled).unwrap().readers;
         let (device, Recorded { rows, .. }) = readers.first_key_value().unwrap();
         assert_eq!((readers.len(), device.get()), (1, 540_000_001));
         assert_eq!(rows.len(), 62);
@@ -243,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_named() {
-        let error = readers(&ReplaySource::File("no/such.tsv".into())).err().unwrap();
+        let error = replay(&ReplaySource::File("no/such.tsv".into())).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("`no/such.tsv`"));
     }

@@ -1,5 +1,6 @@
 //! What all hands on a simulator share: the readers, and where they write down what happens.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -9,11 +10,12 @@ use super::life::Origin;
 use super::line::NO_SUCH_DEVICE;
 use super::pulse::Pulse;
 use super::reader::Cell;
-use super::replay;
+use super::replay::{Recorded, Replay, replay};
 use super::settings::SimSettings;
 use super::truth::Truth;
 use super::world::World;
 use crate::codec::DeviceId;
+use crate::codec::capture::CaptureError;
 use crate::{Error, ErrorKind, Result};
 
 pub(super) struct Shared {
@@ -23,6 +25,8 @@ pub(super) struct Shared {
     pub(super) books: Books,
     pub(super) pulse: Mutex<Pulse>,
     pub(super) doors: AtomicU64,
+    /// The record inside which a replayed capture ends.
+    pub(super) cut: Option<CaptureError>,
 }
 
 /// Where the readers write down what happens, beside their logs.
@@ -47,7 +51,9 @@ impl Shared {
             None => (None, None),
         };
         let world = World::new(&settings)?;
-        let origins = origins(&settings)?;
+        let Replay { readers: replayed, cut } =
+            settings.replay.as_ref().map_or_else(|| Ok(Replay::default()), replay)?;
+        let origins = origins(&settings, replayed)?;
         let devices: Vec<_> = origins.iter().map(|(device, _)| *device).collect();
         let mut pasts = past.map(|text| pasts(&text, &devices)).transpose()?.map(Vec::into_iter);
         let readers: Box<[_]> = (0..)
@@ -71,6 +77,7 @@ impl Shared {
             books: Books { truth: OnceLock::new(), journal },
             pulse: Mutex::new(Pulse::new(settings.seed)),
             doors: AtomicU64::new(0),
+            cut,
             settings,
         })
     }
@@ -107,20 +114,19 @@ impl Books {
 }
 
 /// The readers, ascending by number, and where their events come from.
-fn origins(settings: &SimSettings) -> Result<Vec<(DeviceId, Origin)>> {
+fn origins(
+    settings: &SimSettings,
+    replayed: BTreeMap<DeviceId, Recorded>,
+) -> Result<Vec<(DeviceId, Origin)>> {
     let mut origins: Vec<_> = (0..settings.office_readers())
         .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Office(index)))
         .collect();
-    if let Some(source) = &settings.replay {
-        let readers = replay::readers(source)?;
-        if let Some((device, _)) = origins.iter().find(|(device, _)| readers.contains_key(device)) {
-            let message = "setting `replay`: the file has the number of a simulated reader";
-            return Err(Error::new(ErrorKind::InvalidInput, message).with_device(*device));
-        }
-        origins
-            .extend(readers.into_iter().map(|(device, recorded)| (device, Origin::Replay(recorded.into()))));
-        origins.sort_by_key(|(device, _)| *device);
+    if let Some((device, _)) = origins.iter().find(|(device, _)| replayed.contains_key(device)) {
+        let message = "setting `replay`: the file has the number of a simulated reader";
+        return Err(Error::new(ErrorKind::InvalidInput, message).with_device(*device));
     }
+    origins.extend(replayed.into_iter().map(|(device, recorded)| (device, Origin::Replay(recorded.into()))));
+    origins.sort_by_key(|(device, _)| *device);
     Ok(origins)
 }
 

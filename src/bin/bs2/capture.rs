@@ -8,13 +8,21 @@ use bs2_events::codec::{Event, PortableBlob};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::explain::explain_payload;
 use crate::hex::to_hex;
 use crate::output::Output;
 use crate::table::count;
 
-/// Writes a record as a line: for programs with all that it holds, for people without what is personal.
-pub(crate) fn print(output: &mut Output, record: &CaptureRecord<'_>, json: bool) -> Result<()> {
-    if json { output.json(&RecordJson::new(record)) } else { output.line(line(record)) }
+/// Writes a record as a line for people, without what is personal; and behind it, where it is to be explained, every
+/// byte of its payload.
+pub(crate) fn print(output: &mut Output, record: &CaptureRecord<'_>, explained: bool) -> Result<()> {
+    output.line(line(record))?;
+    if explained { output.line(explain_payload(&record.payload)) } else { Ok(()) }
+}
+
+/// Writes a record as a line for programs, with all that it holds.
+pub(crate) fn print_json(output: &mut Output, record: &CaptureRecord<'_>) -> Result<()> {
+    output.json(&RecordJson::new(record))
 }
 
 fn line(record: &CaptureRecord<'_>) -> String {
@@ -93,10 +101,7 @@ impl<'a> RecordJson<'a> {
             }
             CapturePayload::SmallBlob(bytes) => {
                 json.kind = "small_blob";
-                match PortableBlob::decode(bytes) {
-                    Ok(blob) => json.blob = Some(blob),
-                    Err(_) => json.payload = Some(to_hex(bytes)), // Kept as it came.
-                }
+                json.blob = PortableBlob::decode(bytes).ok(); // The reader has checked it.
             }
             CapturePayload::State(LinkState { code, name }) => {
                 json.kind = "state";

@@ -12,17 +12,20 @@ use clap::Args;
 
 use crate::capture;
 use crate::explain::explain;
-use crate::hex::from_hex;
+use crate::hex::{HexError, from_hex};
 use crate::input;
 use crate::kind::{Kind, Record};
 use crate::output::{self, Output};
 
 /// Decode records given as hexadecimal text or as bytes
 ///
-/// A file is either binary, records one after the other, or ASCII text with one record a line, where empty lines and
-/// lines that start with `#` are skipped. A capture file is known by its first bytes, whatever --as says. What is not a
-/// record gives an error with its place; the rest is decoded all the same. User ids, card data and images appear with
-/// --json and --explain only. Fields of a blob are printed whatever its mask says; images are base64.
+/// A file is text if it begins with a byte order mark, or if its first 48 bytes are UTF-8 without control characters:
+/// one record a line in hexadecimal digits, where empty lines and lines that start with `#` are skipped. Only a shorter
+/// file of one line without an end that is not hexadecimal, but a whole number of records long, is binary all the
+/// same. Everything else is binary too: records one after the other. A capture file is known by its first bytes,
+/// whatever --as says, and its records say themselves what they hold. What is not a record gives an error with its
+/// place; the rest is decoded all the same. User ids, card data and images appear with --json and --explain only.
+/// Fields of a blob are printed whatever its mask says; images are base64.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Decode {
@@ -66,20 +69,16 @@ impl Decoder<'_> {
     fn hex(&mut self, text: &str) -> Result<()> {
         let (bytes, end) = from_hex(text.as_bytes());
         let (_, error) = self.all(&bytes)?;
-        // No record at all is one cut short.
-        let error = if bytes.is_empty() { self.verb.kind.one(&bytes).err() } else { error };
         match (end, error) {
             (Err(error), _) => self.fail("--hex", error),
             (Ok(()), Some(error)) => self.fail("--hex", error),
+            (Ok(()), None) if bytes.is_empty() => self.fail("--hex", Nothing),
             (Ok(()), None) => {}
         }
         Ok(())
     }
 
     /// Decodes a file, after finding out which of the three kinds it is.
-    ///
-    /// The start is enough: no record has 48 bytes that are all printable, but by an improbable chance, and so a stray
-    /// byte further down spoils its own line alone.
     fn stream(&mut self, input: impl Read) -> Result<()> {
         let mut input = BufReader::new(input);
         let mut head = Vec::new();
@@ -88,9 +87,40 @@ impl Decoder<'_> {
             input.read_to_end(&mut head).map_err(unreadable)?;
             return self.capture(&head);
         }
-        let is_text = head.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'));
+        let is_marked = head.starts_with(BYTE_ORDER_MARK);
+        if is_marked {
+            head.drain(..BYTE_ORDER_MARK.len());
+        }
+        let is_text = is_marked || self.is_text(&head);
         let input = head.chain(input);
         if is_text { self.lines(input) } else { self.records(input) }
+    }
+
+    /// Whether a file that begins so is text.
+    ///
+    /// The start is enough: no record has 48 bytes that are all printable, but by an improbable chance, and so a stray
+    /// byte further down spoils its own line alone. Records that are shorter may well be printable.
+    fn is_text(&self, head: &[u8]) -> bool {
+        // A character may be cut by the end of the head.
+        let is_utf8 = str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
+        let is_control = |byte: &u8| byte.is_ascii_control() && !byte.is_ascii_whitespace();
+        if !is_utf8 || head.iter().any(is_control) {
+            return false;
+        }
+        let is_one_line = (head.len() as u64) < HEAD && !head.contains(&b'\n') && !head.starts_with(b"#");
+        let is_hex = !matches!(from_hex(head).1, Err(HexError::Digit { .. }));
+        is_hex || !is_one_line || !self.is_whole(head)
+    }
+
+    /// Whether these bytes are a whole number of records.
+    fn is_whole(&self, mut bytes: &[u8]) -> bool {
+        while let Ok((_, rest)) = self.verb.kind.first(bytes) {
+            if rest.is_empty() {
+                return true;
+            }
+            bytes = rest;
+        }
+        false
     }
 
     /// Decodes the records of a capture.
@@ -102,9 +132,10 @@ impl Decoder<'_> {
                 return Ok(());
             }
         };
-        for record in reader {
+        for record in reader.with_blobs_checked() {
             match record {
-                Ok(record) => capture::print(&mut self.output, &record, self.verb.json)?,
+                Ok(record) if self.verb.json => capture::print_json(&mut self.output, &record)?,
+                Ok(record) => capture::print(&mut self.output, &record, self.verb.explain)?,
                 Err(error) => self.fail("capture", error),
             }
         }
@@ -113,7 +144,7 @@ impl Decoder<'_> {
 
     /// Decodes text, one record a line.
     fn lines(&mut self, mut input: impl BufRead) -> Result<()> {
-        let mut line = Vec::new();
+        let (mut line, mut is_empty) = (Vec::new(), true);
         for number in 1_u64.. {
             line.clear();
             let len = input.by_ref().take(LINE_LIMIT).read_until(b'\n', &mut line).map_err(unreadable)?;
@@ -125,6 +156,7 @@ impl Decoder<'_> {
             if text.is_empty() || text.starts_with(b"#") {
                 continue;
             }
+            is_empty = false;
             let place = || format!("line {number}");
             match from_hex(&line) {
                 _ if is_cut => self.fail(place(), LineTooLong),
@@ -134,6 +166,9 @@ impl Decoder<'_> {
                     Err(error) => self.fail(place(), error),
                 },
             }
+        }
+        if is_empty {
+            self.fail("input", Nothing);
         }
         Ok(())
     }
@@ -196,6 +231,10 @@ fn unreadable(error: io::Error) -> Error {
 }
 
 #[derive(Debug, thiserror::Error)]
+#[error("nothing to decode")]
+struct Nothing;
+
+#[derive(Debug, thiserror::Error)]
 #[error("longer than {LINE_LIMIT} characters")]
 struct LineTooLong;
 
@@ -205,13 +244,16 @@ const HEAD: u64 = 48;
 /// Bytes read at a time: more than the longest record.
 const CHUNK: usize = 131_072;
 
-/// Above the 131 194 digits of the longest record, and far below what would fill the memory.
-const LINE_LIMIT: u64 = 262_144;
+/// Above the 131 194 digits of the longest record, written as `0x00 0x01`, and far below what would fill the memory.
+const LINE_LIMIT: u64 = 524_288;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 const AFTER_HELP: &str = "\
 Examples:
   bs2 decode --json events.bin
   bs2 decode --explain --as ext-io-device --hex 0171de100302ff99
   bs2 decode --json door.bs2cap
+  bs2 decode --explain door.bs2cap
   bs2 decode --hex '010000001d3c7b5abbaa4420313030310000000000000000
     000000000000000000000000000000000000000001130301'";

@@ -1,12 +1,17 @@
 //! `bs2 encode`: the inverse of `bs2 decode --json`.
 
-use std::io::{BufReader, Read};
+use std::cell::Cell;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::{self, BufReader, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
-use serde_json::{Deserializer, Value};
+use serde::de::{Deserialize, Deserializer as _, Error as _, SeqAccess, Visitor};
+use serde_json::Deserializer;
+use serde_json::value::RawValue;
 
 use crate::hex::to_hex;
 use crate::input;
@@ -18,7 +23,7 @@ use crate::output::{self, Output};
 /// One line a record. The input is what `bs2 decode --json` prints: objects one after the other, or one array of them. Where an object
 /// has `raw`, that gives the bytes; otherwise the fields do, and what is left out is 0. A field that does not go with
 /// the others is an error. An object that is no record gives an error with its number; the others are encoded all the
-/// same.
+/// same. One object is held at a time, also of an array.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Encode {
@@ -31,7 +36,8 @@ pub(crate) struct Encode {
 
 impl Encode {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        let mut encoder = Encoder { kind: self.kind, output: Output::new(), number: 0, failed: false };
+        let mut encoder =
+            Encoder { kind: self.kind, output: Output::new(), number: 0, failed: false, lost: None };
         encoder.stream(input::open(self.file.as_deref())?)?;
         encoder.output.flush()?;
         Ok(if encoder.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -45,34 +51,91 @@ struct Encoder {
     number: u64,
     /// Whether an error was reported.
     failed: bool,
+    /// Why nothing more can be written.
+    lost: Option<Error>,
 }
 
 impl Encoder {
     fn stream(&mut self, input: impl Read) -> Result<()> {
-        for value in Deserializer::from_reader(BufReader::new(input)).into_iter() {
-            match value {
-                Ok(Value::Array(values)) => values.into_iter().try_for_each(|value| self.encode(value))?,
-                Ok(value) => self.encode(value)?,
+        let last = Cell::new(0);
+        let mut json = Deserializer::from_reader(Noting { input: BufReader::new(input), last: &last });
+        // What does not end has a further byte, which was looked at. serde_json reads none beyond it.
+        while json.end().is_err() {
+            let read = match last.get() {
+                b'[' => json.deserialize_seq(Elements(self)),
+                _ => Box::<RawValue>::deserialize(&mut json).and_then(|object| self.encode(&object)),
+            };
+            if let Some(error) = self.lost.take() {
+                return Err(error);
+            }
+            if let Err(error) = read {
                 // What follows has no beginning that could be found.
-                Err(error) => self.fail("input", error),
+                self.fail("input", error);
+                break;
             }
         }
         Ok(())
     }
 
-    fn encode(&mut self, value: Value) -> Result<()> {
+    /// Encodes one object. It is looked at when it was read to its end, so that an error in it spoils no other.
+    ///
+    /// # Errors
+    ///
+    /// A sign to end, where `lost` says why.
+    fn encode(&mut self, object: &RawValue) -> serde_json::Result<()> {
         self.number += 1;
-        match self.kind.encode(value) {
-            Ok(bytes) => self.output.line(to_hex(&bytes))?,
-            Err(error) => self.fail(&format!("record {}", self.number), error),
+        match self.kind.encode(object.get()) {
+            Ok(bytes) => self.lost = self.output.line(to_hex(&bytes)).err(),
+            Err(error) => self.fail(&format!("record {}", self.number), without_place(&error)),
         }
-        Ok(())
+        if self.lost.is_some() { Err(serde_json::Error::custom("the output is lost")) } else { Ok(()) }
     }
 
-    fn fail(&mut self, place: &str, error: serde_json::Error) {
+    fn fail(&mut self, place: &str, error: impl Into<Box<dyn StdError + Send + Sync>>) {
         output::report(&Error::new(ErrorKind::InvalidData, place).with_source(error));
         self.failed = true;
     }
+}
+
+/// The objects of an array, each encoded as soon as it was read.
+struct Elements<'a>(&'a mut Encoder);
+
+impl<'de> Visitor<'de> for Elements<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        while let Some(object) = elements.next_element::<Box<RawValue>>()? {
+            self.0.encode(&object).map_err(A::Error::custom)?;
+        }
+        Ok(())
+    }
+}
+
+/// An input that notes the last byte that was read of it.
+struct Noting<'a, R> {
+    input: R,
+    last: &'a Cell<u8>,
+}
+
+impl<R: Read> Read for Noting<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        if let Some(&last) = buffer[..read].last() {
+            self.last.set(last);
+        }
+        Ok(read)
+    }
+}
+
+/// What is wrong with an object, without line and column: they count from its own beginning.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 const AFTER_HELP: &str = "\

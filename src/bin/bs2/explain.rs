@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
+use bs2_events::codec::capture::{CapturePayload, LinkState};
 use bs2_events::codec::{
     BlobHead, BlobSubject, Event, EventFilter, EventMask, ExtInfo, ExtIoDevice, PortableBlob, Subject,
     Temperature, UserId,
@@ -13,7 +14,7 @@ use crate::kind::Record;
 /// A line of offset, bytes, field and value for each field; more where it has more than 16 bytes.
 pub(crate) fn explain(record: &Record<'_>) -> String {
     let bytes = record.bytes();
-    let mut dump = Dump { text: String::from(HEADER), rest: &bytes, offset: 0 };
+    let mut dump = Dump::new(&bytes);
     match record {
         Record::Event(event) => dump.event(event),
         Record::ExtInfo(info) => dump.info(info, ""),
@@ -42,6 +43,47 @@ pub(crate) fn explain(record: &Record<'_>) -> String {
     dump.text
 }
 
+/// The same of what a record of a capture holds; offsets count from its beginning.
+pub(crate) fn explain_payload(payload: &CapturePayload<'_>) -> String {
+    match *payload {
+        CapturePayload::Event(event) => explain(&Record::Event(event)),
+        CapturePayload::EventWithTemperature(event, temperature) => {
+            let bytes = [event.as_bytes(), &temperature.hundredths().to_le_bytes()].concat();
+            let mut dump = Dump::new(&bytes);
+            dump.event(event);
+            dump.field(4, "temperature", celsius(temperature));
+            dump.text
+        }
+        CapturePayload::ImageLog { event, jpeg } => {
+            let bytes = [event.as_bytes(), jpeg].concat();
+            let mut dump = Dump::new(&bytes);
+            dump.event(event);
+            dump.field(jpeg.len(), "image", "");
+            dump.text
+        }
+        CapturePayload::SmallBlob(bytes) => match PortableBlob::decode(bytes) {
+            Ok(blob) => explain(&Record::Portable(blob)),
+            Err(_) => unexplained(bytes),
+        },
+        CapturePayload::State(LinkState { code, name }) => {
+            let bytes = [&[code], name.as_bytes()].concat();
+            let mut dump = Dump::new(&bytes);
+            dump.field(1, "code", code);
+            dump.field(name.len(), "name", name.escape_debug());
+            dump.text
+        }
+        CapturePayload::Unknown { bytes, .. } => unexplained(bytes),
+        // Whatever a later codec tells apart.
+        _ => unexplained(&[]),
+    }
+}
+
+fn unexplained(bytes: &[u8]) -> String {
+    let mut dump = Dump::new(bytes);
+    dump.field(bytes.len(), "payload", "");
+    dump.text
+}
+
 struct Dump<'a> {
     text: String,
     /// The bytes of the fields to come.
@@ -49,7 +91,11 @@ struct Dump<'a> {
     offset: usize,
 }
 
-impl Dump<'_> {
+impl<'a> Dump<'a> {
+    fn new(bytes: &'a [u8]) -> Self {
+        Self { text: String::from(HEADER), rest: bytes, offset: 0 }
+    }
+
     fn event(&mut self, event: &Event) {
         let flags = event.flags();
         self.field(4, "event_id", event.id());
@@ -149,9 +195,8 @@ impl Dump<'_> {
     }
 
     fn temperature(&mut self, head: &BlobHead, temperature: Temperature) {
-        let (degrees, hundredths) = (temperature.hundredths() / 100, temperature.hundredths() % 100);
         let note = note(head, EventMask::TEMPERATURE);
-        self.field(4, "temperature", format_args!("{degrees}.{hundredths:02} °C{note}"));
+        self.field(4, "temperature", format_args!("{}{note}", celsius(temperature)));
     }
 
     /// One field. Lines of bytes that repeat the line before are one `*`, as in other dumps.
@@ -184,6 +229,11 @@ impl Dump<'_> {
 /// What to say of a field that the mask does not have.
 fn note(head: &BlobHead, bit: EventMask) -> &'static str {
     if head.mask().contains(bit) { "" } else { " (not valid)" }
+}
+
+fn celsius(temperature: Temperature) -> String {
+    let hundredths = temperature.hundredths();
+    format!("{}.{:02} °C", hundredths / 100, hundredths % 100)
 }
 
 fn subject(head: &BlobHead) -> Cow<'static, str> {

@@ -9,7 +9,6 @@ use bs2_events::codec::{
 };
 use clap::ValueEnum;
 use serde::Serialize;
-use serde_json::Value;
 
 /// One line a kind of fixed size; the portable blob is the only one of another sort.
 macro_rules! records {
@@ -52,11 +51,11 @@ macro_rules! records {
                 Ok((self.one(bytes)?, rest))
             }
 
-            /// The bytes of the record that this object describes.
-            pub(crate) fn encode(self, object: Value) -> serde_json::Result<Vec<u8>> {
+            /// The bytes of the record that this object of JSON describes.
+            pub(crate) fn encode(self, object: &str) -> serde_json::Result<Vec<u8>> {
                 Ok(match self {
-                    $(Self::$kind => serde_json::from_value::<$record>(object)?.as_bytes().into(),)*
-                    Self::Portable => encoded(&serde_json::from_value(object)?),
+                    $(Self::$kind => serde_json::from_str::<$record>(object)?.as_bytes().into(),)*
+                    Self::Portable => encoded(&serde_json::from_str(object)?),
                 })
             }
         }

@@ -5,6 +5,7 @@ use bs2_events::device::{Client, Device};
 use bs2_events::sim::{SimSettings, Simulator};
 use bs2_events::{Error, ErrorKind, Result};
 
+use crate::output;
 use crate::retry::retried;
 
 mod gateway;
@@ -34,6 +35,7 @@ impl Source {
             _ => {}
         }
         let simulator = Simulator::with_settings(simulated(text, rate)?)?;
+        tell_cut(&simulator);
         Ok(Self { client: Client::new(simulator.backend()), simulator: Some(simulator) })
     }
 
@@ -97,6 +99,13 @@ impl Drop for Source {
         if self.simulator.is_none() {
             sdk::close(&self.client);
         }
+    }
+}
+
+/// Says where a replayed capture was cut. That is no error: it may be under way.
+pub(crate) fn tell_cut(simulator: &Simulator) {
+    if let Some(error) = simulator.replay_cut() {
+        output::note(&format!("the replayed capture ends inside a record: {error}"));
     }
 }
 

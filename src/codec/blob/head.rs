@@ -81,7 +81,14 @@ impl BlobHead {
         }
     }
 
-    /// The head that holds what an event holds; the time zone of its flags has no place in a blob.
+    /// The head that holds what an event holds, as far as a blob has a place for it. What is not kept:
+    ///
+    /// * the flags: that there is an image, daylight saving, and the offset from UTC;
+    /// * the parameter of a code that is no authentication; of one that is, it is the T&A key.
+    ///
+    /// The subject's 32 bytes are kept. For that of a lift, a relay, an OSDP device or an unknown code the mask has no bit,
+    /// so [`subject`](Self::subject) is none, and a blob that keeps valid fields only loses it; of an alarm zone and an
+    /// interlock it tells the zone.
     ///
     /// # Examples
     ///

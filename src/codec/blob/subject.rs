@@ -55,7 +55,11 @@ impl<'a> BlobSubject<'a> {
     ///
     /// # Examples
     ///
-    /// See [`BlobSubject`].
+    /// ```
+    /// # use bs2_events::codec::{BlobSubject, EventCode, EventMask};
+    /// let zone = BlobSubject::read(EventMask::ZONE_ID, EventCode::DOOR_OPENED, &[1; 32]);
+    /// assert_eq!(zone, BlobSubject::Zone { zone_id: 0x0101_0101 });
+    /// ```
     #[must_use]
     pub fn read(mask: EventMask, code: EventCode, bytes: &'a [u8; 32]) -> Self {
         let candidates = mask & EventMask::SUBJECT;

@@ -44,8 +44,16 @@ pub(super) fn check_file_head(bytes: &[u8]) -> Result<(), Broken> {
 }
 
 /// Reads the header at the start of these bytes.
+#[cfg(feature = "capture")]
 pub(super) fn header(bytes: &[u8]) -> Result<Header, Broken> {
     checked_header(bytes).map(|(_, header, _)| header)
+}
+
+/// Whether the record whose header stands at the start of these bytes ends within them; `None` where no header stands.
+pub(super) fn is_whole(bytes: &[u8]) -> Option<bool> {
+    let (rest, header, _) = checked_header(bytes).ok()?;
+    let body = usize::try_from(header.length).unwrap_or(usize::MAX).saturating_add(size_of::<u32>());
+    Some(body <= rest.len())
 }
 
 /// Reads the record at the start of these bytes: header, payload, and the size of it all.

@@ -66,6 +66,14 @@ impl<'a> CapturePayload<'a> {
     }
 
     /// The number that stands for this kind in a file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::capture::CapturePayload;
+    /// assert_eq!(CapturePayload::SmallBlob(b"").kind(), 3);
+    /// assert_eq!(CapturePayload::Unknown { kind: 99, bytes: b"" }.kind(), 99);
+    /// ```
     #[must_use]
     pub const fn kind(&self) -> u32 {
         match self {
@@ -118,6 +126,8 @@ impl fmt::Debug for Size<'_> {
 /// use bs2_events::codec::capture::LinkState;
 ///
 /// assert_eq!(LinkState { code: 9, name: "asleep" }.to_string(), "asleep");
+/// // What a terminal might obey is escaped.
+/// assert_eq!(LinkState { code: 9, name: "\x1B[31m" }.to_string(), r"\u{1b}[31m");
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct LinkState<'a> {
@@ -138,7 +148,7 @@ impl<'a> LinkState<'a> {
 
 impl fmt::Display for LinkState<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name)
+        self.name.escape_debug().fmt(f)
     }
 }
 

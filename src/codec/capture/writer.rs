@@ -49,6 +49,14 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     ///
     /// Those of the writer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::capture::CaptureWriter;
+    /// assert_eq!(CaptureWriter::new(Vec::new())?.into_inner(), b"\x89BS2CAP\n\x01\0\0\0");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(mut inner: W) -> io::Result<Self> {
         inner.write_all(MAGIC)?;
         inner.write_u32::<LittleEndian>(VERSION)?;
@@ -62,6 +70,21 @@ impl<W: Write> CaptureWriter<W> {
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a payload of 4 GiB or more, and for an unknown payload whose kind
     /// is a known one; those of the writer. After an error of the writer, which may have left half a record behind,
     /// every call fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::DeviceId;
+    /// # use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter};
+    /// let (device, received_at) = (DeviceId::new(7), 0);
+    /// let mut writer = CaptureWriter::new(Vec::new())?;
+    /// let later = CapturePayload::Unknown { kind: 99, bytes: b"later" };
+    /// writer.append(&CaptureRecord { device, received_at, payload: later })?;
+    ///
+    /// let event = CapturePayload::Unknown { kind: 1, bytes: b"" };
+    /// assert!(writer.append(&CaptureRecord { device, received_at, payload: event }).is_err());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn append(&mut self, record: &CaptureRecord<'_>) -> io::Result<()> {
         self.check()?;
         self.record.clear();
@@ -76,6 +99,17 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     ///
     /// Those of the writer, and the failure of an earlier call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::capture::CaptureWriter;
+    /// # use std::io::BufWriter;
+    /// let mut writer = CaptureWriter::new(BufWriter::new(Vec::new()))?;
+    /// writer.flush()?;
+    /// assert_eq!(writer.into_inner().get_ref().len(), 12);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn flush(&mut self) -> io::Result<()> {
         self.check()?;
         let flushed = self.inner.flush();
@@ -84,6 +118,16 @@ impl<W: Write> CaptureWriter<W> {
     }
 
     /// The writer below. What waits in a buffer of its own still waits there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::capture::CaptureWriter;
+    /// # use std::io::BufWriter;
+    /// let writer = CaptureWriter::new(BufWriter::new(Vec::new()))?.into_inner();
+    /// assert_eq!((writer.buffer().len(), writer.get_ref().len()), (12, 0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_inner(self) -> W {
         self.inner
     }

@@ -66,15 +66,14 @@ impl TryFrom<&BlobFields> for BlobHead {
 
     fn try_from(fields: &BlobFields) -> Result<Self, FieldError> {
         let mask = required(&fields.event_mask, "event_mask")?;
-        let image_size = match (fields.image_size, &fields.image) {
-            (Some(size), _) => size,
-            (None, None) => 0,
-            (None, Some(image)) => u16::try_from(image.0.len())
-                .map_err(|_| FieldError::new("image", Reason::TooLong(u16::MAX.into())))?,
-        };
+        // Whether so long an image has room, and whether there is one, the kind of the blob says.
+        let len = fields.image.as_ref().map_or(0, |image| u16::try_from(image.0.len()).unwrap_or(u16::MAX));
+        let image_size = fields.image_size.unwrap_or(len);
+        let info = fields.info.as_ref().map_or(Ok(ExtInfo::default()), ExtInfo::try_from);
+        let subject = fields.subject.as_ref().map_or(Ok([0; 32]), SubjectFields::to_bytes);
         Ok(Self::new(required(&fields.event_id, "event_id")?)
-            .with_info(fields.info.as_ref().map_or(Ok(ExtInfo::default()), ExtInfo::try_from)?)
-            .with_subject_field(fields.subject.as_ref().map_or(Ok([0; 32]), SubjectFields::to_bytes)?)
+            .with_info(info.map_err(|error| error.inside("info"))?)
+            .with_subject_field(subject.map_err(|error| error.inside("subject"))?)
             .with_tna_key(fields.tna_key.unwrap_or_default())
             .with_job_code(fields.job_code.unwrap_or_default())
             .with_image_size(image_size)

@@ -67,7 +67,8 @@ impl TryFrom<&EventFields> for Event {
         }
         let device_id = required(&fields.device_id, "device_id")?;
         let (id, code) = (required(&fields.event_id, "event_id")?, required(&fields.code, "code")?);
-        let subject = fields.subject.as_ref().map_or(Ok([0; 32]), SubjectFields::to_bytes)?;
+        let subject = fields.subject.as_ref().map_or(Ok([0; 32]), SubjectFields::to_bytes);
+        let subject = subject.map_err(|error| error.inside("subject"))?;
         Ok(Self::builder(device_id, id, code)
             .timestamp(required(&fields.time, "time")?)
             .subject(Subject::Unknown(&subject))

@@ -4,9 +4,9 @@ use core::fmt;
 use core::marker::PhantomData;
 
 use serde::Deserializer;
-use serde::de::{DeserializeSeed, Error, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 
-use super::Value;
+use super::{Field, Value};
 
 /// A struct of optional fields: written without those that are missing; read with errors that name the field and never
 /// show what it holds, as serde's own do.
@@ -22,16 +22,23 @@ macro_rules! object {
         }
 
         impl super::Value for $name {
-            const EXPECTED: &'static str = "";
+            const EXPECTED: &'static str = "an object of named fields";
 
-            fn contradiction(&self, truth: &Self, _: &'static str) -> Option<&'static str> {
+            fn read<'de, D: serde::Deserializer<'de>>(
+                deserializer: D,
+                field: super::Field,
+            ) -> Result<Self, D::Error> {
+                super::object::deserialize(deserializer, field)
+            }
+
+            fn contradiction(&self, truth: &Self, field: super::Field) -> Option<super::Field> {
                 $(
                     if let Some(given) = &self.$field {
-                        let name = stringify!($field);
+                        let inner = field.inside(stringify!($field));
                         match &truth.$field {
-                            None => return Some(name),
+                            None => return Some(inner),
                             Some(truth) => {
-                                if let Some(field) = super::Value::contradiction(given, truth, name) {
+                                if let Some(field) = super::Value::contradiction(given, truth, inner) {
                                     return Some(field);
                                 }
                             }
@@ -43,17 +50,24 @@ macro_rules! object {
         }
 
         impl super::object::Fields for $name {
-            fn read<'de, A: serde::de::MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error> {
+            fn read<'de, A: serde::de::MapAccess<'de>>(
+                &mut self,
+                object: super::Field,
+                key: &str,
+                map: &mut A,
+            ) -> Result<(), A::Error> {
                 match key {
-                    $(stringify!($field) => super::object::read(&mut self.$field, stringify!($field), map),)*
-                    _ => Err(serde::de::Error::custom(format_args!("unknown field `{}`", key.escape_debug()))),
+                    $(stringify!($field) => {
+                        super::object::read(&mut self.$field, object.inside(stringify!($field)), map)
+                    })*
+                    _ => Err(super::object::unknown(object, key)),
                 }
             }
         }
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                super::object::deserialize(deserializer)
+                super::object::deserialize(deserializer, super::Field::default())
             }
         }
     };
@@ -62,44 +76,53 @@ pub(super) use object;
 
 /// What `object!` makes.
 pub(super) trait Fields: Default {
-    /// Reads the value of this key.
-    fn read<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<(), A::Error>;
+    /// Reads the value of this key of an object.
+    fn read<'de, A: MapAccess<'de>>(&mut self, object: Field, key: &str, map: &mut A)
+    -> Result<(), A::Error>;
 }
 
 /// Reads the value of one field.
 pub(super) fn read<'de, T: Value, A: MapAccess<'de>>(
-    field: &mut Option<T>,
-    name: &'static str,
+    value: &mut Option<T>,
+    field: Field,
     map: &mut A,
 ) -> Result<(), A::Error> {
-    if field.is_some() {
-        return Err(A::Error::duplicate_field(name));
+    if value.is_some() {
+        return Err(A::Error::custom(format_args!("duplicate field `{field}`")));
     }
-    *field = Some(map.next_value_seed(Named(name, PhantomData))?);
+    *value = Some(map.next_value_seed(Named(field, PhantomData))?);
     Ok(())
 }
 
-/// Reads an object.
-pub(super) fn deserialize<'de, T: Fields, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+/// What to say of a key that no field has: as much of it as a line has room for.
+pub(super) fn unknown<E: Error>(object: Field, key: &str) -> E {
+    let (dot, shown) = (if object.name.is_empty() { "" } else { "." }, key.chars().take(SHOWN));
+    let shown: alloc::string::String = shown.flat_map(char::escape_debug).collect();
+    let rest = if key.chars().nth(SHOWN).is_some() { "…" } else { "" };
+    E::custom(format_args!("unknown field `{}{dot}{shown}{rest}`", object.name))
+}
+
+/// Reads the object that is this field; one that is none has no name.
+pub(super) fn deserialize<'de, T: Fields, D: Deserializer<'de>>(
+    deserializer: D,
+    field: Field,
+) -> Result<T, D::Error> {
     // Whatever it is, the visitor sees it: an error of the deserializer's own would show the value.
-    deserializer.deserialize_any(Object(PhantomData))
+    deserializer.deserialize_any(Object(field, PhantomData))
 }
 
 /// The value of a field, with errors that name it.
-struct Named<T>(&'static str, PhantomData<T>);
+struct Named<T>(Field, PhantomData<T>);
 
 impl<'de, T: Value> DeserializeSeed<'de> for Named<T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        T::deserialize(deserializer).map_err(|error| match T::EXPECTED {
-            "" => error,
-            expected => D::Error::custom(format_args!("field `{}`: {expected} is expected", self.0)),
-        })
+        T::read(deserializer, self.0)
     }
 }
 
-struct Object<T>(PhantomData<T>);
+struct Object<T>(Field, PhantomData<T>);
 
 impl<'de, T: Fields> Visitor<'de> for Object<T> {
     type Value = T;
@@ -111,9 +134,21 @@ impl<'de, T: Fields> Visitor<'de> for Object<T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let mut fields = T::default();
         while let Some(key) = map.next_key::<alloc::string::String>()? {
-            fields.read(&key, &mut map)?;
+            fields.read(self.0, &key, &mut map)?;
         }
         Ok(fields)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<T, E> {
+        Err(self.something_else())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<T, E> {
+        Err(self.something_else())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<T, A::Error> {
+        Err(self.something_else())
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<T, E> {
@@ -135,6 +170,12 @@ impl<'de, T: Fields> Visitor<'de> for Object<T> {
 
 impl<T> Object<T> {
     fn something_else<E: Error>(self) -> E {
-        E::custom("an object of named fields is expected")
+        match self.0.name {
+            "" => E::custom("an object of named fields is expected"),
+            name => E::custom(format_args!("field `{name}`: an object of named fields is expected")),
+        }
     }
 }
+
+/// Characters of an unknown key that an error shows.
+const SHOWN: usize = 40;

@@ -2,7 +2,7 @@
 
 use super::blob::BlobFields;
 use super::{Base64, FieldError, Reason, deserialize_from_fields, serialize_as_fields};
-use crate::codec::{BlobHead, EventMask, PortableBlob};
+use crate::codec::{BlobHead, EventMask, PortableBlob, Temperature};
 
 serialize_as_fields!(PortableBlob<'_> as BlobFields);
 deserialize_from_fields!(PortableBlob<'_> as BlobFields);
@@ -33,7 +33,10 @@ impl TryFrom<&BlobFields> for PortableBlob<'_> {
         let too_long = FieldError::new("image", Reason::TooLong(u16::MAX.into()));
         let blob = Self::new(BlobHead::try_from(fields)?, image).map_err(|_| too_long)?;
         let blob = blob.with_reserved(fields.reserved.unwrap_or_default());
-        Ok(match fields.temperature {
+        // As every field that is left out, a temperature is 0 where the mask has it.
+        let has_temperature = fields.event_mask.unwrap_or_default().contains(EventMask::TEMPERATURE);
+        let temperature = fields.temperature.or(has_temperature.then(Temperature::default));
+        Ok(match temperature {
             Some(temperature) => blob.with_temperature(temperature),
             None => blob,
         })

@@ -109,6 +109,8 @@ impl Visitor<'_> for WideVisitor {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Wide, E> {
         let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        // The standard library's numbers may have a sign; an address has none.
+        let digits = digits.filter(|digits| !digits.starts_with('+'));
         let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         number.map(Wide).ok_or_else(|| E::custom(Wide::EXPECTED))
     }

@@ -3,10 +3,13 @@
 use std::borrow::Cow;
 
 use super::{PortableBlob, layout};
-use crate::codec::{Address, DecodeError, Event, EventBlob, Extras, SmallBlob, SmallBlobEx, Temperature};
+use crate::codec::{
+    Address, DecodeError, Event, EventBlob, EventMask, Extras, SmallBlob, SmallBlobEx, Temperature,
+};
 
 impl<'a> PortableBlob<'a> {
-    /// The blob of a vendor's small blob and the image that its address stands for.
+    /// The blob of a vendor's small blob and the image that its address stands for. That record has no field for the
+    /// temperature: where its mask says that one is valid, the bit is cleared and none is made up.
     ///
     /// # Errors
     ///
@@ -48,7 +51,10 @@ impl<'a> PortableBlob<'a> {
         image: impl Into<Cow<'a, [u8]>>,
     ) -> Result<Self, DecodeError> {
         let portable = Self::from_small_blob(blob.small_blob(), image)?;
-        Ok(Self { temperature: blob.temperature().unwrap_or_default(), ..portable })
+        Ok(match blob.temperature() {
+            Some(temperature) => portable.with_temperature(temperature),
+            None => portable,
+        })
     }
 
     /// Writes this blob as the vendor's record with an image into a caller's buffer, which has to be
@@ -68,7 +74,7 @@ impl<'a> PortableBlob<'a> {
     /// # Ok::<(), bs2_events::codec::DecodeError>(())
     /// ```
     pub fn fill_event_blob<'b>(&self, buffer: &'b mut [u8]) -> Result<&'b mut EventBlob, DecodeError> {
-        let blob = EventBlob::fill(buffer, self.head, &self.image)?;
+        let blob = EventBlob::write(buffer, self.head, &self.image)?;
         blob.set_reserved(self.reserved);
         Ok(blob)
     }
@@ -141,13 +147,15 @@ impl<'a> PortableBlob<'a> {
     }
 }
 
-/// The image is what [`EventBlob::image`] gives, so a size that is too large becomes 16 384.
+/// The image is what [`EventBlob::image`] gives, so a size that is too large becomes 16 384. That record has no field for
+/// the temperature: where its mask says that one is valid, the bit is cleared and none is made up.
 impl<'a> From<&'a EventBlob> for PortableBlob<'a> {
     fn from(blob: &'a EventBlob) -> Self {
         let image = blob.image().unwrap_or_default();
         // The field has 16 384 bytes, so this changes nothing.
         let size = u16::try_from(image.len()).unwrap_or(u16::MAX);
-        let head = layout::valid_fields(blob.head(), size);
+        let head = blob.head().with_mask(blob.head().mask().difference(EventMask::TEMPERATURE));
+        let head = layout::valid_fields(&head, size);
         Self { head, reserved: blob.reserved(), temperature: Temperature::default(), image: image.into() }
     }
 }

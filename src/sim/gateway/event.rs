@@ -15,7 +15,7 @@ use crate::codec::{DeviceId, Event as Record, EventCode};
 use crate::device::gateway::proto::gsdk::event as wire;
 use crate::device::gateway::proto::gsdk::event::event_server::Event;
 use crate::device::{Backend, ImageFilter};
-use crate::sim::beside::temperature;
+use crate::sim::beside::Beside;
 
 /// The service, for every client.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ impl Event for EventService {
     ) -> Result<Response<wire::GetLogResponse>, Status> {
         let wire::GetLogRequest { device_id, start_event_id, max_num_of_log } = request.into_inner();
         let page = self.0.page(device_id, start_event_id, max_num_of_log).await?;
-        Ok(Response::new(wire::GetLogResponse { events: self.0.event_logs(page) }))
+        Ok(Response::new(wire::GetLogResponse { events: self.0.event_logs(device_id, page) }))
     }
 
     async fn get_log_with_filter(
@@ -45,7 +45,8 @@ impl Event for EventService {
         let mut page = self.0.page(request.device_id, request.start_event_id, 0).await?;
         page.retain(|event| passes(&request.filters, event));
         page.truncate(most(request.max_num_of_log));
-        Ok(Response::new(wire::GetLogWithFilterResponse { events: self.0.event_logs(page) }))
+        let events = self.0.event_logs(request.device_id, page);
+        Ok(Response::new(wire::GetLogWithFilterResponse { events }))
     }
 
     async fn get_image_log(
@@ -189,10 +190,17 @@ impl Desk {
         Ok(page)
     }
 
-    fn event_logs(&self, page: Vec<Record>) -> Vec<wire::EventLog> {
-        let seed = self.shared.settings.seed;
-        let told = page.into_iter().map(|event| Told { event, temperature: temperature(seed, &event) });
-        told.map(|told| event_log(&told)).collect()
+    fn event_logs(&self, device: u32, page: Vec<Record>) -> Vec<wire::EventLog> {
+        let beside = self.beside(device, &page);
+        let told = page.into_iter().zip(beside);
+        told.map(|(event, Beside { temperature, .. })| event_log(&Told { event, temperature })).collect()
+    }
+
+    /// What a reader knows of each of these events beside it.
+    pub(super) fn beside(&self, device: u32, events: &[Record]) -> Vec<Beside> {
+        let Some(position) = self.position(device) else { return Vec::new() };
+        let state = self.shared.readers[position].lock();
+        events.iter().map(|event| state.life.beside(event)).collect()
     }
 
     async fn set_image_filters(

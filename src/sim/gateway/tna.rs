@@ -10,7 +10,6 @@ use super::event::most;
 use super::event_log::{job_code_log, tna_log};
 use crate::device::gateway::proto::gsdk::tna as wire;
 use crate::device::gateway::proto::gsdk::tna::tna_server::Tna;
-use crate::sim::beside::job_code;
 
 /// The service, for every client.
 #[derive(Clone)]
@@ -43,8 +42,9 @@ impl Tna for TnaService {
     ) -> Result<Response<wire::GetJobCodeLogResponse>, Status> {
         let request = request.into_inner();
         let page = self.0.page(request.device_id, request.start_event_id, 0).await?;
-        let seed = self.0.shared.settings.seed;
-        let logs = page.iter().filter_map(|event| Some(job_code_log(event, job_code(seed, event)?.0)));
+        let beside = self.0.beside(request.device_id, &page);
+        let logs = page.iter().zip(beside);
+        let logs = logs.filter_map(|(event, beside)| Some(job_code_log(event, beside.job_code?.0)));
         let job_code_events = logs.take(most(request.max_num_of_log)).collect();
         Ok(Response::new(wire::GetJobCodeLogResponse { job_code_events }))
     }

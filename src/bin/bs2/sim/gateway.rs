@@ -70,6 +70,7 @@ impl Gateway {
         let mut interrupt = Interrupt::new()?;
         let server = Server::start(self.settings()?).await?;
         let simulator = server.simulator();
+        source::tell_cut(simulator);
         if let Some(path) = &self.truth {
             let failed = || format!("cannot write the truth into {}", path.display());
             let file = File::create(path)
