@@ -84,8 +84,17 @@ async fn a_server_that_is_not_there_or_refuses_fails_at_once() {
     let server = start("").await;
     let wrong = builder(&server).with_credentials("admin", "wrong").build().unwrap();
     assert_eq!(wrong.live().await.unwrap_err().kind(), ErrorKind::LoginRefused);
+    server.plan("/api/events/start", Fault::Answer { status: 403, body: String::new() });
+    assert_eq!(client(&server).live().await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_server_that_fails_once_at_the_first_socket_is_asked_again() {
+    let server = start("").await;
     server.plan("/api/events/start", Fault::Answer { status: 500, body: String::new() });
-    assert_eq!(client(&server).live().await.unwrap_err().kind(), ErrorKind::ServerFailed);
+    let mut live = client(&server).live().await.unwrap();
+    let made = server.make_event().unwrap();
+    assert!(same(&next(&mut live).await, &made));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use bs2_events::biostar_x::*;
 use bs2_events::codec::Timestamp;
 use serde_json::{Value, json};
 
-use biostar_x_script::{Answer, Script};
+use biostar_x_script::{Answer, Script, log};
 use biostar_x_simulated::{client, start};
 
 #[tokio::test]
@@ -35,20 +35,7 @@ async fn server(rows: Vec<Value>, most: usize) -> Script {
         if request.line == "POST /api/login" {
             return Answer::Session(200, "s".to_owned(), biostar_x_script::vector("login"));
         }
-        let query: Value = serde_json::from_str(&request.body).unwrap();
-        let query = &query["Query"];
-        let values = &query["conditions"][0]["values"];
-        let time = |row: &Value| row["datetime"].as_str().unwrap().to_owned();
-        // All times here have the same form, so that text compares like time.
-        let (from, to) = (values[0].as_str().unwrap().to_owned(), values[1].as_str().unwrap().to_owned());
-        let mut found: Vec<_> =
-            rows.iter().filter(|row| (from.clone()..=to.clone()).contains(&time(row))).collect();
-        found.sort_by_key(|row| time(row));
-        if query["orders"][0]["descending"] == json!(true) {
-            found.reverse();
-        }
-        found.truncate(most.min(usize::try_from(query["limit"].as_u64().unwrap()).unwrap()));
-        Answer::Body(200, json!({"EventCollection": {"rows": found}, "Response": {"code": "0"}}).to_string())
+        Answer::Body(200, log::collection(&log::search(&rows, &request.body, most)))
     })
     .await
 }
@@ -103,6 +90,58 @@ async fn a_server_that_gives_less_than_was_asked_for_is_read_to_the_end() {
 }
 
 #[tokio::test]
+async fn a_second_with_more_events_than_the_server_gives_is_read_from_both_ends_or_is_an_error() {
+    for (a_second, most, is_read) in
+        [(10, 10, true), (13, 10, true), (19, 10, true), (20, 10, false), (1, 1, true), (2, 1, false)]
+    {
+        let time = |number: u32| format!("2026-01-01T00:00:{:02}.000Z", number / a_second);
+        let mut rows: Vec<_> = (0..4 * a_second).map(|number| row(number, &time(number), true)).collect();
+        for (number, row) in rows.iter_mut().enumerate() {
+            row["id"] = json!((number + 1).to_string());
+        }
+        let script = server(rows, most).await;
+        match numbers(&script, 1_000).await {
+            Ok(found) => assert!(is_read && found == (0..4 * a_second).collect::<Vec<_>>(), "{a_second}"),
+            Err(error) => {
+                assert!(!is_read && error.to_string().contains("one second"), "{a_second}: {error}")
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_heed_conditions_or_order_is_told_and_gives_nothing_twice() {
+    for reversed in [false, true] {
+        let mut rows: Vec<_> =
+            (0..5).map(|number| row(number, &format!("2026-01-01T00:00:0{number}.000Z"), true)).collect();
+        if reversed {
+            rows.reverse();
+        }
+        let script = Script::with(move |request| match request.line.as_str() {
+            "POST /api/login" => Answer::Session(200, "s".to_owned(), biostar_x_script::vector("login")),
+            _ => Answer::Body(200, log::collection(&rows)),
+        })
+        .await;
+        let mut events = script.client().events(EventQuery::new());
+        for _ in 0..5 {
+            events.next().await.unwrap().unwrap();
+        }
+        let error = events.next().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidAnswer, "{error}");
+        assert!(events.next().await.is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_window_that_ends_before_it_begins_is_refused_before_anything_is_sent() {
+    let script = server(Vec::new(), 10).await;
+    let time = Timestamp::from_unix_seconds;
+    let error = script.client().events(EventQuery::new().between(time(2), time(1))).next().await;
+    assert_eq!(error.unwrap().unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(script.all().is_empty());
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_in_full_is_an_error_and_not_the_end() {
     let rows: Vec<_> = (0..30).map(|number| row(number, "2026-01-01T00:00:00.000Z", true)).collect();
     let script = server(rows, 10).await;
@@ -112,8 +151,12 @@ async fn what_cannot_be_read_in_full_is_an_error_and_not_the_end() {
 
 #[tokio::test]
 async fn rows_that_nothing_tells_apart_are_as_many_events() {
-    let bare = json!({"datetime": "2026-01-01T00:00:00.000Z", "user_id": {"user_id": "7"}});
-    let script = server(vec![bare; 5], usize::MAX).await;
-    assert_eq!(numbers(&script, 100).await.unwrap(), [7; 5]);
-    assert_eq!(numbers(&script, 2).await.unwrap(), [7; 5]);
+    let bare = |second: u32| json!({"datetime": format!("2026-01-01T00:00:0{second}.000Z"), "user_id": {"user_id": "7"}});
+    // As many others come first, which shows that the server gives more at once.
+    let rows: Vec<_> = (0..10).map(|number| bare(number / 5)).collect();
+    let script = server(rows, usize::MAX).await;
+    assert_eq!(numbers(&script, 100).await.unwrap(), [7; 10]);
+    // Where nothing shows that, it might give no more than these.
+    let script = server(vec![bare(0); 5], usize::MAX).await;
+    assert!(numbers(&script, 100).await.is_err());
 }

@@ -157,3 +157,30 @@ async fn what_a_collector_brings_arrives_once_under_random_faults() {
         assert_eq!(stored, expected);
     }
 }
+
+#[tokio::test]
+async fn an_event_of_another_reader_is_not_taken_for_one_that_did_not_arrive() {
+    let server = start("").await;
+    let folder = tempfile::tempdir().unwrap();
+    let open = || BiostarXSink::open(client(&server), gate(), folder.path().join("state")).unwrap();
+    let sink = open();
+    // More than a sink keeps, so that the first of them are forgotten.
+    sink.store(batch(1..=1)).await.unwrap();
+    sink.store(batch(2..=600)).await.unwrap();
+    let other = DeviceId::new(8);
+    let same = |id: u32| {
+        Event::builder(other, id, EventCode::new(0x1301))
+            .subject(Subject::User(&UserId::new("1").unwrap()))
+            .timestamp(Timestamp::from_unix_seconds(1_761_837_120 + id / 4))
+            .build()
+    };
+    server.plan(IMPORT, Fault::CutBefore);
+    let batch = || Batch::new(other, 0, 100, 119).with_events((100..=119).map(same));
+    assert!(sink.store(batch()).await.is_err());
+    drop(sink);
+    let sink = open();
+    assert_eq!(sink.store(batch()).await.unwrap(), Stored { new: 0, repeated: 20 });
+    assert_eq!(server.state().imported().count(), 620);
+    assert_eq!(sink.summary().await.imported, 620);
+    assert_eq!(sink.summary_of_run().await.imported, 20);
+}

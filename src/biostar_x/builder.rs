@@ -47,6 +47,7 @@ pub struct ClientBuilder {
     connect_timeout: Duration,
     timeout: Duration,
     answer_limit: usize,
+    patience: Duration,
     import: ImportOptions,
     live: LiveOptions,
 }
@@ -79,6 +80,7 @@ impl ClientBuilder {
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
             answer_limit: ANSWER_LIMIT,
+            patience: Duration::from_secs(60),
             import: ImportOptions {
                 chunk: 500,
                 flag: VirtualDeviceFlag::default(),
@@ -335,6 +337,7 @@ impl ClientBuilder {
         Ok(Client(Arc::new(Shared {
             transport: Transport { http, base, answer_limit: self.answer_limit },
             sessions: Sessions::new(self.credentials),
+            patience: self.patience,
             import: self.import,
             live: self.live,
             tls: Arc::new(tls),

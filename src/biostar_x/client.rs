@@ -49,6 +49,8 @@ pub struct Client(pub(super) Arc<Shared>);
 pub(super) struct Shared {
     pub(super) transport: Transport,
     pub(super) sessions: Sessions,
+    /// How long a page of a search is asked for again.
+    pub(super) patience: Duration,
     pub(super) import: ImportOptions,
     pub(super) live: LiveOptions,
     pub(super) tls: Arc<ClientConfig>,
@@ -130,12 +132,15 @@ impl Client {
         self.0.sessions.logout(&self.0.transport).await
     }
 
-    /// Sends a call with the session; once more with another session if that one has ended, since a server that says
-    /// so has done nothing.
+    /// Sends a call with the session; once more with another session if that one has ended. What must not be done
+    /// twice is repeated only where the answer proves that nothing was done.
     pub(super) async fn call(&self, request: &Request) -> Result<Done> {
         let session = self.session().await?;
         match self.call_with(request, &session).await {
-            Err(error) if error.kind() == ErrorKind::SessionExpired => {
+            Err(error)
+                if error.kind() == ErrorKind::SessionExpired
+                    && (request.may_repeat() || !error.may_have_been_done()) =>
+            {
                 let session = self.0.sessions.renew(&self.0.transport, session.generation).await?;
                 self.call_with(request, &session).await
             }

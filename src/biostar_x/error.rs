@@ -64,6 +64,20 @@ impl Error {
         Self(Arc::new(Inner { kind, message, endpoint: Some(endpoint), answer, source: None }))
     }
 
+    /// Whether the server refuses these events, and may take others: not for the session, the licence, the device or
+    /// the address.
+    pub(super) fn is_refusal_of_values(&self) -> bool {
+        let is_about_values = matches!(
+            self.kind(),
+            ErrorKind::NotFound | ErrorKind::Other | ErrorKind::PartlyDone | ErrorKind::Refused
+        );
+        match self.code() {
+            Some("102" | "103" | "301" | "309" | "317") => false,
+            None => is_about_values && self.status() != Some(404),
+            Some(_) => is_about_values,
+        }
+    }
+
     /// The same answer, where it can only mean that a login was refused.
     pub(super) fn as_login_refused(&self) -> Self {
         let message = "the server refused the login".to_owned();
@@ -198,6 +212,9 @@ impl Error {
 
     /// Whether the server may have done what it was asked, wholly or in part.
     ///
+    /// An answer that says no proves little: a database that fails, or a server that is busy, may be so in the middle
+    /// of the work. Only a 401 that asks for a login, and a 403 for want of a licence, come before it.
+    ///
     /// # Examples
     ///
     /// ```
@@ -208,10 +225,8 @@ impl Error {
     #[must_use]
     pub fn may_have_been_done(&self) -> bool {
         match (&self.0.answer, self.0.kind) {
-            (_, ErrorKind::PartlyDone) => true,
             (None, kind) => matches!(kind, ErrorKind::TimedOut | ErrorKind::Unanswered),
-            (Some(_), ErrorKind::InvalidAnswer | ErrorKind::TimedOut | ErrorKind::Unanswered) => true,
-            (Some(answer), _) => answer.status >= 500,
+            (Some(answer), kind) => !answer.refuses_first(kind),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod event;
 mod fate;
 mod reconcile;
+mod sight;
 
 use std::fmt;
 use std::ops::Range;
@@ -14,8 +15,7 @@ pub use fate::{Fate, ImportCount};
 
 use super::VirtualDeviceId;
 use super::client::Client;
-use super::error::{Error, ErrorKind, Result};
-use super::json::Done;
+use super::error::{Error, Result};
 use super::transport::Request;
 use event::Body;
 
@@ -136,7 +136,7 @@ impl Import {
     /// # Errors
     ///
     /// What leaves events unknown, and what every further request would meet too. What the server refuses about these
-    /// events is no error here but their [`Fate`].
+    /// events is no error here: they are unknown until search has shown that they are not there.
     ///
     /// # Examples
     ///
@@ -164,31 +164,30 @@ impl Import {
         let Some(chunk) = self.next_chunk() else { return Ok(false) };
         let events = self.events.get(chunk.clone()).unwrap_or_default();
         let body = Body::new(self.device, self.client.0.import.flag, events);
-        let request = Request::plain(Method::POST, "POST /api/events/import").with_json(&body)?;
+        let request = Request::plain(Method::POST, IMPORT).with_json(&body)?.once();
         let (among, waiting) = (chunk.len(), self.fates.get(chunk.start).cloned());
         // Before it is sent: if this future is dropped on the way, nobody knows.
         self.set(chunk.clone(), &Fate::Unknown { error: None, among });
-        let result = self.client.call(&request).await.and_then(|done| confirmed(&done));
+        let result = self
+            .client
+            .call(&request)
+            .await
+            .and_then(|done| done.said("the answer to the import does not say that it was done"));
         let Err(error) = result else {
             self.set(chunk, &Fate::Certain);
             return Ok(true);
         };
-        // A part was done, says the server: search will tell which.
-        if error.may_have_been_done() && error.kind() != ErrorKind::PartlyDone {
-            self.set(chunk, &Fate::Unknown { error: Some(error.clone()), among });
-            return Err(error);
-        }
-        if concerns_every_request(&error) {
+        // A login that fails says nothing about an import that was not sent then.
+        let was_sent = error.endpoint() == Some(IMPORT);
+        if !was_sent || !error.may_have_been_done() {
             self.set(chunk, &waiting.unwrap_or(Fate::Waiting { at_once: among }));
             return Err(error);
         }
-        // Whether the server takes the others when it refuses one of several, no document says.
-        let fate = match among {
-            1 => Fate::Refused(error),
-            _ => Fate::Unknown { error: Some(error), among },
-        };
-        self.set(chunk, &fate);
-        Ok(true)
+        // Whether the server takes the others when it refuses one of several, or a part before it fails, no document
+        // says: search will tell.
+        let concerns_these = error.is_refusal_of_values();
+        self.set(chunk, &Fate::Unknown { error: Some(error.clone()), among });
+        if concerns_these { Ok(true) } else { Err(error) }
     }
 
     /// Sends everything that waits. Nothing that is unknown is sent.
@@ -364,25 +363,4 @@ impl fmt::Debug for Import {
     }
 }
 
-/// Whether the server would refuse every other event too: the session, the licence, the device, the address.
-fn concerns_every_request(error: &Error) -> bool {
-    let is_about_values = matches!(
-        error.kind(),
-        ErrorKind::NotFound | ErrorKind::Other | ErrorKind::PartlyDone | ErrorKind::Refused
-    );
-    match error.code() {
-        // Method, address and device; none of them differs between events.
-        Some("102" | "103" | "301" | "309" | "317") => true,
-        None if error.status() == Some(404) => true,
-        _ => !is_about_values,
-    }
-}
-
-/// Only a code 0 confirms an import: an answer without one is another server's, or half of one.
-fn confirmed(done: &Done) -> Result<()> {
-    if done.is_said {
-        Ok(())
-    } else {
-        Err(done.unreadable("the answer to the import does not say that it was done"))
-    }
-}
+const IMPORT: &str = "POST /api/events/import";

@@ -103,6 +103,11 @@ impl Done {
         }
     }
 
+    /// An error where the answer does not say that all was done: it is another server's, or half of one.
+    pub(super) fn said(&self, sentence: &str) -> Result<()> {
+        if self.is_said { Ok(()) } else { Err(self.unreadable(sentence)) }
+    }
+
     pub(super) fn unreadable(&self, sentence: &str) -> Error {
         let answer = self.answer.clone();
         Error::unreadable(self.endpoint, answer, ErrorKind::InvalidAnswer, sentence)

@@ -31,13 +31,18 @@ use follow::Follower;
 pub enum LiveItem {
     /// An event happened.
     Event(Box<EventRow>),
-    /// Events were lost because the consumer was too slow, or could not be read; search has them.
+    /// Events were lost because the consumer was too slow; search has them.
     Lagged {
         /// How many.
         missed: u64,
     },
     /// The connection was lost and is back. What search found of the time between stands before this.
     Resumed,
+    /// The server sent what could not be read as an event; search may have it.
+    Unreadable {
+        /// How many frames.
+        frames: u64,
+    },
 }
 
 impl LiveItem {
@@ -53,7 +58,7 @@ impl LiveItem {
     pub fn event(&self) -> Option<&EventRow> {
         match self {
             Self::Event(event) => Some(event),
-            Self::Lagged { .. } | Self::Resumed => None,
+            Self::Lagged { .. } | Self::Resumed | Self::Unreadable { .. } => None,
         }
     }
 }

@@ -152,7 +152,7 @@ impl EventQuery {
     /// let query = EventQuery::new().since(Timestamp::from_unix_seconds(1_761_837_120));
     /// ```
     pub const fn since(self, from: Timestamp) -> Self {
-        self.between(from, LATEST)
+        self.between(from, latest_after(from))
     }
 
     /// Adds a condition; the values are written as the server has them, times as `2022-03-01T15:00:00.000Z`.
@@ -332,8 +332,14 @@ impl Order {
     }
 }
 
-/// The last second of 2037: a server may count seconds with a sign.
-pub(super) const LATEST: Timestamp = Timestamp::from_unix_seconds(2_145_916_799);
+/// The end of a search without one: the last second of 2037, since a server may count seconds with a sign, or the
+/// last that there is where the search begins later.
+pub(super) const fn latest_after(from: Timestamp) -> Timestamp {
+    let seconds = if from.as_unix_seconds() > SIGNED { u32::MAX } else { SIGNED };
+    Timestamp::from_unix_seconds(seconds)
+}
+
+const SIGNED: u32 = 2_145_916_799;
 
 /// A second as the documents write it in conditions.
 fn written(time: Timestamp, fraction: &str) -> String {

@@ -13,7 +13,7 @@ use reqwest::Method;
 
 use super::client::Client;
 use super::error::Result;
-use super::json::rows;
+use super::json::{at, rows};
 use super::query::EventQuery;
 use super::row::EventRow;
 use super::transport::Request;
@@ -45,6 +45,10 @@ impl Client {
     pub async fn search_events(&self, query: &EventQuery) -> Result<Vec<EventRow>> {
         let request = Request::plain(Method::POST, "POST /api/events/search").with_json(&query.body())?;
         let done = self.call(&request).await?;
+        // An answer without a word is not "nothing was found".
+        if !done.is_said && at(&done.body, &["EventCollection"]).is_null() {
+            return Err(done.unreadable("the answer to the search does not say that it was done"));
+        }
         Ok(rows(&done, "EventCollection")?.iter().map(EventRow::from_json).collect())
     }
 
@@ -53,13 +57,18 @@ impl Client {
     /// The query's limit is the size of a page; its order does not count. The next page begins at the second of the
     /// last event, and what came before is left out by its [key](EventRow::key), so that neither events of the same
     /// second nor the monthly restart of `id` make one lost or repeated. Where a single second fills a page, larger
-    /// ones are asked for. Events that the server stores meanwhile with an earlier time are not found.
+    /// ones are asked for, and where the server does not give those, that second by `id` from both ends. Events that the
+    /// server stores meanwhile with an earlier time are not found.
+    ///
+    /// A page that fails is asked for again, for as long as
+    /// [`with_patience`](super::ClientBuilder::with_patience) says; the first one is not.
     ///
     /// # Errors
     ///
     /// The stream ends with the first error: those of every call,
-    /// [`InvalidAnswer`](super::ErrorKind::InvalidAnswer) from a server that does not order, and
-    /// [`Other`](super::ErrorKind::Other) when it gives fewer events at once than one second has.
+    /// [`InvalidAnswer`](super::ErrorKind::InvalidAnswer) from a server that does not order or does not heed the
+    /// conditions, and [`Other`](super::ErrorKind::Other) when it gives fewer events at once than one second has. What
+    /// came before the error is right.
     ///
     /// # Examples
     ///
@@ -79,7 +88,15 @@ impl Client {
     /// ```
     #[must_use]
     pub fn events(&self, query: EventQuery) -> EventStream {
-        let pager = Pager::new(self.clone(), query);
+        Self::pages(Pager::new(self.clone(), query))
+    }
+
+    /// The same, for work that has begun: the first page is tried again too.
+    pub(super) fn events_with_patience(&self, query: EventQuery) -> EventStream {
+        Self::pages(Pager::new(self.clone(), query).patient())
+    }
+
+    fn pages(pager: Pager) -> EventStream {
         let pages = stream::try_unfold(pager, |mut pager| async move {
             let page = pager.next_page().await?;
             Ok(page.map(|page| (stream::iter(page).map(Ok), pager)))

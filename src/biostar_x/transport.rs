@@ -1,6 +1,6 @@
 //! Requests and answers, before anybody knows what they mean.
 
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -23,12 +23,13 @@ pub(super) struct Request {
     path: String,
     endpoint: &'static str,
     body: Option<Vec<u8>>,
+    may_repeat: bool,
 }
 
 impl Request {
     /// `endpoint` is the method and the path, with names in braces where `path` has values.
     pub(super) const fn new(method: Method, endpoint: &'static str, path: String) -> Self {
-        Self { method, path, endpoint, body: None }
+        Self { method, path, endpoint, body: None, may_repeat: true }
     }
 
     /// A call whose path is the one that it is named by.
@@ -42,6 +43,16 @@ impl Request {
             .map_err(|_| Error::new(ErrorKind::Other, "the request cannot be written as JSON"))?;
         self.body = Some(body);
         Ok(self)
+    }
+
+    /// One that does harm when it is done twice.
+    pub(super) const fn once(mut self) -> Self {
+        self.may_repeat = false;
+        self
+    }
+
+    pub(super) const fn may_repeat(&self) -> bool {
+        self.may_repeat
     }
 
     pub(super) const fn endpoint(&self) -> &'static str {
@@ -81,6 +92,9 @@ impl Transport {
         }
         if let Some(body) = &request.body {
             call = call.header(CONTENT_TYPE, "application/json").body(body.clone());
+        } else if request.method == Method::POST {
+            // Without it some servers wait for a body.
+            call = call.header(CONTENT_LENGTH, 0);
         }
         let started = tokio::time::Instant::now();
         let reply = self.receive(endpoint, call).await;

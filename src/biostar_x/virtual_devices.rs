@@ -90,6 +90,9 @@ impl Client {
         let request = Request::plain(Method::POST, "POST /api/v2/virtual_devices").with_json(&body)?;
         let done = self.call(&request).await?;
         let echo = devices(&done)?.into_iter().next();
+        if echo.is_none() {
+            done.said("the answer does not say that the device was made")?;
+        }
         Ok(echo.unwrap_or_else(|| VirtualDevice {
             id: device.id,
             name: device.name.clone(),
@@ -195,6 +198,7 @@ impl Client {
         if let Some(device) = devices(&done)?.into_iter().next() {
             return Ok(device);
         }
+        done.said("the answer does not say that the device was changed")?;
         let device = self.virtual_devices().await?.into_iter().find(|device| device.id == id);
         device.ok_or_else(|| done.unreadable("the device was changed, and the server does not show it"))
     }
@@ -232,7 +236,9 @@ impl Client {
         // The separator is a plus sign as it is: as `%2B` it would belong to a number.
         let path = format!("/api/v2/virtual_devices?id={}", ids.join("+"));
         let request = Request::new(Method::DELETE, "DELETE /api/v2/virtual_devices?id={ids}", path);
-        self.call(&request).await.map(drop)
+        self.call(&request)
+            .await
+            .and_then(|done| done.said("the answer does not say that the devices were deleted"))
     }
 }
 

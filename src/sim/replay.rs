@@ -84,7 +84,7 @@ fn unpack(bytes: &[u8]) -> Result<Replay> {
         let record = match record {
             Ok(record) => record,
             Err(error) if error.is_cut() => {
-                tracing::warn!(%error, "the replayed capture ends inside a record");
+                tracing::debug!(%error, "the replayed capture ends inside a record");
                 cut = Some(error);
                 break;
             }

@@ -28,8 +28,10 @@ use state::{Pending, State};
 ///
 /// The server confirms a request as a whole and does not notice a repeated one. So a batch is written into the state
 /// file before it is sent, and taken out when it is confirmed. A batch that is found there, after a lost answer or in a
-/// new process, is looked for on the server by search before the rest of it is sent. What that cannot see: an event of
-/// another origin of the same virtual device, person, verdict and second. Let nothing else write to the virtual device.
+/// new process, is looked for on the server by search before the rest of it is sent. An event that looks the same and
+/// came from another reader is told apart: those of a batch's seconds are in the account, or, where they are kept no
+/// more, are looked up before the batch is sent. What nobody can see: an event that another program adds meanwhile with
+/// the same virtual device, person, verdict and second. Let nothing else write to the virtual device.
 ///
 /// # The state file
 ///
@@ -41,6 +43,9 @@ use state::{Pending, State};
 /// | `server`, `virtual_device` | what the state belongs to |
 /// | `readers` | a list of objects with `device`, `epoch`, `first`, `watermark`, `gaps` (`[from, to, reason]`), `events` |
 /// | `pending` | the batch that is being sent: the same keys; `null` for none |
+/// | `before` | what was on the server before `pending` and looks like one of its events: `[granted, person, second, key]` |
+/// | `forgotten` | the first and the last second of what was imported and is not in `events` any more |
+/// | `imported` | how many events are on the server |
 /// | `refused` | `[device, epoch, event id, code]` of each event that the server refused |
 /// | `unmapped` | how many events could not be imported, by reason |
 ///
@@ -84,7 +89,7 @@ pub struct BiostarXSink {
     closed: AtomicBool,
 }
 
-/// What a [`BiostarXSink`] could not bring to the server, since its state file was made.
+/// What a [`BiostarXSink`] brought to the server and what not, since its state file was made.
 ///
 /// # Examples
 ///
@@ -96,6 +101,8 @@ pub struct BiostarXSink {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
+    /// Events that are on the server.
+    pub imported: u64,
     /// Events that cannot be imported, by reason.
     pub unmapped: UnmappedCount,
     /// Events that the server refused.
@@ -166,7 +173,7 @@ impl BiostarXSink {
         Ok(Self { client, device, path, state, lock, closed: AtomicBool::new(false) })
     }
 
-    /// What could not be brought to the server.
+    /// What was brought to the server, and what could not be.
     ///
     /// # Examples
     ///
@@ -179,6 +186,20 @@ impl BiostarXSink {
     /// ```
     pub async fn summary(&self) -> Summary {
         self.state.lock().await.summary()
+    }
+
+    /// The same since this sink was opened.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::sink::biostar_x::BiostarXSink;
+    /// async fn tell(sink: &BiostarXSink) {
+    ///     println!("{} events imported in this run", sink.summary_of_run().await.imported);
+    /// }
+    /// ```
+    pub async fn summary_of_run(&self) -> Summary {
+        self.state.lock().await.summary_of_run()
     }
 
     /// The state, without a batch that is still under way.
@@ -197,7 +218,7 @@ impl BiostarXSink {
 
     fn import(&self, state: &State, pending: &Pending) -> Result<Import> {
         let events = pending.mapped().map(|(_, event)| event).collect();
-        Ok(self.client.import(self.device, events)?.after(state.on_server()))
+        Ok(self.client.import(self.device, events)?.after(state.beside(pending)))
     }
 
     /// Takes a batch of which every event is certain or refused into the account.
@@ -230,8 +251,12 @@ impl Sink for BiostarXSink {
     async fn store(&self, batch: Batch) -> Result<Stored> {
         let mut state = self.settled().await?;
         batch.check()?;
-        let (pending, repeated) = state.new_of(batch);
+        let (mut pending, repeated) = state.new_of(batch);
         let mut import = self.import(&state, &pending)?;
+        if state.may_have_forgotten(&pending) {
+            pending = pending.with_before(import.already_there().await?);
+            import = self.import(&state, &pending)?;
+        }
         if !import.is_empty() {
             // From here on, whatever happens, the file says what may be on the server.
             let mut next = state.clone();

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // Every test uses its own part of it.
 
 pub(crate) mod every_call;
+pub(crate) mod log;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

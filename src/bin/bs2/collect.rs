@@ -16,6 +16,7 @@ use crate::runtime::{self, Interrupt};
 use crate::source::Source;
 use crate::store::Store;
 use crate::truth;
+use crate::x::target::Outcome;
 
 /// Store the events of readers, every event once, and tell what is missing and why
 ///
@@ -80,11 +81,12 @@ impl Collect {
         };
         // What is on its way into the store gets there, whatever ended the run.
         sink.close().await?;
-        for note in store.notes().await {
+        let outcome = store.outcome().await;
+        for note in outcome.iter().flat_map(Outcome::notes) {
             output::note(&note);
         }
         truth::finish(&sources)?;
-        self.tell(&report?, &store)
+        self.tell(&report?, &store, outcome.as_ref())
     }
 
     fn open_sources(&self) -> Result<Vec<Source>> {
@@ -120,7 +122,7 @@ impl Collect {
         Ok(report.await)
     }
 
-    fn tell(&self, report: &Report, store: &Store) -> Result<ExitCode> {
+    fn tell(&self, report: &Report, store: &Store, into: Option<&Outcome>) -> Result<ExitCode> {
         let failed = report.devices.iter().filter_map(|device| device.error.as_ref());
         for error in failed.chain(&report.unreached) {
             output::report(error);
@@ -130,12 +132,13 @@ impl Collect {
         }
         let mut output = Output::new();
         if self.json {
-            outcome::print_json(&mut output, report)?;
+            outcome::print_json(&mut output, report, into)?;
         } else {
-            outcome::print(&mut output, report, store)?;
+            outcome::print(&mut output, report, store, into)?;
         }
         output.flush()?;
-        Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let is_refused = into.is_some_and(|into| into.refused() > 0);
+        Ok(if report.is_complete() && !is_refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
@@ -150,19 +153,24 @@ Examples:
   bs2 collect --from 'sdk:/opt/bs2/libBS_SDK_V2.so?device=192.168.0.10&device=192.168.0.11'
 
 Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS; gateway://HOST?ca=FILE&device=IP.
-Stores: sqlite:PATH, and biostar-x://HOST?virtual-device=100001&user=LOGIN: authentications become events of a virtual
-device of a BioStar X server. Its password stands in BS2_X_PASSWORD or in a file (&password-file=FILE); &ca=FILE or
-&pin=FILE say whom to trust, &state=FILE where its watermark is kept.
-LIBRARY is the file of the vendor's library; if missing, the platform looks for libBS_SDK_V2.so or BS_SDK_V2.dll. All
-readers of it stand in one source. Settings, as name=value joined by &:
+Stores: sqlite:PATH, and biostar-x://HOST?virtual-device=100001&user=LOGIN: authentications become
+events of a virtual device of a BioStar X server. Its password stands in BS2_X_PASSWORD or in a
+file (&password-file=FILE); &ca=FILE or &pin=FILE say whom to trust, &state=FILE where its watermark
+is kept.
+LIBRARY is the file of the vendor's library; if missing, the platform looks for libBS_SDK_V2.so or
+BS_SDK_V2.dll. All readers of it stand in one source. Settings, as name=value joined by &:
   device     a reader's IPv4 address, with :PORT unless it is 51211; may be given several times
   search     1 to look for readers in the local network
   accept     how many readers connect to us; they are waited for
-  preload    a library that the vendor's needs and does not name, such as libssl.so.1.1; may be given several times
+  preload    a library that the vendor's needs and does not name, such as libssl.so.1.1; may be
+             given several times
   port, ssl-port  where readers connect to us [51212, 51213]
-  ssl-ca, ssl-cert, ssl-key  files of encrypted connections; the key's password is in BS2_SSL_PASSWORD
+  ssl-ca, ssl-cert, ssl-key  files of encrypted connections; BS2_SSL_PASSWORD is the key's password
   timeout    how long one call may take, such as 30s [15s]
 What --json prints: one object, whose `devices` has an object for each epoch of each reader, with
-device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed; and `unreached`, why
-other readers were not reached, if there are any.
-Exit code: 0 if no reader failed; what is missing is no failure.";
+device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed.
+`unreached` says why other readers were not reached, if there are any. For a BioStar X server
+`biostar_x` holds what this run did there: imported, unmapped (how many by reason), refused
+(device_id, epoch, event_id, code).
+Exit code: 0 if no reader failed and the server refused no event; what is missing or cannot be
+mapped is no failure.";

@@ -9,7 +9,7 @@ use bs2_events::sink::Sink;
 use bs2_events::sink::sqlite::{self, SqliteSink, Verification};
 use bs2_events::{Error, ErrorKind, Result};
 
-use crate::x::target::Target;
+use crate::x::target::{Outcome, Target};
 
 /// A store by its name; nothing is opened yet.
 pub(crate) enum Store {
@@ -26,11 +26,11 @@ impl Store {
         }
     }
 
-    /// What the store could not take, as sentences.
-    pub(crate) async fn notes(&self) -> Vec<String> {
+    /// What became of the events where not all of them can be stored.
+    pub(crate) async fn outcome(&self) -> Option<Outcome> {
         match self {
-            Self::BiostarX(target) => target.notes().await,
-            Self::Sqlite(_) => Vec::new(),
+            Self::BiostarX(target) => target.outcome().await,
+            Self::Sqlite(_) => None,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::ErrorKind;
+
 /// The part of an answer that an error keeps.
 #[derive(Clone)]
 pub(in crate::biostar_x) struct Answer {
@@ -21,6 +23,15 @@ impl Answer {
             message: None,
             by: None,
             body: String::from_utf8_lossy(start).into_owned(),
+        }
+    }
+
+    /// Whether this answer is given before the request is looked at, so that nothing was done.
+    pub(in crate::biostar_x) fn refuses_first(&self, kind: ErrorKind) -> bool {
+        match self.status {
+            401 => matches!(self.code.as_deref(), Some("10" | "11")),
+            403 => kind == ErrorKind::LicenceMissing,
+            _ => false,
         }
     }
 }

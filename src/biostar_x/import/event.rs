@@ -162,7 +162,7 @@ impl ImportEvent {
         Trace { code: self.verdict.code(), user: self.user.trim().to_owned(), time: self.time }
     }
 
-    pub(super) const fn key(&self) -> Option<u8> {
+    pub(crate) const fn key(&self) -> Option<u8> {
         self.tna_key
     }
 }
@@ -179,6 +179,18 @@ impl Trace {
     pub(super) fn of_row(row: &EventRow) -> Option<Self> {
         let user = row.user_id.as_deref()?.trim().to_owned();
         Some(Self { code: row.code?, user, time: row.time? })
+    }
+
+    pub(super) const fn code(&self) -> EventCode {
+        self.code
+    }
+
+    pub(super) fn user(&self) -> &str {
+        &self.user
+    }
+
+    pub(super) const fn time(&self) -> Timestamp {
+        self.time
     }
 }
 

@@ -1,12 +1,8 @@
 //! What became of events whose answer was lost.
 
-use std::collections::HashMap;
-
-use super::event::Trace;
+use super::sight::{Sight, Windows};
 use super::{Fate, Import, ImportEvent};
 use crate::biostar_x::error::{Error, ErrorKind, Result};
-use crate::biostar_x::query::EventQuery;
-use crate::codec::{DeviceId, Timestamp};
 
 impl Import {
     /// Finds out by search which of the unknown events arrived, and sends the rest, and what still waits.
@@ -59,9 +55,13 @@ impl Import {
 
     /// Finds out by search which of the unknown events arrived; the rest waits to be sent. Nothing is sent.
     ///
+    /// Each page of the search is asked for again while that may help, as
+    /// [`with_patience`](super::super::ClientBuilder::with_patience) says.
+    ///
     /// # Errors
     ///
-    /// Those of search; then nothing has changed.
+    /// Those of search; then nothing has changed. [`InvalidAnswer`](super::super::ErrorKind::InvalidAnswer) where the
+    /// server shows rows without a person, a time or a code: those events that they could be stay unknown.
     ///
     /// # Examples
     ///
@@ -85,98 +85,80 @@ impl Import {
     /// # }
     /// ```
     pub async fn look_up(&mut self) -> Result<()> {
-        let unknown = self.events.iter().zip(&self.fates).filter(|(_, fate)| is_unknown(fate));
-        let times = || unknown.clone().map(|(event, _)| event.time());
-        let (Some(from), Some(to)) = (times().min(), times().max()) else { return Ok(()) };
+        let windows = Windows::around(
+            self.events.iter().zip(&self.fates).map(|(event, fate)| is_unknown(fate).then_some(event.time())),
+        );
+        if windows.is_empty() {
+            return Ok(());
+        }
         let settle = self.client.0.import.settle;
-        let mut arrived = None;
+        let mut before: Option<usize> = None;
         // Until two looks see the same: the server may still be at work.
         loop {
             tokio::time::sleep(settle).await;
-            let seen = self.rows(from, to).await?;
-            let length = seen.values().map(Vec::len).sum::<usize>();
-            if settle.is_zero() || arrived == Some(length) {
-                self.decide(seen, from, to);
-                return Ok(());
+            let seen = Sight::of(&self.client, self.device, &windows).await?;
+            if settle.is_zero() || before == Some(seen.len()) {
+                return self.decide(seen, &windows);
             }
-            arrived = Some(length);
+            before = Some(seen.len());
         }
+    }
+
+    /// What is on the server already and looks like an event of this import, before anything is sent.
+    #[cfg(feature = "collect")]
+    pub(crate) async fn already_there(&self) -> Result<Vec<ImportEvent>> {
+        let windows = Windows::around(self.events.iter().map(|event| Some(event.time())));
+        let mut seen = Sight::of(&self.client, self.device, &windows).await?;
+        Ok(seen.like(&self.events))
     }
 
     fn has_unknown(&self) -> bool {
         self.fates.iter().any(is_unknown)
     }
 
-    /// The rows of the device by what they share with an import, and the key of each.
-    async fn rows(&self, from: Timestamp, to: Timestamp) -> Result<Rows> {
-        let query = EventQuery::new().between(from, to).devices([DeviceId::from(self.device)]);
-        let mut events = self.client.events(query);
-        let mut rows = Rows::new();
-        while let Some(row) = events.next().await {
-            let row = row?;
-            if row.device.is_some_and(|device| device != self.device.into()) {
-                let message =
-                    "the server's search does not heed its conditions, so that nothing can be looked up";
-                return Err(Error::new(ErrorKind::InvalidAnswer, message));
-            }
-            if let Some(trace) = Trace::of_row(&row) {
-                rows.entry(trace).or_default().push(row.tna_key);
-            }
-        }
-        Ok(rows)
-    }
-
     /// Gives each row to an event that it can stand for: first to those with the same key, then, where the server
     /// does not show keys, to any; in both cases first to those that are certain anyway.
-    fn decide(&mut self, mut rows: Rows, from: Timestamp, to: Timestamp) {
+    fn decide(&mut self, mut seen: Sight, windows: &Windows) -> Result<()> {
         let mut open: Vec<_> = self.events.iter().zip(&mut self.fates).collect();
         let mut certain: Vec<_> = self.before.iter().collect();
         certain
             .extend(open.iter().filter(|(_, fate)| matches!(fate, Fate::Certain)).map(|(event, _)| *event));
-        certain.retain(|event| (from..=to).contains(&event.time()));
+        certain.retain(|event| windows.hold(event.time()));
         open.retain(|(_, fate)| is_unknown(fate));
         for shown in [true, false] {
-            certain.retain(|event| !take(&mut rows, event, shown));
+            certain.retain(|event| !seen.take(event, shown));
             open.retain_mut(|(event, fate)| {
-                let found = take(&mut rows, event, shown);
+                let found = seen.take(event, shown);
                 if found {
                     **fate = Fate::Certain;
                 }
                 !found
             });
         }
-        for (_, fate) in open {
+        let unclear = Error::new(ErrorKind::InvalidAnswer, UNCLEAR);
+        let mut is_clear = true;
+        let dim = seen.dim();
+        for (event, fate) in open {
             let Fate::Unknown { error, among } = fate else { continue };
+            if dim.could_be(&event.trace()) {
+                *fate = Fate::Unknown { error: Some(unclear.clone()), among: *among };
+                is_clear = false;
+                continue;
+            }
             *fate = match error {
                 // The server said no, or only a part of it, and search agrees.
-                Some(error) if is_refusal(error) && *among == 1 => Fate::Refused(error.clone()),
-                Some(error) if is_refusal(error) => Fate::Waiting { at_once: among.div_ceil(2) },
+                Some(error) if error.is_refusal_of_values() && *among == 1 => Fate::Refused(error.clone()),
+                Some(error) if error.is_refusal_of_values() => Fate::Waiting { at_once: among.div_ceil(2) },
                 _ => Fate::Waiting { at_once: (*among).max(1) },
             };
         }
+        if is_clear { Ok(()) } else { Err(unclear) }
     }
 }
-
-/// The keys of the rows that look the same otherwise.
-type Rows = HashMap<Trace, Vec<Option<u8>>>;
 
 fn is_unknown(fate: &Fate) -> bool {
     matches!(fate, Fate::Unknown { .. })
 }
 
-fn is_refusal(error: &Error) -> bool {
-    error.kind() == ErrorKind::PartlyDone || !error.may_have_been_done()
-}
-
-/// Takes a row out that stands for this event: one that shows its key, or else one that shows none.
-fn take(rows: &mut Rows, event: &ImportEvent, shown: bool) -> bool {
-    let Some(keys) = rows.get_mut(&event.trace()) else { return false };
-    let expected = if shown { event.key() } else { None };
-    match keys.iter().position(|key| *key == expected) {
-        Some(place) => {
-            keys.swap_remove(place);
-            true
-        }
-        None => false,
-    }
-}
+const UNCLEAR: &str = "the server shows rows without a person, a time or a code, which may be events of this import: \
+                       look there before they are sent again";

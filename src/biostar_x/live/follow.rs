@@ -28,6 +28,8 @@ pub(super) struct Follower {
     given: HashMap<Identity, Timestamp>,
     /// Lost, and not told yet.
     missed: u64,
+    /// Frames that are no events, and not told yet.
+    unreadable: u64,
 }
 
 impl Follower {
@@ -35,15 +37,18 @@ impl Follower {
         // Before the socket is open: what is there now is no news when the socket has to be opened anew.
         let (mark, given) = match known(&client).await {
             Ok(known) => known,
-            Err(error) if error.is_retryable() || error.kind() == ErrorKind::InvalidAnswer => {
+            Err(error)
+                if error.is_retryable()
+                    || matches!(error.kind(), ErrorKind::InvalidAnswer | ErrorKind::Other) =>
+            {
                 Default::default()
             }
             Err(error) => return Err(error),
         };
         let is_fresh = given.is_empty();
         let mark = if is_fresh { now() } else { mark };
-        let socket = Socket::open(&client).await?;
-        Ok(Self { client, socket, items, mark, is_fresh, given, missed: 0 })
+        let socket = opened(&client).await?;
+        Ok(Self { client, socket, items, mark, is_fresh, given, missed: 0, unreadable: 0 })
     }
 
     /// Until nobody listens any more, or the server refuses us for good.
@@ -84,7 +89,7 @@ impl Follower {
                     heard = Instant::now();
                     match frame? {
                         Frame::Json(frame) => self.receive(&frame).await?,
-                        Frame::Unreadable => self.missed = self.missed.saturating_add(1),
+                        Frame::Unreadable => self.unreadable = self.unreadable.saturating_add(1),
                         Frame::Beat => {}
                     }
                 }
@@ -104,10 +109,13 @@ impl Follower {
                         return Err(replaced());
                     }
                 }
-                permit = items.reserve(), if self.missed > 0 => {
+                permit = items.reserve(), if self.missed > 0 || self.unreadable > 0 => {
                     let Ok(permit) = permit else { return Ok(()) };
-                    permit.send(Ok(LiveItem::Lagged { missed: self.missed }));
-                    self.missed = 0;
+                    let (missed, frames) = (&mut self.missed, &mut self.unreadable);
+                    permit.send(Ok(match *missed {
+                        0 => LiveItem::Unreadable { frames: std::mem::take(frames) },
+                        _ => LiveItem::Lagged { missed: std::mem::take(missed) },
+                    }));
                 }
                 () = items.closed() => return Ok(()),
             }
@@ -122,7 +130,7 @@ impl Follower {
         let Some(events) =
             elements(at(frame, &["Event"])).filter(|events| events.iter().all(Value::is_object))
         else {
-            self.missed = self.missed.saturating_add(1);
+            self.unreadable = self.unreadable.saturating_add(1);
             return Ok(());
         };
         for event in events {
@@ -213,6 +221,19 @@ async fn known(client: &Client) -> Result<(Timestamp, HashMap<Identity, Timestam
     Ok((mark, known))
 }
 
+/// The first socket. A server that has just begun may not know it yet.
+async fn opened(client: &Client) -> Result<Socket> {
+    for _ in 1..FIRST_TRIES {
+        match Socket::open(client).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Busy | ErrorKind::ServerFailed) => {
+                sleep(FIRST_WAIT).await;
+            }
+            result => return result,
+        }
+    }
+    Socket::open(client).await
+}
+
 impl Client {
     /// Where a search has to begin so that devices which are late are not overlooked.
     fn before(&self, mark: Timestamp) -> Timestamp {
@@ -234,3 +255,6 @@ const REFRESH: Duration = Duration::from_secs(120);
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(60);
+
+/// So often the first socket is tried.
+const FIRST_TRIES: usize = 5;

@@ -22,7 +22,7 @@ use crate::codec::{DeviceId, Timestamp};
 pub struct EventKey {
     second: u64,
     device: u64,
-    index: u64,
+    pub(super) index: u64,
 }
 
 impl EventKey {

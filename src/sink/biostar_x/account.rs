@@ -26,6 +26,7 @@ impl Account {
         self.events.contains_key(&id) || self.spans(id) && !self.is_missing(id)
     }
 
+    /// Takes a batch in, and gives what is not kept any more.
     pub(super) fn take(
         &mut self,
         device: DeviceId,
@@ -33,7 +34,7 @@ impl Account {
         events: impl Iterator<Item = Event>,
         gaps: &[Gap],
         (first, watermark): (u32, u32),
-    ) {
+    ) -> Vec<Event> {
         for event in events {
             self.take_out(device, epoch, event.id());
             self.events.insert(event.id(), event);
@@ -45,7 +46,7 @@ impl Account {
             self.first = self.first.min(first);
             self.watermark = self.watermark.max(watermark);
         }
-        self.forget();
+        self.forget()
     }
 
     pub(super) fn gaps(&self, device: DeviceId, epoch: u32) -> impl Iterator<Item = Gap> {
@@ -89,15 +90,13 @@ impl Account {
     }
 
     /// Keeps of the events inside the span the oldest and the newest.
-    fn forget(&mut self) {
+    fn forget(&mut self) -> Vec<Event> {
         let (first, watermark) = (self.first, self.watermark);
         if first > watermark {
-            return;
+            return Vec::new();
         }
         let inside: Vec<u32> = self.events.range(first..=watermark).map(|(id, _)| *id).collect();
-        for id in inside.iter().skip(1).rev().skip(KEPT) {
-            self.events.remove(id);
-        }
+        inside.iter().skip(1).rev().skip(KEPT).filter_map(|id| self.events.remove(id)).collect()
     }
 }
 

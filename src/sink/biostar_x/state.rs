@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::{RefusedEvent, Summary};
-use crate::biostar_x::{ImportEvent, Unmapped, UnmappedCount, VirtualDeviceId};
-use crate::codec::{DeviceId, Event};
+use crate::biostar_x::{ImportEvent, Unmapped, UnmappedCount, Verdict, VirtualDeviceId};
+use crate::codec::{DeviceId, Event, Timestamp};
 use crate::sink::{Batch, Gap, ResumePoint, Stored};
 use crate::{Error, ErrorKind, Result};
 
@@ -23,16 +23,28 @@ pub(super) struct State {
     virtual_device: VirtualDeviceId,
     accounts: BTreeMap<(DeviceId, u32), Account>,
     pending: Option<Pending>,
+    /// The first and the last second of what was imported and is not kept in the accounts.
+    forgotten: Option<(u32, u32)>,
     summary: Summary,
+    /// The same since the sink was opened.
+    of_run: Summary,
 }
 
 /// A batch without what is stored already.
 #[derive(Clone)]
-pub(super) struct Pending(Batch);
+pub(super) struct Pending {
+    batch: Batch,
+    /// What was on the server before it and looks like one of its events; none where the accounts tell.
+    before: Option<Vec<ImportEvent>>,
+}
 
 impl Pending {
     pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
-        self.0.events.iter()
+        self.batch.events.iter()
+    }
+
+    pub(super) fn with_before(self, before: Vec<ImportEvent>) -> Self {
+        Self { before: Some(before), ..self }
     }
 }
 
@@ -48,6 +60,8 @@ impl State {
                     virtual_device,
                     accounts,
                     pending: None,
+                    forgotten: None,
+                    of_run: summary.clone(),
                     summary,
                 });
             }
@@ -75,7 +89,11 @@ impl State {
             accounts.insert((batch.device, batch.epoch), account);
         }
         let pending = match written.pending {
-            Some(row) => Some(Pending(row.read().ok_or_else(damaged)?)),
+            Some(row) => {
+                let batch = row.read().ok_or_else(damaged)?;
+                let before = written.before.map(|before| before.into_iter().map(of_written).collect());
+                Some(Pending { batch, before })
+            }
             None => None,
         };
         let refused = written.refused.into_iter().map(|(device, epoch, id, code)| RefusedEvent {
@@ -90,8 +108,9 @@ impl State {
                 Unmapped::ALL.into_iter().find(|reason| reason.to_string() == word).ok_or_else(damaged)?;
             unmapped.add_many(reason, count);
         }
-        let summary = Summary { unmapped, refused: refused.collect() };
-        Ok(Self { server: server.to_owned(), virtual_device, accounts, pending, summary })
+        let summary = Summary { imported: written.imported, unmapped, refused: refused.collect() };
+        let (forgotten, of_run) = (written.forgotten, Summary::default());
+        Ok(Self { server: server.to_owned(), virtual_device, accounts, pending, forgotten, summary, of_run })
     }
 
     /// Replaces the file: written beside, synced, renamed.
@@ -104,7 +123,13 @@ impl State {
             readers: accounts
                 .map(|(&(device, epoch), account)| Row::of_account(device, epoch, account))
                 .collect(),
-            pending: self.pending.as_ref().map(|pending| Row::of_batch(&pending.0)),
+            pending: self.pending.as_ref().map(|pending| Row::of_batch(&pending.batch)),
+            before: self
+                .pending
+                .as_ref()
+                .and_then(|pending| Some(pending.before.as_ref()?.iter().map(as_written).collect())),
+            forgotten: self.forgotten,
+            imported: self.summary.imported,
             refused: self
                 .summary
                 .refused
@@ -138,33 +163,53 @@ impl State {
             seen.insert(event.id()) && !account.is_some_and(|account| account.holds(event.id()))
         });
         let repeated = all.saturating_sub(batch.events.len());
-        (Pending(batch), repeated.try_into().unwrap_or(u64::MAX))
+        (Pending { batch, before: None }, repeated.try_into().unwrap_or(u64::MAX))
     }
 
     /// Takes a batch into the account.
     pub(super) fn finish(&mut self, pending: &Pending, refused: Vec<(u32, String)>) -> Stored {
-        let batch = &pending.0;
-        for event in &batch.events {
-            if let Err(reason) = ImportEvent::try_from(event) {
-                self.summary.unmapped.add(reason);
-            }
-        }
+        let batch = &pending.batch;
         let (device, epoch) = (batch.device, batch.epoch);
-        self.summary.refused.extend(refused.into_iter().map(|(id, code)| RefusedEvent {
-            device,
-            epoch,
-            id,
-            code,
-        }));
+        let refused: Vec<_> =
+            refused.into_iter().map(|(id, code)| RefusedEvent { device, epoch, id, code }).collect();
+        for summary in [&mut self.summary, &mut self.of_run] {
+            let mut mapped: u64 = 0;
+            for event in &batch.events {
+                match ImportEvent::try_from(event) {
+                    Ok(_) => mapped += 1,
+                    Err(reason) => summary.unmapped.add(reason),
+                }
+            }
+            summary.imported += mapped.saturating_sub(refused.len().try_into().unwrap_or(u64::MAX));
+            summary.refused.extend(refused.iter().cloned());
+        }
         let account = self.accounts.entry((device, epoch)).or_insert_with(|| Account::new(batch.first));
         let span = (batch.first, batch.watermark);
-        account.take(device, epoch, batch.events.iter().copied(), &batch.gaps, span);
+        let forgotten = account.take(device, epoch, batch.events.iter().copied(), &batch.gaps, span);
+        for event in forgotten.iter().filter_map(|event| ImportEvent::try_from(event).ok()) {
+            let second = event.time().as_unix_seconds();
+            let (from, to) = self.forgotten.unwrap_or((second, second));
+            self.forgotten = Some((from.min(second), to.max(second)));
+        }
         self.pending = None;
         Stored { new: batch.events.len().try_into().unwrap_or(u64::MAX), repeated: 0 }
     }
 
+    /// Whether an event that is not kept may look like one of this batch, so that only the server can tell.
+    pub(super) fn may_have_forgotten(&self, pending: &Pending) -> bool {
+        self.forgotten.is_some_and(|(from, to)| {
+            let mut mapped = pending.events().filter_map(|event| ImportEvent::try_from(event).ok());
+            mapped.any(|event| (from..=to).contains(&event.time().as_unix_seconds()))
+        })
+    }
+
+    /// What is certainly on the server beside this batch, as far as it can look like one of its events.
+    pub(super) fn beside(&self, pending: &Pending) -> Vec<ImportEvent> {
+        pending.before.clone().unwrap_or_else(|| self.on_server())
+    }
+
     /// The newest events that are certainly on the server.
-    pub(super) fn on_server(&self) -> Vec<ImportEvent> {
+    fn on_server(&self) -> Vec<ImportEvent> {
         let refused = |device, epoch, id| {
             let mut refused = self.summary.refused.iter();
             refused.any(|event| (event.device, event.epoch, event.id) == (device, epoch, id))
@@ -197,6 +242,10 @@ impl State {
         self.summary.clone()
     }
 
+    pub(super) fn summary_of_run(&self) -> Summary {
+        self.of_run.clone()
+    }
+
     fn of(&self, device: DeviceId) -> impl Iterator<Item = (u32, &Account)> {
         self.accounts.range((device, 0)..=(device, u32::MAX)).map(|((_, epoch), account)| (*epoch, account))
     }
@@ -226,6 +275,24 @@ fn replace(path: &Path, written: &Written) -> io::Result<()> {
     }
 }
 
+fn as_written(event: &ImportEvent) -> Before {
+    (
+        event.verdict() == Verdict::Granted,
+        event.user().to_owned(),
+        event.time().as_unix_seconds(),
+        event.key(),
+    )
+}
+
+fn of_written((is_granted, user, second, key): Before) -> ImportEvent {
+    let verdict = if is_granted { Verdict::Granted } else { Verdict::Denied };
+    let event = ImportEvent::new(verdict, user, Timestamp::from_unix_seconds(second));
+    key.map_or(event.clone(), |key| event.tna_key(key))
+}
+
+/// Whether granted, the person, the second, and the key.
+type Before = (bool, String, u32, Option<u8>);
+
 /// The file.
 #[derive(Deserialize, Serialize)]
 struct Written {
@@ -234,6 +301,12 @@ struct Written {
     virtual_device: u32,
     readers: Vec<Row>,
     pending: Option<Row>,
+    #[serde(default)]
+    before: Option<Vec<Before>>,
+    #[serde(default)]
+    forgotten: Option<(u32, u32)>,
+    #[serde(default)]
+    imported: u64,
     refused: Vec<(u32, u32, u32, String)>,
     unmapped: BTreeMap<String, u64>,
 }

@@ -8,11 +8,22 @@ use crate::gaps::{self, GapJson};
 use crate::output::{self, Output};
 use crate::store::Store;
 use crate::table::{count, table};
+use crate::x::target::Outcome;
 
 /// Prints the table and a line with the totals.
-pub(super) fn print(output: &mut Output, report: &Report, store: &Store) -> Result<()> {
-    let columns =
-        [("reader", true), ("epoch", true), ("stored", true), ("repeated", true), ("missing", false)];
+pub(super) fn print(
+    output: &mut Output,
+    report: &Report,
+    store: &Store,
+    into: Option<&Outcome>,
+) -> Result<()> {
+    let columns = [
+        ("reader", true),
+        ("epoch", true),
+        (if into.is_some() { "taken" } else { "stored" }, true),
+        ("repeated", true),
+        ("missing", false),
+    ];
     let mut table = table(columns);
     for device in &report.devices {
         let (reader, failed) = (device.device.to_string(), device.error.is_some());
@@ -27,16 +38,17 @@ pub(super) fn print(output: &mut Output, report: &Report, store: &Store) -> Resu
         }
     }
     output.line(&table)?;
-    output.line(totals(report, store))
+    output.line(totals(report, store, into))
 }
 
 /// Prints one object with all devices.
-pub(super) fn print_json(output: &mut Output, report: &Report) -> Result<()> {
+pub(super) fn print_json(output: &mut Output, report: &Report, into: Option<&Outcome>) -> Result<()> {
     let devices = report.devices.iter().flat_map(EpochJson::list).collect();
-    output.json(&ReportJson { devices, unreached: report.unreached.iter().map(output::sentence).collect() })
+    let unreached = report.unreached.iter().map(output::sentence).collect();
+    output.json(&ReportJson { devices, unreached, biostar_x: into.map(Outcome::json) })
 }
 
-fn totals(report: &Report, store: &Store) -> String {
+fn totals(report: &Report, store: &Store, into: Option<&Outcome>) -> String {
     let readers = count((report.devices.len() + report.unreached.len()) as u64, "reader");
     if report.stored() == 0 && report.is_complete() {
         return format!("nothing new: {store} has all that the {readers} can give");
@@ -46,12 +58,15 @@ fn totals(report: &Report, store: &Store) -> String {
         report.devices.iter().filter(|device| device.error.is_some()).count() + report.unreached.len();
     let failed =
         if failed > 0 { format!(", {} failed", count(failed as u64, "reader")) } else { String::new() };
-    format!(
-        "{} of {readers} stored in {store}, {} dropped as repeated, {}{failed}",
-        count(report.stored(), "event"),
-        report.repeated(),
-        gaps::total(gaps),
-    )
+    // A virtual device takes authentications alone.
+    let stored = match into {
+        Some(into) => {
+            let (imported, all) = (into.imported(), count(report.stored(), "event"));
+            format!("{imported} of {all} of {readers} imported into {store}")
+        }
+        None => format!("{} of {readers} stored in {store}", count(report.stored(), "event")),
+    };
+    format!("{stored}, {} dropped as repeated, {}{failed}", report.repeated(), gaps::total(gaps),)
 }
 
 #[derive(Serialize)]
@@ -59,6 +74,8 @@ struct ReportJson {
     devices: Vec<EpochJson>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreached: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    biostar_x: Option<serde_json::Value>,
 }
 
 /// One epoch of one reader.

@@ -60,10 +60,19 @@ impl Access {
     }
 
     fn password(&self) -> Result<String> {
+        let password = self.given_password()?;
+        if password.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "the password is empty"));
+        }
+        Ok(password)
+    }
+
+    fn given_password(&self) -> Result<String> {
         if let Some(path) = &self.password_file {
             let text = String::from_utf8(read(path)?).map_err(|_| {
                 Error::new(ErrorKind::InvalidInput, format!("file `{}` holds no text", path.display()))
             })?;
+            let text = text.trim_start_matches('\u{feff}');
             return Ok(text.lines().next().unwrap_or_default().to_owned());
         }
         std::env::var(PASSWORD_VARIABLE).map_err(|_| {

@@ -13,6 +13,10 @@ pub(super) fn print(output: &mut Output, row: &EventRow, json: bool) -> Result<(
 
 /// A whole second, with `Z` or an offset.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
+    // A leap second would be read as the one before it.
+    if text.contains(":60") {
+        return None;
+    }
     let time: jiff::Timestamp = text.trim().parse().ok()?;
     let seconds = time.as_second().try_into().ok()?;
     (time.subsec_nanosecond() == 0).then_some(Timestamp::from_unix_seconds(seconds))

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bs2_events::biostar_x::EventQuery;
+use bs2_events::biostar_x::{Client, EventQuery};
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
@@ -22,7 +22,7 @@ pub(super) struct Search {
     /// From this second on, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Up to this second
+    /// Up to this second; the end of 2037 unless given
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// A device's number; may be given several times
@@ -49,23 +49,38 @@ impl Search {
     pub(super) async fn run(&self) -> Result<ExitCode> {
         let query = self.query()?;
         let client = self.access.client()?;
+        let result = self.print(&client, query).await;
+        client.logout().await.ok();
+        result.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn print(&self, client: &Client, query: EventQuery) -> Result<()> {
         let mut output = Output::new();
         let mut events = client.events(query);
         let mut printed = 0;
         while self.max.is_none_or(|max| printed < max) {
             let Some(event) = events.next().await else { break };
-            row::print(&mut output, &event?, self.json)?;
+            match event {
+                Ok(event) => row::print(&mut output, &event, self.json)?,
+                Err(error) => {
+                    output.flush()?;
+                    return Err(error.into());
+                }
+            }
             printed += 1;
         }
-        output.flush()?;
-        client.logout().await.ok();
-        Ok(ExitCode::SUCCESS)
+        output.flush()
     }
 
     fn query(&self) -> Result<EventQuery> {
         let mut query = EventQuery::new().limit(self.page);
         let since = self.since.as_deref().map(|text| time("--since", text)).transpose()?;
         let until = self.until.as_deref().map(|text| time("--until", text)).transpose()?;
+        if let (Some(since), Some(until)) = (since, until)
+            && since > until
+        {
+            return Err(Error::new(ErrorKind::InvalidInput, "--since is later than --until"));
+        }
         query = match (since, until) {
             (from, Some(to)) => query.between(from.unwrap_or_default(), to),
             (Some(from), None) => query.since(from),
@@ -93,6 +108,6 @@ fn time(name: &str, text: &str) -> Result<Timestamp> {
 
 const AFTER_HELP: &str = "\
 Example:
-  bs2 x search --since 2026-01-31T00:00:00Z --code 4088 --code 6400 --server https://192.0.2.10 --user operator
+  bs2 x search --since 2026-01-31T00:00:00Z --code 4088 --server https://192.0.2.10 --user operator
 
 What a reader reports as granted has other codes than 4088: bs2 codes tells them.";

@@ -59,6 +59,9 @@ impl Watch {
                     printed += 1;
                 }
                 LiveItem::Lagged { missed } => note(&format!("{missed} events were lost here: too slow")),
+                LiveItem::Unreadable { frames } => {
+                    note(&format!("{frames} messages of the server could not be read as events"));
+                }
                 LiveItem::Resumed => note("connected again"),
                 // What a later client tells beside these is no event.
                 _ => {}
