@@ -32,7 +32,6 @@ async fn it_keeps_the_contract_over_answers_that_repeat_disorder_and_begin_too_e
         &["reverse"],
         &["swap"],
         &["repeat"],
-        &["all"],
         &["inclusive", "swap", "repeat"],
         &["object_if_empty"],
     ] {
@@ -45,7 +44,7 @@ async fn it_keeps_the_contract_over_answers_that_repeat_disorder_and_begin_too_e
 
 #[tokio::test]
 async fn the_client_keeps_its_promises_over_them() {
-    for wrong in [&["inclusive"][..], &["reverse"], &["swap"], &["repeat", "inclusive"], &["all"]] {
+    for wrong in [&["inclusive"][..], &["reverse"], &["swap"], &["repeat", "inclusive"]] {
         let stage = Stub::new().await;
         wrong.iter().for_each(|name| stage.hostile.set(name, 1));
         check_client(&stage).await.unwrap_or_else(|violation| panic!("{wrong:?}: {violation}"));
@@ -74,7 +73,9 @@ async fn a_page_is_the_memory_of_the_library_until_its_last_clone_is_gone() {
 
 #[tokio::test]
 async fn records_at_no_address_and_impossible_counts_are_errors_that_name_the_function() {
-    for (wrong, value) in [("null_with_count", 3), ("null_with_count", 0xFFFF_FFFF), ("count", 0xFFFF_FFFF)] {
+    for (wrong, value) in
+        [("null_with_count", 3), ("null_with_count", 0xFFFF_FFFF), ("count", 0xFFFF_FFFF), ("count", 2_000_000)]
+    {
         let hostile = Hostile::take().await;
         hostile.make_events(DEVICE, 10);
         let backend = hostile.open();
@@ -90,12 +91,48 @@ async fn records_at_no_address_and_impossible_counts_are_errors_that_name_the_fu
         }
         if wrong == "count" {
             let error = backend.image_log(DEVICE, 3).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+            let message = format!(
+                "device 1000: BS2_GetImageLog answers with {value} bytes where 1048576 are the most that can be"
+            );
+            assert_eq!((error.kind(), error.to_string()), (ErrorKind::InvalidData, message));
         }
         hostile.set("filters", 33);
         let error = backend.image_filters(DEVICE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
         hostile.assert_nothing_is_held();
+    }
+}
+
+#[tokio::test]
+async fn more_records_than_were_asked_for_are_an_error_and_are_not_read() {
+    for (wrong, value, count) in [("all", 1, 10), ("count", 5, 5), ("count", 3_000_000, 3_000_000)] {
+        let hostile = Hostile::take().await;
+        hostile.make_events(DEVICE, 10);
+        let backend = hostile.open();
+        backend.connect(DEVICE).await.unwrap();
+        hostile.set(wrong, value);
+        let error = backend.logs(DEVICE, 0, 4).await.unwrap_err();
+        let sentence = format!("answers with {count} records where 4 are the most that can be");
+        assert_eq!(error.to_string(), format!("device 1000: BS2_GetLog {sentence}"));
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        if wrong == "count" {
+            let error = backend.blobs(DEVICE, 0, 4, EventMask::INFO).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("device 1000: BS2_GetLogSmallBlobEx {sentence}"));
+        }
+        hostile.assert_nothing_is_held();
+    }
+}
+
+#[tokio::test]
+async fn the_library_is_never_asked_for_everything() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 10);
+    let backend = hostile.open();
+    backend.connect(DEVICE).await.unwrap();
+    for max in [0, u32::MAX] {
+        backend.logs(DEVICE, 0, max).await.unwrap();
+        let amount = hostile.call("stub_last_amount");
+        assert!((1..=4_000_000).contains(&amount), "{amount}");
     }
 }
 

@@ -361,8 +361,12 @@ static Event *chosen(int at, uint32_t after, uint32_t amount, uint32_t *count) {
     return answer;
 }
 
+static uint32_t last_amount;
+int stub_last_amount(void) { return (int)last_amount; }
+
 int BS2_GetLog(void *context, uint32_t device, uint32_t after, uint32_t amount, Event **logs, uint32_t *count) {
     READER();
+    last_amount = amount;
     if (setting("null_with_count")) return *count = (uint32_t)setting("null_with_count"), SUCCESS;
     uint32_t true_count;
     Event *answer = chosen(at, after, amount, &true_count);
