@@ -189,6 +189,29 @@ async fn what_an_older_library_lacks_is_done_otherwise_or_named() {
 }
 
 #[tokio::test]
+async fn what_an_older_reader_does_not_support_is_done_otherwise_or_named() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 9);
+    let client = Client::new(hostile.open());
+    let device = client.device(DEVICE);
+    let mask = EventMask::INFO | EventMask::IMAGE | EventMask::TEMPERATURE;
+    for too_new in 0..3 {
+        hostile.set("too_new", too_new);
+        let blobs = device.blobs(0, 5, mask).await.unwrap();
+        let pictures = blobs.iter().filter(|blob| blob.image().is_some()).count();
+        assert_eq!((blobs.len(), pictures), (5, 1), "{too_new}");
+        assert_eq!(blobs[0].temperature().is_some(), too_new == 0, "{too_new}");
+        drop(device.subscribe().await.unwrap());
+    }
+    hostile.set("too_new", 3);
+    let error = device.blobs(0, 5, mask).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().starts_with("device 1000: BS2_GetLogBlob: "), "{error}");
+    client.close().await.unwrap();
+    hostile.assert_nothing_is_held();
+}
+
+#[tokio::test]
 async fn a_missing_function_is_named_when_it_is_needed_with_the_version_of_the_library() {
     let hostile = Hostile::take().await;
     for absent in ["BS2_AllocateContext", "BS2_Initialize"] {

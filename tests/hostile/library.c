@@ -88,6 +88,7 @@ static struct { const char *name; int64_t value; } settings[] = {
     {"image_size", 0},     /* this size instead of the true one */
     {"no_id", 0},          /* connecting tells no id */
     {"other_id", 0},       /* connecting tells this id */
+    {"too_new", 0},        /* the reader does not support so many of the newest functions */
     {"filters", 0},        /* this count of image filters */
     {"report_disconnect", 1},
 };
@@ -424,18 +425,21 @@ static int blobs(int at, uint16_t mask, uint32_t after, uint32_t amount, void **
 int BS2_GetLogSmallBlob(void *context, uint32_t device, uint16_t mask, uint32_t after, uint32_t amount, void **logs,
                         uint32_t *count) {
     READER();
+    if (setting("too_new") >= 2) return -600;
     return blobs(at, mask, after, amount, logs, count, 0);
 }
 
 int BS2_GetLogSmallBlobEx(void *context, uint32_t device, uint16_t mask, uint32_t after, uint32_t amount, void **logs,
                           uint32_t *count) {
     READER();
+    if (setting("too_new") >= 1) return -600;
     return blobs(at, mask, after, amount, logs, count, 1);
 }
 
 int BS2_GetLogBlob(void *context, uint32_t device, uint16_t mask, uint32_t after, uint32_t amount, Blob **logs,
                    uint32_t *count) {
     READER();
+    if (setting("too_new") >= 3) return -600;
     uint32_t all;
     Event *events = chosen(at, after, amount, &all);
     *logs = give(all * sizeof **logs);
@@ -485,6 +489,7 @@ int BS2_StartMonitoringLog(void *context, uint32_t device, OnLog on_log) {
 
 int BS2_StartMonitoringLogEx(void *context, uint32_t device, OnLogEx on_log) {
     READER();
+    if (setting("too_new")) return -600;
     pthread_mutex_lock(&lock);
     int was = readers[at].monitored;
     readers[at].monitored = 1, readers[at].on_log_ex = readers[at].last_on_log_ex = on_log;

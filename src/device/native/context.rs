@@ -275,9 +275,9 @@ impl Context {
 
     /// With temperatures where library and reader can tell them.
     pub(super) fn start_monitoring(self, device: DeviceId) -> Result<()> {
-        match self.start_monitoring_ex(device) {
-            Err(error) if error.kind() == ErrorKind::Unsupported => {}
-            result => return result,
+        let started = self.start_monitoring_ex(device);
+        if !is_unsupported(&started) {
+            return started;
         }
         let start = self.library.start_monitoring_log()?;
         let _calling = Calling::new(start.name);
@@ -296,7 +296,8 @@ impl Context {
         self.simple(&self.library.stop_monitoring_log()?, device)
     }
 
-    /// One answer of the reader's log with what the mask asks for, by the best function that the library has.
+    /// One answer of the reader's log with what the mask asks for, by the best function that library and reader
+    /// have.
     pub(super) fn blobs(
         self,
         device: DeviceId,
@@ -306,11 +307,15 @@ impl Context {
     ) -> Result<Vec<PortableBlob<'static>>> {
         let release = self.release()?;
         let request = Request { context: self, device, after, mask };
-        if let Ok(get) = self.library.get_log_small_blob_ex() {
-            return request.ask::<SmallBlobEx<Word>>(&get, amount, release);
+        let small_ex = self.library.get_log_small_blob_ex();
+        let answer = small_ex.and_then(|get| request.ask::<SmallBlobEx<Word>>(&get, amount, release));
+        if !is_unsupported(&answer) {
+            return answer;
         }
-        if let Ok(get) = self.library.get_log_small_blob() {
-            return request.ask::<SmallBlob<Word>>(&get, amount, release);
+        let small = self.library.get_log_small_blob();
+        let answer = small.and_then(|get| request.ask::<SmallBlob<Word>>(&get, amount, release));
+        if !is_unsupported(&answer) {
+            return answer;
         }
         let get = self.library.get_log_blob()?;
         request.ask::<EventBlob>(&get, amount.min(MOST_INLINE), release)
@@ -351,6 +356,11 @@ pub(super) fn check<F>(function: &Function<F>, code: c_int) -> Result<()> {
         SUCCESS => Ok(()),
         code => Err(Error::from_sdk_code(SdkCode::new(code), function.name)),
     }
+}
+
+/// Whether the library lacks the function, or the reader says that it does.
+fn is_unsupported<T>(answer: &Result<T>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unsupported)
 }
 
 /// The other positive codes are kinds of authentication.
