@@ -442,6 +442,34 @@ async fn an_event_at_no_address_is_reported_as_lost() {
     client.close().await.unwrap();
 }
 
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn what_the_library_reports_for_nothing_and_nobody_is_told_once_and_in_all() {
+    let hostile = Hostile::take().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let log = tracing_subscriber::fmt().with_writer(Arc::new(file.reopen().unwrap())).with_ansi(false);
+    // The callbacks come on this thread.
+    let recording = tracing::subscriber::set_default(log.finish());
+    let client = Client::new(hostile.open());
+    let live = client.subscribe(&[DEVICE]).await.unwrap();
+    for _ in 0..3 {
+        hostile.of("stub_report_nothing", DEVICE);
+        hostile.call("stub_report_strangers");
+    }
+    drop(live);
+    client.close().await.unwrap();
+    drop(client);
+    // Whoever opens the library next begins anew.
+    hostile.call("stub_report_strangers");
+    hostile.open().close().await.unwrap();
+    drop(recording);
+    let told = std::fs::read_to_string(file.path()).unwrap();
+    let times = |sentence: &str| told.matches(sentence).count();
+    assert_eq!(times("calls back with no event, and each time counts as one lost"), 1, "{told}");
+    assert_eq!(times(r#"device=1000 callback="OnLogReceivedEx""#), 1, "{told}");
+    assert_eq!(times("reader that is not connected here: they are left out device=77"), 1, "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_the_users_callback_stops_no_event_after_it() {
     let hostile = Hostile::take().await;
@@ -545,6 +573,31 @@ async fn connecting_without_an_id_and_to_another_reader_are_errors() {
     hostile.of("stub_disconnect", DEVICE);
     let error = backend.connect(DEVICE).await.unwrap_err();
     assert_eq!(error.to_string(), "device 1000: device 1005 answers at its address");
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_addresses_of_one_reader_are_an_error_that_names_both() {
+    let hostile = Hostile::take().await;
+    let backend = hostile.open_with(|options| options.with_device("127.0.0.1:51212".parse().unwrap()));
+    hostile.set("other_id", 1_000);
+    let error = backend.devices().await.unwrap_err();
+    assert_eq!((error.kind(), error.device()), (ErrorKind::InvalidInput, Some(DEVICE)));
+    let message = error.to_string();
+    assert!(message.starts_with("device 1000: the same reader answers at 127.0.0.1:5121"), "{message}");
+    assert!(message.contains(":51211") && message.contains(":51212"), "{message}");
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_before_it_is_made_is_not_taken_for_one() {
+    let hostile = Hostile::take().await;
+    let backend = hostile.open();
+    hostile.set("gone_at_once", 1);
+    let error = backend.devices().await.unwrap_err();
+    assert_eq!((error.kind(), error.device()), (ErrorKind::Disconnected, Some(DEVICE)));
+    backend.connect(DEVICE).await.unwrap();
+    assert!(backend.time(DEVICE).await.is_ok());
     backend.close().await.unwrap();
 }
 

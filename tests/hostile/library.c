@@ -86,6 +86,7 @@ static struct { const char *name; int64_t value; } settings[] = {
     {"image_null", 0},     /* pictures have a size and no address */
     {"image_shared", 0},   /* every record points to the same picture */
     {"image_size", 0},     /* this size instead of the true one */
+    {"gone_at_once", 0},   /* so many connections are lost before connecting returns */
     {"no_id", 0},          /* connecting tells no id */
     {"other_id", 0},       /* connecting tells this id */
     {"too_new", 0},        /* the reader does not support so many of the newest functions */
@@ -247,6 +248,8 @@ int BS2_GetDevices(void *context, uint32_t **ids, uint32_t *count) {
     return SUCCESS;
 }
 
+void stub_disconnect(uint32_t);
+
 static void connected(int at) {
     pthread_mutex_lock(&lock);
     readers[at].connected = 1;
@@ -263,6 +266,7 @@ int BS2_ConnectDeviceViaIP(void *context, const char *address, uint16_t port, ui
     if (setting("other_id")) at = reader((uint32_t)setting("other_id"));
     connected(at);
     *device = FIRST_ID + (uint32_t)at;
+    if (setting("gone_at_once")) stub_set("gone_at_once", setting("gone_at_once") - 1), stub_disconnect(*device);
     return SUCCESS;
 }
 
@@ -276,7 +280,6 @@ int BS2_ConnectDevice(void *context, uint32_t device) {
 }
 
 int BS2_DisconnectDevice(void *context, uint32_t device) {
-    void stub_disconnect(uint32_t);
     READER();
     stub_disconnect(device);
     return SUCCESS;
