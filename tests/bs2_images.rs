@@ -65,6 +65,21 @@ fn another_file_of_the_same_name_is_not_overwritten() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_picture_that_cannot_be_written_leaves_no_part_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    // No file may be longer than a kilobyte: a full disk that every machine has.
+    let script = format!("ulimit -f 1; trap '' XFSZ; exec \"$0\" images sim: --out '{out}'");
+    let shell = std::process::Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_bs2")]).output();
+    let run = shell.unwrap();
+    let complaint = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(1), "{complaint}");
+    assert!(complaint.starts_with(&format!("bs2: cannot write {out}/541000001-")), "{complaint}");
+    assert!(files(folder.path()).is_empty());
+}
+
+#[test]
 fn what_cannot_be_saved_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();

@@ -32,7 +32,6 @@ async fn it_keeps_the_contract_over_answers_that_repeat_disorder_and_begin_too_e
         &["reverse"],
         &["swap"],
         &["repeat"],
-        &["all"],
         &["inclusive", "swap", "repeat"],
         &["object_if_empty"],
     ] {
@@ -45,7 +44,7 @@ async fn it_keeps_the_contract_over_answers_that_repeat_disorder_and_begin_too_e
 
 #[tokio::test]
 async fn the_client_keeps_its_promises_over_them() {
-    for wrong in [&["inclusive"][..], &["reverse"], &["swap"], &["repeat", "inclusive"], &["all"]] {
+    for wrong in [&["inclusive"][..], &["reverse"], &["swap"], &["repeat", "inclusive"]] {
         let stage = Stub::new().await;
         wrong.iter().for_each(|name| stage.hostile.set(name, 1));
         check_client(&stage).await.unwrap_or_else(|violation| panic!("{wrong:?}: {violation}"));
@@ -74,7 +73,9 @@ async fn a_page_is_the_memory_of_the_library_until_its_last_clone_is_gone() {
 
 #[tokio::test]
 async fn records_at_no_address_and_impossible_counts_are_errors_that_name_the_function() {
-    for (wrong, value) in [("null_with_count", 3), ("null_with_count", 0xFFFF_FFFF), ("count", 0xFFFF_FFFF)] {
+    for (wrong, value) in
+        [("null_with_count", 3), ("null_with_count", 0xFFFF_FFFF), ("count", 0xFFFF_FFFF), ("count", 2_000_000)]
+    {
         let hostile = Hostile::take().await;
         hostile.make_events(DEVICE, 10);
         let backend = hostile.open();
@@ -90,12 +91,48 @@ async fn records_at_no_address_and_impossible_counts_are_errors_that_name_the_fu
         }
         if wrong == "count" {
             let error = backend.image_log(DEVICE, 3).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+            let message = format!(
+                "device 1000: BS2_GetImageLog answers with {value} bytes where 1048576 are the most that can be"
+            );
+            assert_eq!((error.kind(), error.to_string()), (ErrorKind::InvalidData, message));
         }
         hostile.set("filters", 33);
         let error = backend.image_filters(DEVICE).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
         hostile.assert_nothing_is_held();
+    }
+}
+
+#[tokio::test]
+async fn more_records_than_were_asked_for_are_an_error_and_are_not_read() {
+    for (wrong, value, count) in [("all", 1, 10), ("count", 5, 5), ("count", 3_000_000, 3_000_000)] {
+        let hostile = Hostile::take().await;
+        hostile.make_events(DEVICE, 10);
+        let backend = hostile.open();
+        backend.connect(DEVICE).await.unwrap();
+        hostile.set(wrong, value);
+        let error = backend.logs(DEVICE, 0, 4).await.unwrap_err();
+        let sentence = format!("answers with {count} records where 4 are the most that can be");
+        assert_eq!(error.to_string(), format!("device 1000: BS2_GetLog {sentence}"));
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        if wrong == "count" {
+            let error = backend.blobs(DEVICE, 0, 4, EventMask::INFO).await.unwrap_err();
+            assert_eq!(error.to_string(), format!("device 1000: BS2_GetLogSmallBlobEx {sentence}"));
+        }
+        hostile.assert_nothing_is_held();
+    }
+}
+
+#[tokio::test]
+async fn the_library_is_never_asked_for_everything() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 10);
+    let backend = hostile.open();
+    backend.connect(DEVICE).await.unwrap();
+    for max in [0, u32::MAX] {
+        backend.logs(DEVICE, 0, max).await.unwrap();
+        let amount = hostile.call("stub_last_amount");
+        assert!((1..=4_000_000).contains(&amount), "{amount}");
     }
 }
 
@@ -149,6 +186,29 @@ async fn what_an_older_library_lacks_is_done_otherwise_or_named() {
     drop(device.subscribe().await.unwrap());
     client.close().await.unwrap();
     drop(hostile);
+}
+
+#[tokio::test]
+async fn what_an_older_reader_does_not_support_is_done_otherwise_or_named() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 9);
+    let client = Client::new(hostile.open());
+    let device = client.device(DEVICE);
+    let mask = EventMask::INFO | EventMask::IMAGE | EventMask::TEMPERATURE;
+    for too_new in 0..3 {
+        hostile.set("too_new", too_new);
+        let blobs = device.blobs(0, 5, mask).await.unwrap();
+        let pictures = blobs.iter().filter(|blob| blob.image().is_some()).count();
+        assert_eq!((blobs.len(), pictures), (5, 1), "{too_new}");
+        assert_eq!(blobs[0].temperature().is_some(), too_new == 0, "{too_new}");
+        drop(device.subscribe().await.unwrap());
+    }
+    hostile.set("too_new", 3);
+    let error = device.blobs(0, 5, mask).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().starts_with("device 1000: BS2_GetLogBlob: "), "{error}");
+    client.close().await.unwrap();
+    hostile.assert_nothing_is_held();
 }
 
 #[tokio::test]
@@ -382,6 +442,34 @@ async fn an_event_at_no_address_is_reported_as_lost() {
     client.close().await.unwrap();
 }
 
+#[cfg(feature = "cli")]
+#[tokio::test]
+async fn what_the_library_reports_for_nothing_and_nobody_is_told_once_and_in_all() {
+    let hostile = Hostile::take().await;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let log = tracing_subscriber::fmt().with_writer(Arc::new(file.reopen().unwrap())).with_ansi(false);
+    // The callbacks come on this thread.
+    let recording = tracing::subscriber::set_default(log.finish());
+    let client = Client::new(hostile.open());
+    let live = client.subscribe(&[DEVICE]).await.unwrap();
+    for _ in 0..3 {
+        hostile.of("stub_report_nothing", DEVICE);
+        hostile.call("stub_report_strangers");
+    }
+    drop(live);
+    client.close().await.unwrap();
+    drop(client);
+    // Whoever opens the library next begins anew.
+    hostile.call("stub_report_strangers");
+    hostile.open().close().await.unwrap();
+    drop(recording);
+    let told = std::fs::read_to_string(file.path()).unwrap();
+    let times = |sentence: &str| told.matches(sentence).count();
+    assert_eq!(times("calls back with no event, and each time counts as one lost"), 1, "{told}");
+    assert_eq!(times(r#"device=1000 callback="OnLogReceivedEx""#), 1, "{told}");
+    assert_eq!(times("reader that is not connected here: they are left out device=77"), 1, "{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_the_users_callback_stops_no_event_after_it() {
     let hostile = Hostile::take().await;
@@ -486,6 +574,31 @@ async fn connecting_without_an_id_and_to_another_reader_are_errors() {
     hostile.of("stub_disconnect", DEVICE);
     let error = backend.connect(DEVICE).await.unwrap_err();
     assert_eq!(error.to_string(), "device 1000: device 1005 answers at its address");
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_addresses_of_one_reader_are_an_error_that_names_both() {
+    let hostile = Hostile::take().await;
+    let backend = hostile.open_with(|options| options.with_device("127.0.0.1:51212".parse().unwrap()));
+    hostile.set("other_id", 1_000);
+    let error = backend.devices().await.unwrap_err();
+    assert_eq!((error.kind(), error.device()), (ErrorKind::InvalidInput, Some(DEVICE)));
+    let message = error.to_string();
+    assert!(message.starts_with("device 1000: the same reader answers at 127.0.0.1:5121"), "{message}");
+    assert!(message.contains(":51211") && message.contains(":51212"), "{message}");
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_before_it_is_made_is_not_taken_for_one() {
+    let hostile = Hostile::take().await;
+    let backend = hostile.open();
+    hostile.set("gone_at_once", 1);
+    let error = backend.devices().await.unwrap_err();
+    assert_eq!((error.kind(), error.device()), (ErrorKind::Disconnected, Some(DEVICE)));
+    backend.connect(DEVICE).await.unwrap();
+    assert!(backend.time(DEVICE).await.is_ok());
     backend.close().await.unwrap();
 }
 

@@ -16,6 +16,7 @@ use crate::boundary::{
 use crate::devices::Link;
 use crate::lane::Job;
 use crate::session::Session;
+use crate::worker::Patience;
 
 /// One context. It is initialised once.
 #[derive(Default)]
@@ -154,8 +155,9 @@ impl Context {
         let session = self.session()?;
         let link = session.devices.connected(device)?;
         let monitors = session.devices.disconnect(link).ok_or(NOT_CONNECTED)?;
+        let patience = Patience::begin();
         for monitor in monitors {
-            session.retire(monitor.stop());
+            session.retire(monitor.stop(patience));
         }
         session.post(Job::Disconnected(link.device));
         Ok(())

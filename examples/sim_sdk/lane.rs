@@ -8,7 +8,7 @@ use bs2_events::codec::DeviceId;
 
 use crate::boundary::lock;
 use crate::context::Context;
-use crate::worker::{Milestone, Worker};
+use crate::worker::{Milestone, Patience, Worker};
 
 /// What a lane has to do.
 pub(crate) enum Job {
@@ -42,18 +42,18 @@ impl Lane {
     }
 
     /// Waits until what was posted is delivered, unless this is a callback or one takes too long.
-    pub(crate) fn flush(&self) {
+    pub(crate) fn flush(&self, patience: Patience) {
         let delivered = Arc::new(Milestone::default());
         self.post(Job::Reached(Arc::clone(&delivered)));
-        delivered.wait();
+        delivered.wait(patience);
     }
 
     /// Takes nothing more, and ends the thread.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, patience: Patience) {
         drop(lock(&self.jobs).take());
         let worker = lock(&self.worker).take();
         // What a callback still keeps ends with it.
-        drop(worker.and_then(Worker::finish));
+        drop(worker.and_then(|worker| worker.finish(patience)));
     }
 }
 

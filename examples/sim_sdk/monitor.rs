@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::devices::Link;
 use crate::records::{without_zone, words};
 use crate::settings::SETTINGS;
-use crate::worker::Worker;
+use crate::worker::{Patience, Worker};
 
 /// `OnLogReceived`.
 pub(crate) type OnLogReceived = extern "C" fn(device: u32, event: *const c_void);
@@ -57,7 +57,7 @@ impl Context {
         let subscription = self.noticing(link, subscription)?;
         let monitor = Monitor::start(self, link, subscription, callback)?;
         if let Some(superfluous) = session.devices.monitor(link, monitor) {
-            session.retire(superfluous.stop());
+            session.retire(superfluous.stop(Patience::begin()));
         }
         // Who closes the session stops what is kept by then; this one may have come after that.
         if session.closed.load(Ordering::SeqCst) {
@@ -86,8 +86,8 @@ impl Monitor {
     }
 
     /// Ends it; no callback begins any more. Gives back what a callback still keeps.
-    pub(crate) fn stop(self) -> Option<Worker> {
-        self.abandon().finish()
+    pub(crate) fn stop(self, patience: Patience) -> Option<Worker> {
+        self.abandon().finish(patience)
     }
 
     /// The same without waiting for a callback.

@@ -14,7 +14,8 @@ use crate::context::Context;
 use crate::devices::{Devices, Link};
 use crate::lane::{Job, Lane};
 use crate::settings::{SETTINGS, Settings};
-use crate::worker::Worker;
+use crate::monitor::Monitor;
+use crate::worker::{Patience, Worker};
 use crate::world::World;
 
 /// The readers, the way to them, and the threads for callbacks.
@@ -114,13 +115,14 @@ impl Session {
 
     /// Waits until the program was told what was found.
     pub(crate) fn flush_arrivals(&self) {
-        self.arrivals.flush();
+        self.arrivals.flush(Patience::begin());
     }
 
     /// Ends what monitors a reader.
     pub(crate) fn stop_monitoring(&self, link: Link) {
+        let patience = Patience::begin();
         for monitor in self.devices.take_monitors(link) {
-            self.retire(monitor.stop());
+            self.retire(monitor.stop(patience));
         }
     }
 
@@ -133,17 +135,20 @@ impl Session {
 
     /// Ends everything: what was to be told is told before, unless a callback keeps its thread.
     pub(crate) fn close(&self) {
-        self.arrivals.flush();
-        self.connections.flush();
+        let patience = Patience::begin();
+        self.arrivals.flush(patience);
+        self.connections.flush(patience);
         self.closed.store(true, Ordering::SeqCst);
         self.world.simulator.stop();
-        for monitor in self.devices.take_all_monitors() {
-            self.retire(monitor.stop());
+        // All of them are told before one is waited for.
+        let told: Vec<_> = self.devices.take_all_monitors().into_iter().map(Monitor::abandon).collect();
+        for worker in told {
+            self.retire(worker.finish(patience));
         }
-        self.arrivals.close();
-        self.connections.close();
+        self.arrivals.close(patience);
+        self.connections.close(patience);
         let retired = std::mem::take(&mut *lock(&self.retired));
-        retired.into_iter().for_each(|worker| drop(worker.finish()));
+        retired.into_iter().for_each(|worker| drop(worker.finish(patience)));
         if let Err(error) = self.world.simulator.flush_truth() {
             eprintln!("{SETTINGS}: {error}");
         }

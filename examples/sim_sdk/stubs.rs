@@ -1,6 +1,6 @@
 //! Every other function of the vendor's library: it is there, and says that it is not supported.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 use crate::boundary::NOT_SUPPORTED;
 
@@ -16,8 +16,14 @@ macro_rules! not_supported {
     )*};
 }
 
+/// Not supported: no context, which is a pointer and no code.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn BS2_AllocateUsbContext() -> *mut c_void {
+    std::ptr::null_mut()
+}
+
 not_supported! {
-    BS2_ActivateFloor BS2_AddOsdpStandardDevice BS2_AddWiegandDevices BS2_AllocateUsbContext
+    BS2_ActivateFloor BS2_AddOsdpStandardDevice BS2_AddWiegandDevices
     BS2_CheckGlobalAPBViolation BS2_CheckGlobalAPBViolationByDoorOpen BS2_ClearAllAntiPassbackZoneStatus
     BS2_ClearAllDeviceZoneAccessRecord BS2_ClearAllTimedAntiPassbackZoneStatus
     BS2_ClearAntiPassbackZoneStatus BS2_ClearDatabase BS2_ClearDeviceZoneAccessRecord

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::boundary::lock;
 
@@ -27,8 +27,8 @@ impl Worker {
     }
 
     /// Waits for the end of a thread that was told to end, and gives it back if a callback still keeps it.
-    pub(crate) fn finish(self) -> Option<Self> {
-        if self.ended.wait() {
+    pub(crate) fn finish(self, patience: Patience) -> Option<Self> {
+        if self.ended.wait(patience) {
             // A panic there was reported when it happened.
             let _ = self.thread.join();
             return None;
@@ -58,13 +58,28 @@ impl Milestone {
         self.changed.notify_all();
     }
 
-    /// Waits for it, but not for long: what is waited for may be a callback, which may wait for this very program.
-    /// Inside a callback this waits for nothing: it may be the one that is waited for. Says whether it was reached.
-    pub(crate) fn wait(&self) -> bool {
-        let patience = if is_inside_callback() { Duration::ZERO } else { PATIENCE };
+    /// Waits for it. Says whether it was reached.
+    pub(crate) fn wait(&self, patience: Patience) -> bool {
         let reached = lock(&self.reached);
-        let waited = self.changed.wait_timeout_while(reached, patience, |reached| !*reached);
+        let waited = self.changed.wait_timeout_while(reached, patience.left(), |reached| !*reached);
         *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// How long one call of the program waits, for all that it waits for together. Not for long: what is waited for may be
+/// a callback, which may wait for this very program. Inside a callback this waits for nothing: it may be the one that is
+/// waited for.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience(Instant);
+
+impl Patience {
+    /// It begins to run out.
+    pub(crate) fn begin() -> Self {
+        Self(Instant::now() + if is_inside_callback() { Duration::ZERO } else { PATIENCE })
+    }
+
+    fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
     }
 }
 

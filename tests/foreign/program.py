@@ -33,6 +33,7 @@ PARAMETERS = {
     "GetLog": [PTR, U32, U32, U32, ctypes.POINTER(PTR), ctypes.POINTER(U32)],
     "StartMonitoringLog": [PTR, U32, ON_LOG],
     "StopMonitoringLog": [PTR, U32],
+    "AllocateUsbContext": [],
     "ActivateFloor": [PTR, U32, U32, U8, PTR, U8],
 }
 
@@ -40,7 +41,7 @@ PARAMETERS = {
 def bs2(name, *arguments):
     function = getattr(LIBRARY, "BS2_" + name)
     function.argtypes = PARAMETERS[name]
-    function.restype = PTR if name == "AllocateContext" else INT
+    function.restype = PTR if name.startswith("Allocate") else INT
     return function(*arguments)
 
 
@@ -187,6 +188,27 @@ def a_context_may_be_released_inside_a_callback():
         assert again.logs(again.connect(), 0, 1)[0] == 1
 
 
+def a_release_waits_a_second_for_all_callbacks_together():
+    inside, all_inside, go = set(), threading.Event(), threading.Event()
+
+    def on_log(device, _event):
+        inside.add(device)
+        if len(inside) == 4:
+            all_inside.set()
+        go.wait(PATIENCE)
+
+    callback = ON_LOG(on_log)
+    with Context("devices=4&rate=200") as context:
+        for port in range(51_211, 51_215):
+            assert bs2("StartMonitoringLog", context.pointer, context.connect(port), callback) == 1
+        assert all_inside.wait(PATIENCE)
+        begun = time.monotonic()
+        bs2("ReleaseContext", context.pointer)
+        took = time.monotonic() - begun
+        go.set()
+    assert 0.9 < took < 1.9, took
+
+
 def bad_settings_are_named():
     for settings, said in [
         ("devices=none", "setting `devices`: `none`"),
@@ -214,6 +236,8 @@ def bad_settings_are_named():
 def what_is_not_simulated_says_so():
     with Context("") as context:
         assert bs2("ActivateFloor", context.pointer, FIRST, 1, 0, None, 0) == -600
+        # Its result is a pointer, and an error code would be taken for one.
+        assert bs2("AllocateUsbContext") is None
 
 
 if __name__ == "__main__":
@@ -224,6 +248,7 @@ if __name__ == "__main__":
     answers_may_be_late_and_too_late()
     readers_may_connect_by_themselves()
     a_context_may_be_released_inside_a_callback()
+    a_release_waits_a_second_for_all_callbacks_together()
     bad_settings_are_named()
     what_is_not_simulated_says_so()
     assert LIBRARY.BS2SIM_HeldObjects() == 0

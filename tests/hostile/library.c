@@ -86,8 +86,10 @@ static struct { const char *name; int64_t value; } settings[] = {
     {"image_null", 0},     /* pictures have a size and no address */
     {"image_shared", 0},   /* every record points to the same picture */
     {"image_size", 0},     /* this size instead of the true one */
+    {"gone_at_once", 0},   /* so many connections are lost before connecting returns */
     {"no_id", 0},          /* connecting tells no id */
     {"other_id", 0},       /* connecting tells this id */
+    {"too_new", 0},        /* the reader does not support so many of the newest functions */
     {"filters", 0},        /* this count of image filters */
     {"report_disconnect", 1},
 };
@@ -246,6 +248,8 @@ int BS2_GetDevices(void *context, uint32_t **ids, uint32_t *count) {
     return SUCCESS;
 }
 
+void stub_disconnect(uint32_t);
+
 static void connected(int at) {
     pthread_mutex_lock(&lock);
     readers[at].connected = 1;
@@ -262,6 +266,7 @@ int BS2_ConnectDeviceViaIP(void *context, const char *address, uint16_t port, ui
     if (setting("other_id")) at = reader((uint32_t)setting("other_id"));
     connected(at);
     *device = FIRST_ID + (uint32_t)at;
+    if (setting("gone_at_once")) stub_set("gone_at_once", setting("gone_at_once") - 1), stub_disconnect(*device);
     return SUCCESS;
 }
 
@@ -275,7 +280,6 @@ int BS2_ConnectDevice(void *context, uint32_t device) {
 }
 
 int BS2_DisconnectDevice(void *context, uint32_t device) {
-    void stub_disconnect(uint32_t);
     READER();
     stub_disconnect(device);
     return SUCCESS;
@@ -361,8 +365,12 @@ static Event *chosen(int at, uint32_t after, uint32_t amount, uint32_t *count) {
     return answer;
 }
 
+static uint32_t last_amount;
+int stub_last_amount(void) { return (int)last_amount; }
+
 int BS2_GetLog(void *context, uint32_t device, uint32_t after, uint32_t amount, Event **logs, uint32_t *count) {
     READER();
+    last_amount = amount;
     if (setting("null_with_count")) return *count = (uint32_t)setting("null_with_count"), SUCCESS;
     uint32_t true_count;
     Event *answer = chosen(at, after, amount, &true_count);
@@ -420,18 +428,21 @@ static int blobs(int at, uint16_t mask, uint32_t after, uint32_t amount, void **
 int BS2_GetLogSmallBlob(void *context, uint32_t device, uint16_t mask, uint32_t after, uint32_t amount, void **logs,
                         uint32_t *count) {
     READER();
+    if (setting("too_new") >= 2) return -600;
     return blobs(at, mask, after, amount, logs, count, 0);
 }
 
 int BS2_GetLogSmallBlobEx(void *context, uint32_t device, uint16_t mask, uint32_t after, uint32_t amount, void **logs,
                           uint32_t *count) {
     READER();
+    if (setting("too_new") >= 1) return -600;
     return blobs(at, mask, after, amount, logs, count, 1);
 }
 
 int BS2_GetLogBlob(void *context, uint32_t device, uint16_t mask, uint32_t after, uint32_t amount, Blob **logs,
                    uint32_t *count) {
     READER();
+    if (setting("too_new") >= 3) return -600;
     uint32_t all;
     Event *events = chosen(at, after, amount, &all);
     *logs = give(all * sizeof **logs);
@@ -481,6 +492,7 @@ int BS2_StartMonitoringLog(void *context, uint32_t device, OnLog on_log) {
 
 int BS2_StartMonitoringLogEx(void *context, uint32_t device, OnLogEx on_log) {
     READER();
+    if (setting("too_new")) return -600;
     pthread_mutex_lock(&lock);
     int was = readers[at].monitored;
     readers[at].monitored = 1, readers[at].on_log_ex = readers[at].last_on_log_ex = on_log;

@@ -84,8 +84,11 @@ impl Images {
         }
         // Under another name first: a name that says picture never stands on half of one.
         let part = self.out.join(format!("{name}.part"));
-        fs::write(&part, &image.jpeg).map_err(|error| failed("write", &part, error))?;
-        fs::rename(&part, &path).map_err(|error| failed("write", &path, error))?;
+        let written = fs::write(&part, &image.jpeg).and_then(|()| fs::rename(&part, &path));
+        written.map_err(|error| {
+            let _ = fs::remove_file(&part); // It may not even have been made.
+            failed("write", &path, error)
+        })?;
         Ok(true)
     }
 }

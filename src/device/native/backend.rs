@@ -18,7 +18,7 @@ use super::context::{Context, OpenContext};
 use super::describe::describe;
 use super::link::Link;
 use super::options::NativeOptions;
-use super::place::Place;
+use super::place::{Place, Ticket};
 use super::worker::{Worker, closed};
 use super::{filters, logs};
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
@@ -73,6 +73,7 @@ pub struct NativeBackend {
     control: Worker,
     /// What is released at the end.
     opened: Arc<Mutex<Option<OpenContext>>>,
+    ticket: Ticket,
     closed: AtomicBool,
     released: watch::Sender<bool>,
 }
@@ -102,12 +103,13 @@ impl NativeBackend {
     pub fn open(options: NativeOptions) -> Result<Self> {
         options.check()?;
         let place = Place::take(options.deadline)?;
+        let ticket = place.ticket();
         let control = Worker::start(options.deadline, || {})?;
         let presence = Arc::new(Presence::new());
         let (given, theirs) = (options.clone(), Arc::clone(&presence));
         let opened = control.call_blocking(move || open(&given, place, theirs));
         // Where the start has not returned in time, the place is free when it does.
-        let opened = opened.inspect_err(|_| Place::leave())?;
+        let opened = opened.inspect_err(|_| ticket.leave())?;
         let context = opened.context;
         let links = options.devices.iter().collect::<BTreeSet<_>>().into_iter();
         let links = links.map(|&address| Link::at(address, context, options.deadline));
@@ -118,6 +120,7 @@ impl NativeBackend {
             options,
             control,
             opened: Arc::new(Mutex::new(Some(opened))),
+            ticket,
             closed: AtomicBool::new(false),
             released: watch::Sender::new(false),
         })
@@ -229,7 +232,7 @@ impl NativeBackend {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        Place::leave();
+        self.ticket.leave();
         let threads: Vec<_> = self.links().iter().filter_map(|link| link.finish()).collect();
         let (opened, released) = (Arc::clone(&self.opened), self.released.clone());
         self.control.finish(move || {

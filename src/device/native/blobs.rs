@@ -52,7 +52,7 @@ impl Request {
         check(get, code)?;
         drop(calling);
         // SAFETY: the array is ours from here on.
-        let Some(owned) = (unsafe { array(get.name, object, count, R::SIZE, release)? }) else {
+        let Some(owned) = (unsafe { array(get.name, object, count, amount, R::SIZE, release)? }) else {
             return Ok(Vec::new());
         };
         let records = R::slice(owned.as_ref())?;

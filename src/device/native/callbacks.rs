@@ -14,10 +14,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 
 use super::link::LinkState;
+use super::strangers;
 use crate::codec::{DeviceId, Event, Temperature};
 use crate::device::LiveSink;
 use crate::device::state::{ConnectionState, StateBoard};
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Result};
 
 /// What the library reports of readers, beside their events.
 pub(super) struct Presence {
@@ -42,9 +43,24 @@ struct Route {
 }
 
 /// Puts the reader into the table, unless it is there.
-pub(super) fn register(device: DeviceId, link: &Arc<LinkState>) {
+///
+/// # Errors
+///
+/// `InvalidInput` where it is there by another way: what is reported of it could be told to one of them only.
+pub(super) fn register(device: DeviceId, link: &Arc<LinkState>) -> Result<()> {
+    let new = || Arc::new(Route { link: Arc::clone(link), listeners: Vec::new() });
     let mut routes = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
-    routes.entry(device).or_insert_with(|| Arc::new(Route { link: Arc::clone(link), listeners: Vec::new() }));
+    let route = routes.entry(device).or_insert_with(new);
+    if Arc::ptr_eq(&route.link, link) {
+        return Ok(());
+    }
+    let message = format!("the same reader answers {} and {}", route.link.way(), link.way());
+    Err(Error::new(ErrorKind::InvalidInput, message).with_device(device))
+}
+
+/// How many connections the library has reported as lost, of whatever reader.
+pub(super) fn disconnections() -> u64 {
+    DISCONNECTIONS.load(Ordering::Acquire)
 }
 
 /// From now on what the library reports of readers goes here; nowhere for `None`, and the table is emptied.
@@ -52,6 +68,7 @@ pub(super) fn attach(presence: Option<Arc<Presence>>) {
     let old = std::mem::replace(&mut *PRESENCE.write().unwrap_or_else(PoisonError::into_inner), presence);
     let routes = std::mem::take(&mut *ROUTES.write().unwrap_or_else(PoisonError::into_inner));
     drop((old, routes)); // What they hold goes away without a lock.
+    strangers::tell();
 }
 
 /// From now on the reader's events go to this sink too. The ticket ends it.
@@ -111,7 +128,7 @@ fn change(device: DeviceId, change: impl FnOnce(&mut Vec<(u64, LiveSink)>)) -> O
 pub(super) unsafe extern "C" fn on_log_received(device: u32, event: *const c_void) {
     // SAFETY: as the caller says.
     let event = unsafe { copied(event) };
-    guarded(|| report(device, event, None));
+    guarded(|| report("OnLogReceived", device, event, None));
 }
 
 /// `OnLogReceivedEx`.
@@ -123,7 +140,7 @@ pub(super) unsafe extern "C" fn on_log_received_ex(device: u32, event: *const c_
     // SAFETY: as the caller says.
     let event = unsafe { copied(event) };
     let temperature = Some(temperature).filter(|hundredths| *hundredths > 0);
-    guarded(|| report(device, event, temperature.map(Temperature::from_hundredths)));
+    guarded(|| report("OnLogReceivedEx", device, event, temperature.map(Temperature::from_hundredths)));
 }
 
 /// # Safety
@@ -137,9 +154,20 @@ unsafe fn copied(event: *const c_void) -> Option<[u8; Event::SIZE]> {
     Some(unsafe { event.cast::<[u8; Event::SIZE]>().read() })
 }
 
-fn report(device: u32, bytes: Option<[u8; Event::SIZE]>, temperature: Option<Temperature>) {
-    let Some(route) = route(DeviceId::new(device)) else { return };
+fn report(
+    callback: &str,
+    number: u32,
+    bytes: Option<[u8; Event::SIZE]>,
+    temperature: Option<Temperature>,
+) {
+    let device = DeviceId::new(number);
+    let Some(route) = route(device) else {
+        return presence(number, |_, device| strangers::count(device));
+    };
     let event = bytes.as_ref().and_then(|bytes| Event::from_bytes(bytes).ok());
+    if event.is_none() && route.link.is_first_nothing() {
+        tracing::warn!(%device, callback, "the library calls back with no event, and each time counts as one lost");
+    }
     for (_, sink) in &route.listeners {
         // One that panics keeps the others from nothing.
         guarded(|| match (event, temperature) {
@@ -170,6 +198,7 @@ pub(super) extern "C" fn on_device_connected(device: u32) {
 pub(super) extern "C" fn on_device_disconnected(device: u32) {
     guarded(|| {
         presence(device, |presence, device| presence.board.set(device, ConnectionState::Disconnected));
+        DISCONNECTIONS.fetch_add(1, Ordering::Release);
         let device = DeviceId::new(device);
         lost(device, || {
             let message = "the library reports that the connection is gone";
@@ -199,4 +228,5 @@ pub(super) fn guarded(call: impl FnOnce()) {
 
 static ROUTES: RwLock<BTreeMap<DeviceId, Arc<Route>>> = RwLock::new(BTreeMap::new());
 static PRESENCE: RwLock<Option<Arc<Presence>>> = RwLock::new(None);
+static DISCONNECTIONS: AtomicU64 = AtomicU64::new(0);
 static TICKETS: AtomicU64 = AtomicU64::new(0);

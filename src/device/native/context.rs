@@ -11,7 +11,7 @@ use super::abi::{
 };
 use super::blobs::{Request, Word};
 use super::library::Library;
-use super::memory::array;
+use super::memory::{array, bytes};
 use super::options::NativeOptions;
 use super::place::Place;
 use super::worker::Calling;
@@ -162,7 +162,7 @@ impl Context {
         // SAFETY: the context is open, and both addresses can be written to.
         check(&get, unsafe { (get.call)(self.raw, &raw mut object, &raw mut count) })?;
         // SAFETY: the array is ours from here on.
-        let ids = unsafe { array(get.name, object, count, size_of::<u32>(), release)? };
+        let ids = unsafe { array(get.name, object, count, MOST_READERS, size_of::<u32>(), release)? };
         let ids = ids.as_ref().map_or(&[][..], AsRef::as_ref);
         let ids = ids.as_chunks::<4>().0.iter().map(|id| DeviceId::new(u32::from_ne_bytes(*id)));
         Ok(ids.collect())
@@ -240,7 +240,7 @@ impl Context {
         Ok(Timestamp::from_unix_seconds(seconds))
     }
 
-    /// One answer of the reader's log, as it comes.
+    /// One answer of the reader's log, as it comes. The amount is not 0, which to the library is no bound.
     pub(super) fn log(self, device: DeviceId, after: u32, amount: u32) -> Result<EventPage> {
         let (get, release) = (self.library.get_log()?, self.release()?);
         let _calling = Calling::new(get.name);
@@ -250,7 +250,7 @@ impl Context {
             unsafe { (get.call)(self.raw, device.get(), after, amount, &raw mut object, &raw mut count) };
         check(&get, code)?;
         // SAFETY: the array is ours from here on.
-        let records = unsafe { array(get.name, object, count, Event::SIZE, release)? };
+        let records = unsafe { array(get.name, object, count, amount, Event::SIZE, release)? };
         Ok(EventPage::from_bytes(records.map_or_else(Bytes::new, Bytes::from_owner))?)
     }
 
@@ -263,7 +263,7 @@ impl Context {
         let code = unsafe { (get.call)(self.raw, device.get(), id, &raw mut object, &raw mut size) };
         check(&get, code)?;
         // SAFETY: the object is ours from here on.
-        match unsafe { array(get.name, object, size, 1, release)? } {
+        match unsafe { bytes(get.name, object, size, MOST_IMAGE, release)? } {
             Some(image) if size > 0 => Ok(Bytes::from_owner(image)),
             _ => Err(Error::new(ErrorKind::NotFound, format!("event {id} has no picture"))),
         }
@@ -275,9 +275,9 @@ impl Context {
 
     /// With temperatures where library and reader can tell them.
     pub(super) fn start_monitoring(self, device: DeviceId) -> Result<()> {
-        match self.start_monitoring_ex(device) {
-            Err(error) if error.kind() == ErrorKind::Unsupported => {}
-            result => return result,
+        let started = self.start_monitoring_ex(device);
+        if !is_unsupported(&started) {
+            return started;
         }
         let start = self.library.start_monitoring_log()?;
         let _calling = Calling::new(start.name);
@@ -296,7 +296,8 @@ impl Context {
         self.simple(&self.library.stop_monitoring_log()?, device)
     }
 
-    /// One answer of the reader's log with what the mask asks for, by the best function that the library has.
+    /// One answer of the reader's log with what the mask asks for, by the best function that library and reader
+    /// have.
     pub(super) fn blobs(
         self,
         device: DeviceId,
@@ -306,11 +307,15 @@ impl Context {
     ) -> Result<Vec<PortableBlob<'static>>> {
         let release = self.release()?;
         let request = Request { context: self, device, after, mask };
-        if let Ok(get) = self.library.get_log_small_blob_ex() {
-            return request.ask::<SmallBlobEx<Word>>(&get, amount, release);
+        let small_ex = self.library.get_log_small_blob_ex();
+        let answer = small_ex.and_then(|get| request.ask::<SmallBlobEx<Word>>(&get, amount, release));
+        if !is_unsupported(&answer) {
+            return answer;
         }
-        if let Ok(get) = self.library.get_log_small_blob() {
-            return request.ask::<SmallBlob<Word>>(&get, amount, release);
+        let small = self.library.get_log_small_blob();
+        let answer = small.and_then(|get| request.ask::<SmallBlob<Word>>(&get, amount, release));
+        if !is_unsupported(&answer) {
+            return answer;
         }
         let get = self.library.get_log_blob()?;
         request.ask::<EventBlob>(&get, amount.min(MOST_INLINE), release)
@@ -353,8 +358,19 @@ pub(super) fn check<F>(function: &Function<F>, code: c_int) -> Result<()> {
     }
 }
 
+/// Whether the library lacks the function, or the reader says that it does.
+fn is_unsupported<T>(answer: &Result<T>) -> bool {
+    answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unsupported)
+}
+
 /// The other positive codes are kinds of authentication.
 const SUCCESS: c_int = 1;
+
+/// Four times what a context can be connected to.
+const MOST_READERS: u32 = 4_096;
+
+/// Twenty times what the vendor's samples have room for; nowhere is it said how long a picture can be.
+const MOST_IMAGE: u32 = 1 << 20;
 
 /// Blobs with room for a picture are long: so many are 16 MB.
 const MOST_INLINE: u32 = 1_024;

@@ -1,6 +1,7 @@
 //! One reader: its connection, its thread, and who listens to it.
 
 use std::net::SocketAddrV4;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,7 +15,6 @@ use crate::{Error, ErrorKind, Result};
 
 /// One reader.
 pub(super) struct Link {
-    address: Option<SocketAddrV4>,
     context: Context,
     state: Arc<LinkState>,
     worker: Worker,
@@ -23,9 +23,12 @@ pub(super) struct Link {
 /// What callbacks may change. Its lock is held for single assignments only.
 #[derive(Default)]
 pub(super) struct LinkState {
+    address: Option<SocketAddrV4>,
     /// Who the reader is; known when it was connected once.
     device: OnceLock<DeviceId>,
     connection: Mutex<Connection>,
+    /// Whether it was told that the library has called back with no event.
+    told_of_nothing: AtomicBool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -40,25 +43,21 @@ struct Connection {
 impl Link {
     /// A reader at an address, who will be known when it is connected.
     pub(super) fn at(address: SocketAddrV4, context: Context, deadline: Duration) -> Result<Arc<Self>> {
-        Self::start(Some(address), LinkState::default(), context, deadline)
+        let state = LinkState { address: Some(address), ..LinkState::default() };
+        Self::start(state, context, deadline)
     }
 
     /// A reader that the library knows.
     pub(super) fn known(device: DeviceId, context: Context, deadline: Duration) -> Result<Arc<Self>> {
         let state = LinkState { device: device.into(), ..LinkState::default() };
-        Self::start(None, state, context, deadline)
+        Self::start(state, context, deadline)
     }
 
-    fn start(
-        address: Option<SocketAddrV4>,
-        state: LinkState,
-        context: Context,
-        deadline: Duration,
-    ) -> Result<Arc<Self>> {
+    fn start(state: LinkState, context: Context, deadline: Duration) -> Result<Arc<Self>> {
         let state = Arc::new(state);
         let here = Arc::clone(&state);
         let worker = Worker::start(deadline, move || here.look(context))?;
-        Ok(Arc::new(Self { address, context, state, worker }))
+        Ok(Arc::new(Self { context, state, worker }))
     }
 
     pub(super) fn device(&self) -> Option<DeviceId> {
@@ -66,7 +65,7 @@ impl Link {
     }
 
     pub(super) fn address(&self) -> Option<SocketAddrV4> {
-        self.address
+        self.state.address
     }
 
     /// Connects, unless it is connected.
@@ -74,8 +73,8 @@ impl Link {
         if self.state.get().is_open {
             return Ok(());
         }
-        let (state, address, context) = (Arc::clone(&self.state), self.address, self.context);
-        self.worker.call(move || state.connect(address, context)).await
+        let (state, context) = (Arc::clone(&self.state), self.context);
+        self.worker.call(move || state.connect(context)).await
     }
 
     /// A call to the connected reader, in turn.
@@ -130,28 +129,44 @@ impl LinkState {
         connection.lost = connection.lost.wrapping_add(1);
     }
 
-    fn connect(self: &Arc<Self>, address: Option<SocketAddrV4>, context: Context) -> Result<()> {
+    /// How the reader is reached.
+    pub(super) fn way(&self) -> String {
+        self.address.map_or_else(|| "by its number".to_owned(), |address| format!("at {address}"))
+    }
+
+    /// Whether this is the first time that the library has called back with no event.
+    pub(super) fn is_first_nothing(&self) -> bool {
+        !self.told_of_nothing.swap(true, Ordering::Relaxed)
+    }
+
+    fn connect(self: &Arc<Self>, context: Context) -> Result<()> {
         if self.get().is_open {
             return Ok(()); // Somebody was faster.
         }
         let known = self.device.get().copied();
+        let disconnections = callbacks::disconnections();
         // The library may have connected again by itself. One that cannot tell is simply asked to connect.
         let is_connected = known.is_some_and(|device| context.is_connected(device).unwrap_or(false));
-        let device = match (known, address) {
+        let device = match (known, self.address) {
             (Some(device), _) if is_connected => device,
             (_, Some(address)) => context.connect_to(address)?,
             (Some(device), None) => context.connect(device).map(|()| device)?,
             (None, None) => return Err(disconnected()),
         };
-        let expected = *self.device.get_or_init(|| device);
-        if device != expected {
+        if let Some(expected) = known.filter(|known| *known != device) {
             // Its events must not be taken for those of the other one.
             let _ = context.disconnect(device);
             let message = format!("device {device} answers at its address");
             return Err(Error::new(ErrorKind::NotFound, message).with_device(expected));
         }
-        callbacks::register(device, self);
+        callbacks::register(device, self)?;
+        let _ = self.device.set(device); // It may be known already.
         self.lock().is_open = true;
+        // What was reported before this line has found nobody to tell.
+        if callbacks::disconnections() != disconnections && matches!(context.is_connected(device), Ok(false)) {
+            callbacks::lost(device, disconnected);
+            return Err(disconnected().with_device(device));
+        }
         Ok(())
     }
 

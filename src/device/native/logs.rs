@@ -50,16 +50,17 @@ struct Answer<T> {
 /// Asks for more where a full answer does not tell what comes first: if it held nothing new, what is new follows; if
 /// it was out of order, what comes first may follow.
 fn behind<T>(max: u32, ask: impl Fn(u32) -> Result<Answer<T>>) -> Result<T> {
-    let mut amount = max;
+    let mut amount = max.clamp(1, MOST);
     loop {
         let answer = ask(amount)?;
         let full = u32::try_from(answer.count).is_ok_and(|count| count >= amount);
         if !full || !answer.is_empty && answer.ordered || amount >= MOST {
             return Ok(answer.value);
         }
-        amount = amount.saturating_mul(2).saturating_add(1);
+        amount = amount.saturating_mul(2).saturating_add(1).min(MOST);
     }
 }
 
-/// What the largest readers keep, three million events, is less than this.
+/// What the largest readers keep, three million events, is less than this. No answer is longer: an amount is what a
+/// count of the library can be held against, since the size of its memory is known to nobody.
 const MOST: u32 = 4_000_000;

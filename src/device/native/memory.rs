@@ -55,7 +55,7 @@ impl Drop for Owned {
     }
 }
 
-/// An array in an answer of the library: `count` records of `size` bytes. `None` for an empty one.
+/// An array in an answer of the library: `count` records of `size` bytes, at most `most`. `None` for an empty one.
 ///
 /// # Errors
 ///
@@ -68,27 +68,58 @@ pub(super) unsafe fn array(
     function: &str,
     object: *mut c_void,
     count: u32,
+    most: u32,
     size: usize,
     release: Release,
 ) -> Result<Option<Owned>> {
     // SAFETY: as the caller says.
-    let owned = unsafe { Owned::new(object, release) };
-    let len = usize::try_from(count).ok().and_then(|count| count.checked_mul(size));
-    let len = len.filter(|len| *len <= MOST_BYTES);
-    match (owned, len) {
-        (None, Some(0)) => Ok(None),
-        (None, _) => {
-            let message = format!("{function} answers with {count} records at no address");
-            Err(Error::new(ErrorKind::InvalidData, message))
-        }
-        (Some(_), None) => {
-            let message = format!("{function} answers with {count} records, which cannot be");
-            Err(Error::new(ErrorKind::InvalidData, message))
-        }
-        // SAFETY: as the caller says.
-        (Some(owned), Some(len)) => Ok(Some(unsafe { owned.with_len(len) })),
-    }
+    unsafe { taken(object, count, most, size, release) }.map_err(|what| {
+        Error::new(ErrorKind::InvalidData, format!("{function} answers with {count} records {what}"))
+    })
 }
 
-/// Sixteen million events: five times what the largest reader keeps.
-const MOST_BYTES: usize = 16_000_000 * 48;
+/// The same for bytes.
+///
+/// # Errors
+///
+/// As [`array`].
+///
+/// # Safety
+///
+/// As [`array`].
+pub(super) unsafe fn bytes(
+    function: &str,
+    object: *mut c_void,
+    count: u32,
+    most: u32,
+    release: Release,
+) -> Result<Option<Owned>> {
+    // SAFETY: as the caller says.
+    unsafe { taken(object, count, most, 1, release) }.map_err(|what| {
+        Error::new(ErrorKind::InvalidData, format!("{function} answers with {count} bytes {what}"))
+    })
+}
+
+/// What is wrong with the count, where something is.
+///
+/// # Safety
+///
+/// As [`array`].
+unsafe fn taken(
+    object: *mut c_void,
+    count: u32,
+    most: u32,
+    size: usize,
+    release: Release,
+) -> Result<Option<Owned>, String> {
+    // SAFETY: as the caller says.
+    let owned = unsafe { Owned::new(object, release) };
+    let len = usize::try_from(count.min(most)).ok().and_then(|count| count.checked_mul(size));
+    match (owned, len) {
+        (None, _) if count == 0 => Ok(None),
+        (None, _) => Err("at no address".to_owned()),
+        // SAFETY: as the caller says.
+        (Some(owned), Some(len)) if count <= most => Ok(Some(unsafe { owned.with_len(len) })),
+        (Some(_), _) => Err(format!("where {most} are the most that can be")),
+    }
+}

@@ -47,6 +47,7 @@ mod logs;
 mod memory;
 mod options;
 mod place;
+mod strangers;
 mod tls;
 mod worker;
 

@@ -1,17 +1,22 @@
 //! Room for one context in a process.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::{Error, ErrorKind, Result};
 
 /// The place for the one context of a process.
-pub(super) struct Place(());
+pub(super) struct Place(Ticket);
+
+/// Which taking of the place is meant: who was in it need not be who is.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Ticket(u64);
 
 #[derive(Clone, Copy, PartialEq)]
 enum Taken {
     No,
-    Open,
+    Open(Ticket),
     /// Nobody uses it any more; it is free when the calls have returned that are under way.
     Closing,
 }
@@ -28,10 +33,11 @@ impl Place {
         let (mut taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let message = match *taken {
             Taken::No => {
-                *taken = Taken::Open;
-                return Ok(Self(()));
+                let ticket = Ticket(TICKETS.fetch_add(1, Ordering::Relaxed));
+                *taken = Taken::Open(ticket);
+                return Ok(Self(ticket));
             }
-            Taken::Open => {
+            Taken::Open(_) => {
                 "the vendor's library is open in this process already, and can be opened once at a time"
             }
             Taken::Closing => "the vendor's library was closed, but a call to it has not returned",
@@ -39,10 +45,16 @@ impl Place {
         Err(Error::new(ErrorKind::Busy, message))
     }
 
+    pub(super) fn ticket(&self) -> Ticket {
+        self.0
+    }
+}
+
+impl Ticket {
     /// Whoever wants the place next may wait for it.
-    pub(super) fn leave() {
+    pub(super) fn leave(self) {
         let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if *taken == Taken::Open {
+        if *taken == Taken::Open(self) {
             *taken = Taken::Closing;
         }
     }
@@ -57,3 +69,25 @@ impl Drop for Place {
 
 static TAKEN: Mutex<Taken> = Mutex::new(Taken::No);
 static FREED: Condvar = Condvar::new();
+static TICKETS: AtomicU64 = AtomicU64::new(0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_late_does_not_close_the_place_of_the_next() {
+        let first = Place::take(Duration::ZERO).ok().unwrap();
+        let late = first.ticket();
+        drop(first);
+        let next = Place::take(Duration::ZERO).ok().unwrap();
+        late.leave();
+        let message = Place::take(Duration::ZERO).err().unwrap().to_string();
+        assert!(message.contains("open in this process already"), "{message}");
+        next.ticket().leave();
+        let message = Place::take(Duration::ZERO).err().unwrap().to_string();
+        assert!(message.contains("was closed"), "{message}");
+        drop(next);
+        assert!(Place::take(Duration::ZERO).is_ok());
+    }
+}
