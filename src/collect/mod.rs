@@ -277,7 +277,9 @@ impl Collector {
 
 /// Whom lasting failures are told.
 #[derive(Clone, Default)]
-struct Trouble(Option<Arc<dyn Fn(&Error) + Send + Sync>>);
+struct Trouble(Option<Arc<Tell>>);
+
+type Tell = dyn Fn(&Error) + Send + Sync;
 
 impl Trouble {
     fn tell(&self, error: &Error) {
