@@ -73,9 +73,12 @@ async fn a_page_is_the_memory_of_the_library_until_its_last_clone_is_gone() {
 
 #[tokio::test]
 async fn records_at_no_address_and_impossible_counts_are_errors_that_name_the_function() {
-    for (wrong, value) in
-        [("null_with_count", 3), ("null_with_count", 0xFFFF_FFFF), ("count", 0xFFFF_FFFF), ("count", 2_000_000)]
-    {
+    for (wrong, value) in [
+        ("null_with_count", 3),
+        ("null_with_count", 0xFFFF_FFFF),
+        ("count", 0xFFFF_FFFF),
+        ("count", 2_000_000),
+    ] {
         let hostile = Hostile::take().await;
         hostile.make_events(DEVICE, 10);
         let backend = hostile.open();
