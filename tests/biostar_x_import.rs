@@ -112,6 +112,9 @@ async fn what_would_refuse_every_event_ends_the_import_and_leaves_them_waiting()
     let server = start("").await;
     let mut import = client(&server).import(VirtualDeviceId::MAX, events(10)).unwrap();
     assert_eq!(import.send().await.unwrap_err().kind(), ErrorKind::NotFound);
+    // The answer says no to the device; only a look says that nothing was done before.
+    assert_eq!(import.count().unknown, 10);
+    import.look_up().await.unwrap();
     assert_eq!(import.count().waiting, 10);
     server.set_licence(false);
     let mut import = client(&server).import(gate(), events(10)).unwrap();

@@ -70,6 +70,8 @@ async fn every_request_is_sent_as_documented() {
         assert_eq!(request.header("bs-session-id"), Some(SESSION), "{line}");
         let content_type = (!body.is_empty()).then_some("application/json");
         assert_eq!(request.header("content-type"), content_type, "{line}");
+        let lengths: Vec<_> = request.headers.iter().filter(|(name, _)| name == "content-length").collect();
+        assert_eq!(lengths.len(), usize::from(line.starts_with('P')), "{line}: {lengths:?}");
     }
     assert_eq!(script.logins(), 1);
 }

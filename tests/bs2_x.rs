@@ -295,13 +295,13 @@ async fn collecting_into_a_virtual_device_brings_each_authentication_once() {
     assert_eq!(again.json()[0]["biostar_x"]["imported"], 0);
     assert!(!again.stderr.contains("not imported"), "{}", again.stderr);
 
-    let strict = Site::new("users=1").await;
+    let strict = Site::new("seed=77").await;
     strict.x(&["virtual-devices", "create", "100001", "Bridge"]).await;
     let into = format!("biostar-x://{}?virtual-device=100001&user=admin&ca=ca.pem", strict.server.address());
-    let refused =
-        strict.bs2(&["collect", "--from", "sim:devices=1&backlog=100", "--into", &into, "--once"]).await;
+    let from = "sim:devices=2&backlog=300";
+    let refused = strict.bs2(&["collect", "--from", from, "--into", &into, "--once"]).await;
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    assert!(refused.stdout.contains("events of 1 reader imported into virtual device"), "{}", refused.stdout);
+    assert!(refused.stdout.contains("events of 2 readers imported into virtual device"), "{}", refused.stdout);
 
     for wrong in [
         "biostar-x:HOST",
