@@ -3,6 +3,8 @@
 
 mod biostar_x_script;
 
+use std::time::Duration;
+
 use bs2_events::biostar_x::EventRow;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -55,7 +57,8 @@ proptest! {
                 _ => Answer::Session(status, "s".to_owned(), body.clone()),
             })
             .await;
-            everything(&script.client()).await;
+            // What would be asked for again is asked for once: it is the first answer that matters here.
+            everything(&script.builder().with_patience(Duration::ZERO).build().unwrap()).await;
         });
     }
 
