@@ -301,7 +301,11 @@ async fn collecting_into_a_virtual_device_brings_each_authentication_once() {
     let from = "sim:devices=2&backlog=300";
     let refused = strict.bs2(&["collect", "--from", from, "--into", &into, "--once"]).await;
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
-    assert!(refused.stdout.contains("events of 2 readers imported into virtual device"), "{}", refused.stdout);
+    assert!(
+        refused.stdout.contains("events of 2 readers imported into virtual device"),
+        "{}",
+        refused.stdout
+    );
 
     for wrong in [
         "biostar-x:HOST",

@@ -50,8 +50,9 @@ pub(super) struct Import {
     /// Where it is noted that the file was imported; beside it unless given
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// How long to go on while nothing arrives any more, such as 30s or 5m
-    #[arg(long, value_name = "DURATION", value_parser = runtime::duration, default_value = "5m")]
+    /// How long to go on while nothing arrives any more, such as 30s or 5m; a quarter of it where nothing
+    /// arrived at all
+    #[arg(long, value_name = "DURATION", value_parser = runtime::duration, default_value = "2m")]
     patience: Duration,
     /// How long a request that was given up may still be at work on the server; 2s unless given
     #[arg(long, value_name = "DURATION", value_parser = runtime::duration)]

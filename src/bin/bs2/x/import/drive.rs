@@ -7,7 +7,11 @@ use bs2_events::biostar_x::{ErrorKind, Import, Result};
 
 /// Sends what waits and looks for what is unknown, until neither is left, the server refuses for good, or nothing
 /// has got on for longer than `patience`. `told` hears after each request how many events are done with.
-pub(super) async fn drive(import: &mut Import, patience: Duration, told: &dyn Fn(usize)) -> Result<()> {
+pub(super) async fn drive(
+    import: &mut Import,
+    patience: Duration,
+    told: &(dyn Fn(usize) + Sync),
+) -> Result<()> {
     let mut stuck = Stuck::new(import, patience);
     // What an earlier process left is looked for first.
     let mut result = settle(import, Ok(())).await;
@@ -25,7 +29,7 @@ pub(super) async fn drive(import: &mut Import, patience: Duration, told: &dyn Fn
 }
 
 /// Sends until nothing waits, or until the server fails several times in a row.
-async fn send(import: &mut Import, told: &dyn Fn(usize)) -> Result<()> {
+async fn send(import: &mut Import, told: &(dyn Fn(usize) + Sync)) -> Result<()> {
     let (mut result, mut in_a_row) = (Ok(()), 0);
     while in_a_row < IN_A_ROW {
         match import.step().await {
@@ -89,7 +93,11 @@ impl Stuck {
         self.rounds += 1;
         let is_hopeless = match error.kind() {
             ErrorKind::InvalidAnswer | ErrorKind::SessionExpired => self.rounds >= ROUNDS,
-            kind => !kind.is_retryable() || self.since.elapsed() > self.patience,
+            // One that never took anything is less likely to do so.
+            kind => {
+                let patience = if self.done == 0 { self.patience / 4 } else { self.patience };
+                !kind.is_retryable() || self.since.elapsed() > patience
+            }
         };
         if is_hopeless {
             return Err(error);
