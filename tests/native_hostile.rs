@@ -585,7 +585,7 @@ async fn two_addresses_of_one_reader_are_an_error_that_names_both() {
     let hostile = Hostile::take().await;
     let backend = hostile.open_with(|options| options.with_device("127.0.0.1:51212".parse().unwrap()));
     hostile.set("other_id", 1_000);
-    let error = backend.devices().await.unwrap_err();
+    let error = backend.devices().await.unwrap().failures.remove(0);
     assert_eq!((error.kind(), error.device()), (ErrorKind::InvalidInput, Some(DEVICE)));
     let message = error.to_string();
     assert!(message.starts_with("device 1000: the same reader answers at 127.0.0.1:5121"), "{message}");
@@ -598,7 +598,7 @@ async fn a_connection_that_is_lost_before_it_is_made_is_not_taken_for_one() {
     let hostile = Hostile::take().await;
     let backend = hostile.open();
     hostile.set("gone_at_once", 1);
-    let error = backend.devices().await.unwrap_err();
+    let error = backend.devices().await.unwrap().failures.remove(0);
     assert_eq!((error.kind(), error.device()), (ErrorKind::Disconnected, Some(DEVICE)));
     backend.connect(DEVICE).await.unwrap();
     assert!(backend.time(DEVICE).await.is_ok());
