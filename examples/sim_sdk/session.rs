@@ -13,8 +13,8 @@ use crate::boundary::{Answer, INVALID_CONFIG, TIMEOUT, code_of, lock};
 use crate::context::Context;
 use crate::devices::{Devices, Link};
 use crate::lane::{Job, Lane};
-use crate::settings::{SETTINGS, Settings};
 use crate::monitor::Monitor;
+use crate::settings::{SETTINGS, Settings};
 use crate::worker::{Patience, Worker};
 use crate::world::World;
 

@@ -154,12 +154,7 @@ unsafe fn copied(event: *const c_void) -> Option<[u8; Event::SIZE]> {
     Some(unsafe { event.cast::<[u8; Event::SIZE]>().read() })
 }
 
-fn report(
-    callback: &str,
-    number: u32,
-    bytes: Option<[u8; Event::SIZE]>,
-    temperature: Option<Temperature>,
-) {
+fn report(callback: &str, number: u32, bytes: Option<[u8; Event::SIZE]>, temperature: Option<Temperature>) {
     let device = DeviceId::new(number);
     let Some(route) = route(device) else {
         return presence(number, |_, device| strangers::count(device));

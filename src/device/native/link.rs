@@ -163,7 +163,8 @@ impl LinkState {
         let _ = self.device.set(device); // It may be known already.
         self.lock().is_open = true;
         // What was reported before this line has found nobody to tell.
-        if callbacks::disconnections() != disconnections && matches!(context.is_connected(device), Ok(false)) {
+        if callbacks::disconnections() != disconnections && matches!(context.is_connected(device), Ok(false))
+        {
             callbacks::lost(device, disconnected);
             return Err(disconnected().with_device(device));
         }
