@@ -127,6 +127,22 @@ async fn more_records_than_were_asked_for_are_an_error_and_are_not_read() {
 }
 
 #[tokio::test]
+async fn different_events_under_one_id_are_an_error_that_names_it() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 10);
+    let client = Client::new(hostile.open());
+    hostile.set("same_id", 7);
+    let device = client.device(DEVICE);
+    let error = device.logs(0, 100).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert_eq!(error.to_string(), "device 1000: different events have the id 7");
+    let error = device.blobs(0, 100, EventMask::INFO).await.unwrap_err();
+    assert_eq!(error.to_string(), "device 1000: different blobs have the id 7");
+    client.close().await.unwrap();
+    hostile.assert_nothing_is_held();
+}
+
+#[tokio::test]
 async fn the_library_is_never_asked_for_everything() {
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 10);

@@ -301,7 +301,7 @@ pub async fn scan_image_logs(
     let mut images = Vec::new();
     let mut cursor = after;
     loop {
-        let page = backend.logs(device, cursor, SCAN_PAGE).await?.in_order(cursor);
+        let page = backend.logs(device, cursor, SCAN_PAGE).await?.in_order(cursor)?;
         let Some(last) = page.last() else { return Ok(images) };
         cursor = last.id();
         for event in page.iter().filter(|event| event.flags().has_image()) {

@@ -159,7 +159,7 @@ impl Device {
                 .call(self.id, "logs", || self.client.backend().logs(self.id, after, wanted))
                 .await?;
             let full = u32::try_from(answer.len()).is_ok_and(|len| len >= wanted);
-            let page = answer.in_order(after);
+            let page = answer.in_order(after).map_err(|error| error.with_device(self.id))?;
             // A full answer of nothing but repetitions does not mean that nothing follows: ask for more.
             if page.is_empty() && full && wanted < max.saturating_add(MOST_REPETITIONS) {
                 repeated = page.repeated();

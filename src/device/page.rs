@@ -6,6 +6,7 @@ use std::ops::Deref;
 use bytes::Bytes;
 
 use crate::codec::{DecodeError, Event};
+use crate::{Error, ErrorKind, Result};
 
 /// Events read together, in the bytes in which they came: a page derefs to `[Event]`.
 ///
@@ -83,22 +84,34 @@ impl EventPage {
     /// This page without records up to `after` and without repetitions, ascending.
     ///
     /// An answer that keeps the backend's contract is not copied, nor is one that only repeats the boundary.
-    pub(crate) fn in_order(mut self, after: u32) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidData`](ErrorKind::InvalidData) where two different events have one id: none of them is a repetition of
+    /// the other, and one would be lost.
+    pub(crate) fn in_order(mut self, after: u32) -> Result<Self> {
         let leading = self.iter().take_while(|event| event.id() <= after).count();
         if leading > 0 {
             self.repeated += u64::try_from(leading).unwrap_or(u64::MAX);
             self.bytes = self.bytes.slice(leading * Event::SIZE..);
         }
-        self.ascends = self.ascends || self.windows(2).all(|pair| matches!(pair, [a, b] if a.id() < b.id()));
+        self.ascends = self.ascends || ascends(&self);
         if self.ascends {
-            return self;
+            return Ok(self);
         }
         let answered = self.len();
         let mut events: Vec<Event> = self.iter().filter(|event| event.id() > after).copied().collect();
-        events.sort_by_key(Event::id); // Stable: of two records with one id the first stays.
-        events.dedup_by_key(|event| event.id());
+        events.sort_by_key(Event::id);
+        let one_id = |pair: &&[Event]| matches!(pair, [a, b] if a.id() == b.id() && a != b);
+        if let Some(event) = events.windows(2).find(one_id).and_then(<[_]>::first) {
+            return Err(Error::new(
+                ErrorKind::InvalidData,
+                format!("different events have the id {}", event.id()),
+            ));
+        }
+        events.dedup();
         let dropped = u64::try_from(answered - events.len()).unwrap_or(u64::MAX);
-        Self { repeated: self.repeated + dropped, ascends: true, ..Self::from(events) }
+        Ok(Self { repeated: self.repeated + dropped, ascends: true, ..Self::from(events) })
     }
 
     /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
@@ -124,6 +137,10 @@ impl EventPage {
         self.repeated += more;
         self
     }
+}
+
+fn ascends(events: &[Event]) -> bool {
+    events.windows(2).all(|pair| matches!(pair, [a, b] if a.id() < b.id()))
 }
 
 impl Deref for EventPage {
@@ -164,18 +181,23 @@ mod tests {
     fn keeps_the_bytes_of_an_answer_that_only_repeats_the_boundary() {
         let page = page(&[5, 6, 7]);
         let address = page.as_bytes().as_ptr();
-        let page = page.in_order(5);
+        let page = page.in_order(5).unwrap();
         assert_eq!(ids(&page), [6, 7]);
         assert_eq!(page.repeated(), 1);
         assert_eq!(page.as_bytes().as_ptr(), address.wrapping_add(Event::SIZE));
     }
 
     #[test]
-    fn keeps_the_first_of_two_records_with_one_id() {
+    fn two_different_events_with_one_id_are_an_error_and_no_repetition() {
         let build =
             |param| Event::builder(DeviceId::new(1), 9, EventCode::VERIFY_SUCCESS).param(param).build();
-        let page = EventPage::from(vec![build(1), build(2)]).in_order(0);
-        assert_eq!((page.len(), page[0].param(), page.repeated()), (1, 1, 1));
+        let page = EventPage::from(vec![build(1), build(1)]).in_order(0).unwrap();
+        assert_eq!((page.len(), page.repeated()), (1, 1));
+        let error = EventPage::from(vec![build(1), build(2)]).in_order(0).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (ErrorKind::InvalidData, "different events have the id 9")
+        );
     }
 
     proptest! {
@@ -183,7 +205,7 @@ mod tests {
         fn orders_any_answer_and_counts_what_it_leaves_out(
             given in proptest::collection::vec(0u32..40, 0..60), after in 0u32..40
         ) {
-            let page = page(&given).in_order(after);
+            let page = page(&given).in_order(after).unwrap();
             let expected: std::collections::BTreeSet<_> = given.iter().copied().filter(|id| *id > after).collect();
             prop_assert_eq!(ids(&page), expected.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(page.len() as u64 + page.repeated(), given.len() as u64);

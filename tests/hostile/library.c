@@ -79,6 +79,7 @@ static struct { const char *name; int64_t value; } settings[] = {
     {"null_with_count", 0},/* so many records at no address */
     {"count", 0},          /* this count instead of the true one */
     {"object_if_empty", 0},/* an object although there are no records */
+    {"same_id", 0},        /* every event has this id */
     {"all", 0},            /* the amount is ignored */
     {"random_codes", 0},   /* one call in so many fails with any code */
     {"code", 0},           /* every call fails with this code */
@@ -361,6 +362,8 @@ static Event *chosen(int at, uint32_t after, uint32_t amount, uint32_t *count) {
             if ((log[i].id > after || (inclusive && log[i].id == after))
                 && (setting("all") || !amount || *count < amount))
                 answer[(*count)++] = log[i];
+    if (setting("same_id"))
+        for (uint32_t i = 0; i < *count; i++) answer[i].id = (uint32_t)setting("same_id");
     free(log);
     return answer;
 }

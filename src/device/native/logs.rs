@@ -1,15 +1,15 @@
 //! From answers of the library to what the contract of backends asks for.
 
 use super::context::Context;
-use crate::Result;
 use crate::codec::{DeviceId, Event, EventMask, PortableBlob};
 use crate::device::EventPage;
+use crate::{Error, ErrorKind, Result};
 
 /// The oldest events behind an id. An answer may begin with that id, repeat, or be out of order.
 pub(super) fn logs(context: Context, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
     let page = behind(max, |amount| {
         let answer = context.log(device, after, amount)?;
-        let page = answer.clone().in_order(after);
+        let page = answer.clone().in_order(after)?;
         // An answer that is still where the library put it was in order; only another one is looked at again.
         let ordered = answer.as_ptr_range().contains(&page.as_ptr()) || answer.is_sorted_by_key(Event::id);
         Ok(Answer { count: answer.len(), ordered, is_empty: page.is_empty(), value: page })
@@ -32,7 +32,12 @@ pub(super) fn blobs(
         // Which fields apply is not always told apart from which were asked for.
         blobs.retain(|blob| id(blob) > after);
         blobs.sort_by_key(id);
-        blobs.dedup_by_key(|blob| id(blob));
+        let one_id = |pair: &&[PortableBlob]| matches!(pair, [a, b] if id(a) == id(b) && a != b);
+        if let Some(blob) = blobs.windows(2).find(one_id).and_then(<[_]>::first) {
+            let message = format!("different blobs have the id {}", id(blob));
+            return Err(Error::new(ErrorKind::InvalidData, message));
+        }
+        blobs.dedup();
         Ok(Answer { count, ordered, is_empty: blobs.is_empty(), value: blobs })
     })?;
     blobs.truncate(usize::try_from(max).unwrap_or(usize::MAX));

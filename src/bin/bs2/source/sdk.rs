@@ -1,5 +1,6 @@
 //! Sources behind the vendor's C library.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,16 +38,21 @@ fn parse(text: &str) -> Result<(NativeOptions, Duration)> {
     let mut deadline = DEADLINE;
     let mut tls = [None; 3];
     let mut reachable = false;
+    let mut given = BTreeSet::new();
     for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
         let Some((name, value)) = setting.split_once('=') else {
             return Err(invalid(format!("setting `{setting}` has no value")));
         };
+        if !matches!(name, "device" | "preload") && !given.insert(name) {
+            return Err(invalid(format!("setting `{name}` is given twice, again as `{value}`")));
+        }
         reachable |= matches!(name, "device" | "search" | "accept") && value != "0";
         options = match name {
             "device" => options.with_device(address(value)?),
+            "preload" if value.is_empty() => return Err(invalid("setting `preload` names no library")),
             "preload" => options.with_preload(value),
-            "port" => options.with_server_port(number(name, value)?),
-            "ssl-port" => options.with_tls_server_port(number(name, value)?),
+            "port" => options.with_server_port(port(name, value)?),
+            "ssl-port" => options.with_tls_server_port(port(name, value)?),
             "search" => match value {
                 "0" => options,
                 "1" => options.with_search(),
@@ -92,9 +98,17 @@ fn parse(text: &str) -> Result<(NativeOptions, Duration)> {
 fn address(text: &str) -> Result<SocketAddrV4> {
     let address =
         text.parse().or_else(|_| text.parse().map(|ip| SocketAddrV4::new(ip, NativeOptions::DEVICE_PORT)));
-    address.map_err(|_| {
+    address.ok().filter(|address: &SocketAddrV4| address.port() > 0).ok_or_else(|| {
         invalid(format!("setting `device`: `{text}` is no IPv4 address such as 10.0.0.7 or 10.0.0.7:51211"))
     })
+}
+
+fn port(name: &str, value: &str) -> Result<u16> {
+    value
+        .parse()
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| invalid(format!("setting `{name}`: `{value}` is no number from 1 to {}", u16::MAX)))
 }
 
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T> {
@@ -155,6 +169,15 @@ mod tests {
             ("x.so?device=10.0.0.7&ssl-ca=x", "ssl-cert"),
             ("x.so?device=10.0.0.7&colour=red", "colour"),
             ("x.so?device", "device"),
+            ("x.so?device=127.0.0.1:0", "device"),
+            ("x.so?device=10.0.0.7&port=0", "port"),
+            ("x.so?device=10.0.0.7&ssl-port=0", "ssl-port"),
+            ("x.so?device=10.0.0.7&preload=", "preload"),
+            ("x.so?device=10.0.0.7&port=1&port=2", "port"),
+            ("x.so?device=10.0.0.7&timeout=1s&timeout=1s", "timeout"),
+            ("x.so?device=10.0.0.7&ssl-ca=a&ssl-ca=b", "ssl-ca"),
+            ("x.so?search=1&search=0", "search"),
+            ("x.so?accept=1&accept=2", "accept"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.to_string().contains(&format!("`{name}`")), "{text}: {error}");
