@@ -105,17 +105,11 @@ impl Follower {
     pub(super) async fn run_live(mut self) -> DeviceReport {
         let mut delays = self.options.retry.delays();
         let mut error = loop {
-            let (error, may_help) = match self.follow().await {
+            let (may_help, error) = match self.follow().await {
                 Ok(()) | Err(Interrupt::Stopped) => break None,
-                Err(Interrupt::Unstored(error)) => {
-                    let may_help = error.is_retryable();
-                    (error, may_help)
-                }
+                Err(Interrupt::Unstored(error)) => (error.is_retryable(), error),
                 // Whatever a reader answers, it may answer something else tomorrow, and nobody looks after this.
-                Err(Interrupt::Failed(error)) => {
-                    let may_help = error.kind() != ErrorKind::Closed;
-                    (error, may_help)
-                }
+                Err(Interrupt::Failed(error)) => (error.kind() != ErrorKind::Closed, error),
             };
             if *self.stop.borrow() == Some(Stop::Now) {
                 break Some(error); // The last batch did not reach the sink, and no other try follows.

@@ -118,13 +118,10 @@ impl Client {
     #[doc(alias("BS2_SearchDevices", "GetDeviceList"))]
     pub async fn devices(&self) -> Result<Vec<Device>> {
         let (devices, failures) = self.discover().await?;
-        let mut failures = failures.into_iter();
-        if devices.is_empty()
-            && let Some(error) = failures.next()
-        {
-            return Err(error);
-        }
         for error in failures {
+            if devices.is_empty() {
+                return Err(error);
+            }
             tracing::warn!("a device cannot be reached: {error}");
         }
         Ok(devices)
