@@ -1,7 +1,7 @@
 //! What became of events whose answer was lost.
 
 use super::sight::{Sight, Windows};
-use super::{Fate, Import, ImportEvent};
+use super::{Fate, Import};
 use crate::biostar_x::error::{Error, ErrorKind, Result};
 
 impl Import {
@@ -106,7 +106,7 @@ impl Import {
 
     /// What is on the server already and looks like an event of this import, before anything is sent.
     #[cfg(feature = "collect")]
-    pub(crate) async fn already_there(&self) -> Result<Vec<ImportEvent>> {
+    pub(crate) async fn already_there(&self) -> Result<Vec<super::ImportEvent>> {
         let windows = Windows::around(self.events.iter().map(|event| Some(event.time())));
         let mut seen = Sight::of(&self.client, self.device, &windows).await?;
         Ok(seen.like(&self.events))

@@ -72,7 +72,6 @@ static FREED: Condvar = Condvar::new();
 static TICKETS: AtomicU64 = AtomicU64::new(0);
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
