@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bs2_events::codec::{DecodeReason, EventBlob, PortableBlob, SmallBlobEx32};
+use bs2_events::codec::{DecodeReason, EventBlob, EventMask, PortableBlob, SmallBlobEx32};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -42,8 +42,10 @@ fn check(blob: &PortableBlob<'_>) {
     let mut buffer = vec![0xA5; EventBlob::SIZE];
     match blob.fill_event_blob(&mut buffer) {
         Ok(filled) => {
+            // That record has no field for the temperature, so nothing is read back under its bit.
+            let mask = blob.head().mask().difference(EventMask::TEMPERATURE);
             let again = PortableBlob::from(&*filled);
-            assert!(again.image() == blob.image() && again.head() == blob.head());
+            assert!(again.image() == blob.image() && again.head() == &blob.head().with_mask(mask));
         }
         Err(error) => assert!(image.len() > 16_384, "{error}"),
     }
