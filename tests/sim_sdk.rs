@@ -52,6 +52,12 @@ fn every_name_of_the_vendors_library_is_exported_and_no_other() {
 }
 
 #[test]
+fn the_one_command_puts_the_librarys_name_into_it() {
+    let head = run(Command::new("readelf").arg("-d").arg(library()));
+    assert!(head.contains("soname: [libBS_SDK_V2.so]"), "{head}");
+}
+
+#[test]
 fn the_header_is_c_and_c_plus_plus() {
     let header = root().join("examples/sim_sdk/bs2_events_sim.h");
     let warnings = ["-pedantic", "-Wall", "-Wextra", "-Werror"];
@@ -130,20 +136,25 @@ fn is_there(program: &str) -> bool {
     output.is_ok_and(|status| status.success())
 }
 
-/// The library of the sources that were compiled into this test.
+/// The library, made by the one command of the documentation.
 fn library() -> &'static Path {
     static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
         let test = env::current_exe().unwrap();
         let profile = test.ancestors().nth(2).unwrap();
-        let mut cargo = Command::new(env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
-        cargo
-            .args(["build", "--quiet", "--example", "BS_SDK_V2", "--target-dir"])
-            .arg(profile.parent().unwrap());
-        // Those of this test, so that nothing is built twice.
-        cargo.args(if cfg!(feature = "cli") { &["--all-features"][..] } else { &["--features", "sim"] });
-        if profile.ends_with("release") {
-            cargo.arg("--release");
+        let config = fs::read_to_string(root().join(".cargo/config.toml")).unwrap();
+        let alias = config.lines().find_map(|line| line.strip_prefix("sim-sdk = ")).unwrap();
+        let mut words: Vec<String> = serde_json::from_str(alias).unwrap();
+        let rustc = words.iter().position(|word| word == "--").unwrap();
+        let for_rustc = words.split_off(rustc);
+        // Profile and features of this test instead, so that nothing is built twice.
+        if !profile.ends_with("release") {
+            words.retain(|word| word != "--release");
         }
+        if cfg!(feature = "cli") {
+            words.push("--all-features".to_owned());
+        }
+        let mut cargo = Command::new(env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
+        cargo.args(words).args(["--quiet", "--target-dir"]).arg(profile.parent().unwrap()).args(for_rustc);
         run(cargo.current_dir(root()));
         profile.join("examples/libBS_SDK_V2.so")
     });

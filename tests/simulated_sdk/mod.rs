@@ -56,7 +56,9 @@ pub(crate) fn held_objects() -> u32 {
 fn build() -> PathBuf {
     let programs = Path::new(env!("CARGO_BIN_EXE_bs2")).parent().unwrap();
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    cargo.args(["build", "--quiet", "--example", "BS_SDK_V2", "--features", "cli,conformance"]);
+    cargo.args(["build", "--quiet", "--example", "BS_SDK_V2"]);
+    // Those of this test, so that nothing is built twice.
+    cargo.args(if cfg!(feature = "chrono") { &["--all-features"][..] } else { &["--features", "cli,conformance"] });
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", programs.parent().unwrap());
     if programs.ends_with("release") {
         cargo.arg("--release");
