@@ -93,6 +93,13 @@ impl Scripted {
         }
     }
 
+    /// The same with what stands beside it.
+    pub(crate) fn report_with(&self, event: Event, further: &[FurtherSubject]) {
+        for listener in &self.lock().listeners {
+            listener.push_with_further(&event, None, further);
+        }
+    }
+
     /// Says that events were lost on the way.
     pub(crate) fn lost(&self, count: u64) {
         self.lock().listeners.iter().for_each(|listener| listener.lost(count));
