@@ -164,7 +164,8 @@ fn ordered<T: PartialEq>(
     if let Some(misfit) = answer.misfit.filter(|misfit| misfit.id > after) {
         logs.truncate(logs.partition_point(|log| id(log) < misfit.id));
         if logs.len() <= known {
-            return Err(Error::new(ErrorKind::InvalidData, misfit.to_string()));
+            let error = Error::new(ErrorKind::InvalidData, misfit.to_string());
+            return Err(error.with_unreadable_event(misfit.id));
         }
     }
     logs.truncate(known.saturating_add(usize::try_from(max).unwrap_or(usize::MAX)));
