@@ -108,14 +108,8 @@ impl Follower {
     async fn close_holes(&mut self, account: &mut Ledger, last: u32) -> Outcome {
         while let Some((from, to)) = account.hole().filter(|(_, to)| *to < last) {
             let wanted = (to - from).saturating_add(1).min(self.options.page);
-            let again = match self.try_read(from.saturating_sub(1), wanted).await? {
-                Ok(page) => page,
-                Err(unreadable) if unreadable.id <= to => {
-                    self.pass_over(account, unreadable)?;
-                    continue;
-                }
-                Err(_) => EventPage::default(), // It stands behind the hole.
-            };
+            // What cannot be read has been passed over before.
+            let again = self.try_read(from.saturating_sub(1), wanted).await?.unwrap_or_default();
             for event in again.iter().filter(|event| (from..=to).contains(&event.id())) {
                 account.offer(*event);
             }
