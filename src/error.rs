@@ -30,6 +30,7 @@ struct Inner {
     message: String,
     device: Option<DeviceId>,
     sdk_code: Option<SdkCode>,
+    unreadable_event: Option<u32>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -45,7 +46,8 @@ impl Error {
     /// assert_eq!(error.to_string(), "setting `rate`: `many` is no number");
     /// ```
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), device: None, sdk_code: None, source: None }))
+        let (device, sdk_code, unreadable_event, source) = Default::default();
+        Self(Box::new(Inner { kind, message: message.into(), device, sdk_code, unreadable_event, source }))
     }
 
     /// The error that a code of the vendor's library stands for; codes without an own kind are
@@ -79,6 +81,21 @@ impl Error {
     #[must_use]
     pub fn with_device(mut self, device: DeviceId) -> Self {
         self.0.device = Some(device);
+        self
+    }
+
+    /// This error, said of an event that the log has and of which no record can be made.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::InvalidData, "event 9: field `userID` is too long");
+    /// assert_eq!(error.with_unreadable_event(9).unreadable_event(), Some(9));
+    /// ```
+    #[must_use]
+    pub fn with_unreadable_event(mut self, id: u32) -> Self {
+        self.0.unreadable_event = Some(id);
         self
     }
 
@@ -123,6 +140,20 @@ impl Error {
     #[must_use]
     pub fn device(&self) -> Option<DeviceId> {
         self.0.device
+    }
+
+    /// The event that the log has and of which no record can be made. It is the first after the id that was asked from;
+    /// who asks from its id gets those behind it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{Error, ErrorKind};
+    /// assert_eq!(Error::new(ErrorKind::InvalidData, "no page").unreadable_event(), None);
+    /// ```
+    #[must_use]
+    pub fn unreadable_event(&self) -> Option<u32> {
+        self.0.unreadable_event
     }
 
     /// The vendor's code, where the vendor's library or a reader gave one.

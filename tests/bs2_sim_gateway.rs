@@ -33,6 +33,19 @@ fn says_where_it_listens_and_what_there_is_and_ends_in_good_order() {
 }
 
 #[test]
+fn a_reader_that_is_not_there_costs_no_other_and_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, address, _) = start(folder.path(), "sim:devices=1&backlog=10&rate=0", "127.0.0.1:0", &[]);
+    let source = format!("gateway://{address}?ca=certs/ca.crt&device=10.0.0.1&device=10.9.9.9");
+    let run = bs2_in(folder.path(), &["logs", &source, "--json"]);
+    assert_eq!((run.code, run.stdout.lines().count()), (Some(0), 10));
+    let told = "the reader at 10.9.9.9:51211: connecting a reader: the gateway answers UNAVAILABLE (14)";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    signal(&gateway, "TERM");
+    assert_eq!(finish(gateway).code, Some(0));
+}
+
+#[test]
 fn refuses_what_it_cannot_do_and_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |arguments: &[&str]| {

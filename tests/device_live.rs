@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use bs2_events::device::{Client, ClientOptions, Live, ReconnectPolicy};
+use bs2_events::codec::SubjectKind;
+use bs2_events::device::{Client, ClientOptions, FurtherSubject, Live, ReconnectPolicy};
 use scripted::{DEVICE, Scripted, event};
 
 #[tokio::test(start_paused = true)]
@@ -83,6 +84,27 @@ async fn a_full_queue_tells_of_the_new_connection_and_of_the_loss() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_stands_beside_an_event_comes_behind_it_or_is_dropped_with_it() {
+    let reader = Scripted::default();
+    let options = ClientOptions::default().with_queue_capacity(4);
+    let mut live = client(&reader, options).device(DEVICE).subscribe().await.unwrap();
+    let two = |id| [FurtherSubject::new(id, SubjectKind::Card, [9; 32]), door(id)];
+    // The second has no room with both that stand beside it, and the word of that leaves none for the third.
+    reader.report_with(event(1, 0), &two(1));
+    reader.report_with(event(2, 0), &two(2));
+    reader.report_with(event(3, 0), &[]);
+    let further = |subject| Some(Live::Further { device: DEVICE, subject });
+    assert_eq!(live.next().await, Some(happened(1)));
+    assert_eq!(live.next().await, further(two(1)[0]));
+    assert_eq!(live.next().await, further(two(1)[1]));
+    assert_eq!(live.next().await, Some(Live::Lagged { device: DEVICE, missed: 1 }));
+    reader.report_with(event(4, 0), &[door(4)]);
+    assert_eq!(live.next().await, Some(Live::Lagged { device: DEVICE, missed: 1 }));
+    assert_eq!(live.next().await, Some(happened(4)));
+    assert_eq!(live.next().await, further(door(4)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_stream_ends_when_the_policy_gives_up() {
     let reader = Scripted::default();
     let options = ClientOptions::default().with_reconnect(ReconnectPolicy::never());
@@ -139,6 +161,10 @@ async fn a_callback_that_is_too_slow_is_counted() {
 
 fn client(reader: &Scripted, options: ClientOptions) -> Client {
     Client::with_options(Arc::new(reader.clone()), options)
+}
+
+fn door(id: u32) -> FurtherSubject {
+    FurtherSubject::new(id, SubjectKind::Door, [5; 32])
 }
 
 fn happened(id: u32) -> Live {

@@ -25,6 +25,7 @@ fn batch() -> impl Strategy<Value = Batch> {
         GapReason::Overwritten,
         GapReason::Reset,
         GapReason::Unknown,
+        GapReason::Unreadable,
     ]);
     let events = vec((id(), any::<u32>()), 0..40);
     (0..2_u32, 0..2_u32, ids(), events, vec((ids(), reason), 0..4)).prop_map(

@@ -114,7 +114,12 @@ impl<'a> Subject<'a> {
     /// ```
     #[must_use]
     pub fn read(code: EventCode, bytes: &'a [u8; 32]) -> Self {
-        match SubjectKind::of(code) {
+        Self::read_as(SubjectKind::of(code), bytes)
+    }
+
+    /// Reads the bytes as the member that `kind` names.
+    pub(crate) fn read_as(kind: SubjectKind, bytes: &'a [u8; 32]) -> Self {
+        match kind {
             SubjectKind::AlarmZone => {
                 let alarm: &AlarmZone = zerocopy::transmute_ref!(bytes);
                 Self::AlarmZone {

@@ -13,8 +13,11 @@ impl Follower {
     pub(super) async fn first_page(&mut self, account: &mut Ledger) -> Outcome<EventPage> {
         loop {
             let (watermark, page) = (account.watermark(), self.options.page);
-            let Some(before) = watermark.checked_sub(1) else { return self.read(0, page).await };
-            let page = self.read(before, page.saturating_add(1)).await?;
+            let Some(before) = watermark.checked_sub(1) else { return self.read_on(account).await };
+            // What cannot be read cannot be compared either.
+            let Ok(page) = self.try_read(before, page.saturating_add(1)).await? else {
+                return self.read_on(account).await;
+            };
             let restarted = match page.first() {
                 Some(event) if event.id() == watermark => {
                     let known = match account.last() {
@@ -28,7 +31,9 @@ impl Follower {
                 None => self.is_another_life(account).await?,
             };
             if !restarted {
-                return Ok(page.after(watermark));
+                let page = page.after(watermark);
+                // A page may be short: that the event for comparison stands alone in it is not the end of the log.
+                return if page.is_empty() { self.read_on(account).await } else { Ok(page) };
             }
             self.open_epoch(account).await?;
         }
@@ -36,7 +41,7 @@ impl Follower {
 
     /// Whether the oldest event of the log is another one than is stored under its id.
     async fn oldest_differs(&mut self, account: &Ledger) -> Outcome<bool> {
-        let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
+        let Some(oldest) = self.oldest().await? else { return Ok(false) };
         let stored = self.stored(account.epoch(), oldest.id()).await?;
         Ok(stored.is_some_and(|stored| !is_same(&stored, &oldest)))
     }
@@ -49,9 +54,10 @@ impl Follower {
         if account.watermark() == u32::MAX && self.stored(epoch, u32::MAX).await?.is_none() {
             return Ok(true); // The epoch was closed, and what ended the work then came before the next one was stored.
         }
-        let Some(oldest) = self.read(0, 1).await?.first().copied() else { return Ok(false) };
+        let Some(oldest) = self.oldest().await? else { return Ok(false) };
         let newest = self.unless_stopped(device.newest_id(oldest.id())).await??.unwrap_or(oldest.id());
-        let newest = self.read(newest.saturating_sub(1), 1).await?.first().copied().unwrap_or(oldest);
+        let newest = self.try_read(newest.saturating_sub(1), 1).await?.unwrap_or_default();
+        let newest = newest.first().copied().unwrap_or(oldest);
         Ok(match self.stored(epoch, newest.id()).await? {
             Some(stored) => !is_same(&stored, &newest),
             None => {

@@ -8,6 +8,13 @@ use super::progress::add;
 use crate::codec::{Event, EventCode};
 use crate::device::EventPage;
 use crate::sink::GapReason;
+use crate::{Error, Result};
+
+/// An event that the log has and of which no record can be made.
+pub(super) struct Unreadable {
+    pub(super) id: u32,
+    pub(super) error: Error,
+}
 
 impl Follower {
     /// Reads the log from the watermark to its end.
@@ -19,12 +26,12 @@ impl Follower {
             self.take_page(account, &page);
             self.close_holes(account, last).await?;
             self.store(account, false).await?;
-            page = self.read(account.watermark(), self.options.page).await?;
+            page = self.read_on(account).await?;
         }
         // The log holds nothing more; what is waiting was reported live and is not in it, or not yet.
         if let Some(first) = account.first_waiting() {
             self.unless_stopped(tokio::time::sleep(LOG_DELAY)).await?;
-            let page = self.read(account.watermark(), self.options.page).await?;
+            let page = self.read_on(account).await?;
             self.repeated(account, page.repeated());
             self.take_page(account, &page);
             account.begin_at(first);
@@ -38,6 +45,42 @@ impl Follower {
             self.caught_up = true;
             add(&self.progress.caught_up, 1);
         }
+        Ok(())
+    }
+
+    /// The next page after the watermark. What cannot be read is passed over: it must not keep back what is behind it.
+    pub(super) async fn read_on(&mut self, account: &mut Ledger) -> Outcome<EventPage> {
+        loop {
+            match self.try_read(account.watermark(), self.options.page).await? {
+                Ok(page) => return Ok(page),
+                Err(unreadable) => self.pass_over(account, unreadable)?,
+            }
+            self.store(account, false).await?;
+        }
+    }
+
+    /// A page, or what stands where it would begin and cannot be read.
+    pub(super) async fn try_read(&mut self, after: u32, max: u32) -> Outcome<Result<EventPage, Unreadable>> {
+        let device = self.device.clone();
+        match self.unless_stopped(device.logs(after, max)).await? {
+            Ok(page) => Ok(Ok(page)),
+            Err(error) => match error.unreadable_event() {
+                Some(id) => Ok(Err(Unreadable { id, error })),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    /// The oldest event of the log, if it can be read.
+    pub(super) async fn oldest(&mut self) -> Outcome<Option<Event>> {
+        Ok(self.try_read(0, 1).await?.ok().and_then(|page| page.first().copied()))
+    }
+
+    fn pass_over(&self, account: &mut Ledger, Unreadable { id, error }: Unreadable) -> Outcome {
+        if !account.pass_over(id) {
+            return Err(error.into());
+        }
+        tracing::warn!(device = %self.device.id(), id, %error, "an event cannot be read and is left out");
         Ok(())
     }
 
@@ -65,7 +108,8 @@ impl Follower {
     async fn close_holes(&mut self, account: &mut Ledger, last: u32) -> Outcome {
         while let Some((from, to)) = account.hole().filter(|(_, to)| *to < last) {
             let wanted = (to - from).saturating_add(1).min(self.options.page);
-            let again = self.read(from.saturating_sub(1), wanted).await?;
+            // What cannot be read has been passed over before.
+            let again = self.try_read(from.saturating_sub(1), wanted).await?.unwrap_or_default();
             for event in again.iter().filter(|event| (from..=to).contains(&event.id())) {
                 account.offer(*event);
             }
@@ -89,8 +133,11 @@ impl Follower {
             ) => return Ok(GapReason::Reset),
             _ => {}
         }
-        let oldest = self.read(0, 1).await?;
-        let oldest_follows = oldest.first().is_some_and(|event| event.id() > to);
+        let oldest = match self.try_read(0, 1).await? {
+            Ok(page) => page.first().map(Event::id),
+            Err(unreadable) => Some(unreadable.id),
+        };
+        let oldest_follows = oldest.is_some_and(|id| id > to);
         Ok(if oldest_follows { GapReason::Overwritten } else { GapReason::Unknown })
     }
 }

@@ -13,7 +13,7 @@ use super::progress::{Progress, add};
 use super::report::{DeviceReport, EpochReport};
 use super::{CollectOptions, Stop, Trouble};
 use crate::codec::Event;
-use crate::device::{Device, DeviceInfo, EventPage, Live, Subscription};
+use crate::device::{Device, DeviceInfo, Live, Subscription};
 use crate::sink::{Batch, Sink, Stored};
 use crate::{Error, ErrorKind};
 
@@ -180,7 +180,7 @@ impl Follower {
                 Live::Event { event, .. } => event,
                 // What follows is in the log, and may be of another life.
                 Live::Resumed { .. } => break,
-                Live::Lagged { .. } => continue,
+                Live::Further { .. } | Live::Lagged { .. } => continue,
             };
             if account.offer(event) == Offered::Below {
                 // It may be one that was given up as missing while it waited here.
@@ -220,6 +220,8 @@ impl Follower {
             while let Some(next) = item {
                 match next {
                     Live::Event { event, .. } => self.receive(account, event).await?,
+                    // Sinks store records, and it is in none.
+                    Live::Further { .. } => {}
                     // Before anything that follows is taken: ids that began anew meanwhile may fit the watermark.
                     Live::Lagged { .. } | Live::Resumed { .. } => {
                         read_log = true;
@@ -321,7 +323,8 @@ impl Follower {
         if self.options.estimate && !self.caught_up {
             let after = account.watermark();
             if let Some(newest) = self.unless_stopped(device.newest_id(after)).await?? {
-                let oldest = self.read(after, 1).await?.first().map_or(newest, Event::id);
+                let page = self.try_read(after, 1).await?.unwrap_or_default();
+                let oldest = page.first().map_or(newest, Event::id);
                 add(&self.progress.expected, u64::from(newest - oldest.min(newest)) + 1);
             }
         }
@@ -331,11 +334,6 @@ impl Follower {
     /// The event that the sink has under this id.
     pub(super) async fn stored(&self, epoch: u32, id: u32) -> Outcome<Option<Event>> {
         self.sink.event(self.device.id(), epoch, id).await.map_err(Interrupt::Unstored)
-    }
-
-    pub(super) async fn read(&mut self, after: u32, max: u32) -> Outcome<EventPage> {
-        let device = self.device.clone();
-        Ok(self.unless_stopped(device.logs(after, max)).await??)
     }
 
     /// Waits for the reader, unless the order to stop comes first. Only waiting for readers is cut short in this way:

@@ -17,12 +17,16 @@
 //! * **The watermark is contiguous**, never a maximum: all ids up to it are stored or explained. It is stored in the
 //!   same transaction as the events, and every start goes on from there.
 //! * **Holes are read again**, and when the reader does not have them they become gaps with a reason
-//!   ([`GapReason`](crate::sink::GapReason)), stored like events.
+//!   ([`GapReason`](crate::sink::GapReason)), stored like events. So does an event of which no record can be made
+//!   ([`Error::unreadable_event`](crate::Error::unreadable_event)): it keeps back none behind it.
 //! * **Epochs.** When a reader's ids begin anew (a reset, another unit behind the same number), what it says under a
 //!   known id differs from what is stored. Then a new epoch begins; the old one ends with a gap whose end nobody saw.
 //! * **Order is by id, never by time**: clocks are set back.
 //! * **Readers do not wait for each other.** Each has a task of its own; a slow or silent one delays nobody.
 //! * **The log is never cleared.**
+//! * **Events are stored, and what stands beside them is not.** A record holds one subject; what a device gateway tells
+//!   beside it ([`EventPage::further`](crate::device::EventPage::further)), and a person's temperature, reach no sink.
+//!   The log has both for as long as the reader keeps the event.
 //!
 //! A reader's account begins at the oldest event that it has when it is first met. What it had lost before then is
 //! not a gap.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::live::DeviceQueue;
-use super::{Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog};
+use super::{Capabilities, DeviceInfo, DeviceList, EventPage, FurtherSubject, ImageFilter, ImageLog};
 use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Temperature, Timestamp};
 use crate::{Error, Result};
 
@@ -145,7 +145,7 @@ impl LiveSink {
     /// }
     /// ```
     pub fn push(&self, event: &Event) {
-        self.queue.push(*event, None);
+        self.queue.push(*event, None, &[]);
     }
 
     /// The same for an event with which the reader told a person's temperature.
@@ -159,10 +159,29 @@ impl LiveSink {
     /// }
     /// ```
     pub fn push_with_temperature(&self, event: &Event, temperature: Temperature) {
-        self.queue.push(*event, Some(temperature));
+        self.queue.push(*event, Some(temperature), &[]);
     }
 
-    /// The same for events that came together: one turn at the queue for all of them.
+    /// The same for an event beside which more stands; it goes with its event, or is dropped with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::{codec::{Event, SubjectKind}, device::{FurtherSubject, LiveSink}};
+    /// fn report(sink: &LiveSink, event: &Event, card: [u8; 32]) {
+    ///     sink.push_with_further(event, None, &[FurtherSubject::new(event.id(), SubjectKind::Card, card)]);
+    /// }
+    /// ```
+    pub fn push_with_further(
+        &self,
+        event: &Event,
+        temperature: Option<Temperature>,
+        further: &[FurtherSubject],
+    ) {
+        self.queue.push(*event, temperature, further);
+    }
+
+    /// The same for events that came together, with nothing beside them: one turn at the queue for all of them.
     #[cfg(feature = "gateway")]
     pub(super) fn push_all(&self, events: &[(Event, Option<Temperature>)]) {
         self.queue.push_all(events);

@@ -195,7 +195,7 @@ impl Client {
     /// Calls `callback` for every live event of these readers, until the returned listener is dropped.
     ///
     /// The function runs on a task of its own and may take its time; when it is too slow, events are lost and
-    /// counted ([`LogListener::missed`]). A panic in it is logged and does not stop the events after it.
+    /// counted ([`LogListener::missed`]). A panic in it is logged and stops no other event. It hears events alone.
     ///
     /// # Errors
     ///

@@ -133,7 +133,8 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a `max` of 0.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a `max` of 0; [`InvalidData`](ErrorKind::InvalidData) where no
+    /// record can hold the first event, whose id is [`Error::unreadable_event`]: from it the log goes on.
     ///
     /// # Examples
     ///
@@ -246,24 +247,32 @@ impl Device {
     /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
     /// ```
     pub async fn newest_id(&self, after: u32) -> Result<Option<u32>> {
-        let Some(first) = self.logs(after, 1).await?.first().map(Event::id) else { return Ok(None) };
+        let Some(first) = self.first_id(after).await? else { return Ok(None) };
         let (mut known, mut step) = (first, 1_024_u32);
         let mut beyond = loop {
             let probe = known.saturating_add(step);
-            match self.logs(probe, 1).await?.first() {
-                Some(event) => known = event.id(),
+            match self.first_id(probe).await? {
+                Some(id) => known = id,
                 None => break probe,
             }
             step = step.saturating_mul(2);
         };
         while known < beyond {
             let middle = known + (beyond - known) / 2;
-            match self.logs(middle, 1).await?.first() {
-                Some(event) => known = event.id(),
+            match self.first_id(middle).await? {
+                Some(id) => known = id,
                 None => beyond = middle,
             }
         }
         Ok(Some(known))
+    }
+
+    /// The first id after `after`, also of an event that cannot be read.
+    async fn first_id(&self, after: u32) -> Result<Option<u32>> {
+        match self.logs(after, 1).await {
+            Ok(page) => Ok(page.first().map(Event::id)),
+            Err(error) => error.unreadable_event().map(Some).ok_or(error),
+        }
     }
 
     /// Deletes the reader's whole log. Ids go on from where they were, and an event `0x4200` follows.

@@ -14,6 +14,7 @@ use futures_util::StreamExt;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet, coop};
 
+use super::FurtherSubject;
 use crate::Error;
 use crate::codec::{DeviceId, Event, Temperature};
 
@@ -44,6 +45,14 @@ pub enum Live {
         /// The person's temperature, where the reader measured one and the way to it tells.
         temperature: Option<Temperature>,
     },
+    /// What stands beside the event before it, of the same reader: a device gateway tells more of an event than a
+    /// record holds. It comes directly behind its event; there may be several.
+    Further {
+        /// The reader.
+        device: DeviceId,
+        /// What it is, and the id of the event.
+        subject: FurtherSubject,
+    },
     /// Events were lost because the consumer was too slow; read the log from the last id that you have.
     Lagged {
         /// The reader.
@@ -71,7 +80,10 @@ impl Live {
     #[must_use]
     pub const fn device(&self) -> DeviceId {
         match *self {
-            Self::Event { device, .. } | Self::Lagged { device, .. } | Self::Resumed { device } => device,
+            Self::Event { device, .. }
+            | Self::Further { device, .. }
+            | Self::Lagged { device, .. }
+            | Self::Resumed { device } => device,
         }
     }
 }
@@ -207,6 +219,8 @@ impl LogListener {
                         tracing::warn!(%device, missed, "live events were lost");
                     }
                     Live::Resumed { device } => tracing::info!(%device, "monitoring resumed"),
+                    // Who wants it takes the stream.
+                    Live::Further { .. } => {}
                 }
             }
         });
@@ -280,14 +294,14 @@ impl DeviceQueue {
         (Self { device, queue, breaks, resumed }, broken)
     }
 
-    pub(super) fn push(&self, event: Event, temperature: Option<Temperature>) {
-        self.queue.push(self.device, &self.resumed, iter::once((event, temperature)));
+    pub(super) fn push(&self, event: Event, temperature: Option<Temperature>, further: &[FurtherSubject]) {
+        self.queue.push(self.device, &self.resumed, iter::once((event, temperature)), further);
     }
 
-    /// Pushes events that came together.
+    /// Pushes events that came together and have nothing beside them.
     #[cfg(feature = "gateway")]
     pub(super) fn push_all(&self, events: &[(Event, Option<Temperature>)]) {
-        self.queue.push(self.device, &self.resumed, events.iter().copied());
+        self.queue.push(self.device, &self.resumed, events.iter().copied(), &[]);
     }
 
     pub(super) fn lost(&self, count: u64) {

@@ -4,6 +4,7 @@ mod backend;
 mod client;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod further;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 mod handle;
@@ -17,6 +18,7 @@ mod state;
 
 pub use backend::{Backend, LiveSink, Monitoring, scan_image_logs};
 pub use client::{Client, ClientOptions};
+pub use further::FurtherSubject;
 pub use handle::Device;
 pub use info::{Capabilities, DeviceInfo, DeviceList, ImageFilter, ImageLog};
 pub use live::{Live, LogListener, Subscription};

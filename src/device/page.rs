@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
+use super::FurtherSubject;
 use crate::codec::{DecodeError, Event};
 use crate::{Error, ErrorKind, Result};
 
@@ -30,6 +31,8 @@ pub struct EventPage {
     repeated: u64,
     /// Whether the ids are known to ascend: looking once is enough, since a long page does not fit into a cache.
     ascends: bool,
+    /// Ascending; those of events of this page and of no other.
+    further: Vec<FurtherSubject>,
 }
 
 impl EventPage {
@@ -53,6 +56,30 @@ impl EventPage {
         Ok(Self { bytes, ..Self::default() })
     }
 
+    /// This page with what stands beside its events: those of other events are dropped, and repetitions too.
+    ///
+    /// For backends whose protocol tells more of an event than a record holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::codec::{DeviceId, Event, EventCode, SubjectKind};
+    /// use bs2_events::device::{EventPage, FurtherSubject};
+    ///
+    /// let event = Event::builder(DeviceId::new(1), 7, EventCode::VERIFY_SUCCESS).build();
+    /// let card = |event_id| FurtherSubject::new(event_id, SubjectKind::Card, [9; 32]);
+    /// let page = EventPage::from(vec![event]).with_further(vec![card(8), card(7), card(7)]);
+    /// assert_eq!(page.further(), [card(7)]);
+    /// ```
+    #[must_use]
+    pub fn with_further(mut self, mut further: Vec<FurtherSubject>) -> Self {
+        further.sort_unstable();
+        further.dedup();
+        self.further = further;
+        self.drop_further_of_others();
+        self
+    }
+
     /// The bytes of the events, one after the other.
     ///
     /// # Examples
@@ -65,6 +92,41 @@ impl EventPage {
     #[must_use]
     pub fn as_bytes(&self) -> &Bytes {
         &self.bytes
+    }
+
+    /// What stands beside the events of this page, by their ids: what a device gateway tells of an event beside its
+    /// subject. Empty where the way to the reader has no more than the records.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::device::EventPage;
+    ///
+    /// assert!(EventPage::default().further().is_empty());
+    /// ```
+    #[must_use]
+    pub fn further(&self) -> &[FurtherSubject] {
+        &self.further
+    }
+
+    /// What stands beside the event with this id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::{DeviceId, Event, EventCode, SubjectKind};
+    /// # use bs2_events::device::{EventPage, FurtherSubject};
+    /// # let event = |id| Event::builder(DeviceId::new(1), id, EventCode::VERIFY_SUCCESS).build();
+    /// # let card = FurtherSubject::new(7, SubjectKind::Card, [9; 32]);
+    /// let page = EventPage::from(vec![event(7), event(8)]).with_further(vec![card]);
+    /// assert_eq!((page.further_of(7), page.further_of(8)), (&[card][..], &[][..]));
+    /// ```
+    #[must_use]
+    pub fn further_of(&self, event_id: u32) -> &[FurtherSubject] {
+        let behind = |at: usize| self.further.get(at..).unwrap_or_default();
+        let of = behind(self.further.partition_point(|further| further.event_id() < event_id));
+        let count = of.partition_point(|further| further.event_id() == event_id);
+        of.get(..count).unwrap_or_default()
     }
 
     /// How many records of the answer were left out of this page because they had been given before.
@@ -94,6 +156,7 @@ impl EventPage {
         if leading > 0 {
             self.repeated += u64::try_from(leading).unwrap_or(u64::MAX);
             self.bytes = self.bytes.slice(leading * Event::SIZE..);
+            self.drop_further_of_others();
         }
         self.ascends = self.ascends || ascends(&self);
         if self.ascends {
@@ -111,7 +174,8 @@ impl EventPage {
         }
         events.dedup();
         let dropped = u64::try_from(answered - events.len()).unwrap_or(u64::MAX);
-        Ok(Self { repeated: self.repeated + dropped, ascends: true, ..Self::from(events) })
+        let page = Self { repeated: self.repeated + dropped, ascends: true, ..Self::from(events) };
+        Ok(page.with_further(self.further))
     }
 
     /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
@@ -120,6 +184,7 @@ impl EventPage {
     pub(crate) fn after(mut self, after: u32) -> Self {
         let known = self.partition_point(|event| event.id() <= after);
         self.bytes = self.bytes.slice(known * Event::SIZE..);
+        self.drop_further_of_others();
         self
     }
 
@@ -128,6 +193,7 @@ impl EventPage {
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         if self.len() > max {
             self.bytes.truncate(max * Event::SIZE);
+            self.drop_further_of_others();
         }
         self
     }
@@ -136,6 +202,15 @@ impl EventPage {
     pub(crate) fn with_repeated(mut self, more: u64) -> Self {
         self.repeated += more;
         self
+    }
+
+    fn drop_further_of_others(&mut self) {
+        if self.further.is_empty() {
+            return;
+        }
+        let mut ids: Vec<u32> = self.iter().map(Event::id).collect();
+        ids.sort_unstable();
+        self.further.retain(|further| ids.binary_search(&further.event_id()).is_ok());
     }
 }
 
@@ -200,6 +275,20 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_stands_beside_events_goes_with_them_and_with_no_other() {
+        let further = |ids: &[u32]| ids.iter().map(|id| beside(*id)).collect::<Vec<_>>();
+        let whole = page(&[5, 6, 7, 8]).with_further(further(&[8, 5, 6, 6, 9]));
+        assert_eq!(whole.further(), further(&[5, 6, 8]));
+        assert_eq!(whole.clone().truncated(2).further(), further(&[5, 6]));
+        let later = whole.in_order(5).unwrap();
+        assert_eq!(later.further(), further(&[6, 8]));
+        #[cfg(feature = "collect")]
+        assert_eq!(later.after(7).further(), further(&[8]));
+        let disordered = page(&[8, 5, 8, 7]).with_further(further(&[8, 7, 5, 8])).in_order(5).unwrap();
+        assert_eq!((ids(&disordered), disordered.further()), (vec![7, 8], &further(&[7, 8])[..]));
+    }
+
     proptest! {
         #[test]
         fn orders_any_answer_and_counts_what_it_leaves_out(
@@ -215,6 +304,10 @@ mod tests {
     fn page(ids: &[u32]) -> EventPage {
         let event = |id: &u32| Event::builder(DeviceId::new(1), *id, EventCode::DOOR_OPENED).build();
         EventPage::from(ids.iter().map(event).collect::<Vec<_>>())
+    }
+
+    fn beside(event_id: u32) -> FurtherSubject {
+        FurtherSubject::new(event_id, crate::codec::SubjectKind::Card, [9; 32])
     }
 
     fn ids(page: &EventPage) -> Vec<u32> {

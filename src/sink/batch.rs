@@ -226,6 +226,9 @@ pub enum GapReason {
     Reset,
     /// The reader has events before and after, and not these; nothing says why.
     Unknown,
+    /// The reader has the event, and no record can hold what it says
+    /// ([`Error::unreadable_event`](crate::Error::unreadable_event)).
+    Unreadable,
 }
 
 impl GapReason {
@@ -244,6 +247,7 @@ impl GapReason {
             Self::Overwritten => "overwritten",
             Self::Reset => "reset",
             Self::Unknown => "unknown",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -258,7 +262,7 @@ impl std::str::FromStr for GapReason {
     type Err = ParseGapReasonError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Cleared, Self::Overwritten, Self::Reset, Self::Unknown]
+        [Self::Cleared, Self::Overwritten, Self::Reset, Self::Unknown, Self::Unreadable]
             .into_iter()
             .find(|reason| reason.as_str() == text)
             .ok_or(ParseGapReasonError(()))
@@ -275,7 +279,7 @@ impl std::str::FromStr for GapReason {
 /// assert!("lost".parse::<GapReason>().is_err());
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a reason of a gap: cleared, overwritten, reset or unknown is expected")]
+#[error("not a reason of a gap: cleared, overwritten, reset, unknown or unreadable is expected")]
 pub struct ParseGapReasonError(());
 
 /// What a sink did with a batch.

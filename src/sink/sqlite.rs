@@ -31,7 +31,7 @@
 //! | `device_id`, `epoch` | as above |
 //! | `from_id` | the first missing id; with the two before it the primary key |
 //! | `to_id` | the last missing id; 4 294 967 295 where the end of an epoch was not seen |
-//! | `reason` | `cleared`, `overwritten`, `reset` or `unknown` |
+//! | `reason` | `cleared`, `overwritten`, `reset`, `unknown` or `unreadable` |
 //!
 //! ## `watermarks`: how far each epoch is complete
 //!

@@ -4,7 +4,7 @@
 #[cfg(feature = "collect")]
 pub(crate) mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -32,6 +32,8 @@ pub(crate) struct Scripted {
 #[derive(Debug, Default)]
 struct State {
     log: BTreeMap<u32, Event>,
+    /// Ids of events that the log has and that no record can hold.
+    unreadable: BTreeSet<u32>,
     listeners: Vec<LiveSink>,
     /// The next calls of `logs` fail with these kinds, or never return.
     failures: Vec<Failure>,
@@ -81,6 +83,11 @@ impl Scripted {
         }
     }
 
+    /// Puts events into the log that no record can hold.
+    pub(crate) fn spoil(&self, ids: impl IntoIterator<Item = u32>) {
+        self.lock().unreadable.extend(ids);
+    }
+
     /// Empties the log.
     pub(crate) fn wipe(&self) {
         self.lock().log.clear();
@@ -90,6 +97,13 @@ impl Scripted {
     pub(crate) fn report(&self, event: Event) {
         for listener in &self.lock().listeners {
             listener.push(&event);
+        }
+    }
+
+    /// The same with what stands beside it.
+    pub(crate) fn report_with(&self, event: Event, further: &[FurtherSubject]) {
+        for listener in &self.lock().listeners {
+            listener.push_with_further(&event, None, further);
         }
     }
 
@@ -182,7 +196,12 @@ impl Backend for Scripted {
             Some(Failure::Nothing) | None => {}
         }
         let state = self.lock();
+        let odd = state.unreadable.iter().copied().find(|id| *id > after);
         let newer = state.log.values().filter(|event| event.id() > after);
+        let mut newer = newer.take_while(|event| odd.is_none_or(|odd| event.id() < odd)).peekable();
+        if let (None, Some(id)) = (newer.peek(), odd) {
+            return Err(Error::new(ErrorKind::InvalidData, "the script says so").with_unreadable_event(id));
+        }
         Ok(newer.take(max as usize).copied().collect::<Vec<_>>().into())
     }
 

@@ -49,7 +49,7 @@ impl Logs {
             let page = retried(|| device.logs(after, wanted)).await?;
             let Some(last) = page.last().map(Event::id) else { break };
             for event in page.iter() {
-                output.event(event, self.json)?;
+                output.event(event, page.further_of(event.id()), self.json)?;
             }
             output.flush()?;
             after = last;
@@ -67,4 +67,7 @@ Examples:
   bs2 logs 'sim:devices=4&backlog=5000' --device 541000002 --after 4000 --max 10 --json
 
 Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
---help.";
+--help.
+
+A device gateway may tell of an event more than its subject, such as the card of a user. It stands behind the event;
+with --json it is `further` in the event's object, a list of objects such as `subject`.";

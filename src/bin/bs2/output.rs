@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::fmt::Display;
 use std::io::{self, BufWriter, Stdout, Write};
 
-use bs2_events::codec::Event;
+use bs2_events::codec::{Event, Subject};
+use bs2_events::device::FurtherSubject;
 use bs2_events::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -27,14 +28,32 @@ impl Output {
         self.0.write_all(b"\n").map_err(failed)
     }
 
-    /// Writes an event as a line: for programs with all that it holds, for people without what is personal.
-    pub(crate) fn event(&mut self, event: &Event, json: bool) -> Result<()> {
-        if json { self.json(event) } else { self.line(event) }
+    /// Writes an event and what stands beside it as a line: for programs with all that it holds, for people without
+    /// what is personal.
+    pub(crate) fn event(&mut self, event: &Event, further: &[FurtherSubject], json: bool) -> Result<()> {
+        let further: Vec<_> = further.iter().map(FurtherSubject::subject).collect();
+        match (json, further.as_slice()) {
+            (true, []) => self.json(event),
+            (true, _) => self.json(&WithFurther { event, further }),
+            (false, []) => self.line(event),
+            (false, further) => {
+                let further: Vec<_> = further.iter().map(ToString::to_string).collect();
+                self.line(format_args!("{event}, beside it: {}", further.join(", ")))
+            }
+        }
     }
 
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.0.flush().map_err(failed)
     }
+}
+
+/// An event's object with one field more.
+#[derive(Serialize)]
+struct WithFurther<'a> {
+    #[serde(flatten)]
+    event: &'a Event,
+    further: Vec<Subject<'a>>,
 }
 
 /// Whether nobody reads stdout any more, as after `| head -1`: a reason to end, not a failure.

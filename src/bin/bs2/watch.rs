@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
-use bs2_events::device::{Device, Live, ReconnectPolicy};
+use bs2_events::device::{Device, FurtherSubject, Live, ReconnectPolicy, Subscription};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
+use futures_util::FutureExt;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -75,12 +76,12 @@ impl Watch {
         let mut output = Output::new();
         let mut printed = 0;
         while self.max != Some(printed) {
-            let Some(item) = coming.recv().await else {
+            let Some((item, further)) = coming.recv().await else {
                 return Err(Error::new(ErrorKind::Disconnected, "the readers report nothing any more"));
             };
             match item {
                 Live::Event { event, .. } => {
-                    output.event(&event, self.json)?;
+                    output.event(&event, &further, self.json)?;
                     output.flush()?;
                     printed += 1;
                 }
@@ -116,8 +117,11 @@ impl Watch {
     }
 }
 
+/// What a reader reported, and what stands beside it.
+type Item = (Live, Vec<FurtherSubject>);
+
 /// Hands over what a reader reports. One that cannot be listened to is tried again and again, and keeps no other back.
-async fn follow(device: Device, items: mpsc::Sender<Live>, begun: Arc<Semaphore>) {
+async fn follow(device: Device, items: mpsc::Sender<Item>, begun: Arc<Semaphore>) {
     let mut failures: u32 = 0;
     for delay in ReconnectPolicy::default().delays() {
         match device.subscribe().await {
@@ -125,12 +129,7 @@ async fn follow(device: Device, items: mpsc::Sender<Live>, begun: Arc<Semaphore>
                 if failures == 0 {
                     begun.add_permits(1);
                 }
-                while let Some(item) = live.next().await {
-                    if items.send(item).await.is_err() {
-                        return;
-                    }
-                }
-                return;
+                return hand_over(&mut live, &items).await;
             }
             Err(error) if error.kind() == ErrorKind::Closed => return,
             Err(error) => {
@@ -145,6 +144,26 @@ async fn follow(device: Device, items: mpsc::Sender<Live>, begun: Arc<Semaphore>
     }
 }
 
+/// Until the stream ends, or nobody takes it any more.
+async fn hand_over(live: &mut Subscription, items: &mpsc::Sender<Item>) {
+    let mut next = live.next().await;
+    while let Some(item) = next {
+        let mut further = Vec::new();
+        // It is there at once with its event, so nothing is waited for.
+        next = live.next().now_or_never().flatten();
+        while let Some(Live::Further { subject, .. }) = next {
+            further.push(subject);
+            next = live.next().now_or_never().flatten();
+        }
+        if items.send((item, further)).await.is_err() {
+            return;
+        }
+        if next.is_none() {
+            next = live.next().await;
+        }
+    }
+}
+
 fn note(device: DeviceId, text: &str) {
     // Where stderr is closed there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "bs2: device {device}: {text}");
@@ -156,4 +175,7 @@ Examples:
   bs2 watch sim:devices=3 --device 541000001 --max 10 --json
 
 Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
---help.";
+--help.
+
+A device gateway may tell of an event more than its subject, such as the card of a user. It stands behind the event;
+with --json it is `further` in the event's object, a list of objects such as `subject`.";

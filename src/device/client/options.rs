@@ -46,7 +46,7 @@ impl ClientOptions {
     /// Sets how many live items wait for a subscription before it loses events; 4 096 unless set, at least 1.
     ///
     /// Memory is taken as items come, not in advance. What waits goes over to the reader of the stream all at once, so
-    /// as many more may be in its hands.
+    /// as many more may be in its hands. An event waits with what stands beside it, or not at all.
     ///
     /// # Examples
     ///

@@ -11,11 +11,14 @@ use super::event_log::{EventLog, Misfit};
 use super::proto::gsdk::event::{GetLogRequest, SubscribeRealtimeLogRequest};
 use super::wire::{Reader, Value, WireError, WireFault};
 use crate::codec::{Event, Temperature};
+use crate::device::FurtherSubject;
 
 /// An answer to GetLog: what was made of each `EventLog`, in the order in which they came.
 #[derive(Debug)]
 pub(super) struct LogPage<T> {
     pub(super) logs: Vec<T>,
+    /// What stands beside them.
+    pub(super) further: Vec<FurtherSubject>,
     /// Of what does not fit an event, the one with the lowest id.
     pub(super) misfit: Option<Misfit>,
 }
@@ -23,7 +26,7 @@ pub(super) struct LogPage<T> {
 impl<T> LogPage<T> {
     /// Reads a `GetLogResponse`.
     fn read(bytes: &[u8], of: impl Fn(Event, &EventLog<'_>) -> T) -> Result<Self, WireError> {
-        let mut page = Self { logs: Vec::new(), misfit: None };
+        let mut page = Self { logs: Vec::new(), further: Vec::new(), misfit: None };
         let mut reader = Reader::new(bytes);
         loop {
             let message = match reader.short_message() {
@@ -40,7 +43,7 @@ impl<T> LogPage<T> {
             };
             let mut log = EventLog::default();
             log.merge(message)?;
-            match log.to_event() {
+            match log.to_event(&mut page.further) {
                 Ok(event) => {
                     if page.logs.is_empty() {
                         let first = bytes.len().saturating_sub(reader.bytes().len());
@@ -68,27 +71,38 @@ pub(super) type FullLog = (Event, Option<Temperature>);
 #[derive(Debug, Default)]
 pub(super) struct LiveLogs {
     pub(super) logs: Vec<FullLog>,
-    /// What does not fit an event, and how many stand before it.
-    pub(super) misfits: Vec<(usize, Misfit)>,
+    /// What is more than an event, or does not fit one, and how many of `logs` stand before it.
+    pub(super) odd: Vec<(usize, Odd)>,
+}
+
+/// A live event that goes its own way.
+#[derive(Debug)]
+pub(super) enum Odd {
+    Further(FullLog, Vec<FurtherSubject>),
+    Misfit(Misfit),
 }
 
 impl LiveLogs {
     /// Reads a [bundle](super::bundle) of `EventLog`s.
     fn read(bytes: &[u8]) -> Result<Self, WireError> {
-        let mut live = Self::default();
+        let (mut live, mut further) = (Self::default(), Vec::new());
         for message in messages(bytes) {
             let message =
                 message.ok_or_else(|| Reader::new(bytes).error("EventLog", WireFault::Compressed))?;
             let mut log = EventLog::default();
             log.merge(Reader::new(message))?;
-            match log.to_event() {
+            match log.to_event(&mut further) {
+                Ok(event) if !further.is_empty() => {
+                    let log = (event, log.temperature());
+                    live.odd.push((live.logs.len(), Odd::Further(log, std::mem::take(&mut further))));
+                }
                 Ok(event) => {
                     if live.logs.is_empty() {
                         live.logs.reserve(likely(bytes.len(), message.len()));
                     }
                     live.logs.push((event, log.temperature()));
                 }
-                Err(misfit) => live.misfits.push((live.logs.len(), misfit)),
+                Err(misfit) => live.odd.push((live.logs.len(), Odd::Misfit(misfit))),
             }
         }
         Ok(live)

@@ -10,8 +10,13 @@
 //!
 //! `entityID` is the first four bytes of the subject where it is a door, a lift or a zone, and of relays, whose two
 //! ports stand there. Where no source says what the subject is, it is the first that is set of `cardData`, `userID`,
-//! `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`. A record has room for one subject: what else is set
-//! beside it is not kept.
+//! `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`.
+//!
+//! A record has room for one subject. What else is set is a [`FurtherSubject`], of the kind that its field names;
+//! `entityID` beside another subject is of none that a source would name. A field is set when it is not empty and not
+//! 0: protobuf sends no others.
+//!
+//! What fits neither is a [`Misfit`].
 
 use std::fmt;
 
@@ -19,7 +24,12 @@ use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32};
 
 use super::wire::{Reader, Value, WireError, WireFault, number};
-use crate::codec::{DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Temperature};
+use crate::codec::{DeviceId, Event, EventCode, EventFlags, Subject, SubjectKind, Temperature};
+use crate::device::FurtherSubject;
+
+mod parts;
+
+pub(super) use parts::{Alarm, Input, Interlock};
 
 /// The fields of one `EventLog`, borrowed from its bytes.
 #[derive(Default, PartialEq)]
@@ -39,31 +49,6 @@ pub(super) struct EventLog<'a> {
     pub(super) input: Option<Input>,
     pub(super) alarm: Option<Alarm>,
     pub(super) interlock: Option<Interlock>,
-}
-
-/// `DetectInputInfo`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Input {
-    pub(super) io_device_id: u32,
-    pub(super) port: u32,
-    pub(super) value: i32,
-}
-
-/// `AlarmZoneInfo`.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Alarm {
-    pub(super) zone_id: u32,
-    pub(super) door_id: u32,
-    pub(super) io_device_id: u32,
-    pub(super) port: u32,
-}
-
-/// `InterlockZoneInfo`: as many doors as an event holds, and how many there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Interlock {
-    pub(super) zone_id: u32,
-    pub(super) door_ids: [u32; 4],
-    pub(super) doors: usize,
 }
 
 impl<'a> EventLog<'a> {
@@ -142,15 +127,20 @@ impl<'a> EventLog<'a> {
         fields
     }
 
-    /// The event.
+    /// The event; what is set beside its subject goes into `further`.
     ///
     /// # Errors
     ///
-    /// The field that an event has no room for.
+    /// The field that has no room in either.
     #[inline]
-    pub(super) fn to_event(&self) -> Result<Event, Misfit> {
+    pub(super) fn to_event(&self, further: &mut Vec<FurtherSubject>) -> Result<Event, Misfit> {
         let code = self.code()?;
-        let subject = self.subject(SubjectKind::of(code)).map_err(|field| self.misfit(field))?;
+        let set = self.set();
+        let own = own(SubjectKind::of(code), set);
+        let subject = self.subject(own).map_err(|field| self.misfit(field))?;
+        if set & !own != 0 {
+            self.add_further(set & !own, further)?;
+        }
         let flags = if self.has_image { EventFlags::IMAGE } else { EventFlags::empty() };
         Ok(zerocopy::transmute!(Fields {
             id: self.id.into(),
@@ -186,26 +176,45 @@ impl<'a> EventLog<'a> {
         }
     }
 
+    /// Which of the fields that hold a subject are set, as bits.
     #[inline]
-    fn subject(&self, kind: SubjectKind) -> Result<[u8; 32], &'static str> {
-        match kind {
-            SubjectKind::User => self.user(),
-            SubjectKind::Card => self.card(),
-            SubjectKind::Door | SubjectKind::Lift | SubjectKind::Relay | SubjectKind::Zone => {
-                Ok(self.entity())
-            }
-            SubjectKind::Input => self.input.unwrap_or_default().subject(),
-            SubjectKind::AlarmZone => self.alarm.unwrap_or_default().subject(),
-            SubjectKind::Interlock => self.interlock.unwrap_or_default().subject(),
-            SubjectKind::None | SubjectKind::Osdp | SubjectKind::Unknown => match *self {
-                Self { card_data: [_, ..], .. } => self.card(),
-                Self { user_id: [_, ..], .. } => self.user(),
-                Self { input: Some(input), .. } => input.subject(),
-                Self { alarm: Some(alarm), .. } => alarm.subject(),
-                Self { interlock: Some(interlock), .. } => interlock.subject(),
-                _ => Ok(self.entity()),
-            },
+    fn set(&self) -> u8 {
+        let bit = |is_set: bool, field: u8| if is_set { field } else { 0 };
+        bit(!self.card_data.is_empty(), CARD)
+            | bit(!self.user_id.is_empty(), USER)
+            | bit(self.input.is_some_and(Input::is_set), INPUT_INFO)
+            | bit(self.alarm.is_some_and(Alarm::is_set), ALARM_INFO)
+            | bit(self.interlock.is_some_and(Interlock::is_set), INTERLOCK_INFO)
+            | bit(self.entity_id != 0, ENTITY)
+    }
+
+    /// What one field holds, as a record's subject.
+    #[inline]
+    fn subject(&self, field: u8) -> Result<[u8; 32], &'static str> {
+        match field {
+            USER => self.user(),
+            ENTITY => Ok(self.entity()),
+            CARD => self.card(),
+            INPUT_INFO => self.input.unwrap_or_default().subject(),
+            ALARM_INFO => self.alarm.unwrap_or_default().subject(),
+            INTERLOCK_INFO => self.interlock.unwrap_or_default().subject(),
+            _ => Ok([0; 32]),
         }
+    }
+
+    #[cold]
+    fn add_further(&self, fields: u8, further: &mut Vec<FurtherSubject>) -> Result<(), Misfit> {
+        let before = further.len();
+        for (field, kind) in KINDS.into_iter().filter(|(field, _)| fields & field != 0) {
+            match self.subject(field) {
+                Ok(bytes) => further.push(FurtherSubject::new(self.id, kind, bytes)),
+                Err(field) => {
+                    further.truncate(before);
+                    return Err(self.misfit(field));
+                }
+            }
+        }
+        Ok(())
     }
 
     #[inline]
@@ -227,80 +236,18 @@ impl<'a> EventLog<'a> {
     }
 }
 
-impl Input {
-    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
-        while let Some((number, value)) = reader.field(&INPUT)? {
-            match (number, value) {
-                (1, Value::Varint(value)) => self.io_device_id = low(value),
-                (2, Value::Varint(value)) => self.port = low(value),
-                (3, Value::Varint(value)) => self.value = low(value).cast_signed(),
-                (1..=3, _) => return Err(reader.wrong_kind(&INPUT, number)),
-                (_, value) => reader.skip(number, value)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn subject(self) -> Result<[u8; 32], &'static str> {
-        let port = self.port.try_into().map_err(|_| "inputInfo.port")?;
-        // A state that no byte holds is one that nobody here knows.
-        let value = self.value.try_into().map_or(PortValue::UNKNOWN, PortValue::new);
-        Ok(Subject::Input { io_device_id: self.io_device_id, port, value }.to_bytes())
-    }
-}
-
-impl Alarm {
-    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
-        while let Some((number, value)) = reader.field(&ALARM)? {
-            match (number, value) {
-                (1, Value::Varint(value)) => self.zone_id = low(value),
-                (2, Value::Varint(value)) => self.door_id = low(value),
-                (3, Value::Varint(value)) => self.io_device_id = low(value),
-                (4, Value::Varint(value)) => self.port = low(value),
-                (1..=4, _) => return Err(reader.wrong_kind(&ALARM, number)),
-                (_, value) => reader.skip(number, value)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn subject(self) -> Result<[u8; 32], &'static str> {
-        let Self { zone_id, door_id, io_device_id, port } = self;
-        let port = port.try_into().map_err(|_| "alarmZoneInfo.port")?;
-        Ok(Subject::AlarmZone { zone_id, door_id, io_device_id, port }.to_bytes())
-    }
-}
-
-impl Interlock {
-    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
-        while let Some((number, value)) = reader.field(&INTERLOCK)? {
-            match (number, value) {
-                (1, Value::Varint(value)) => self.zone_id = low(value),
-                (2, Value::Varint(value)) => self.add(low(value)),
-                (2, Value::Bytes(mut packed)) => {
-                    while !packed.is_empty() {
-                        self.add(low(packed.varint("interlockZoneInfo.doorIDs")?));
-                    }
-                }
-                (1..=2, _) => return Err(reader.wrong_kind(&INTERLOCK, number)),
-                (_, value) => reader.skip(number, value)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, door: u32) {
-        if let Some(place) = self.door_ids.get_mut(self.doors) {
-            *place = door;
-        }
-        self.doors = self.doors.saturating_add(1);
-    }
-
-    fn subject(self) -> Result<[u8; 32], &'static str> {
-        if self.doors > self.door_ids.len() {
-            return Err("interlockZoneInfo.doorIDs");
-        }
-        Ok(Subject::Interlock { zone_id: self.zone_id, door_ids: self.door_ids }.to_bytes())
+/// The field that holds the subject of such a code; none where none is set and no source names one.
+#[inline]
+const fn own(kind: SubjectKind, set: u8) -> u8 {
+    match kind {
+        SubjectKind::User => USER,
+        SubjectKind::Card => CARD,
+        SubjectKind::Door | SubjectKind::Lift | SubjectKind::Relay | SubjectKind::Zone => ENTITY,
+        SubjectKind::Input => INPUT_INFO,
+        SubjectKind::AlarmZone => ALARM_INFO,
+        SubjectKind::Interlock => INTERLOCK_INFO,
+        // The first that is set: the lowest bit.
+        SubjectKind::None | SubjectKind::Osdp | SubjectKind::Unknown => set & set.wrapping_neg(),
     }
 }
 
@@ -317,7 +264,7 @@ struct Fields {
     flags: u8,
 }
 
-/// An `EventLog` of which an [`Event`] cannot hold everything. It says which field, not what is in it.
+/// An `EventLog` with a field that has no room in an [`Event`] or beside it. It says which, not what is in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Misfit {
     pub(super) device: DeviceId,
@@ -357,6 +304,24 @@ fn text(value: Reader<'_>) -> Result<&[u8], WireError> {
     }
 }
 
+/// The fields that may hold a subject, as bits: the lower goes before where no source says which.
+const CARD: u8 = 1;
+const USER: u8 = 1 << 1;
+const INPUT_INFO: u8 = 1 << 2;
+const ALARM_INFO: u8 = 1 << 3;
+const INTERLOCK_INFO: u8 = 1 << 4;
+const ENTITY: u8 = 1 << 5;
+
+/// What each of them is beside another. Whose id `entityID` is only a code says, and that names another field.
+const KINDS: [(u8, SubjectKind); 6] = [
+    (CARD, SubjectKind::Card),
+    (USER, SubjectKind::User),
+    (INPUT_INFO, SubjectKind::Input),
+    (ALARM_INFO, SubjectKind::AlarmZone),
+    (INTERLOCK_INFO, SubjectKind::Interlock),
+    (ENTITY, SubjectKind::Unknown),
+];
+
 const NAMES: [&str; 16] = [
     "",
     "ID",
@@ -375,66 +340,6 @@ const NAMES: [&str; 16] = [
     "alarmZoneInfo",
     "interlockZoneInfo",
 ];
-const INPUT: [&str; 4] = ["", "inputInfo.ioDeviceID", "inputInfo.port", "inputInfo.value"];
-const ALARM: [&str; 5] =
-    ["", "alarmZoneInfo.zoneID", "alarmZoneInfo.doorID", "alarmZoneInfo.ioDeviceID", "alarmZoneInfo.port"];
-const INTERLOCK: [&str; 3] = ["", "interlockZoneInfo.zoneID", "interlockZoneInfo.doorIDs"];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_subject_is_read_by_the_code() {
-        let log = EventLog { user_id: b"17", entity_id: 5, card_data: &[9; 32], ..EventLog::default() };
-        let of = |event_code| EventLog { event_code, ..log }.to_event().unwrap();
-        assert!(matches!(of(0x1000).subject(), Subject::User(user) if user.as_bytes() == b"17"));
-        assert!(matches!(of(0x1102).subject(), Subject::Card(card) if card.as_bytes() == &[9; 32]));
-        assert_eq!(of(0x5000).subject(), Subject::Door { door_id: 5 });
-        let ports = EventLog { event_code: 0xC300, entity_id: 0x0002_0001, ..EventLog::default() };
-        let subject = Subject::Relay { relay_port: 1, input_port: 2 };
-        assert_eq!(ports.to_event().unwrap().subject(), subject);
-        assert_eq!(of(0xF000).subject(), Subject::Unknown(&[9; 32]));
-    }
-
-    #[test]
-    fn param_is_the_key_or_where_a_user_was_changed() {
-        let of = |event_code, tna_key, changed_on_device| {
-            EventLog { event_code, tna_key, changed_on_device, ..EventLog::default() }.to_event().unwrap()
-        };
-        assert_eq!(of(0x1000, 3, true).tna_key(), Some(3));
-        assert_eq!(of(0x2000, 0, true).changed_on_device(), Some(true));
-        assert_eq!(of(0x2000, 0, false).changed_on_device(), Some(false));
-        assert_eq!(of(0x1000, 99, false).param(), 99);
-        assert_eq!(of(0x1000, -1, false).param(), 0);
-        assert_eq!(of(0x1000, 300, true).param(), 0);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named_and_not_shown() {
-        let id = [b'7'; 33];
-        let doors = Interlock { zone_id: 1, door_ids: [1, 2, 3, 4], doors: 5 };
-        let log =
-            EventLog { id: 4, user_id: &id, card_data: &id, interlock: Some(doors), ..Default::default() };
-        let misfit = |event_code| EventLog { event_code, ..log }.to_event().unwrap_err().to_string();
-        assert_eq!(misfit(0x1000), "event 4: field `userID` is larger than an event can hold");
-        assert!(misfit(0x1102).contains("`cardData`"));
-        assert!(misfit(0xA000).contains("`interlockZoneInfo.doorIDs`"));
-        assert!(misfit(0x1_0000).contains("`eventCode`"));
-    }
-
-    #[test]
-    fn a_state_of_a_port_that_nobody_knows_is_unknown() {
-        let value = |value| {
-            let input = Some(Input { io_device_id: 1, port: 2, value });
-            let event = EventLog { event_code: 0x4F00, input, ..EventLog::default() }.to_event().unwrap();
-            match event.subject() {
-                Subject::Input { value, .. } => value,
-                other => panic!("{other}"),
-            }
-        };
-        assert_eq!(value(1), PortValue::CLOSED);
-        assert_eq!(value(7), PortValue::new(7));
-        assert_eq!(value(1_000), PortValue::UNKNOWN);
-    }
-}
+mod tests;

@@ -14,13 +14,15 @@ impl Session {
     /// Up to `max` events with ids greater than `after`, ascending; not more than [`PAGE`].
     pub(super) async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
         let ask = |request| self.link().call_into::<PageCodec>("logs", GET_LOG, request);
-        let (events, known) = page(ask, device, after, max, Event::id).await?;
-        let page = EventPage::from(events);
+        let (answer, known) = page(ask, device, after, max, Event::id).await?;
+        let page = EventPage::from(answer.logs);
         // The records before are not copied away but passed over.
-        Ok(EventPage::from_bytes(page.as_bytes().slice(known * Event::SIZE..))?)
+        let page = EventPage::from_bytes(page.as_bytes().slice(known * Event::SIZE..))?;
+        Ok(if answer.further.is_empty() { page } else { page.with_further(answer.further) })
     }
 
-    /// Up to `max` blobs of events with ids greater than `after` to which a field of `mask` applies, ascending.
+    /// Up to `max` blobs of events with ids greater than `after` to which a field of `mask` applies, ascending. A blob
+    /// has one subject, as the event.
     pub(super) async fn blobs(
         &self,
         device: DeviceId,
@@ -35,8 +37,8 @@ impl Session {
             let wanted = if mask.contains(EventMask::INFO) { max - blobs.len() } else { usize::MAX };
             let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
             let ask = |request| self.link().call_into::<FullPageCodec>("blobs", GET_LOG, request);
-            let (logs, known) = page(ask, device, cursor, wanted, |(event, _)| event.id()).await?;
-            let logs = logs.get(known..).unwrap_or_default();
+            let (answer, known) = page(ask, device, cursor, wanted, |(event, _)| event.id()).await?;
+            let logs = answer.logs.get(known..).unwrap_or_default();
             let Some((last, _)) = logs.last() else { break };
             let job_codes = self.job_codes(device, cursor, logs, mask).await?;
             cursor = last.id();
@@ -118,13 +120,13 @@ impl Session {
 ///
 /// The question begins at `after` itself: that costs one record and serves gateways that take the start for the first
 /// id that is wanted, as the manual says, and those that take it for the last that is known.
-async fn page<T, F: Future<Output = Result<LogPage<T>>>>(
+async fn page<T: PartialEq, F: Future<Output = Result<LogPage<T>>>>(
     ask: impl Fn(GetLogRequest) -> F,
     device: DeviceId,
     after: u32,
     max: u32,
     id: impl Fn(&T) -> u32,
-) -> Result<(Vec<T>, usize)> {
+) -> Result<(LogPage<T>, usize)> {
     let max = max.min(PAGE);
     let of = |start_event_id, max_num_of_log| GetLogRequest {
         device_id: device.get(),
@@ -133,35 +135,41 @@ async fn page<T, F: Future<Output = Result<LogPage<T>>>>(
     };
     let answer = ask(of(after, max.saturating_add((after > 0).into()))).await?;
     let is_end = answer.logs.is_empty() && answer.misfit.is_none();
-    let (logs, known) = ordered(answer, after, max, &id)?;
-    if is_end || logs.len() > known || after == u32::MAX {
-        return Ok((logs, known));
+    let (answer, known) = ordered(answer, after, max, &id)?;
+    if is_end || answer.logs.len() > known || after == u32::MAX {
+        return Ok((answer, known));
     }
     // Nothing but what was known: where pages are short this is not the end.
     ordered(ask(of(after.saturating_add(1), max)).await?, after, max, &id)
 }
 
-/// The logs of an answer ascending, each once, up to the first that does not fit an event, and how many at the
-/// beginning are not after `after`; after these at most `max`.
+/// An answer with its logs ascending, each once, up to the first that does not fit an event, and how many at the
+/// beginning are not after `after`; after these at most `max`. What stands beside others than these is not sorted out.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::InvalidData`] where the first after `after` does not fit an event.
-fn ordered<T>(answer: LogPage<T>, after: u32, max: u32, id: impl Fn(&T) -> u32) -> Result<(Vec<T>, usize)> {
-    let LogPage { mut logs, misfit } = answer;
+fn ordered<T: PartialEq>(
+    mut answer: LogPage<T>,
+    after: u32,
+    max: u32,
+    id: impl Fn(&T) -> u32,
+) -> Result<(LogPage<T>, usize)> {
+    let logs = &mut answer.logs;
     if !logs.is_sorted_by(|a, b| id(a) < id(b)) {
-        logs.sort_by_key(&id); // Stable: of two records with one id the first stays.
-        logs.dedup_by_key(|log| id(log));
+        logs.sort_by_key(&id);
+        logs.dedup(); // Two that differ under one id are both kept: that is for the client to see.
     }
     let known = logs.partition_point(|log| id(log) <= after);
-    if let Some(misfit) = misfit.filter(|misfit| misfit.id > after) {
+    if let Some(misfit) = answer.misfit.filter(|misfit| misfit.id > after) {
         logs.truncate(logs.partition_point(|log| id(log) < misfit.id));
         if logs.len() <= known {
-            return Err(Error::new(ErrorKind::InvalidData, misfit.to_string()));
+            let error = Error::new(ErrorKind::InvalidData, misfit.to_string());
+            return Err(error.with_unreadable_event(misfit.id));
         }
     }
     logs.truncate(known.saturating_add(usize::try_from(max).unwrap_or(usize::MAX)));
-    Ok((logs, known))
+    Ok((answer, known))
 }
 
 /// The longest page that is asked for: with records of up to 4 000 bytes it is within the limit of a message, and the

@@ -68,7 +68,7 @@ impl Session {
         Ok(answer.image_events)
     }
 
-    /// The event of a picture as the log has it; if it no longer does, what the picture says of it.
+    /// The event of a picture as the log has it; if it no longer does, what the picture says of it and a record holds.
     async fn event_of(&self, device: DeviceId, picture: &proto::ImageLog) -> Result<Event> {
         if let Some(before) = picture.id.checked_sub(1)
             && let Some(event) = self.logs(device, before, 1).await?.first()
@@ -86,7 +86,7 @@ impl Session {
             has_image: true,
             ..EventLog::default()
         };
-        log.to_event().map_err(|misfit| Error::new(ErrorKind::InvalidData, misfit.to_string()))
+        log.to_event(&mut Vec::new()).map_err(|misfit| Error::new(ErrorKind::InvalidData, misfit.to_string()))
     }
 }
 

@@ -16,7 +16,7 @@ use tonic::Status;
 use tonic::codec::Streaming;
 use tonic_prost::ProstCodec;
 
-use super::codec::{FullLog, LiveCodec, LiveLogs};
+use super::codec::{FullLog, LiveCodec, LiveLogs, Odd};
 use super::connections::Connections;
 use super::event_log::Misfit;
 use super::failure::failure;
@@ -28,7 +28,7 @@ use super::proto::gsdk::event::{
 use super::readers::{Readers, State};
 use super::settings::GatewaySettings;
 use crate::codec::DeviceId;
-use crate::device::LiveSink;
+use crate::device::{FurtherSubject, LiveSink};
 use crate::{Error, ErrorKind, Result};
 
 /// A session under way; it ends with this value, or when one of its streams does.
@@ -165,6 +165,19 @@ impl Session {
         }
     }
 
+    fn deliver_odd(&self, odd: &Odd) {
+        match odd {
+            Odd::Further(log, further) => self.deliver_with_further(log, further),
+            Odd::Misfit(misfit) => self.miss(*misfit),
+        }
+    }
+
+    fn deliver_with_further(&self, (event, temperature): &FullLog, further: &[FurtherSubject]) {
+        for (_, sink) in self.read().by_device.get(&event.device_id()).into_iter().flatten() {
+            sink.push_with_further(event, *temperature, further);
+        }
+    }
+
     #[cold]
     fn miss(&self, misfit: Misfit) {
         tracing::warn!(device = %misfit.device, "{misfit}, and is not in the stream");
@@ -229,11 +242,11 @@ async fn watch_events(session: Arc<Session>, opening: Opening<LiveLogs>) {
     };
     loop {
         match stream.message().await {
-            Ok(Some(LiveLogs { logs, misfits })) => {
+            Ok(Some(LiveLogs { logs, odd })) => {
                 let mut told = 0;
-                for (before, misfit) in misfits {
+                for (before, odd) in odd {
                     session.deliver(&logs[told..before]);
-                    session.miss(misfit);
+                    session.deliver_odd(&odd);
                     told = before;
                 }
                 session.deliver(&logs[told..]);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::Live;
+use super::{FurtherSubject, Live};
 use crate::codec::{DeviceId, Event, Temperature};
 
 /// A queue for so many items, at least one.
@@ -41,19 +41,21 @@ struct Untold {
 }
 
 impl Sender {
-    /// Puts events into the queue; those that do not fit are counted. If `resumed` is set, the connection was made
-    /// again: that is told first, once.
+    /// Puts events into the queue, each with `further` behind it; those that do not fit with it are counted. If
+    /// `resumed` is set, the connection was made again: that is told first, once.
     pub(super) fn push(
         &self,
         device: DeviceId,
         resumed: &AtomicBool,
         events: impl Iterator<Item = (Event, Option<Temperature>)>,
+        further: &[FurtherSubject],
     ) {
         self.change(|state| {
             state.note_resumed(device, resumed);
             for (event, temperature) in events {
-                if state.tell() && state.items.len() < state.capacity {
+                if state.tell() && further.len() < state.room() {
                     state.items.push_back(Live::Event { device, event, temperature });
+                    state.items.extend(further.iter().map(|&subject| Live::Further { device, subject }));
                 } else {
                     state.note_missed(device, 1);
                 }
@@ -141,6 +143,10 @@ impl Drop for Receiver {
 impl State {
     fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    fn room(&self) -> usize {
+        self.capacity.saturating_sub(self.items.len())
     }
 
     fn note_resumed(&mut self, device: DeviceId, flag: &AtomicBool) {

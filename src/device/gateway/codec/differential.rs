@@ -8,6 +8,8 @@ use super::super::event_log::{Alarm, EventLog, Input, Interlock};
 use super::super::proto::gsdk::event as proto;
 use super::super::wire::Reader;
 use super::LogPage;
+use crate::codec::{PortValue, Subject, SubjectKind};
+use crate::device::FurtherSubject;
 
 proptest! {
     #[test]
@@ -53,6 +55,23 @@ proptest! {
         prop_assert!(agrees(&bytes));
         let page = LogPage::read(&bytes, |event, _| event);
         prop_assert_eq!(page.is_ok(), proto::GetLogResponse::decode(&*bytes).is_ok());
+    }
+
+    #[test]
+    fn what_is_set_is_in_the_event_or_beside_it_or_an_error(log in log()) {
+        let message = proto::GetLogResponse { events: vec![log.clone()] }.encode_to_vec();
+        let page = LogPage::read(&message, |event, _| event).unwrap();
+        let Some(event) = page.logs.first() else {
+            let field = page.misfit.unwrap().field;
+            prop_assert!(is_too_large(&log, field), "{field}");
+            return Ok(());
+        };
+        for (kind, bytes) in set(&log) {
+            let is_own = event.as_bytes()[12..44] == bytes;
+            let further = FurtherSubject::new(log.id, kind, bytes);
+            prop_assert!(is_own || page.further.contains(&further), "{kind} is lost");
+        }
+        prop_assert!(page.further.len() <= set(&log).len());
     }
 
     #[test]
@@ -126,8 +145,59 @@ fn borrowed(log: &proto::EventLog) -> EventLog<'_> {
     }
 }
 
+/// The fields that hold a subject and are set, as prost reads them.
+fn set(log: &proto::EventLog) -> Vec<(SubjectKind, [u8; 32])> {
+    let padded = |bytes: &[u8]| {
+        let mut array = [0; 32];
+        array[..bytes.len()].copy_from_slice(bytes);
+        array
+    };
+    let mut set = Vec::new();
+    if !log.card_data.is_empty() {
+        set.push((SubjectKind::Card, padded(&log.card_data)));
+    }
+    if !log.user_id.is_empty() {
+        set.push((SubjectKind::User, padded(log.user_id.as_bytes())));
+    }
+    if let Some(info) = log.input_info.filter(|info| *info != Default::default()) {
+        let value = i8::try_from(info.value).map_or(PortValue::UNKNOWN, PortValue::new);
+        let port = info.port.try_into().unwrap();
+        let subject = Subject::Input { io_device_id: info.io_device_id, port, value };
+        set.push((SubjectKind::Input, subject.to_bytes()));
+    }
+    if let Some(info) = log.alarm_zone_info.filter(|info| *info != Default::default()) {
+        let proto::AlarmZoneInfo { zone_id, door_id, io_device_id, port } = info;
+        let subject = Subject::AlarmZone { zone_id, door_id, io_device_id, port: port.try_into().unwrap() };
+        set.push((SubjectKind::AlarmZone, subject.to_bytes()));
+    }
+    if let Some(info) = log.interlock_zone_info.as_ref().filter(|info| **info != Default::default()) {
+        let mut door_ids = [0; 4];
+        door_ids[..info.door_i_ds.len()].copy_from_slice(&info.door_i_ds);
+        let subject = Subject::Interlock { zone_id: info.zone_id, door_ids };
+        set.push((SubjectKind::Interlock, subject.to_bytes()));
+    }
+    if log.entity_id != 0 {
+        set.push((SubjectKind::Unknown, padded(&log.entity_id.to_le_bytes())));
+    }
+    set
+}
+
+/// Whether the field holds more than an event can.
+fn is_too_large(log: &proto::EventLog, field: &str) -> bool {
+    match field {
+        "eventCode" => log.event_code > 0xFFFF,
+        "subCode" => log.sub_code > 0xFF,
+        "userID" => log.user_id.len() > 32,
+        "cardData" => log.card_data.len() > 32,
+        "inputInfo.port" => log.input_info.unwrap().port > 0xFFFF,
+        "alarmZoneInfo.port" => log.alarm_zone_info.unwrap().port > 0xFFFF,
+        "interlockZoneInfo.doorIDs" => log.interlock_zone_info.as_ref().unwrap().door_i_ds.len() > 4,
+        _ => false,
+    }
+}
+
 fn fits(log: &proto::EventLog) -> bool {
-    borrowed(log).to_event().is_ok()
+    borrowed(log).to_event(&mut Vec::new()).is_ok()
 }
 
 fn log() -> impl Strategy<Value = proto::EventLog> {
