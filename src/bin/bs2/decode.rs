@@ -134,7 +134,7 @@ impl Decoder<'_> {
         };
         for record in reader.with_blobs_checked() {
             match record {
-                Ok(record) if self.verb.json => capture::print_json(&mut self.output, &record)?,
+                Ok(record) if self.verb.json => self.output.json(&record)?,
                 Ok(record) => capture::print(&mut self.output, &record, self.verb.explain)?,
                 Err(error) => self.fail("capture", error),
             }
