@@ -1,7 +1,9 @@
-//! Captures, printed.
+//! Captures, printed, and made of JSON.
+
+use std::io;
 
 use bs2_events::Result;
-use bs2_events::codec::capture::{CapturePayload, CaptureRecord};
+use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureRecordBuf, CaptureWriter};
 use jiff::Timestamp;
 
 use crate::explain::explain_payload;
@@ -13,6 +15,23 @@ use crate::table::count;
 pub(crate) fn print(output: &mut Output, record: &CaptureRecord<'_>, explained: bool) -> Result<()> {
     output.line(line(record))?;
     if explained { output.line(explain_payload(&record.payload)) } else { Ok(()) }
+}
+
+/// What a capture begins with, before its records.
+pub(crate) fn head() -> io::Result<Vec<u8>> {
+    Ok(CaptureWriter::new(Vec::new())?.into_inner())
+}
+
+/// The bytes of the record that this object of JSON describes.
+pub(crate) fn encode(object: &str) -> serde_json::Result<Vec<u8>> {
+    let record: CaptureRecordBuf = serde_json::from_str(object)?;
+    framed(&record.as_record()).map_err(serde_json::Error::io)
+}
+
+fn framed(record: &CaptureRecord<'_>) -> io::Result<Vec<u8>> {
+    let mut writer = CaptureWriter::new(Vec::new())?;
+    writer.append(record)?;
+    Ok(writer.into_inner().split_off(head()?.len()))
 }
 
 fn line(record: &CaptureRecord<'_>) -> String {
