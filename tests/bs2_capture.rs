@@ -181,7 +181,7 @@ fn what_came_beside_an_event_gives_way_to_it_wherever_it_stands() {
     let blob = CapturePayload::SmallBlob(&blob);
     let image = CapturePayload::ImageLog { event: &event, jpeg: b"\xFF\xD8" };
     let came = CapturePayload::Event(&event);
-    let whole = json!(event);
+    let whole = [json!(event)];
     for payloads in [
         vec![came, blob, image],
         vec![blob, image, came],
@@ -193,7 +193,7 @@ fn what_came_beside_an_event_gives_way_to_it_wherever_it_stands() {
     ] {
         fs::write(folder.path().join("a.bs2cap"), written(&payloads)).unwrap();
         let logs = objects(&bs2_in(folder.path(), &["logs", "sim:replay=a.bs2cap", "--json"]));
-        assert_eq!(logs, [whole.clone()], "{payloads:?}");
+        assert_eq!(logs, whole, "{payloads:?}");
         let replay = format!("replay={}", folder.path().join("a.bs2cap").display());
         let [(_, beside)] = &told(&replay)[..] else { panic!("{payloads:?}") };
         assert_eq!(beside.head().job_code(), Some(JobCode(777)), "{payloads:?}");
