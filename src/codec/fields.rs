@@ -103,6 +103,7 @@ enum Reason {
     TooLong(usize),
     #[error("not a kind of subject")]
     Kind,
+    #[cfg(all(feature = "capture-read", feature = "portable"))]
     #[error("not a kind of record")]
     RecordKind,
     #[error("not a multiple of 30 from -930 to 930")]
