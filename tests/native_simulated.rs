@@ -75,6 +75,27 @@ fn every_verb_that_reads_takes_the_library_as_its_source() {
 }
 
 #[test]
+fn blobs_that_are_recorded_and_cannot_be_had_are_told_and_fail_nothing() {
+    let (folder, source) = (tempfile::tempdir().unwrap(), readers(1));
+    let record = |settings, name| {
+        let out = folder.path().join(name);
+        let arguments = ["record", &source, "--out", out.to_str().unwrap(), "--once", "--blobs", "--json"];
+        let run = simulated(settings, &arguments);
+        let counts: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!((run.code, &counts["events"]), (Some(0), &40.into()), "{}", run.stderr);
+        (counts["blobs"].as_u64(), run.stderr)
+    };
+    assert_eq!(record("backlog=40", "all.bs2cap"), (Some(40), String::new()));
+    let absent = ["SmallBlobEx", "SmallBlob", "Blob"].map(|name| format!("GetLog{name}:-600:1")).join(",");
+    let (blobs, told) = record(&format!("backlog=40&fail={absent}"), "events.bs2cap");
+    assert_eq!((blobs, lines(&told).len()), (Some(0), 1), "{told}");
+    assert!(
+        told.starts_with("bs2: device ") && told.contains("BS2_GetLogBlob: NOT_SUPPORTED (-600)"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_failure_is_one_sentence_that_names_the_function_the_path_or_the_setting() {
     let library = simulated_sdk::path().display();
     let reader = format!("sdk:{library}?device=127.0.0.1");

@@ -1,8 +1,8 @@
-//! Any bytes, taken for a capture, and for the payloads of one whose checksums are right.
+//! Any bytes, taken for a capture, and for the payloads of one whose checksums are right; what is read goes through JSON.
 
 #![no_main]
 
-use bs2_events::codec::capture::{CaptureReader, CaptureWriter};
+use bs2_events::codec::capture::{CaptureReader, CaptureRecordBuf, CaptureWriter};
 use crc32fast::Hasher;
 use libfuzzer_sys::fuzz_target;
 
@@ -26,6 +26,9 @@ fn check(file: &[u8]) {
         match item {
             Ok(record) => {
                 assert!(!format!("{record:#?}").is_empty());
+                let text = serde_json::to_string(&record).unwrap();
+                let again: CaptureRecordBuf = serde_json::from_str(&text).unwrap();
+                assert!(again.as_record() == record, "{text}");
                 let mut writer = CaptureWriter::new(Vec::new()).unwrap();
                 writer.append(&record).unwrap();
                 assert!(writer.into_inner()[12..] == file[before..reader.offset()]);

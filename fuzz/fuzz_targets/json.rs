@@ -3,9 +3,10 @@
 
 #![no_main]
 
+use bs2_events::codec::capture::{CapturePayloadBuf, CaptureRecordBuf};
 use bs2_events::codec::{
-    BlobHead, Event, EventBlob, EventFilter, ExtInfo, ExtIoDevice, PortableBlob, SmallBlob32, SmallBlob64,
-    SmallBlobEx32, SmallBlobEx64, UserId,
+    BlobHead, Event, EventBlob, EventFilter, ExtInfo, ExtIoDevice, ExtrasBuf, PortableBlob, SmallBlob32,
+    SmallBlob64, SmallBlobEx32, SmallBlobEx64, UserId,
 };
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -24,6 +25,9 @@ fuzz_target!(|bytes: &[u8]| {
     text::<SmallBlobEx64>(bytes);
     text::<SmallBlobEx32>(bytes);
     text::<PortableBlob<'static>>(bytes);
+    text::<ExtrasBuf>(bytes);
+    text::<CapturePayloadBuf>(bytes);
+    text::<CaptureRecordBuf>(bytes);
 
     Event::slice_from_prefix(bytes).0.iter().for_each(back);
     ExtInfo::slice_from_prefix(bytes).0.iter().for_each(back);

@@ -11,6 +11,8 @@ mod extras;
 mod head;
 mod subject;
 
+#[cfg(feature = "serde")]
+pub use extras::ExtrasBuf;
 pub use extras::{Extras, JobCode, Temperature};
 pub use head::BlobHead;
 pub use subject::BlobSubject;

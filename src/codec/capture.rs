@@ -55,11 +55,15 @@ use super::{DecodeError, DeviceId, Event};
 
 mod error;
 mod frame;
+#[cfg(all(feature = "portable", feature = "serde"))]
+mod owned;
 mod payload;
 #[cfg(feature = "capture")]
 mod writer;
 
 pub use error::CaptureError;
+#[cfg(all(feature = "portable", feature = "serde"))]
+pub use owned::{CapturePayloadBuf, CaptureRecordBuf};
 pub use payload::{CapturePayload, LinkState};
 #[cfg(feature = "capture")]
 pub use writer::CaptureWriter;

@@ -9,8 +9,11 @@ use core::fmt;
 use serde::de::{DeserializeOwned, Deserializer, Error};
 
 mod blob;
+#[cfg(all(feature = "capture-read", feature = "portable"))]
+mod capture;
 mod event;
 mod ext;
+mod extras;
 mod object;
 #[cfg(feature = "portable")]
 mod portable;
@@ -39,31 +42,44 @@ trait Value: DeserializeOwned + PartialEq {
     }
 }
 
-/// The name of a field, after that of the object that it stands in, where that is a field itself: `info.reserved`.
-/// Objects stand no deeper.
+/// The name of a field, after those of the objects that it stands in, where these are fields themselves:
+/// `event.subject.kind`. Names that are missing are empty and come first. Objects stand no deeper.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-struct Field {
-    object: &'static str,
-    name: &'static str,
-}
+struct Field([&'static str; 3]);
 
 impl Field {
     const fn new(name: &'static str) -> Self {
-        Self { object: "", name }
+        Self(["", "", name])
+    }
+
+    /// Whether it is the object that everything stands in, which has no name.
+    const fn is_nameless(self) -> bool {
+        let Self([.., name]) = self;
+        name.is_empty()
     }
 
     /// The field of this name in the object that is this field.
     const fn inside(self, name: &'static str) -> Self {
-        Self { object: self.name, name }
+        let Self([_, outer, object]) = self;
+        Self([outer, object, name])
+    }
+
+    /// This field, where what it stands in is the object of this name.
+    fn within(self, object: &'static str) -> Self {
+        match self.0 {
+            [_, "", name] => Self(["", object, name]),
+            [_, outer, name] => Self([object, outer, name]),
+        }
     }
 }
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.object {
-            "" => f.write_str(self.name),
-            object => write!(f, "{object}.{}", self.name),
+        let Self([objects @ .., name]) = self;
+        for object in objects.iter().filter(|object| !object.is_empty()) {
+            write!(f, "{object}.")?;
         }
+        f.write_str(name)
     }
 }
 
@@ -87,6 +103,9 @@ enum Reason {
     TooLong(usize),
     #[error("not a kind of subject")]
     Kind,
+    #[cfg(all(feature = "capture-read", feature = "portable"))]
+    #[error("not a kind of record")]
+    RecordKind,
     #[error("not a multiple of 30 from -930 to 930")]
     Offset,
 }
@@ -98,13 +117,18 @@ impl FieldError {
 
     /// The same in an object that is this field.
     fn inside(self, object: &'static str) -> Self {
-        Self { field: Field::new(object).inside(self.field.name), ..self }
+        Self { field: self.field.within(object), ..self }
     }
 }
 
 /// The field's value, which has to be there.
 fn required<T: Clone>(value: &Option<T>, field: &'static str) -> Result<T, FieldError> {
-    value.clone().ok_or(FieldError::new(field, Reason::Missing))
+    present(value, field).cloned()
+}
+
+/// The same where it is lent.
+fn present<'a, T>(value: &'a Option<T>, field: &'static str) -> Result<&'a T, FieldError> {
+    value.as_ref().ok_or(FieldError::new(field, Reason::Missing))
 }
 
 /// Whether every field that was given is the same in the record that was made of them.

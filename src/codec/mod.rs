@@ -58,6 +58,8 @@ mod small_blob;
 mod subject;
 mod time;
 
+#[cfg(feature = "serde")]
+pub use blob::ExtrasBuf;
 pub use blob::{BlobHead, BlobSubject, EventBlob, Extras, JobCode, Temperature};
 pub use code::{Category, CodeName, EventCode, NameStatus, Outcome, ParseCodeError, Severity};
 pub use device_id::DeviceId;

@@ -1,6 +1,6 @@
 //! Logs that were written down, as readers.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -79,7 +79,8 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 fn unpack(bytes: &[u8]) -> Result<Replay> {
     let damaged = |error: CaptureError| Error::new(ErrorKind::InvalidData, error.to_string());
     let (mut readers, mut cut) = (BTreeMap::<DeviceId, Recorded>::new(), None);
-    let mut ids: HashSet<(DeviceId, u32)> = HashSet::new();
+    // Of every event the row that stands in for it, until it comes by itself.
+    let mut stand_ins: HashMap<(DeviceId, u32), Option<usize>> = HashMap::new();
     for record in CaptureReader::new(bytes).map_err(damaged)?.with_blobs_checked() {
         let record = match record {
             Ok(record) => record,
@@ -95,12 +96,23 @@ fn unpack(bytes: &[u8]) -> Result<Replay> {
         reader.pictures.extend(picture.map(|jpeg| (id, jpeg)));
         reader.temperatures.extend(temperature.map(|temperature| (id, temperature)));
         reader.job_codes.extend(job_code.map(|code| (id, code)));
-        let is_new = ids.insert((record.device, id));
-        // Pictures and blobs may be those of a row that came before.
-        let is_row =
-            !matches!(record.payload, CapturePayload::ImageLog { .. } | CapturePayload::SmallBlob(_));
-        if is_row || is_new {
-            reader.rows.push(event);
+        let is_blob = matches!(record.payload, CapturePayload::SmallBlob(_));
+        let is_beside = is_blob || matches!(record.payload, CapturePayload::ImageLog { .. });
+        let row = reader.rows.len();
+        match stand_ins.get(&(record.device, id)) {
+            // Of all that tells of an event, a blob keeps least of it.
+            Some(Some(row)) if !is_blob => {
+                if let Some(row) = reader.rows.get_mut(*row) {
+                    *row = event;
+                }
+            }
+            Some(_) if is_beside => {}
+            _ => reader.rows.push(event),
+        }
+        if is_beside {
+            stand_ins.entry((record.device, id)).or_insert(Some(row));
+        } else {
+            stand_ins.insert((record.device, id), None);
         }
     }
     if readers.is_empty() {

@@ -1,15 +1,12 @@
-//! Captures, printed.
+//! Captures, printed, and made of JSON.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use std::io;
+
 use bs2_events::Result;
-use bs2_events::codec::capture::{CapturePayload, CaptureRecord, LinkState};
-use bs2_events::codec::{Event, PortableBlob};
+use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureRecordBuf, CaptureWriter};
 use jiff::Timestamp;
-use serde::Serialize;
 
 use crate::explain::explain_payload;
-use crate::hex::to_hex;
 use crate::output::Output;
 use crate::table::count;
 
@@ -20,9 +17,21 @@ pub(crate) fn print(output: &mut Output, record: &CaptureRecord<'_>, explained: 
     if explained { output.line(explain_payload(&record.payload)) } else { Ok(()) }
 }
 
-/// Writes a record as a line for programs, with all that it holds.
-pub(crate) fn print_json(output: &mut Output, record: &CaptureRecord<'_>) -> Result<()> {
-    output.json(&RecordJson::new(record))
+/// What a capture begins with, before its records.
+pub(crate) fn head() -> io::Result<Vec<u8>> {
+    Ok(CaptureWriter::new(Vec::new())?.into_inner())
+}
+
+/// The bytes of the record that this object of JSON describes.
+pub(crate) fn encode(object: &str) -> serde_json::Result<Vec<u8>> {
+    let record: CaptureRecordBuf = serde_json::from_str(object)?;
+    framed(&record.as_record()).map_err(serde_json::Error::io)
+}
+
+fn framed(record: &CaptureRecord<'_>) -> io::Result<Vec<u8>> {
+    let mut writer = CaptureWriter::new(Vec::new())?;
+    writer.append(record)?;
+    Ok(writer.into_inner().split_off(head()?.len()))
 }
 
 fn line(record: &CaptureRecord<'_>) -> String {
@@ -42,77 +51,5 @@ fn line(record: &CaptureRecord<'_>) -> String {
         }
         // Whatever a later codec tells apart.
         payload => format!("{time} {device} record of kind {}", payload.kind()),
-    }
-}
-
-/// The object that `decode` prints for a record of a capture; it holds user ids, card data and pictures.
-#[derive(Serialize)]
-struct RecordJson<'a> {
-    kind: &'static str,
-    device_id: u32,
-    /// Milliseconds since 1970.
-    received_at: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<&'a Event>,
-    /// Hundredths of a degree Celsius.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temperature: Option<u32>,
-    /// Base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    image: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state_code: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blob: Option<PortableBlob<'a>>,
-    /// The number of a kind that has no name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind_number: Option<u32>,
-    /// Hexadecimal.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<String>,
-}
-
-impl<'a> RecordJson<'a> {
-    fn new(record: &CaptureRecord<'a>) -> Self {
-        let mut json = Self {
-            kind: "unknown",
-            device_id: record.device.get(),
-            received_at: record.received_at,
-            event: record.event(),
-            temperature: None,
-            image: None,
-            state: None,
-            state_code: None,
-            blob: None,
-            kind_number: None,
-            payload: None,
-        };
-        match record.payload {
-            CapturePayload::Event(_) => json.kind = "event",
-            CapturePayload::EventWithTemperature(_, temperature) => {
-                json.kind = "event_with_temperature";
-                json.temperature = Some(temperature.hundredths());
-            }
-            CapturePayload::ImageLog { jpeg, .. } => {
-                json.kind = "image_log";
-                json.image = Some(STANDARD.encode(jpeg));
-            }
-            CapturePayload::SmallBlob(bytes) => {
-                json.kind = "small_blob";
-                json.blob = PortableBlob::decode(bytes).ok(); // The reader has checked it.
-            }
-            CapturePayload::State(LinkState { code, name }) => {
-                json.kind = "state";
-                (json.state, json.state_code) = (Some(name), Some(code));
-            }
-            CapturePayload::Unknown { kind, bytes } => {
-                (json.kind_number, json.payload) = (Some(kind), Some(to_hex(bytes)));
-            }
-            // Whatever a later codec tells apart.
-            payload => json.kind_number = Some(payload.kind()),
-        }
-        json
     }
 }

@@ -14,7 +14,7 @@ use crate::capture;
 use crate::explain::explain;
 use crate::hex::{HexError, from_hex};
 use crate::input;
-use crate::kind::{Kind, Record};
+use crate::kind::{Form, Kind, Record};
 use crate::output::{self, Output};
 
 /// Decode records given as hexadecimal text or as bytes
@@ -23,7 +23,8 @@ use crate::output::{self, Output};
 /// one record a line in hexadecimal digits, where empty lines and lines that start with `#` are skipped. Only a shorter
 /// file of one line without an end that is not hexadecimal, but a whole number of records long, is binary all the
 /// same. Everything else is binary too: records one after the other. A capture file is known by its first bytes,
-/// whatever --as says, and its records say themselves what they hold. What is not a record gives an error with its
+/// whatever --as says, and its records say themselves what they hold; in hexadecimal digits, over any number of lines, it
+/// is one with --as capture. What is not a record gives an error with its
 /// place; the rest is decoded all the same. User ids, card data and images appear with --json and --explain only.
 /// Fields of a blob are printed whatever its mask says; images are base64.
 #[derive(Args)]
@@ -31,7 +32,7 @@ use crate::output::{self, Output};
 pub(crate) struct Decode {
     /// What the bytes are
     #[arg(long = "as", value_name = "RECORD", default_value = "event")]
-    kind: Kind,
+    form: Form,
     /// Records as hexadecimal digits, one after the other; white space and 0x are skipped
     #[arg(long, conflicts_with = "file")]
     hex: Option<String>,
@@ -68,7 +69,11 @@ impl Decoder<'_> {
     /// Decodes the records of one argument.
     fn hex(&mut self, text: &str) -> Result<()> {
         let (bytes, end) = from_hex(text.as_bytes());
-        let (_, error) = self.all(&bytes)?;
+        let error = match self.verb.form {
+            Form::Records(kind) => self.all(kind, &bytes)?.1,
+            Form::Capture if bytes.is_empty() => None,
+            Form::Capture => self.capture(&bytes).map(|()| None)?,
+        };
         match (end, error) {
             (Err(error), _) => self.fail("--hex", error),
             (Ok(()), Some(error)) => self.fail("--hex", error),
@@ -92,8 +97,17 @@ impl Decoder<'_> {
             head.drain(..BYTE_ORDER_MARK.len());
         }
         let is_text = is_marked || self.is_text(&head);
-        let input = head.chain(input);
-        if is_text { self.lines(input) } else { self.records(input) }
+        let mut input = head.chain(input);
+        match self.verb.form {
+            Form::Records(kind) if is_text => self.lines(kind, input),
+            Form::Records(kind) => self.records(kind, input),
+            Form::Capture if is_text => self.capture_text(input),
+            Form::Capture => {
+                let mut bytes = Vec::new();
+                input.read_to_end(&mut bytes).map_err(unreadable)?;
+                self.capture(&bytes)
+            }
+        }
     }
 
     /// Whether a file that begins so is text.
@@ -114,7 +128,8 @@ impl Decoder<'_> {
 
     /// Whether these bytes are a whole number of records.
     fn is_whole(&self, mut bytes: &[u8]) -> bool {
-        while let Ok((_, rest)) = self.verb.kind.first(bytes) {
+        let Form::Records(kind) = self.verb.form else { return false };
+        while let Ok((_, rest)) = kind.first(bytes) {
             if rest.is_empty() {
                 return true;
             }
@@ -134,7 +149,7 @@ impl Decoder<'_> {
         };
         for record in reader.with_blobs_checked() {
             match record {
-                Ok(record) if self.verb.json => capture::print_json(&mut self.output, &record)?,
+                Ok(record) if self.verb.json => self.output.json(&record)?,
                 Ok(record) => capture::print(&mut self.output, &record, self.verb.explain)?,
                 Err(error) => self.fail("capture", error),
             }
@@ -142,8 +157,34 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    /// Decodes a capture that is written as text. A line that is none is left out, and costs what it belonged to.
+    fn capture_text(&mut self, mut input: impl BufRead) -> Result<()> {
+        let (mut bytes, mut line) = (Vec::new(), Vec::new());
+        for number in 1_u64.. {
+            line.clear();
+            if input.read_until(b'\n', &mut line).map_err(unreadable)? == 0 {
+                break;
+            }
+            if line.trim_ascii_start().starts_with(b"#") {
+                continue;
+            }
+            match from_hex(&line) {
+                (part, Ok(())) => bytes.extend_from_slice(&part),
+                (_, Err(error)) => self.fail(format!("line {number}"), error),
+            }
+        }
+        match bytes[..] {
+            [] if self.failed => Ok(()),
+            [] => {
+                self.fail("input", Nothing);
+                Ok(())
+            }
+            [..] => self.capture(&bytes),
+        }
+    }
+
     /// Decodes text, one record a line.
-    fn lines(&mut self, mut input: impl BufRead) -> Result<()> {
+    fn lines(&mut self, kind: Kind, mut input: impl BufRead) -> Result<()> {
         let (mut line, mut is_empty) = (Vec::new(), true);
         for number in 1_u64.. {
             line.clear();
@@ -161,7 +202,7 @@ impl Decoder<'_> {
             match from_hex(&line) {
                 _ if is_cut => self.fail(place(), LineTooLong),
                 (_, Err(error)) => self.fail(place(), error),
-                (bytes, Ok(())) => match self.verb.kind.one(&bytes) {
+                (bytes, Ok(())) => match kind.one(&bytes) {
                     Ok(record) => self.print(&record)?,
                     Err(error) => self.fail(place(), error),
                 },
@@ -174,12 +215,12 @@ impl Decoder<'_> {
     }
 
     /// Decodes bytes, records one after the other.
-    fn records(&mut self, mut input: impl Read) -> Result<()> {
+    fn records(&mut self, kind: Kind, mut input: impl Read) -> Result<()> {
         let (mut start, mut bytes) = (0_usize, Vec::with_capacity(CHUNK));
         loop {
             let wanted = CHUNK - bytes.len();
             let read = input.by_ref().take(wanted as u64).read_to_end(&mut bytes).map_err(unreadable)?;
-            let (used, error) = self.all(&bytes)?;
+            let (used, error) = self.all(kind, &bytes)?;
             if read < wanted {
                 if let Some(mut error) = error {
                     error.offset = error.offset.saturating_add(start);
@@ -194,11 +235,11 @@ impl Decoder<'_> {
     }
 
     /// Prints the records in these bytes, and says how many bytes they take and why the next is none.
-    fn all(&mut self, bytes: &[u8]) -> Result<(usize, Option<DecodeError>)> {
+    fn all(&mut self, kind: Kind, bytes: &[u8]) -> Result<(usize, Option<DecodeError>)> {
         let mut rest = bytes;
         while !rest.is_empty() {
             let used = bytes.len() - rest.len();
-            match self.verb.kind.first(rest) {
+            match kind.first(rest) {
                 Ok((record, after)) => {
                     self.print(&record)?;
                     rest = after;

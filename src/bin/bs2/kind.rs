@@ -8,7 +8,28 @@ use bs2_events::codec::{
     SmallBlob64, SmallBlobEx32, SmallBlobEx64,
 };
 use clap::ValueEnum;
+use clap::builder::PossibleValue;
 use serde::Serialize;
+
+/// What `--as` names: records of one kind, or the file that says of each of its own what it is.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    Records(Kind),
+    Capture,
+}
+
+impl ValueEnum for Form {
+    fn value_variants<'a>() -> &'a [Self] {
+        FORMS
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Records(kind) => kind.to_possible_value(),
+            Self::Capture => Some(PossibleValue::new("capture").help("a capture file, head and all")),
+        }
+    }
+}
 
 /// One line a kind of fixed size; the portable blob is the only one of another sort.
 macro_rules! records {
@@ -20,6 +41,9 @@ macro_rules! records {
             /// 7 to 65 597 bytes: the valid fields of a small blob, with the image inside
             Portable,
         }
+
+        const FORMS: &[Form] =
+            &[$(Form::Records(Kind::$kind),)* Form::Records(Kind::Portable), Form::Capture];
 
         /// A record; as JSON the object of its fields.
         #[derive(Serialize)]
@@ -110,7 +134,8 @@ impl fmt::Display for Record<'_> {
     }
 }
 
-fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
+/// The bytes of a blob.
+pub(crate) fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(blob.encoded_len());
     // Writing into memory does not fail.
     let _ = blob.encode(&mut bytes);

@@ -92,7 +92,7 @@ pub(crate) fn sentence(error: &Error) -> String {
     sentence
 }
 
-fn failed(error: io::Error) -> Error {
+pub(crate) fn failed(error: io::Error) -> Error {
     let kind = match error.kind() {
         io::ErrorKind::BrokenPipe => ErrorKind::Closed,
         _ => ErrorKind::Other,

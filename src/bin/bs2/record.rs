@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::kind::encoded;
 use crate::output::{self, Output};
 use crate::runtime::{self, Interrupt};
 use crate::source::Source;
@@ -27,7 +28,8 @@ use door::{Delivery, Door, What};
 ///
 /// First the logs, then what happens live, each event of a reader once, and the states of the connections. The file can
 /// be read while it is written, and replayed with sim:replay=FILE. What is there already stays: a further run appends
-/// all that it gets. Without --once or --for it runs until Ctrl-C. The file holds user ids, card data and pictures.
+/// all that it gets. Without --once or --for it runs until Ctrl-C. The file holds user ids, card data and pictures, and
+/// with --blobs what stands beside the events in a blob of its own behind each. A reader that has none is told.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Record {
@@ -45,6 +47,9 @@ pub(crate) struct Record {
     /// Record pictures too
     #[arg(long)]
     images: bool,
+    /// Record the job codes and temperatures too that readers keep beside their events
+    #[arg(long)]
+    blobs: bool,
     /// Print one JSON object at the end instead of a sentence
     #[arg(long)]
     json: bool,
@@ -65,7 +70,7 @@ impl Record {
         let (deliveries, mut arriving) = mpsc::channel(WAITING);
         let mut doors = JoinSet::new();
         for device in &devices {
-            let door = Door::new(device.clone(), deliveries.clone(), self.images);
+            let door = Door::new(device.clone(), deliveries.clone(), self.images, self.blobs);
             doors.spawn(door.open(!self.once));
         }
         drop(deliveries);
@@ -82,15 +87,15 @@ impl Record {
     }
 
     fn tell(&self, capture: &Capture, devices: u64) -> Result<ExitCode> {
-        let Counts { events, images, states, logs_read } = capture.counts;
+        let Counts { events, images, blobs, states, logs_read } = capture.counts;
         let mut output = Output::new();
         if self.json {
             output.json(&capture.counts)?;
         } else {
             let (events, images) = (count(events, "event"), count(images, "picture"));
-            let states = count(states, "state");
-            output
-                .line(format_args!("{events}, {images} and {states} recorded in {}", self.out.display()))?;
+            let blobs = if self.blobs { format!("{}, ", count(blobs, "blob")) } else { String::new() };
+            let (states, out) = (count(states, "state"), self.out.display());
+            output.line(format_args!("{events}, {blobs}{images} and {states} recorded in {out}"))?;
         }
         output.flush()?;
         if logs_read < devices && !capture.failed {
@@ -114,6 +119,7 @@ struct Capture {
 struct Counts {
     events: u64,
     images: u64,
+    blobs: u64,
     states: u64,
     /// Readers whose log was read to its end.
     logs_read: u64,
@@ -169,6 +175,14 @@ impl Capture {
                 let payload = CapturePayload::ImageLog { event: &image.event, jpeg: &image.jpeg };
                 self.append(device, received_at, payload)?;
             }
+            What::Blobs(blobs) => {
+                self.counts.blobs += blobs.len() as u64;
+                for blob in &blobs {
+                    let bytes = encoded(blob);
+                    self.append(device, received_at, CapturePayload::SmallBlob(&bytes))?;
+                }
+            }
+            What::NoBlobs(error) => output::report(&error),
             What::LogRead => self.counts.logs_read += 1,
             What::Failed(error) => {
                 output::report(&error);
@@ -224,7 +238,7 @@ const WAITING: usize = 64;
 
 const AFTER_HELP: &str = "\
 Examples:
-  bs2 record 'sim:devices=3&backlog=500' --out door.bs2cap --once --images
+  bs2 record 'sim:devices=3&backlog=500' --out door.bs2cap --once --images --blobs
   bs2 record 'sim:devices=3&rate=2' --out door.bs2cap --for 20s
   bs2 decode door.bs2cap --json
   bs2 collect --from sim:replay=door.bs2cap --once

@@ -34,6 +34,59 @@ impl fmt::Debug for Extras<'_> {
     }
 }
 
+/// [`Extras`] that borrow nothing: what serde reads.
+///
+/// `Debug` shows what theirs does: no image and no temperature.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::{ExtrasBuf, JobCode};
+///
+/// let extras: ExtrasBuf = serde_json::from_str(r#"{"job_code": 7, "image": "/9j/2Q=="}"#)?;
+/// assert_eq!(extras.as_extras().job_code, Some(JobCode(7)));
+/// assert_eq!(extras.as_extras().image, Some(&[0xFF, 0xD8, 0xFF, 0xD9][..]));
+/// assert_eq!(serde_json::to_string(&extras)?, r#"{"job_code":7,"image":"/9j/2Q=="}"#);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[cfg(feature = "serde")]
+#[derive(Clone, Default, Eq, Hash, PartialEq)]
+pub struct ExtrasBuf {
+    job_code: Option<JobCode>,
+    image: Option<alloc::vec::Vec<u8>>,
+    temperature: Option<Temperature>,
+}
+
+#[cfg(feature = "serde")]
+impl ExtrasBuf {
+    /// What travels beside the event, in the bytes that are held here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use bs2_events::codec::{Extras, ExtrasBuf};
+    /// assert_eq!(ExtrasBuf::default().as_extras(), Extras::default());
+    /// ```
+    #[must_use]
+    pub fn as_extras(&self) -> Extras<'_> {
+        Extras { job_code: self.job_code, image: self.image.as_deref(), temperature: self.temperature }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl From<Extras<'_>> for ExtrasBuf {
+    fn from(Extras { job_code, image, temperature }: Extras<'_>) -> Self {
+        Self { job_code, image: image.map(Into::into), temperature }
+    }
+}
+
+#[cfg(feature = "serde")]
+impl fmt::Debug for ExtrasBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_extras().fmt(f)
+    }
+}
+
 /// A job code: the number of the work that a person began, as the site defines it.
 ///
 /// # Examples

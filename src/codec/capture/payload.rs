@@ -65,6 +65,12 @@ impl<'a> CapturePayload<'a> {
         }
     }
 
+    /// Whether this number stands for a kind that is told apart.
+    #[cfg(any(feature = "capture", all(feature = "portable", feature = "serde")))]
+    pub(in crate::codec) const fn is_known(kind: u32) -> bool {
+        matches!(kind, EVENT..=STATE)
+    }
+
     /// The number that stands for this kind in a file.
     ///
     /// # Examples

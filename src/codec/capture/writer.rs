@@ -10,7 +10,6 @@ use byteorder::{LittleEndian, WriteBytesExt};
 use crc32fast::Hasher;
 
 use super::frame::{self, Broken, CHECKED, FILE, Header, MAGIC, RECORD, VERSION};
-use super::payload::{EVENT, STATE};
 use super::{CaptureError, CapturePayload, CaptureRecord, LinkState};
 
 /// Writes a capture.
@@ -273,7 +272,7 @@ fn encode_payload(payload: &CapturePayload<'_>, out: &mut Vec<u8>) -> io::Result
             out.push(code);
             out.extend_from_slice(name.as_bytes());
         }
-        CapturePayload::Unknown { kind: EVENT..=STATE, .. } => {
+        CapturePayload::Unknown { kind, .. } if CapturePayload::is_known(kind) => {
             return Err(io::Error::new(ErrorKind::InvalidInput, "an unknown payload has a known kind"));
         }
         CapturePayload::Unknown { bytes, .. } => out.extend_from_slice(bytes),

@@ -96,10 +96,10 @@ pub(super) fn read<'de, T: Value, A: MapAccess<'de>>(
 
 /// What to say of a key that no field has: as much of it as a line has room for.
 pub(super) fn unknown<E: Error>(object: Field, key: &str) -> E {
-    let (dot, shown) = (if object.name.is_empty() { "" } else { "." }, key.chars().take(SHOWN));
+    let (dot, shown) = (if object.is_nameless() { "" } else { "." }, key.chars().take(SHOWN));
     let shown: alloc::string::String = shown.flat_map(char::escape_debug).collect();
     let rest = if key.chars().nth(SHOWN).is_some() { "…" } else { "" };
-    E::custom(format_args!("unknown field `{}{dot}{shown}{rest}`", object.name))
+    E::custom(format_args!("unknown field `{object}{dot}{shown}{rest}`"))
 }
 
 /// Reads the object that is this field; one that is none has no name.
@@ -170,9 +170,9 @@ impl<'de, T: Fields> Visitor<'de> for Object<T> {
 
 impl<T> Object<T> {
     fn something_else<E: Error>(self) -> E {
-        match self.0.name {
-            "" => E::custom("an object of named fields is expected"),
-            name => E::custom(format_args!("field `{name}`: an object of named fields is expected")),
+        match self.0 {
+            field if field.is_nameless() => E::custom("an object of named fields is expected"),
+            field => E::custom(format_args!("field `{field}`: an object of named fields is expected")),
         }
     }
 }

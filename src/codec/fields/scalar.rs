@@ -59,6 +59,7 @@ expected! {
     u8: "a number from 0 to 255",
     u16: "a number from 0 to 65535",
     u32: "a number from 0 to 4294967295",
+    u64: "a number from 0 to 18446744073709551615",
     [u8; 2]: "an array of two numbers from 0 to 255",
     [u32; 4]: "an array of four numbers from 0 to 4294967295",
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use bs2_events::codec::{DeviceId, Event, Temperature};
+use bs2_events::codec::{DeviceId, Event, EventMask, PortableBlob, Temperature};
 use bs2_events::device::{Device, ImageLog, Live, Subscription};
 use bs2_events::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
@@ -22,6 +22,10 @@ pub(super) enum What {
     /// A live event with a person's temperature.
     Measured(Event, Temperature),
     Picture(ImageLog),
+    /// What is known beside events that were handed over before.
+    Blobs(Vec<PortableBlob<'static>>),
+    /// Why there are none of those.
+    NoBlobs(Error),
     /// The log was read to its end for the first time.
     LogRead,
     /// Nothing more will come.
@@ -32,16 +36,19 @@ pub(super) struct Door {
     device: Device,
     deliveries: mpsc::Sender<Delivery>,
     images: bool,
+    blobs: bool,
     /// The id up to which the log is recorded.
     cursor: u32,
     image_cursor: u32,
+    blob_cursor: u32,
     /// The newest events that came: what the log has given may come live once more.
     newest: Newest,
 }
 
 impl Door {
-    pub(super) fn new(device: Device, deliveries: mpsc::Sender<Delivery>, images: bool) -> Self {
-        Self { device, deliveries, images, cursor: 0, image_cursor: 0, newest: Newest::default() }
+    pub(super) fn new(device: Device, deliveries: mpsc::Sender<Delivery>, images: bool, blobs: bool) -> Self {
+        let newest = Newest::default();
+        Self { device, deliveries, images, blobs, cursor: 0, image_cursor: 0, blob_cursor: 0, newest }
     }
 
     /// Hands over all that comes; without `live` it ends with the log.
@@ -92,6 +99,12 @@ impl Door {
             }
             self.image_cursor = event.id();
         }
+        if self.blobs {
+            let mut blobs = self.blobs(event.id().saturating_sub(1), 1).await?;
+            blobs.retain(|blob| blob.head().id() == event.id());
+            self.hand_over(What::Blobs(blobs)).await;
+            self.blob_cursor = event.id();
+        }
         Ok(())
     }
 
@@ -117,7 +130,28 @@ impl Door {
                 self.hand_over(What::Picture(image)).await;
             }
         }
+        while self.blobs && self.blob_cursor < self.cursor {
+            let mut blobs = self.blobs(self.blob_cursor, PAGE).await?;
+            // What the log has got meanwhile waits for its event: a blob alone would stand for less of it.
+            blobs.retain(|blob| blob.head().id() <= self.cursor);
+            self.blob_cursor = blobs.last().map_or(self.cursor, |last| last.head().id());
+            self.hand_over(What::Blobs(blobs)).await;
+        }
         Ok(())
+    }
+
+    /// Up to `max` blobs of events after this one, without pictures, which are asked for by themselves; where there is
+    /// no way to them, none, and none any more.
+    async fn blobs(&mut self, after: u32, max: u32) -> Result<Vec<PortableBlob<'static>>> {
+        let mask = EventMask::all().difference(EventMask::IMAGE);
+        match retried(|| self.device.blobs(after, max, mask)).await {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                self.blobs = false;
+                self.hand_over(What::NoBlobs(error)).await;
+                Ok(Vec::new())
+            }
+            blobs => blobs,
+        }
     }
 
     async fn hand_over(&self, what: What) {
