@@ -59,6 +59,17 @@ fn watching_shows_it_with_its_event_also_with_the_last_one() {
     assert_eq!(further, [0, 2]);
 }
 
+#[test]
+fn a_recording_says_what_it_leaves_out() {
+    let fake = Fake::start();
+    fake.state.make(log(1));
+    fake.state.make(with_card_and_door(2));
+    let record = ["record", &source(&fake), "--once", "--out", "door.bs2cap"];
+    let run = run(&fake, &record);
+    assert_eq!(run.code, Some(0));
+    assert_eq!(run.stderr, "bs2: 2 further subjects of events left out: a capture has no record for them\n");
+}
+
 fn source(fake: &Fake) -> String {
     format!("gateway://{}?ca=ca.crt&device=192.0.2.7", fake.address)
 }

@@ -58,7 +58,11 @@ fn build() -> PathBuf {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
     cargo.args(["build", "--quiet", "--example", "BS_SDK_V2"]);
     // Those of this test, so that nothing is built twice.
-    cargo.args(if cfg!(feature = "chrono") { &["--all-features"][..] } else { &["--features", "cli,conformance"] });
+    cargo.args(if cfg!(feature = "chrono") {
+        &["--all-features"][..]
+    } else {
+        &["--features", "cli,conformance"]
+    });
     cargo.current_dir(env!("CARGO_MANIFEST_DIR")).env("CARGO_TARGET_DIR", programs.parent().unwrap());
     if programs.ends_with("release") {
         cargo.arg("--release");

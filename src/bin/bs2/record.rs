@@ -87,7 +87,7 @@ impl Record {
     }
 
     fn tell(&self, capture: &Capture, devices: u64) -> Result<ExitCode> {
-        let Counts { events, images, blobs, states, logs_read } = capture.counts;
+        let Counts { events, images, blobs, states, logs_read, further_left_out } = capture.counts;
         let mut output = Output::new();
         if self.json {
             output.json(&capture.counts)?;
@@ -98,6 +98,11 @@ impl Record {
             output.line(format_args!("{events}, {blobs}{images} and {states} recorded in {out}"))?;
         }
         output.flush()?;
+        if further_left_out > 0 {
+            let further = count(further_left_out, "further subject");
+            let message = format!("{further} of events left out: a capture has no record for them");
+            output::report(&Error::new(ErrorKind::Unsupported, message));
+        }
         if logs_read < devices && !capture.failed {
             let message = "ended before every log was read: what came is in the file";
             return Err(Error::new(ErrorKind::Other, message));
@@ -123,6 +128,8 @@ struct Counts {
     states: u64,
     /// Readers whose log was read to its end.
     logs_read: u64,
+    /// What a gateway told beside events, for which there is no record.
+    further_left_out: u64,
 }
 
 impl Capture {
@@ -183,6 +190,7 @@ impl Capture {
                 }
             }
             What::NoBlobs(error) => output::report(&error),
+            What::Further(count) => self.counts.further_left_out += count as u64,
             What::LogRead => self.counts.logs_read += 1,
             What::Failed(error) => {
                 output::report(&error);

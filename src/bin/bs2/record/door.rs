@@ -26,6 +26,8 @@ pub(super) enum What {
     Blobs(Vec<PortableBlob<'static>>),
     /// Why there are none of those.
     NoBlobs(Error),
+    /// So many subjects beside events that were handed over before.
+    Further(usize),
     /// The log was read to its end for the first time.
     LogRead,
     /// Nothing more will come.
@@ -70,9 +72,16 @@ impl Door {
     }
 
     async fn listen(&mut self, mut live: Subscription) -> Result<()> {
+        let mut is_new = false;
         while let Some(item) = live.next().await {
             match item {
-                Live::Event { event, temperature, .. } => self.take(event, temperature).await?,
+                Live::Event { event, temperature, .. } => {
+                    is_new = self.newest.insert(event);
+                    if is_new {
+                        self.take(event, temperature).await?;
+                    }
+                }
+                Live::Further { .. } => self.hand_over(What::Further(is_new.into())).await,
                 // Here events are missing; the log has them.
                 Live::Lagged { .. } | Live::Resumed { .. } => self.read_log().await?,
                 // What a later client tells beside these is no event.
@@ -84,9 +93,6 @@ impl Door {
     }
 
     async fn take(&mut self, event: Event, temperature: Option<Temperature>) -> Result<()> {
-        if !self.newest.insert(event) {
-            return Ok(());
-        }
         self.cursor = event.id();
         let what =
             temperature.map_or_else(|| What::Events(vec![event]), |measured| What::Measured(event, measured));
@@ -116,7 +122,9 @@ impl Door {
             self.cursor = last.id();
             let events: Vec<Event> =
                 page.iter().copied().filter(|event| self.newest.insert(*event)).collect();
+            let further = events.iter().map(|event| page.further_of(event.id()).len()).sum();
             self.hand_over(What::Events(events)).await;
+            self.hand_over(What::Further(further)).await;
         }
         while self.images {
             let images = match retried(|| self.device.image_logs(self.image_cursor, IMAGES)).await {
