@@ -1,8 +1,10 @@
 //! `bs2` over a gateway that does what a test wants, run as its users run it.
 #![cfg(feature = "cli")]
 
+use futures_util::FutureExt;
 use prost::Message;
 use serde_json::json;
+use tonic::{Code, Status};
 
 mod command_line;
 mod gateway;
@@ -57,6 +59,23 @@ fn watching_shows_it_with_its_event_also_with_the_last_one() {
     let further: Vec<_> =
         events.iter().map(|event| event["further"].as_array().map_or(0, Vec::len)).collect();
     assert_eq!(further, [0, 2]);
+}
+
+#[test]
+fn watching_ends_with_the_reason_where_listening_is_impossible_or_never_began() {
+    for (code, listening, said) in [
+        (Code::Unimplemented, "1h", "UNIMPLEMENTED (12)"),
+        (Code::Unavailable, "1s", "ended before every reader could be listened to"),
+    ] {
+        let fake = Fake::start();
+        fake.state.set_quirk(move |path, _| {
+            let refused = path.ends_with("EnableMonitoring");
+            refused.then(|| std::future::ready(Err(Status::new(code, "no"))).boxed())
+        });
+        let run = run(&fake, &["watch", &source(&fake), "--for", listening]);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+        assert!(run.stderr.lines().last().unwrap().contains(said), "{}", run.stderr);
+    }
 }
 
 #[test]

@@ -30,6 +30,19 @@ fn every_picture_becomes_a_file_named_by_device_and_event() {
 }
 
 #[test]
+fn pictures_that_the_log_announces_and_the_reader_lacks_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = objects(&bs2(&["logs", "sim:backlog=500", "--json"], b""));
+    let record = ["record", "sim:backlog=500", "--once", "--out", "door.bs2cap"];
+    assert_eq!(bs2_in(folder.path(), &record).code, Some(0));
+    let pictures = log.iter().filter(|event| event["image"] == true).count();
+    assert!(pictures > 0);
+    let run = bs2_in(folder.path(), &["images", "sim:replay=door.bs2cap", "--out", "."]);
+    let told = format!("{pictures} pictures of events in the log the reader does not have, or no more");
+    assert_eq!(run.stdout.lines().last(), Some(told.as_str()), "{}", run.stderr);
+}
+
+#[test]
 fn a_part_is_taken_and_what_is_there_stays() {
     let folder = tempfile::tempdir().unwrap();
     let save = |arguments: &[&str]| {

@@ -43,6 +43,34 @@ async fn it_keeps_the_contract_over_answers_that_repeat_disorder_and_begin_too_e
 }
 
 #[tokio::test]
+async fn short_answers_that_begin_too_early_are_not_the_end_of_the_log() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 3);
+    hostile.set("inclusive", 1);
+    hostile.set("most", 1);
+    let backend = hostile.open();
+    backend.connect(DEVICE).await.unwrap();
+    for after in 0..4 {
+        let page = backend.logs(DEVICE, after, 10).await.unwrap();
+        assert_eq!(page.first().map(Event::id), (after < 3).then_some(after + 1));
+    }
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn full_answers_with_nothing_new_are_not_the_end_of_the_log_either() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 10);
+    let backend = hostile.open();
+    backend.connect(DEVICE).await.unwrap();
+    hostile.set("flood", 7);
+    let error = backend.logs(DEVICE, 7, 10).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
+    assert!(error.to_string().contains("none is after event 7"), "{error}");
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn the_client_keeps_its_promises_over_them() {
     for wrong in [&["inclusive"][..], &["reverse"], &["swap"], &["repeat", "inclusive"]] {
         let stage = Stub::new().await;

@@ -11,7 +11,7 @@ use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, SdkCode, Timesta
 use bs2_events::device::{Backend, Client, EventPage, ImageFilter};
 use bs2_events::sim::{Reader, SimSettings, Simulator};
 use bs2_events::{ErrorKind, Result};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_whatever_the_interleaving() {
@@ -143,6 +143,14 @@ async fn answers_begin_at_the_boundary_when_they_are_inclusive() {
     assert_eq!(ids(&backend.logs(reader.id(), 0, 2).await.unwrap()), [1, 2]);
     let page = Client::new(simulator.backend()).device(reader.id()).logs(5, 3).await.unwrap();
     assert_eq!((ids(&page).first(), page.repeated()), (Some(&6), 1));
+}
+
+#[tokio::test]
+async fn inclusive_answers_of_one_record_do_not_end_a_log() {
+    let (simulator, reader) = one("backlog=20&inclusive=1&page=1");
+    let device = Client::new(simulator.backend()).device(reader.id());
+    let pages: Vec<_> = device.backlog(0).map(|page| ids(&page.unwrap())).collect().await;
+    assert_eq!(pages.concat(), (1..=20).collect::<Vec<_>>());
 }
 
 #[tokio::test]

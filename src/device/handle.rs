@@ -134,7 +134,8 @@ impl Device {
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a `max` of 0; [`InvalidData`](ErrorKind::InvalidData) where no
-    /// record can hold the first event, whose id is [`Error::unreadable_event`]: from it the log goes on.
+    /// record can hold the first event, whose id is [`Error::unreadable_event`]: from it the log goes on; and where
+    /// different events have one id, or answers are full and never get beyond `after`.
     ///
     /// # Examples
     ///
@@ -153,21 +154,33 @@ impl Device {
             return Err(Error::new(ErrorKind::InvalidInput, "`max` is 0: a page holds at least one event")
                 .with_device(self.id));
         }
-        let (mut wanted, mut repeated) = (max, 0);
+        let (mut from, mut wanted, mut repeated) = (after, max, 0);
         loop {
             let answer = self
                 .client
-                .call(self.id, "logs", || self.client.backend().logs(self.id, after, wanted))
+                .call(self.id, "logs", || self.client.backend().logs(self.id, from, wanted))
                 .await?;
-            let full = u32::try_from(answer.len()).is_ok_and(|len| len >= wanted);
+            let count = answer.len();
+            let full = u32::try_from(count).is_ok_and(|count| count >= wanted);
+            let inclusive = from > 0 && answer.first().is_some_and(|event| event.id() == from);
             let page = answer.in_order(after).map_err(|error| error.with_device(self.id))?;
-            // A full answer of nothing but repetitions does not mean that nothing follows: ask for more.
-            if page.is_empty() && full && wanted < max.saturating_add(MOST_REPETITIONS) {
+            // Nothing but repetitions does not mean that nothing follows. Where they fill the answer: ask for more.
+            if page.is_empty() && full {
+                if wanted >= max.saturating_add(MOST_REPETITIONS) {
+                    let message = format!("{count} records of the log, and none is after event {after}");
+                    return Err(Error::new(ErrorKind::InvalidData, message).with_device(self.id));
+                }
                 repeated = page.repeated();
                 wanted = wanted.saturating_mul(2).saturating_add(1);
                 continue;
             }
-            // The longer answer repeats what the shorter one did.
+            // Where answers are short and begin with the id that was asked from: ask from the next.
+            if page.is_empty() && inclusive && from == after && after < u32::MAX {
+                repeated = page.repeated();
+                from = after + 1;
+                continue;
+            }
+            // The later answer repeats what the one before did.
             let repeated = page.repeated().max(repeated) - page.repeated();
             return Ok(page.truncated(max).with_repeated(repeated));
         }

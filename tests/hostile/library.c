@@ -81,6 +81,8 @@ static struct { const char *name; int64_t value; } settings[] = {
     {"object_if_empty", 0},/* an object although there are no records */
     {"same_id", 0},        /* every event has this id */
     {"all", 0},            /* the amount is ignored */
+    {"most", 0},           /* no answer has more records */
+    {"flood", 0},          /* as many records as are asked for, all with this id */
     {"random_codes", 0},   /* one call in so many fails with any code */
     {"code", 0},           /* every call fails with this code */
     {"never_connected", 0},/* BS2_IsConnected says no */
@@ -360,7 +362,8 @@ static Event *chosen(int at, uint32_t after, uint32_t amount, uint32_t *count) {
     for (uint32_t i = 0; i < all; i++)
         for (int n = 0; n < twice; n++)
             if ((log[i].id > after || (inclusive && log[i].id == after))
-                && (setting("all") || !amount || *count < amount))
+                && (setting("all") || !amount || *count < amount)
+                && (!setting("most") || *count < setting("most")))
                 answer[(*count)++] = log[i];
     if (setting("same_id"))
         for (uint32_t i = 0; i < *count; i++) answer[i].id = (uint32_t)setting("same_id");
@@ -377,6 +380,13 @@ int BS2_GetLog(void *context, uint32_t device, uint32_t after, uint32_t amount, 
     if (setting("null_with_count")) return *count = (uint32_t)setting("null_with_count"), SUCCESS;
     uint32_t true_count;
     Event *answer = chosen(at, after, amount, &true_count);
+    if (setting("flood")) {
+        answer = realloc(answer, amount * sizeof *answer);
+        for (true_count = 0; true_count < amount; true_count++) {
+            answer[true_count] = readers[at].log[0];
+            answer[true_count].id = (uint32_t)setting("flood");
+        }
+    }
     *count = setting("count") ? (uint32_t)setting("count") : true_count;
     if (true_count || setting("object_if_empty")) {
         *logs = give(true_count * sizeof **logs);

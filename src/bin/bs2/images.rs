@@ -1,12 +1,13 @@
 //! `bs2 images`: the pictures of a reader, as files.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bs2_events::codec::DeviceId;
-use bs2_events::device::ImageLog;
+use bs2_events::codec::{DeviceId, Event};
+use bs2_events::device::{Device, ImageLog};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 
@@ -19,7 +20,8 @@ use crate::table::count;
 
 /// Save the pictures of a reader as JPEG files, named by device and event
 ///
-/// A picture that is there already is left as it is; another file of the same name is an error and stays.
+/// A picture that is there already is left as it is; another file of the same name is an error and stays. Without --max it
+/// is told how many pictures the log announces that the reader does not have.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Images {
@@ -48,6 +50,7 @@ impl Images {
         let source = Source::open(&self.source)?;
         let device = source.device(self.device).await?;
         fs::create_dir_all(&self.out).map_err(|error| failed("make the folder", &self.out, error))?;
+        let mut announced = self.announced(&device).await?;
         let (mut after, mut seen, mut new) = (self.after, 0_u32, 0_u32);
         loop {
             let wanted = self.max.map_or(PAGE, |max| PAGE.min(max - seen));
@@ -57,6 +60,7 @@ impl Images {
             let images = retried(|| device.image_logs(after, wanted)).await?;
             let Some(last) = images.last().map(|image| image.event.id()) else { break };
             for image in images.iter().take(wanted as usize) {
+                announced.remove(&image.event.id());
                 seen += 1;
                 new += u32::from(self.save(device.id(), image)?);
             }
@@ -65,8 +69,26 @@ impl Images {
         let mut output = Output::new();
         let (written, folder) = (count(new, "picture"), self.out.display());
         output.line(format_args!("{written} written to {folder}, {} were there already", seen - new))?;
+        if !announced.is_empty() {
+            let announced = count(announced.len() as u64, "picture");
+            output.line(format_args!(
+                "{announced} of events in the log the reader does not have, or no more"
+            ))?;
+        }
         output.flush()?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// The events that the log says have a picture; none where not all pictures are wanted.
+    async fn announced(&self, device: &Device) -> Result<BTreeSet<u32>> {
+        let (mut announced, mut after) = (BTreeSet::new(), self.after);
+        while self.max.is_none() {
+            let page = retried(|| device.logs(after, EVENTS)).await?;
+            let Some(last) = page.last() else { break };
+            after = last.id();
+            announced.extend(page.iter().filter(|event| event.flags().has_image()).map(Event::id));
+        }
+        Ok(announced)
     }
 
     /// Writes a picture, and says whether it was not there yet.
@@ -99,6 +121,7 @@ fn failed(what: &str, path: &Path, error: io::Error) -> Error {
 
 /// Pictures are large: so many wait in memory.
 const PAGE: u32 = 32;
+const EVENTS: u32 = 2_048;
 
 const AFTER_HELP: &str = "\
 Example:

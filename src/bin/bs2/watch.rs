@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
@@ -51,23 +52,29 @@ impl Watch {
 
     async fn watch(&self) -> Result<ExitCode> {
         let mut interrupt = Interrupt::new()?;
+        // Readers that nobody has listened to yet; until they are known there may be one.
+        let deaf = Arc::new(AtomicUsize::new(1));
         tokio::select! {
-            result = self.print() => result?,
+            result = self.print(&deaf) => return result.map(|()| ExitCode::SUCCESS),
             () = runtime::over(self.time) => {}
             () = interrupt.next() => {}
         }
-        Ok(ExitCode::SUCCESS)
+        match deaf.load(Ordering::Relaxed) {
+            0 => Ok(ExitCode::SUCCESS),
+            _ => Err(Error::new(ErrorKind::Disconnected, "ended before every reader could be listened to")),
+        }
     }
 
     /// Ends when so many events are printed as were asked for.
-    async fn print(&self) -> Result<()> {
+    async fn print(&self, deaf: &Arc<AtomicUsize>) -> Result<()> {
         let source = Source::open_live(&self.source)?;
         let (items, mut coming) = mpsc::channel(64);
         let mut watching = JoinSet::new();
         let begun = Arc::new(Semaphore::new(0));
         let devices = self.choose(&source).await?;
+        deaf.store(devices.len(), Ordering::Relaxed);
         for device in &devices {
-            watching.spawn(follow(device.clone(), items.clone(), Arc::clone(&begun)));
+            watching.spawn(follow(device.clone(), items.clone(), Arc::clone(&begun), Arc::clone(deaf)));
         }
         drop(items);
         // Simulated readers report nothing before everybody listens.
@@ -76,8 +83,16 @@ impl Watch {
         let mut output = Output::new();
         let mut printed = 0;
         while self.max != Some(printed) {
-            let Some((item, further)) = coming.recv().await else {
+            let Some(item) = coming.recv().await else {
                 return Err(Error::new(ErrorKind::Disconnected, "the readers report nothing any more"));
+            };
+            let (item, further) = match item {
+                Ok(item) => item,
+                Err(error) if devices.len() == 1 => return Err(error),
+                Err(error) => {
+                    output::report(&error);
+                    continue;
+                }
             };
             match item {
                 Live::Event { event, .. } => {
@@ -117,21 +132,29 @@ impl Watch {
     }
 }
 
-/// What a reader reported, and what stands beside it.
-type Item = (Live, Vec<FurtherSubject>);
+/// What a reader reported and what stands beside it, or why it never will.
+type Item = Result<(Live, Vec<FurtherSubject>)>;
 
-/// Hands over what a reader reports. One that cannot be listened to is tried again and again, and keeps no other back.
-async fn follow(device: Device, items: mpsc::Sender<Item>, begun: Arc<Semaphore>) {
+/// Hands over what a reader reports. One that cannot be listened to now is tried again and again, and keeps no other
+/// back.
+async fn follow(device: Device, items: mpsc::Sender<Item>, begun: Arc<Semaphore>, deaf: Arc<AtomicUsize>) {
     let mut failures: u32 = 0;
     for delay in ReconnectPolicy::default().delays() {
         match device.subscribe().await {
             Ok(mut live) => {
+                deaf.fetch_sub(1, Ordering::Relaxed);
                 if failures == 0 {
                     begun.add_permits(1);
                 }
                 return hand_over(&mut live, &items).await;
             }
             Err(error) if error.kind() == ErrorKind::Closed => return,
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                begun.add_permits(1);
+                // Where nobody takes it any more the watching is over.
+                let _ = items.send(Err(error)).await;
+                return;
+            }
             Err(error) => {
                 if failures == 0 {
                     output::note(&format!("{}; it is tried again", output::sentence(&error)));
@@ -155,7 +178,7 @@ async fn hand_over(live: &mut Subscription, items: &mpsc::Sender<Item>) {
             further.push(subject);
             next = live.next().now_or_never().flatten();
         }
-        if items.send((item, further)).await.is_err() {
+        if items.send(Ok((item, further))).await.is_err() {
             return;
         }
         if next.is_none() {

@@ -7,12 +7,13 @@ use crate::{Error, ErrorKind, Result};
 
 /// The oldest events behind an id. An answer may begin with that id, repeat, or be out of order.
 pub(super) fn logs(context: Context, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
-    let page = behind(max, |amount| {
-        let answer = context.log(device, after, amount)?;
+    let page = behind(after, max, |from, amount| {
+        let answer = context.log(device, from, amount)?;
         let page = answer.clone().in_order(after)?;
         // An answer that is still where the library put it was in order; only another one is looked at again.
         let ordered = answer.as_ptr_range().contains(&page.as_ptr()) || answer.is_sorted_by_key(Event::id);
-        Ok(Answer { count: answer.len(), ordered, is_empty: page.is_empty(), value: page })
+        let first = answer.first().map(Event::id);
+        Ok(Answer { count: answer.len(), first, ordered, is_empty: page.is_empty(), value: page })
     })?;
     Ok(page.truncated(max))
 }
@@ -26,9 +27,9 @@ pub(super) fn blobs(
     mask: EventMask,
 ) -> Result<Vec<PortableBlob<'static>>> {
     let id = |blob: &PortableBlob| blob.head().id();
-    let mut blobs = behind(max, |amount| {
-        let mut blobs = context.blobs(device, after, amount, mask)?;
-        let (count, ordered) = (blobs.len(), blobs.is_sorted_by_key(id));
+    let mut blobs = behind(after, max, |from, amount| {
+        let mut blobs = context.blobs(device, from, amount, mask)?;
+        let (count, first, ordered) = (blobs.len(), blobs.first().map(id), blobs.is_sorted_by_key(id));
         // Which fields apply is not always told apart from which were asked for.
         blobs.retain(|blob| id(blob) > after);
         blobs.sort_by_key(id);
@@ -38,7 +39,7 @@ pub(super) fn blobs(
             return Err(Error::new(ErrorKind::InvalidData, message));
         }
         blobs.dedup();
-        Ok(Answer { count, ordered, is_empty: blobs.is_empty(), value: blobs })
+        Ok(Answer { count, first, ordered, is_empty: blobs.is_empty(), value: blobs })
     })?;
     blobs.truncate(usize::try_from(max).unwrap_or(usize::MAX));
     Ok(blobs)
@@ -48,21 +49,34 @@ pub(super) fn blobs(
 struct Answer<T> {
     value: T,
     count: usize,
+    first: Option<u32>,
     ordered: bool,
     is_empty: bool,
 }
 
 /// Asks for more where a full answer does not tell what comes first: if it held nothing new, what is new follows; if
-/// it was out of order, what comes first may follow.
-fn behind<T>(max: u32, ask: impl Fn(u32) -> Result<Answer<T>>) -> Result<T> {
-    let mut amount = max.clamp(1, MOST);
+/// it was out of order, what comes first may follow. Where an answer is short and holds only the id that was asked
+/// from, it asks from the next: that is not the end of a log whose answers are of one record.
+fn behind<T>(after: u32, max: u32, ask: impl Fn(u32, u32) -> Result<Answer<T>>) -> Result<T> {
+    let (mut from, mut amount) = (after, max.clamp(1, MOST));
     loop {
-        let answer = ask(amount)?;
+        let answer = ask(from, amount)?;
         let full = u32::try_from(answer.count).is_ok_and(|count| count >= amount);
-        if !full || !answer.is_empty && answer.ordered || amount >= MOST {
+        if full && amount >= MOST && answer.is_empty {
+            let message = format!("{} records of the log, and none is after event {after}", answer.count);
+            return Err(Error::new(ErrorKind::InvalidData, message));
+        } else if full && amount < MOST && (answer.is_empty || !answer.ordered) {
+            amount = amount.saturating_mul(2).saturating_add(1).min(MOST);
+        } else if answer.is_empty
+            && from == after
+            && after > 0
+            && answer.first == Some(after)
+            && after < u32::MAX
+        {
+            from = after.saturating_add(1);
+        } else {
             return Ok(answer.value);
         }
-        amount = amount.saturating_mul(2).saturating_add(1).min(MOST);
     }
 }
 
