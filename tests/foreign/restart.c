@@ -32,7 +32,7 @@ static struct {
     pthread_cond_t changed;
     uint32_t last, last_ex;
     int in_force, in_force_ex, connected, disconnected, finished;
-    int start_when_connected;
+    int start_when_connected, entered, left;
 } seen = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER, .last = BACKLOG, .last_ex = BACKLOG};
 
 static void set(int *what, int value) {
@@ -117,6 +117,19 @@ static void on_log_again(uint32_t from, const BS2Event *event) {
     note(&seen.last, &seen.in_force, EITHER, event);
 }
 
+/* Has work to do after it took note. */
+static void on_log_at_length(uint32_t from, const BS2Event *event) {
+    BS2Event *logs;
+    uint32_t n;
+    note(&seen.last, &seen.in_force, EITHER, event);
+    set(&seen.entered, 1);
+    for (int i = 0; i < 100; i++) {
+        OK(BS2_GetLog(context, from, 0, 0, &logs, &n));
+        BS2_ReleaseObject(logs);
+    }
+    set(&seen.left, 1);
+}
+
 static void on_connected(uint32_t from) {
     if (seen.start_when_connected) OK(BS2_StartMonitoringLog(context, from, on_first));
     count(&seen.connected);
@@ -140,6 +153,19 @@ static void the_next_callback_gets_what_waits_for_the_one_before(void) {
     AWAIT(seen.finished);
     make(1);
     AWAIT(seen.last == made);
+    OK(BS2_StopMonitoringLog(context, device));
+}
+
+/* A program may free what a callback needs once another is in its place. */
+static void a_restart_waits_for_the_callback_before(void) {
+    set(&seen.in_force, EITHER);
+    OK(BS2_StartMonitoringLog(context, device, on_log_at_length));
+    make(1);
+    AWAIT(seen.entered);
+    OK(BS2_StartMonitoringLog(context, device, on_second));
+    pthread_mutex_lock(&seen.lock);
+    CHECK(seen.left);
+    pthread_mutex_unlock(&seen.lock);
     OK(BS2_StopMonitoringLog(context, device));
 }
 
@@ -203,6 +229,7 @@ int main(void) {
     OK(BS2_ConnectDeviceViaIP(context, "127.0.0.1", 51211, &device));
     AWAIT(seen.connected == 1);
     the_next_callback_gets_what_waits_for_the_one_before();
+    a_restart_waits_for_the_callback_before();
     restarts_from_outside_lose_and_repeat_nothing();
     restarts_from_inside_and_outside_at_once_do_no_harm();
     two_that_start_at_once_are_one();
