@@ -31,6 +31,14 @@ fn a_c_program_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_c_program_that_starts_monitoring_again_loses_and_repeats_no_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("program");
+    compile(&["cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L"], &foreign("restart.c"), Some(&program));
+    assert_eq!(run(readers(&mut Command::new(&program))), "all is well\n");
+}
+
+#[test]
 fn a_python_program_finds_every_setting_to_work() {
     if !is_there("python3") {
         return eprintln!("not tested: python3 is not installed");
@@ -118,7 +126,7 @@ fn compile(compiler: &[&str], source: &Path, program: Option<&Path>) {
     assert_eq!(run(&mut command), "");
 }
 
-/// The readers that `program.c` expects.
+/// The readers that the C programs expect.
 fn readers(command: &mut Command) -> &mut Command {
     command.env("BS2_SIM", "devices=2&backlog=600&seed=7")
 }

@@ -1,12 +1,13 @@
 //! What a context knows of its readers.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bs2_events::codec::DeviceId;
 
 use crate::boundary::{Answer, NO_SUCH_DEVICE, NOT_CONNECTED, lock};
-use crate::monitor::Monitor;
+use crate::monitor::{Callback, Monitor};
+use crate::worker::Milestone;
 
 /// The readers that were found, or connected to the program, or were connected by their address.
 #[derive(Default)]
@@ -79,18 +80,22 @@ impl Devices {
         Some(std::mem::take(&mut status.monitors))
     }
 
-    /// Keeps a monitoring for as long as the connection lasts; gives it back if that is over, or what monitored the
-    /// reader in the same way.
-    pub(crate) fn monitor(&self, link: Link, monitor: Monitor) -> Option<Monitor> {
+    /// Starts a monitoring and keeps it for as long as the connection lasts. Where one monitors the reader in the
+    /// same way, that one goes on with this callback instead, and says when the one before is let go.
+    pub(crate) fn monitor(
+        &self,
+        link: Link,
+        callback: Callback,
+        start: impl FnOnce() -> Answer<Monitor>,
+    ) -> Answer<Option<Arc<Milestone>>> {
         let mut devices = lock(&self.0);
-        let Some(status) = linked(&mut devices, link) else { return Some(monitor) };
-        match status.monitors.iter_mut().find(|other| other.is_like(&monitor)) {
-            Some(other) => Some(std::mem::replace(other, monitor)),
-            None => {
-                status.monitors.push(monitor);
-                None
-            }
+        let Some(status) = linked(&mut devices, link) else { return Ok(None) };
+        if let Some(monitor) = status.monitors.iter().find(|monitor| monitor.calls_like(&callback)) {
+            return Ok(Some(monitor.redirect(callback)));
         }
+        // Under the lock: of two that begin at once, one is started and the other finds it.
+        status.monitors.push(start()?);
+        Ok(None)
     }
 
     pub(crate) fn take_monitors(&self, link: Link) -> Vec<Monitor> {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use bs2_events::codec::Temperature;
 use bs2_events::device::{Live, Subscription};
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::devices::Link;
 use crate::records::{without_zone, words};
 use crate::settings::SETTINGS;
-use crate::worker::{Patience, Worker};
+use crate::worker::{Milestone, Patience, Reaching, Worker};
 
 /// `OnLogReceived`.
 pub(crate) type OnLogReceived = extern "C" fn(device: u32, event: *const c_void);
@@ -30,19 +30,27 @@ pub(crate) enum Callback {
 
 /// The monitoring of one reader.
 pub(crate) struct Monitor {
-    callback: Callback,
-    stop: Arc<Stop>,
+    shared: Arc<Shared>,
     worker: Worker,
 }
 
-#[derive(Default)]
-struct Stop {
+/// What the thread of a monitoring looks at before each event.
+struct Shared {
+    target: Mutex<Arc<Target>>,
     stopped: AtomicBool,
     wake: Notify,
 }
 
+/// The callback in force. The thread holds it while it calls it: its milestone is reached when another one is in
+/// force and it does not run any more.
+struct Target {
+    callback: Callback,
+    let_go: Reaching,
+}
+
 impl Context {
-    /// Monitors a reader, in the place of what monitored it in the same way before.
+    /// Monitors a reader. If it is monitored in the same way already, only the callback changes: what waits for the
+    /// one before goes to this one.
     pub(crate) fn monitor(self: &Arc<Self>, device: u32, callback: Callback) -> Answer {
         let session = self.session()?;
         let link = session.devices.connected(device)?;
@@ -55,9 +63,10 @@ impl Context {
             subscription.await.map_err(ended)?
         });
         let subscription = self.noticing(link, subscription)?;
-        let monitor = Monitor::start(self, link, subscription, callback)?;
-        if let Some(superfluous) = session.devices.monitor(link, monitor) {
-            session.retire(superfluous.stop(Patience::begin()));
+        let start = || Monitor::start(self, link, subscription, callback);
+        if let Some(let_go) = session.devices.monitor(link, callback, start)? {
+            // A program may give up a callback once another is in its place.
+            let_go.wait(Patience::begin());
         }
         // Who closes the session stops what is kept by then; this one may have come after that.
         if session.closed.load(Ordering::SeqCst) {
@@ -74,15 +83,26 @@ impl Monitor {
         subscription: Subscription,
         callback: Callback,
     ) -> Answer<Self> {
-        let stop = Arc::new(Stop::default());
-        let (told, context) = (Arc::clone(&stop), Arc::downgrade(context));
-        let worker = Worker::spawn("bs2-live", move || run(&context, link, subscription, callback, &told));
-        Ok(Self { callback, stop, worker: worker.map_err(|_| INTERNAL)? })
+        let shared = Arc::new(Shared {
+            target: Mutex::new(Target::new(callback)),
+            stopped: AtomicBool::new(false),
+            wake: Notify::new(),
+        });
+        let (told, context) = (Arc::clone(&shared), Arc::downgrade(context));
+        let worker = Worker::spawn("bs2-live", move || run(&context, link, subscription, &told));
+        Ok(Self { shared, worker: worker.map_err(|_| INTERNAL)? })
     }
 
-    /// Whether the other one calls the same kind of callback.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        std::mem::discriminant(&self.callback) == std::mem::discriminant(&other.callback)
+    /// Whether it calls the same kind of callback.
+    pub(crate) fn calls_like(&self, callback: &Callback) -> bool {
+        let target = lock(&self.shared.target);
+        std::mem::discriminant(&target.callback) == std::mem::discriminant(callback)
+    }
+
+    /// Calls this callback from the next event on. The one before is let go at the milestone.
+    pub(crate) fn redirect(&self, callback: Callback) -> Arc<Milestone> {
+        let before = std::mem::replace(&mut *lock(&self.shared.target), Target::new(callback));
+        before.let_go.milestone()
     }
 
     /// Ends it; no callback begins any more. Gives back what a callback still keeps.
@@ -92,24 +112,30 @@ impl Monitor {
 
     /// The same without waiting for a callback.
     pub(crate) fn abandon(self) -> Worker {
-        self.stop.stopped.store(true, Ordering::Release);
-        self.stop.wake.notify_one();
+        self.shared.stopped.store(true, Ordering::Release);
+        self.shared.wake.notify_one();
         self.worker
     }
 }
 
-fn run(context: &Weak<Context>, link: Link, mut subscription: Subscription, callback: Callback, stop: &Stop) {
+impl Target {
+    fn new(callback: Callback) -> Arc<Self> {
+        Arc::new(Self { callback, let_go: Reaching::default() })
+    }
+}
+
+fn run(context: &Weak<Context>, link: Link, mut subscription: Subscription, shared: &Shared) {
     while let Some(context) = context.upgrade() {
         let Ok(session) = context.session() else { return };
         // The runtime is left before the callback, which may come back with a call of its own.
         let item = session.runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = stop.wake.notified() => None,
+                () = shared.wake.notified() => None,
                 item = subscription.next() => item,
             }
         });
-        if stop.stopped.load(Ordering::Acquire) {
+        if shared.stopped.load(Ordering::Acquire) {
             return;
         }
         let Some(item) = item else {
@@ -124,7 +150,8 @@ fn run(context: &Weak<Context>, link: Link, mut subscription: Subscription, call
                     without_zone(&mut record);
                 }
                 let record = (&raw const record).cast();
-                match callback {
+                let target = Arc::clone(&lock(&shared.target));
+                match target.callback {
                     Callback::Plain(call) => call(device, record),
                     Callback::Ex(call) => {
                         call(device, record, temperature.map_or(0, Temperature::hundredths))

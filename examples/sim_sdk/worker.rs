@@ -84,7 +84,14 @@ impl Patience {
 }
 
 /// Reaches its milestone when it is dropped, also by a panic.
-struct Reaching(Arc<Milestone>);
+#[derive(Default)]
+pub(crate) struct Reaching(Arc<Milestone>);
+
+impl Reaching {
+    pub(crate) fn milestone(&self) -> Arc<Milestone> {
+        Arc::clone(&self.0)
+    }
+}
 
 impl Drop for Reaching {
     fn drop(&mut self) {
