@@ -94,6 +94,8 @@ async fn a_page_is_the_memory_of_the_library_until_its_last_clone_is_gone() {
     drop(backend);
     assert_eq!((clone.last().map(Event::id), hostile.call("stub_objects")), (Some(1_000), 1));
     drop(clone);
+    // Who closes waits for what was dropped.
+    hostile.open().close().await.unwrap();
     assert_eq!((tail[0], hostile.call("stub_objects")), (232, 1));
     drop(tail);
     hostile.assert_nothing_is_held();
@@ -372,6 +374,41 @@ async fn a_call_that_never_returns_is_an_error_in_time_and_stops_only_its_reader
     // When it returns after all, its answer is given back, the context is released, and another one can be opened.
     hostile.hang(None);
     backend.close().await.unwrap();
+    hostile.assert_nothing_is_held();
+    hostile.open().close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_release_that_never_returns_keeps_neither_the_log_nor_closing_from_ending() {
+    let hostile = Hostile::take().await;
+    hostile.make_events(DEVICE, 30);
+    let backend = hostile.open_with(|options| options.with_deadline(Duration::from_millis(300)));
+    backend.connect(DEVICE).await.unwrap();
+    let page = backend.logs(DEVICE, 0, 30).await.unwrap();
+    hostile.hang(Some("BS2_ReleaseObject"));
+    // On a thread of its own, so that a drop that waits is an error here.
+    let (dropped, has_dropped) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        drop(page);
+        dropped.send(()).unwrap();
+    });
+    has_dropped.recv_timeout(Duration::from_secs(10)).unwrap();
+    // Pages, pictures, and the pictures of blobs, which the reader's thread drops.
+    assert_eq!(backend.logs(DEVICE, 0, 30).await.unwrap().len(), 30);
+    assert!(!backend.image_log(DEVICE, 3).await.unwrap().is_empty());
+    let mask = EventMask::INFO | EventMask::IMAGE;
+    assert_eq!(backend.blobs(DEVICE, 0, 30, mask).await.unwrap().len(), 30);
+
+    let error = backend.close().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+    let message = "BS2_ReleaseObject has not returned, so the library's context stays open";
+    assert_eq!(error.to_string(), message);
+    let short = options(path()).with_deadline(Duration::from_millis(10));
+    assert_eq!(NativeBackend::open(short).unwrap_err().kind(), ErrorKind::Busy);
+    // When it returns after all, everything else is given back too, and then the context.
+    hostile.hang(None);
+    backend.close().await.unwrap();
+    assert_eq!(hostile.call("stub_objects"), 0);
     hostile.assert_nothing_is_held();
     hostile.open().close().await.unwrap();
 }

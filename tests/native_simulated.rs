@@ -117,6 +117,39 @@ fn a_failure_is_one_sentence_that_names_the_function_the_path_or_the_setting() {
     }
 }
 
+#[test]
+fn a_library_that_is_cut_is_a_sentence_that_names_it_and_no_crash() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let (whole, cut) = (std::fs::read(simulated_sdk::path()).unwrap(), folder.path().join("cut.so"));
+    let cut_at = |len: usize, source: String| {
+        std::fs::write(&cut, &whole[..len]).unwrap();
+        simulated("backlog=1", &["logs", &source])
+    };
+    let own = || format!("sdk:{}?device=127.0.0.1", cut.display());
+    let before = || format!("{}&preload={}", readers(1), cut.display());
+    let told = |run: Run| {
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{}", run.stderr);
+        assert!(run.stderr.contains(&format!("the library `{}`", cut.display())), "{}", run.stderr);
+        run.stderr
+    };
+    // The loader itself refuses what has lost the table of its segments.
+    for len in [0, 1, 63, 100] {
+        told(cut_at(len, own()));
+    }
+    let sentence = told(cut_at(5_000, own()));
+    let words = sentence.split_once("is cut: ").unwrap().1;
+    assert!(words.ends_with(" bytes belong to it, and the file has 5000\n"), "{sentence}");
+    let needed = words.split(' ').next().unwrap().parse::<usize>().unwrap();
+    for len in [4_096, 20_000, needed / 2, needed - 4_096, needed - 1] {
+        for source in [own(), before()] {
+            assert!(told(cut_at(len, source)).contains("is cut: "), "{len}");
+        }
+    }
+    // What is behind is for debuggers.
+    let run = cut_at(needed, own());
+    assert_eq!((run.code, lines(&run.stdout).len()), (Some(0), 1), "{}", run.stderr);
+}
+
 /// `bs2` with these arguments; the library's readers have these settings.
 fn simulated(settings: &str, arguments: &[&str]) -> Run {
     let mut bs2 = command(arguments);

@@ -1,13 +1,14 @@
 /* A library with the vendor's interface that misbehaves as it is told.
  *
  * Eight readers at 127.0.0.1:51211 and up, with the ids 1000 and up. A test sets what goes wrong with stub_set and
- * stub_hang, makes events with stub_make_events, and asks what was not given back with stub_objects and
- * stub_wrong_releases. Declarations are made from measured layouts.
+ * stub_hang, makes events with stub_make_events, and asks what was not given back with stub_objects, stub_await_objects
+ * and stub_wrong_releases. Declarations are made from measured layouts.
  */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define DEVICES 8
 #define FIRST_ID 1000u
@@ -111,31 +112,52 @@ int stub_set(const char *name, int64_t value) {
 
 /* ---- objects: each must come back once ---- */
 
-static void *objects[1 << 16];
+static struct { void *at; const void *array; } objects[1 << 16]; /* array: whose picture it is */
 static int object_count, wrong_releases;
 
-static void *give(size_t size) {
+static void *give_picture(size_t size, const void *array) {
     void *object = malloc(size ? size : 1);
     pthread_mutex_lock(&lock);
     if (object_count == 1 << 16) abort();
-    objects[object_count++] = object;
+    objects[object_count].array = array;
+    objects[object_count++].at = object;
     pthread_mutex_unlock(&lock);
     return object;
 }
 
+static void *give(size_t size) { return give_picture(size, NULL); }
+
+static int enter(const char *name);
+
 void BS2_ReleaseObject(void *object) {
     if (!object) return;
+    enter(__func__);
     pthread_mutex_lock(&lock);
     int at = object_count;
-    while (at-- && objects[at] != object) {}
+    while (at-- && objects[at].at != object) {}
     if (at >= 0) objects[at] = objects[--object_count];
     else wrong_releases++;
+    /* An array must outlive its pictures. */
+    for (int i = 0; i < object_count; i++) wrong_releases += objects[i].array == object;
+    pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
     if (at >= 0) free(object);
 }
 
 int stub_objects(void) {
     pthread_mutex_lock(&lock);
+    int count = object_count;
+    pthread_mutex_unlock(&lock);
+    return count;
+}
+
+/* Waits until none is left, at the longest for ten seconds, and tells how many are. */
+int stub_await_objects(void) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    pthread_mutex_lock(&lock);
+    while (object_count && !pthread_cond_timedwait(&changed, &lock, &until)) {}
     int count = object_count;
     pthread_mutex_unlock(&lock);
     return count;
@@ -399,7 +421,8 @@ int BS2_GetLog(void *context, uint32_t device, uint32_t after, uint32_t amount, 
 /* Pictures of the events whose id can be divided by three. */
 static uint16_t picture_size(uint32_t id) { return id % 3 ? 0 : (uint16_t)(100 + id % 50); }
 
-static int fill_small(uint32_t at, const Event *event, uint16_t mask, SmallBlob *blob, uint8_t **shared) {
+static int fill_small(uint32_t at, const Event *event, uint16_t mask, SmallBlob *blob, uint8_t **shared,
+                      const void *array) {
     uint16_t has = 0x0001 | 0x0002 | 0x0080 | 0x0200 | (picture_size(event->id) ? 0x0100 : 0);
     if (!(has & mask)) return 0;
     memset(blob, 0xA5, sizeof *blob);
@@ -410,7 +433,7 @@ static int fill_small(uint32_t at, const Event *event, uint16_t mask, SmallBlob 
         blob->image_size = setting("image_size") ? (uint16_t)setting("image_size") : picture_size(event->id);
         if (!setting("image_null")) {
             if (!*shared || !setting("image_shared")) {
-                *shared = give(picture_size(event->id) + 50);
+                *shared = give_picture(picture_size(event->id) + 50, array);
                 memset(*shared, (int)(event->id & 0xFF), picture_size(event->id) + 50);
             }
             blob->image = *shared;
@@ -427,7 +450,7 @@ static int blobs(int at, uint16_t mask, uint32_t after, uint32_t amount, void **
     *count = 0;
     for (uint32_t i = 0; i < all && *count < amount; i++) {
         SmallBlob *blob = (SmallBlob *)(answer + (size_t)*count * size);
-        if (!fill_small((uint32_t)at, &events[i], mask, blob, &shared)) continue;
+        if (!fill_small((uint32_t)at, &events[i], mask, blob, &shared, answer)) continue;
         if (ex) ((SmallBlobEx *)blob)->temperature = 3600 + events[i].id % 100;
         else blob->mask &= (uint16_t)~0x0200;
         ++*count;
@@ -464,7 +487,7 @@ int BS2_GetLogBlob(void *context, uint32_t device, uint16_t mask, uint32_t after
     for (uint32_t i = 0; i < all; i++) {
         SmallBlob small;
         uint8_t *image = NULL;
-        if (!fill_small((uint32_t)at, &events[i], mask & 0x01FF, &small, &image)) continue;
+        if (!fill_small((uint32_t)at, &events[i], mask & 0x01FF, &small, &image, *logs)) continue;
         Blob *blob = &(*logs)[(*count)++];
         memcpy(blob->head, &small, sizeof blob->head);
         if (image) memcpy(blob->image, image, small.image_size);

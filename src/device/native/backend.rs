@@ -20,7 +20,7 @@ use super::link::Link;
 use super::options::NativeOptions;
 use super::place::{Place, Ticket};
 use super::worker::{Worker, closed};
-use super::{filters, logs};
+use super::{filters, logs, releases};
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
     Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
@@ -227,7 +227,7 @@ impl NativeBackend {
         if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
     }
 
-    /// Ends every connection, and when the last call has returned the context.
+    /// Ends every connection, and the context when the last call has returned and what was dropped is given back.
     fn begin_close(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
@@ -239,6 +239,7 @@ impl NativeBackend {
             for thread in threads {
                 let _ = thread.join(); // A thread that has panicked has ended too.
             }
+            releases::wait();
             opened.lock().unwrap_or_else(PoisonError::into_inner).take();
             released.send_replace(true);
         });
@@ -340,8 +341,8 @@ impl Backend for NativeBackend {
         self.link(device)?.monitor(sink).await
     }
 
-    /// Waits for calls that are under way, at the longest for the deadline. The context is released when the last of
-    /// them returns.
+    /// Waits for calls that are under way, and for what was dropped to be given back, at the longest for the deadline.
+    /// The context is released when the last of them returns.
     async fn close(&self) -> Result<()> {
         self.begin_close();
         let mut released = self.released.subscribe();
@@ -355,11 +356,9 @@ impl Backend for NativeBackend {
 impl NativeBackend {
     fn unreturned(&self) -> Error {
         let stuck = self.links().into_iter().find_map(|link| Some((link.overdue()?, link.device())));
-        let name = |call: Option<(&'static str, _)>| call.map_or("a call", |(name, _)| name);
-        let (name, device) = match stuck {
-            Some((call, device)) => (name(Some(call)), device),
-            None => (name(self.control.overdue()), None),
-        };
+        let other = || Some((self.control.overdue().or_else(releases::overdue)?, None));
+        let (name, device) =
+            stuck.or_else(other).map_or(("a call", None), |((name, _), device)| (name, device));
         let message = format!("{name} has not returned, so the library's context stays open");
         let error = Error::new(ErrorKind::TimedOut, message);
         match device {

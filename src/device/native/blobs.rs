@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr;
 
-use super::abi::{Function, GetBlobs, Release};
+use super::abi::{Function, GetBlobs};
 use super::context::{Context, check};
 use super::memory::{Owned, array};
+use super::releases::Releases;
 use super::worker::Calling;
 use crate::codec::{BlobHead, DecodeError, DeviceId, EventBlob, EventMask, PortableBlob, Temperature};
 use crate::codec::{SmallBlob, SmallBlobEx};
@@ -33,7 +34,7 @@ impl Request {
         self,
         get: &Function<GetBlobs>,
         amount: u32,
-        release: Release,
+        releases: Releases,
     ) -> Result<Vec<PortableBlob<'static>>> {
         let (mut object, mut count) = (ptr::null_mut(), 0);
         let calling = Calling::new(get.name);
@@ -52,11 +53,11 @@ impl Request {
         check(get, code)?;
         drop(calling);
         // SAFETY: the array is ours from here on.
-        let Some(owned) = (unsafe { array(get.name, object, count, amount, R::SIZE, release)? }) else {
+        let Some(owned) = (unsafe { array(get.name, object, count, amount, R::SIZE, releases)? }) else {
             return Ok(Vec::new());
         };
         let records = R::slice(owned.as_ref())?;
-        let mut pictures = Pictures { array: object, release, owned: BTreeMap::new() };
+        let mut pictures = Pictures { array: object, releases, owned: BTreeMap::new() };
         // All of them first, so that they are given back whatever comes.
         for record in records {
             pictures.own(record);
@@ -154,7 +155,7 @@ impl BlobRecord for EventBlob {
 /// The pictures of one answer, each given back once, however many records point to it.
 struct Pictures {
     array: *mut c_void,
-    release: Release,
+    releases: Releases,
     owned: BTreeMap<u64, Owned>,
 }
 
@@ -167,7 +168,7 @@ impl Pictures {
             return;
         }
         // SAFETY: every picture is an object of its own, which the library leaves to us, and is taken once.
-        let Some(picture) = (unsafe { Owned::new(object, self.release) }) else { return };
+        let Some(picture) = (unsafe { Owned::new(object, self.releases) }) else { return };
         // SAFETY: a picture has as many bytes as its record says.
         let picture = unsafe { picture.with_len(record.head().image_size().into()) };
         self.owned.insert(address, picture);

@@ -7,13 +7,14 @@ use std::ptr;
 use bytes::Bytes;
 
 use super::abi::{
-    DeviceCapabilities, EventConfig, FactoryConfig, Function, Guarded, Release, SimpleDeviceInfo, Zeroed,
+    DeviceCapabilities, EventConfig, FactoryConfig, Function, Guarded, SimpleDeviceInfo, Zeroed,
 };
 use super::blobs::{Request, Word};
 use super::library::Library;
 use super::memory::{array, bytes};
 use super::options::NativeOptions;
 use super::place::Place;
+use super::releases::Releases;
 use super::worker::Calling;
 use super::{callbacks, tls};
 use crate::codec::{
@@ -156,13 +157,13 @@ impl Context {
 
     /// The readers that the library knows.
     pub(super) fn devices(self) -> Result<Vec<DeviceId>> {
-        let (get, release) = (self.library.get_devices()?, self.release()?);
+        let (get, releases) = (self.library.get_devices()?, self.releases()?);
         let _calling = Calling::new(get.name);
         let (mut object, mut count) = (ptr::null_mut(), 0);
         // SAFETY: the context is open, and both addresses can be written to.
         check(&get, unsafe { (get.call)(self.raw, &raw mut object, &raw mut count) })?;
         // SAFETY: the array is ours from here on.
-        let ids = unsafe { array(get.name, object, count, MOST_READERS, size_of::<u32>(), release)? };
+        let ids = unsafe { array(get.name, object, count, MOST_READERS, size_of::<u32>(), releases)? };
         let ids = ids.as_ref().map_or(&[][..], AsRef::as_ref);
         let ids = ids.as_chunks::<4>().0.iter().map(|id| DeviceId::new(u32::from_ne_bytes(*id)));
         Ok(ids.collect())
@@ -242,7 +243,7 @@ impl Context {
 
     /// One answer of the reader's log, as it comes. The amount is not 0, which to the library is no bound.
     pub(super) fn log(self, device: DeviceId, after: u32, amount: u32) -> Result<EventPage> {
-        let (get, release) = (self.library.get_log()?, self.release()?);
+        let (get, releases) = (self.library.get_log()?, self.releases()?);
         let _calling = Calling::new(get.name);
         let (mut object, mut count) = (ptr::null_mut(), 0);
         // SAFETY: the context is open, and both addresses can be written to.
@@ -250,20 +251,20 @@ impl Context {
             unsafe { (get.call)(self.raw, device.get(), after, amount, &raw mut object, &raw mut count) };
         check(&get, code)?;
         // SAFETY: the array is ours from here on.
-        let records = unsafe { array(get.name, object, count, amount, Event::SIZE, release)? };
+        let records = unsafe { array(get.name, object, count, amount, Event::SIZE, releases)? };
         Ok(EventPage::from_bytes(records.map_or_else(Bytes::new, Bytes::from_owner))?)
     }
 
     /// The picture of an event.
     pub(super) fn image(self, device: DeviceId, id: u32) -> Result<Bytes> {
-        let (get, release) = (self.library.get_image_log()?, self.release()?);
+        let (get, releases) = (self.library.get_image_log()?, self.releases()?);
         let _calling = Calling::new(get.name);
         let (mut object, mut size) = (ptr::null_mut(), 0);
         // SAFETY: the context is open, and both addresses can be written to.
         let code = unsafe { (get.call)(self.raw, device.get(), id, &raw mut object, &raw mut size) };
         check(&get, code)?;
         // SAFETY: the object is ours from here on.
-        match unsafe { bytes(get.name, object, size, MOST_IMAGE, release)? } {
+        match unsafe { bytes(get.name, object, size, MOST_IMAGE, releases)? } {
             Some(image) if size > 0 => Ok(Bytes::from_owner(image)),
             _ => Err(Error::new(ErrorKind::NotFound, format!("event {id} has no picture"))),
         }
@@ -305,24 +306,24 @@ impl Context {
         amount: u32,
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
-        let release = self.release()?;
+        let releases = self.releases()?;
         let request = Request { context: self, device, after, mask };
         let small_ex = self.library.get_log_small_blob_ex();
-        let answer = small_ex.and_then(|get| request.ask::<SmallBlobEx<Word>>(&get, amount, release));
+        let answer = small_ex.and_then(|get| request.ask::<SmallBlobEx<Word>>(&get, amount, releases));
         if !is_unsupported(&answer) {
             return answer;
         }
         let small = self.library.get_log_small_blob();
-        let answer = small.and_then(|get| request.ask::<SmallBlob<Word>>(&get, amount, release));
+        let answer = small.and_then(|get| request.ask::<SmallBlob<Word>>(&get, amount, releases));
         if !is_unsupported(&answer) {
             return answer;
         }
         let get = self.library.get_log_blob()?;
-        request.ask::<EventBlob>(&get, amount.min(MOST_INLINE), release)
+        request.ask::<EventBlob>(&get, amount.min(MOST_INLINE), releases)
     }
 
-    fn release(self) -> Result<Release> {
-        Ok(self.library.release_object()?.call)
+    fn releases(self) -> Result<Releases> {
+        Releases::by(&self.library.release_object()?)
     }
 
     fn simple(

@@ -18,7 +18,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// `NotFound` for a file that is not there; `InvalidInput` for one that cannot be loaded.
+    /// `NotFound` for a file that is not there; `InvalidInput` for one that is cut or cannot be loaded.
     pub(super) fn load(path: Option<&Path>, preload: &[PathBuf]) -> Result<&'static Self> {
         for path in preload {
             // Its symbols must stay.
@@ -81,12 +81,60 @@ enum Symbols {
 }
 
 fn open(path: &Path, symbols: Symbols) -> Result<libloading::Library> {
+    #[cfg(unix)]
+    check_whole(path)?;
     load(path, symbols).map_err(|error| {
         // A name without a folder is looked for by the platform.
         let is_missing = path.components().count() > 1 && !path.exists();
         let kind = if is_missing { ErrorKind::NotFound } else { ErrorKind::InvalidInput };
         Error::new(kind, format!("cannot load the library `{}`", path.display())).with_source(error)
     })
+}
+
+/// The system's loader maps segments without a look at the length of the file, and a page behind its end is a signal
+/// (`SIGBUS`) and no error. What is no file, or none for this platform, the loader refuses by itself.
+///
+/// # Errors
+///
+/// `InvalidInput` for a file that ends before its segments do.
+#[cfg(unix)]
+fn check_whole(path: &Path) -> Result<()> {
+    // A name without a folder is looked for by the platform; to open a pipe would wait for its other end.
+    if path.components().count() == 1 || !path.is_file() {
+        return Ok(());
+    }
+    let Some((reached, len)) = std::fs::File::open(path).ok().and_then(extent) else { return Ok(()) };
+    if reached <= len {
+        return Ok(());
+    }
+    let path = path.display();
+    let message =
+        format!("the library `{path}` is cut: {reached} bytes belong to it, and the file has {len}");
+    Err(Error::new(ErrorKind::InvalidInput, message))
+}
+
+/// How far the segments of an ELF file reach that are loaded, and how long it is.
+#[cfg(unix)]
+fn extent(file: std::fs::File) -> Option<(u64, u64)> {
+    use object_files::elf::PT_LOAD;
+    use object_files::read::elf::{FileHeader, ProgramHeader};
+    use object_files::{Endianness, ReadCache, ReadRef};
+    #[cfg(target_pointer_width = "64")]
+    type Header = object_files::elf::FileHeader64<Endianness>;
+    #[cfg(target_pointer_width = "32")]
+    type Header = object_files::elf::FileHeader32<Endianness>;
+
+    // Of the file, which can be long, the headers alone are read.
+    let file = ReadCache::new(file);
+    let header = Header::parse(&file).ok()?;
+    let order = header.endian().ok()?;
+    let segments = header.program_headers(order, &file).ok()?.iter();
+    let loaded = segments.filter(|segment| segment.p_type(order) == PT_LOAD);
+    let ends = loaded.map(|segment| {
+        let (begin, len) = segment.file_range(order);
+        begin.saturating_add(len)
+    });
+    Some((ends.max()?, (&file).len().ok()?))
 }
 
 #[cfg(unix)]

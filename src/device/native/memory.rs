@@ -4,17 +4,18 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::slice;
 
-use super::abi::Release;
+use super::releases::Releases;
 use crate::{Error, ErrorKind, Result};
 
-/// An object that the library has allocated for us, given back by the library's own function when it is dropped.
+/// An object that the library has allocated for us, which is handed over to be given back by the library's own
+/// function when it is dropped.
 pub(super) struct Owned {
     address: NonNull<u8>,
     len: usize,
-    release: Release,
+    releases: Releases,
 }
 
-// SAFETY: nobody else reads or writes the object until it is given back, and the library gives it back on any thread.
+// SAFETY: nobody else reads or writes the object until it is handed over, which any thread may do.
 unsafe impl Send for Owned {}
 // SAFETY: shared, it is only read.
 unsafe impl Sync for Owned {}
@@ -24,9 +25,9 @@ impl Owned {
     ///
     /// # Safety
     ///
-    /// The object must be ours, must not be owned twice, and be what `release` takes.
-    pub(super) unsafe fn new(object: *mut c_void, release: Release) -> Option<Self> {
-        Some(Self { address: NonNull::new(object.cast())?, len: 0, release })
+    /// The object must be ours, must not be owned twice, and be what `releases` takes.
+    pub(super) unsafe fn new(object: *mut c_void, releases: Releases) -> Option<Self> {
+        Some(Self { address: NonNull::new(object.cast())?, len: 0, releases })
     }
 
     /// The object with so many readable bytes.
@@ -50,8 +51,8 @@ impl AsRef<[u8]> for Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // SAFETY: the object is the library's, is given back here alone, and the library is never unloaded.
-        unsafe { (self.release)(self.address.as_ptr().cast()) };
+        // SAFETY: the object is what `releases` takes, is handed over here alone, and its owner is gone.
+        unsafe { self.releases.give_back(self.address) };
     }
 }
 
@@ -70,10 +71,10 @@ pub(super) unsafe fn array(
     count: u32,
     most: u32,
     size: usize,
-    release: Release,
+    releases: Releases,
 ) -> Result<Option<Owned>> {
     // SAFETY: as the caller says.
-    unsafe { taken(object, count, most, size, release) }.map_err(|what| {
+    unsafe { taken(object, count, most, size, releases) }.map_err(|what| {
         Error::new(ErrorKind::InvalidData, format!("{function} answers with {count} records {what}"))
     })
 }
@@ -92,10 +93,10 @@ pub(super) unsafe fn bytes(
     object: *mut c_void,
     count: u32,
     most: u32,
-    release: Release,
+    releases: Releases,
 ) -> Result<Option<Owned>> {
     // SAFETY: as the caller says.
-    unsafe { taken(object, count, most, 1, release) }.map_err(|what| {
+    unsafe { taken(object, count, most, 1, releases) }.map_err(|what| {
         Error::new(ErrorKind::InvalidData, format!("{function} answers with {count} bytes {what}"))
     })
 }
@@ -110,10 +111,10 @@ unsafe fn taken(
     count: u32,
     most: u32,
     size: usize,
-    release: Release,
+    releases: Releases,
 ) -> Result<Option<Owned>, String> {
     // SAFETY: as the caller says.
-    let owned = unsafe { Owned::new(object, release) };
+    let owned = unsafe { Owned::new(object, releases) };
     let len = usize::try_from(count.min(most)).ok().and_then(|count| count.checked_mul(size));
     match (owned, len) {
         (None, _) if count == 0 => Ok(None),

@@ -8,7 +8,9 @@
 //! # Threads
 //!
 //! * One thread a reader makes the blocking calls to that reader, in turn; readers do not wait for each other. One
-//!   more makes the calls that concern the whole library: opening, searching, releasing.
+//!   more makes the calls that concern the whole library: opening, searching, releasing the context.
+//! * One thread of the process gives objects back, in the order in which they were dropped. It starts when an object is
+//!   asked for first. Who drops a page or an image hands it over and does not wait; closing waits, until its deadline.
 //! * Callers wait on a channel with a deadline. When it passes they get an error, and the call stays where it is: its
 //!   thread is detached and owns what the call writes to, so a call that never returns keeps nothing else from going on
 //!   and the program from ending.
@@ -17,8 +19,9 @@
 //!
 //! # Memory
 //!
-//! An answer stays in the library's memory: pages and images own the library's array, and give it back by the library's
-//! own function when their last clone is dropped. What a call writes to belongs to the call. What a callback is lent is
+//! An answer stays in the library's memory: pages and images own the library's array. When their last clone is dropped,
+//! also after the context was released, it belongs to the thread that gives it back by the library's own function. If that
+//! never returns, what is behind it stays allocated. What a call writes to belongs to the call. What a callback is lent is
 //! copied before it returns.
 //!
 //! # ABI
@@ -47,6 +50,7 @@ mod logs;
 mod memory;
 mod options;
 mod place;
+mod releases;
 mod strangers;
 mod tls;
 mod worker;
