@@ -2,6 +2,7 @@
 #![cfg(all(feature = "cli", feature = "conformance", target_os = "linux"))]
 
 mod command_line;
+mod nested_cargo;
 mod simulated_sdk;
 
 use std::process::Stdio;

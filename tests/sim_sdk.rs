@@ -1,13 +1,16 @@
 //! The simulated C library, used by programs that know nothing of this crate.
 #![cfg(all(feature = "sim", target_os = "linux"))]
 
+mod nested_cargo;
+
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+
+use nested_cargo::cargo;
 
 #[test]
 fn a_c_program_finds_all_it_knows_from_the_real_library() {
@@ -161,7 +164,7 @@ fn library() -> &'static Path {
         if cfg!(feature = "cli") {
             words.push("--all-features".to_owned());
         }
-        let mut cargo = Command::new(env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
+        let mut cargo = cargo();
         cargo.args(words).args(["--quiet", "--target-dir"]).arg(profile.parent().unwrap()).args(for_rustc);
         run(cargo.current_dir(root()));
         profile.join("examples/libBS_SDK_V2.so")

@@ -3,11 +3,12 @@
 
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::ptr;
 use std::sync::OnceLock;
 
 use bs2_events::codec::DeviceId;
+
+use crate::nested_cargo::cargo;
 
 /// The library's file.
 pub(crate) fn path() -> &'static Path {
@@ -55,7 +56,7 @@ pub(crate) fn held_objects() -> u32 {
 /// Builds it beside the programs of this run. Where cargo has built all examples already, there is nothing to do.
 fn build() -> PathBuf {
     let programs = Path::new(env!("CARGO_BIN_EXE_bs2")).parent().unwrap();
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--example", "BS_SDK_V2"]);
     // Those of this test, so that nothing is built twice.
     cargo.args(if cfg!(feature = "chrono") {
