@@ -2,47 +2,20 @@
 #![cfg(all(feature = "biostar-x", feature = "cli"))]
 
 mod biostar_x_script;
+mod traces;
 
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bs2_events::biostar_x::Client;
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
 
 use biostar_x_script::every_call::{everything, shown};
 use biostar_x_script::{Answer, Script, vector};
-
-/// Whatever is traced, at every level, from every crate.
-#[derive(Clone, Default)]
-struct Traces(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Traces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Traces {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
+use traces::Traces;
 
 #[tokio::test]
 async fn no_secret_and_no_person_is_shown() {
-    let traces = Traces::default();
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(traces.clone()).with_max_level(tracing::Level::TRACE).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (traces, _recording) = Traces::begin();
     let personal = json!({
         "code": "name-canary", "message": "user-canary is not known", "by": "name-canary",
         "EventCollection": {"rows": [{"user_id": {"user_id": "user-canary", "name": "name-canary"}, "id": "1"}]},
@@ -76,7 +49,7 @@ async fn no_secret_and_no_person_is_shown() {
     seen += &everything(&impatient(&refused)).await;
     let cut = Script::with(|_| Answer::Cut).await;
     seen += &everything(&impatient(&cut)).await;
-    let traced = String::from_utf8(traces.0.lock().unwrap().clone()).unwrap();
+    let traced = traces.text();
     assert!(traced.contains("POST /api/events/import"), "nothing was traced");
     for (what, text) in [("shown", &seen), ("traced", &traced)] {
         for canary in ["password-canary", "operator-canary", "session-canary", "user-canary", "name-canary"] {

@@ -1,8 +1,7 @@
 //! Gateways that refuse: readers that are not there, calls that fail for a while, texts that name people, events that no
 //! record can hold.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
@@ -18,9 +17,11 @@ use tokio::time::timeout;
 use tonic::{Code, Status};
 
 mod gateway;
+mod traces;
 
 use gateway::proto::gsdk::{connect, event};
 use gateway::{DEVICE, Fake};
+use traces::Traces;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_is_not_there_costs_no_other_and_is_told() {
@@ -77,10 +78,7 @@ async fn a_page_that_fails_for_reasons_of_the_gateways_own_is_asked_for_again() 
 
 #[tokio::test]
 async fn what_the_gateway_writes_beside_a_code_is_shown_nowhere() {
-    let traces = Traces::default();
-    let recorder =
-        tracing_subscriber::fmt().with_writer(traces.clone()).with_max_level(tracing::Level::TRACE).finish();
-    let _recording = tracing::subscriber::set_default(recorder);
+    let (traces, _recording) = Traces::begin();
     let fake = Fake::start();
     fake.state.make_events(1);
     let text = "user-canary with card-canary is not known";
@@ -92,7 +90,7 @@ async fn what_the_gateway_writes_beside_a_code_is_shown_nowhere() {
         shown += &format!("{error} {error:?} {error:#?}");
     }
     assert_eq!(device.logs(0, 10).await.unwrap().len(), 1);
-    let traces = String::from_utf8_lossy(&traces.0.lock().unwrap()).into_owned();
+    let traces = traces.text();
     assert!(shown.contains("UNKNOWN") && !traces.is_empty());
     for text in [shown, traces] {
         assert!(!text.contains("canary"), "{}", text.lines().find(|line| line.contains("canary")).unwrap());
@@ -170,27 +168,4 @@ fn collector(sink: &MemorySink) -> Collector {
 fn log(id: u32) -> event::EventLog {
     let (timestamp, user_id) = (1_700_000_000 + id, "17".to_owned());
     event::EventLog { id, timestamp, device_id: DEVICE, user_id, event_code: 0x1000, ..Default::default() }
-}
-
-/// Whatever is traced on this thread, at every level, from every crate.
-#[derive(Clone, Default)]
-struct Traces(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Traces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl tracing_subscriber::fmt::MakeWriter<'_> for Traces {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }

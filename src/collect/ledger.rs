@@ -130,10 +130,8 @@ impl Ledger {
         if id <= self.watermark {
             return false;
         }
-        while let Some((from, to)) = self.hole().filter(|(_, to)| *to < id) {
-            self.gap(from, to, GapReason::Unknown);
-            self.watermark = to;
-            self.advance();
+        while self.hole().is_some_and(|(_, to)| to < id) {
+            self.explain_hole(GapReason::Unknown);
         }
         if self.watermark < id {
             let missing = self.watermark.saturating_add(1);

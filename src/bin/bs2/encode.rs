@@ -22,10 +22,11 @@ use crate::output::{self, Output};
 
 /// Encode records given as JSON as hexadecimal text, or into a file
 ///
-/// One line a record; a capture has a line for its head before them. The input is what `bs2 decode --json` prints: objects one after the other, or one array of them. Where an object
-/// has `raw`, that gives the bytes; otherwise the fields do, and what is left out is 0. A field that does not go with
-/// the others is an error. An object that is no record gives an error with its number; the others are encoded all the
-/// same. One object is held at a time, also of an array.
+/// One line a record; a capture has a line for its head before them. The input is what `bs2 decode --json` prints:
+/// objects one after the other, or one array of them. Where an object has `raw`, that gives the bytes; otherwise the
+/// fields do, and what is left out is 0. A field that does not go with the others is an error. An object that is no
+/// record gives an error with its number; the others are encoded all the same. One object is held at a time, also of an
+/// array.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Encode {

@@ -20,8 +20,8 @@ use crate::table::count;
 
 /// Save the pictures of a reader as JPEG files, named by device and event
 ///
-/// A picture that is there already is left as it is; another file of the same name is an error and stays. Without --max it
-/// is told how many pictures the log announces that the reader does not have.
+/// A picture that is there already is left as it is; another file of the same name is an error and stays. Without --max
+/// it is told how many pictures the log announces that the reader does not have.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Images {

@@ -81,7 +81,7 @@ impl Door {
                         self.take(event, temperature).await?;
                     }
                 }
-                Live::Further { .. } => self.hand_over(What::Further(is_new.into())).await,
+                Live::Further { .. } if is_new => self.hand_over(What::Further(1)).await,
                 // Here events are missing; the log has them.
                 Live::Lagged { .. } | Live::Resumed { .. } => self.read_log().await?,
                 // What a later client tells beside these is no event.
