@@ -19,7 +19,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
-#[path = "../tests/gateway/mod.rs"]
+#[path = "../tests/support/fake_gateway/mod.rs"]
 mod gateway;
 
 use gateway::proto::gsdk::event::event_client::EventClient;

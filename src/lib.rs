@@ -60,10 +60,7 @@
 //! | `cli` | the command line `bs2` |
 //!
 //! Not affiliated with Suprema; BioStar and Suprema are their marks.
-#![cfg_attr(
-    not(any(feature = "biostar-x", feature = "capture", feature = "device", feature = "portable", test)),
-    no_std
-)]
+#![cfg_attr(not(any(feature = "biostar-x", feature = "capture", feature = "device", test)), no_std)]
 
 #[cfg(feature = "serde")]
 extern crate alloc;
@@ -86,7 +83,7 @@ pub mod sink;
 pub use error::{Error, ErrorKind, Result};
 
 /// The code in the prose is compiled and run like any other example.
-#[cfg(all(doctest, feature = "cli"))]
+#[cfg(all(doctest, feature = "biostar-x", feature = "sim-servers", feature = "sqlite"))]
 mod prose {
     #[doc = include_str!("../README.md")]
     struct Readme;

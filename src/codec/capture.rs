@@ -49,20 +49,20 @@
 use core::fmt;
 use core::iter::FusedIterator;
 
-#[cfg(feature = "portable")]
+#[cfg(feature = "capture")]
 use super::PortableBlob;
 use super::{DecodeError, DeviceId, Event};
 
 mod error;
 mod frame;
-#[cfg(all(feature = "portable", feature = "serde"))]
+#[cfg(all(feature = "capture", feature = "serde"))]
 mod owned;
 mod payload;
 #[cfg(feature = "capture")]
 mod writer;
 
 pub use error::CaptureError;
-#[cfg(all(feature = "portable", feature = "serde"))]
+#[cfg(all(feature = "capture", feature = "serde"))]
 pub use owned::{CapturePayloadBuf, CaptureRecordBuf};
 pub use payload::{CapturePayload, LinkState};
 #[cfg(feature = "capture")]
@@ -206,7 +206,7 @@ impl<'a> CaptureReader<'a> {
     /// );
     /// # Ok::<(), bs2_events::codec::capture::CaptureError>(())
     /// ```
-    #[cfg(feature = "portable")]
+    #[cfg(feature = "capture")]
     #[must_use]
     pub fn with_blobs_checked(mut self) -> Self {
         self.check_blob = |bytes| PortableBlob::decode(bytes).map(drop);

@@ -9,13 +9,13 @@ use core::fmt;
 use serde::de::{DeserializeOwned, Deserializer, Error};
 
 mod blob;
-#[cfg(all(feature = "capture-read", feature = "portable"))]
+#[cfg(feature = "capture")]
 mod capture;
 mod event;
 mod ext;
 mod extras;
 mod object;
-#[cfg(feature = "portable")]
+#[cfg(feature = "capture")]
 mod portable;
 mod scalar;
 mod subject;
@@ -103,7 +103,7 @@ enum Reason {
     TooLong(usize),
     #[error("not a kind of subject")]
     Kind,
-    #[cfg(all(feature = "capture-read", feature = "portable"))]
+    #[cfg(feature = "capture")]
     #[error("not a kind of record")]
     RecordKind,
     #[error("not a multiple of 30 from -930 to 930")]

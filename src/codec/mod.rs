@@ -38,7 +38,6 @@
 )]
 
 mod blob;
-#[cfg(feature = "capture-read")]
 pub mod capture;
 mod code;
 mod device_id;
@@ -50,7 +49,7 @@ mod fields;
 mod filter;
 mod flags;
 mod mask;
-#[cfg(feature = "portable")]
+#[cfg(feature = "capture")]
 mod portable;
 mod record;
 mod sdk_code;
@@ -69,7 +68,7 @@ pub use ext::{ExtInfo, ExtIoDevice};
 pub use filter::EventFilter;
 pub use flags::EventFlags;
 pub use mask::EventMask;
-#[cfg(feature = "portable")]
+#[cfg(feature = "capture")]
 pub use portable::{Needed, PortableBlob, PortableBlobs};
 pub use sdk_code::{SdkCode, SdkCodeName};
 pub use small_blob::{

@@ -2,7 +2,6 @@
 
 mod backend;
 mod client;
-#[cfg(feature = "conformance")]
 pub mod conformance;
 mod further;
 #[cfg(feature = "gateway")]

@@ -34,7 +34,6 @@ pub enum ConnectionState {
 }
 
 /// As captures hold it.
-#[cfg(feature = "capture-read")]
 impl From<ConnectionState> for crate::codec::capture::LinkState<'static> {
     fn from(state: ConnectionState) -> Self {
         let (code, name) = match state {

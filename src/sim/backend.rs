@@ -37,7 +37,7 @@ impl Door {
         Self { shared, number, connections, closed: AtomicBool::new(false) }
     }
 
-    #[cfg(feature = "sim-gateway")]
+    #[cfg(feature = "sim-servers")]
     pub(super) fn number(&self) -> u64 {
         self.number
     }
@@ -47,13 +47,13 @@ impl Door {
     /// # Errors
     ///
     /// [`ErrorKind::Disconnected`] if it does not.
-    #[cfg(feature = "sim-gateway")]
+    #[cfg(feature = "sim-servers")]
     pub(super) fn check(&self, position: usize, state: &State) -> Result<()> {
         state.line.check(self.connections[position].load(Ordering::Acquire))
     }
 
     /// Ends the connection to one reader.
-    #[cfg(feature = "sim-gateway")]
+    #[cfg(feature = "sim-servers")]
     pub(super) fn forget(&self, position: usize) {
         self.connections[position].store(0, Ordering::Release);
     }

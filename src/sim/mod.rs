@@ -41,10 +41,10 @@ use crate::{Error, ErrorKind, Result};
 
 mod backend;
 mod beside;
-#[cfg(feature = "sim-biostar-x")]
+#[cfg(feature = "sim-servers")]
 pub mod biostar_x;
 mod dice;
-#[cfg(feature = "sim-gateway")]
+#[cfg(feature = "sim-servers")]
 pub mod gateway;
 mod journal;
 mod life;

@@ -3,7 +3,6 @@
 mod batch;
 #[cfg(feature = "biostar-x")]
 pub mod biostar_x;
-#[cfg(feature = "conformance")]
 pub mod conformance;
 mod memory;
 #[cfg(feature = "sqlite")]

@@ -60,7 +60,7 @@ impl BlobHead {
     }
 
     /// A head of these fields, valid or not.
-    #[cfg(feature = "portable")]
+    #[cfg(feature = "capture")]
     #[inline]
     pub(in crate::codec) fn from_fields(
         mask: EventMask,

@@ -66,7 +66,7 @@ impl<'a> CapturePayload<'a> {
     }
 
     /// Whether this number stands for a kind that is told apart.
-    #[cfg(any(feature = "capture", all(feature = "portable", feature = "serde")))]
+    #[cfg(feature = "capture")]
     pub(in crate::codec) const fn is_known(kind: u32) -> bool {
         matches!(kind, EVENT..=STATE)
     }

@@ -112,7 +112,7 @@ pub mod admin_client {
     }
 }
 /// Generated server implementations.
-#[cfg(feature = "sim-gateway")]
+#[cfg(any(test, feature = "sim-servers"))]
 pub mod admin_server {
     #![allow(
         unused_variables,

@@ -865,7 +865,7 @@ pub mod connect_client {
     }
 }
 /// Generated server implementations.
-#[cfg(feature = "sim-gateway")]
+#[cfg(any(test, feature = "sim-servers"))]
 pub mod connect_server {
     #![allow(
         unused_variables,

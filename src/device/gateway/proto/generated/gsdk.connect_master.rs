@@ -454,7 +454,7 @@ pub mod connect_master_client {
     }
 }
 /// Generated server implementations.
-#[cfg(feature = "sim-gateway")]
+#[cfg(any(test, feature = "sim-servers"))]
 pub mod connect_master_server {
     #![allow(
         unused_variables,

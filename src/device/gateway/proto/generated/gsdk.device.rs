@@ -350,7 +350,7 @@ pub mod device_client {
     }
 }
 /// Generated server implementations.
-#[cfg(feature = "sim-gateway")]
+#[cfg(any(test, feature = "sim-servers"))]
 pub mod device_server {
     #![allow(
         unused_variables,

@@ -684,7 +684,7 @@ pub mod event_client {
     }
 }
 /// Generated server implementations.
-#[cfg(feature = "sim-gateway")]
+#[cfg(any(test, feature = "sim-servers"))]
 pub mod event_server {
     #![allow(
         unused_variables,

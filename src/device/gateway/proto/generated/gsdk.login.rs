@@ -170,7 +170,7 @@ pub mod login_client {
     }
 }
 /// Generated server implementations.
-#[cfg(feature = "sim-gateway")]
+#[cfg(any(test, feature = "sim-servers"))]
 pub mod login_server {
     #![allow(
         unused_variables,

@@ -276,7 +276,7 @@ pub mod time_client {
     }
 }
 /// Generated server implementations.
-#[cfg(feature = "sim-gateway")]
+#[cfg(any(test, feature = "sim-servers"))]
 pub mod time_server {
     #![allow(
         unused_variables,

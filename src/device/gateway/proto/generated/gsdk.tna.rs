@@ -280,7 +280,7 @@ pub mod tna_client {
     }
 }
 /// Generated server implementations.
-#[cfg(feature = "sim-gateway")]
+#[cfg(any(test, feature = "sim-servers"))]
 pub mod tna_server {
     #![allow(
         unused_variables,

@@ -1,0 +1,30 @@
+//! Tests of the command line, run as its users run it.
+
+mod capture;
+mod codes;
+mod collect;
+mod command_line;
+mod decode;
+mod encode;
+#[path = "../../../tests/support/fake_gateway/mod.rs"]
+mod fake_gateway;
+mod gateway;
+mod images;
+mod logs;
+#[cfg(target_os = "linux")]
+mod native_simulated;
+mod record;
+#[cfg(unix)]
+mod signals;
+mod sim;
+mod sim_biostar_x;
+#[cfg(unix)]
+mod sim_gateway;
+#[cfg(target_os = "linux")]
+mod simulated_sdk;
+#[path = "../../../tests/support/vectors/mod.rs"]
+mod vectors;
+mod verify;
+#[path = "../../../tests/support/wire/mod.rs"]
+mod wire;
+mod x;

@@ -1,0 +1,11 @@
+//! Tests of the collector.
+
+mod epochs;
+mod history;
+mod interrupted;
+mod patience;
+mod scripted;
+#[path = "../support/scripted_backend/mod.rs"]
+mod scripted_backend;
+mod simulated;
+mod unreadable;

@@ -1,0 +1,85 @@
+//! Every backend is held to the same contract.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bs2_events::Result;
+use bs2_events::codec::DeviceId;
+use bs2_events::device::Backend;
+use bs2_events::device::conformance::{Stage, check_backend, check_client};
+use bs2_events::sim::Simulator;
+
+#[tokio::test(start_paused = true)]
+async fn the_simulator_keeps_the_contract_of_backends() {
+    for settings in ["devices=3", "devices=1&backlog=0", "devices=2&backlog=100&capacity=120"] {
+        check_backend(&Simulated::new(settings))
+            .await
+            .unwrap_or_else(|violation| panic!("{settings}: {violation}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_keeps_its_promises_over_a_simulator_with_faults() {
+    for seed in 0..20 {
+        for faults in [
+            "drop",
+            "disconnect",
+            "repeat",
+            "reorder",
+            "slow",
+            "error",
+            "drop,disconnect,repeat,reorder,slow,error",
+        ] {
+            let settings = format!("devices=2&backlog=500&seed={seed}&faults={faults}");
+            check_client(&Simulated::new(&settings))
+                .await
+                .unwrap_or_else(|violation| panic!("{settings}: {violation}"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_keeps_its_promises_over_inclusive_and_short_answers() {
+    for settings in ["inclusive=1", "page=3", "inclusive=1&page=2&faults=repeat"] {
+        check_client(&Simulated::new(settings))
+            .await
+            .unwrap_or_else(|violation| panic!("{settings}: {violation}"));
+    }
+}
+
+struct Simulated {
+    backend: Arc<dyn Backend>,
+    simulator: Simulator,
+    device: DeviceId,
+}
+
+impl Simulated {
+    fn new(settings: &str) -> Self {
+        let simulator = Simulator::new(settings).unwrap();
+        let device = simulator.device_ids()[0];
+        Self { backend: simulator.backend(), simulator, device }
+    }
+}
+
+#[async_trait]
+impl Stage for Simulated {
+    fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.backend)
+    }
+
+    fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    async fn make_events(&self, count: u32) -> Result<()> {
+        for _ in 0..count {
+            self.simulator.make_event(self.device)?;
+        }
+        Ok(())
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        self.simulator.reader(self.device)?.disconnect();
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! The gateway's backend keeps the contract, over a gateway that behaves.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bs2_events::Result;
+use bs2_events::codec::DeviceId;
+use bs2_events::device::Backend;
+use bs2_events::device::conformance::{Stage, check_backend, check_client};
+
+use crate::fake_gateway::{DEVICE, Fake};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_the_contract() {
+    let stage = OneReader::new(|fake| fake.gateway());
+    check_backend(&stage).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_what_a_client_promises() {
+    let stage = OneReader::new(|fake| fake.gateway());
+    check_client(&stage).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keeps_the_contract_for_a_reader_that_the_gateway_connects_by_itself() {
+    let stage = OneReader::new(|fake| {
+        let settings =
+            format!("gateway://{}?ca={}&device=541000543@192.0.2.7", fake.address, fake.file("ca.crt"));
+        bs2_events::device::gateway::Gateway::new(settings.parse().unwrap()).unwrap()
+    });
+    check_backend(&stage).await.unwrap();
+    assert!(stage.fake.state.called("AddAsyncConnection") > 0);
+    assert_eq!(stage.fake.state.called("Connect"), 0);
+}
+
+struct OneReader {
+    fake: Fake,
+    backend: Arc<dyn Backend>,
+}
+
+impl OneReader {
+    fn new(gateway: impl FnOnce(&Fake) -> bs2_events::device::gateway::Gateway) -> Self {
+        let fake = Fake::start();
+        let backend = Arc::new(gateway(&fake));
+        Self { fake, backend }
+    }
+}
+
+#[async_trait]
+impl Stage for OneReader {
+    fn backend(&self) -> Arc<dyn Backend> {
+        Arc::clone(&self.backend)
+    }
+
+    fn device(&self) -> DeviceId {
+        DeviceId::new(DEVICE)
+    }
+
+    async fn make_events(&self, count: u32) -> Result<()> {
+        self.fake.state.make_events(count);
+        Ok(())
+    }
+
+    async fn disconnect(&self) -> Result<()> {
+        self.fake.state.tell(0);
+        Ok(())
+    }
+}

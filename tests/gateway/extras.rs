@@ -1,0 +1,116 @@
+//! What a gateway tells of an event beside its subject.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bs2_events::codec::{DeviceId, Event, SubjectKind, Temperature};
+use bs2_events::device::{Client, FurtherSubject, Live, Subscription};
+use prost::Message;
+use tokio::time::timeout;
+
+use crate::fake_gateway::proto::gsdk::event;
+use crate::fake_gateway::{DEVICE, Fake, message_bytes, response};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_set_beside_the_subject_stands_on_the_page_beside_the_event() {
+    let fake = Fake::start();
+    fake.state.make(log(1));
+    fake.state.make(with_card_and_door(2));
+    fake.state.make(log(3));
+    fake.state.make(with_card_and_door(4));
+    let device = client(&fake).device(READER);
+    let page = device.logs(0, 10).await.unwrap();
+    assert_eq!(page.iter().map(Event::id).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(page.further(), [beside(2), beside(4)].concat());
+    // Of what was asked for twice on purpose, and of what is more than was asked for, nothing is left.
+    assert_eq!(device.logs(2, 1).await.unwrap().further(), []);
+    assert_eq!(device.logs(2, 2).await.unwrap().further(), beside(4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disordered_answer_keeps_what_stands_beside_its_events() {
+    let fake = Fake::start();
+    let logs = [with_card_and_door(4), log(3), with_card_and_door(2), with_card_and_door(4)];
+    let answer = response(logs.iter().map(|log| log.encode_to_vec().into()).collect::<Vec<_>>().iter());
+    fake.state.set_quirk(move |path, _| {
+        let answer = message_bytes(answer.clone());
+        path.ends_with("GetLog").then(|| Box::pin(std::future::ready(answer)) as _)
+    });
+    let page = client(&fake).device(READER).logs(0, 10).await.unwrap();
+    assert_eq!(page.iter().map(Event::id).collect::<Vec<_>>(), [2, 3, 4]);
+    assert_eq!(page.further(), [beside(2), beside(4)].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn different_events_under_one_id_are_an_error_and_none_is_dropped() {
+    let fake = Fake::start();
+    let logs = [log(4), event::EventLog { user_id: "18".into(), ..log(4) }];
+    let answer = response(logs.iter().map(|log| log.encode_to_vec().into()).collect::<Vec<_>>().iter());
+    fake.state.set_quirk(move |path, _| {
+        let answer = message_bytes(answer.clone());
+        path.ends_with("GetLog").then(|| Box::pin(std::future::ready(answer)) as _)
+    });
+    let error = client(&fake).device(READER).logs(0, 10).await.unwrap_err();
+    assert!(error.to_string().contains("different events have the id 4"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_it_comes_directly_behind_its_event_and_between_others() {
+    let fake = Fake::start();
+    let mut live = client(&fake).device(READER).subscribe().await.unwrap();
+    fake.state.make(log(1));
+    fake.state.make(event::EventLog { temperature: 3_700, ..with_card_and_door(2) });
+    fake.state.make(event::EventLog { user_id: "8".repeat(33), event_code: 0x5000, ..log(3) });
+    fake.state.make(log(4));
+    assert!(matches!(next(&mut live).await, Live::Event { event, .. } if event.id() == 1));
+    assert!(matches!(
+        next(&mut live).await,
+        Live::Event { event, temperature: Some(found), .. }
+            if event.id() == 2 && found == Temperature::from_hundredths(3_700)
+    ));
+    for subject in beside(2) {
+        assert_eq!(next(&mut live).await, Live::Further { device: READER, subject });
+    }
+    // What does not fit beside an event takes the event with it, and both are told as one.
+    assert_eq!(next(&mut live).await, Live::Lagged { device: READER, missed: 1 });
+    assert!(matches!(next(&mut live).await, Live::Event { event, .. } if event.id() == 4));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_personal_of_it_is_shown() {
+    let fake = Fake::start();
+    fake.state.make(event::EventLog { event_code: 0x5000, user_id: "4711".into(), ..with_card_and_door(1) });
+    let page = client(&fake).device(READER).logs(0, 10).await.unwrap();
+    let shown = format!("{page:?} {:?}", page.further());
+    assert_eq!(page.further().len(), 2);
+    assert!(!shown.contains("4711") && !shown.contains("99") && shown.contains("user"), "{shown}");
+}
+
+const READER: DeviceId = DeviceId::new(DEVICE);
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn client(fake: &Fake) -> Client {
+    Client::new(Arc::new(fake.gateway()))
+}
+
+async fn next(live: &mut Subscription) -> Live {
+    timeout(PATIENCE, live.next()).await.expect("the stream is silent").expect("the stream has ended")
+}
+
+fn log(id: u32) -> event::EventLog {
+    let (timestamp, user_id) = (1_700_000_000 + id, "17".to_owned());
+    event::EventLog { id, timestamp, device_id: DEVICE, user_id, event_code: 0x1000, ..Default::default() }
+}
+
+fn with_card_and_door(id: u32) -> event::EventLog {
+    event::EventLog { card_data: vec![99; 8].into(), entity_id: 5, ..log(id) }
+}
+
+fn beside(id: u32) -> [FurtherSubject; 2] {
+    let of = |kind, bytes: &[u8]| {
+        let mut array = [0; 32];
+        array[..bytes.len()].copy_from_slice(bytes);
+        FurtherSubject::new(id, kind, array)
+    };
+    [of(SubjectKind::Card, &[99; 8]), of(SubjectKind::Unknown, &[5])]
+}

@@ -1,0 +1,164 @@
+//! Live events at the simulated gateway.
+
+use std::time::Duration;
+
+use bs2_events::sim::gateway::{GatewayFaults, Server, ServerSettings};
+use tonic::Streaming;
+
+use crate::dialler::proto::gsdk::event::{self, EventLog};
+use crate::dialler::{Dialler, make, server};
+
+const FIRST: u32 = 541_000_001;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_of_one_loses_nothing_while_the_client_reads() {
+    let server = server("devices=2").await;
+    let mut dialler = Dialler::new(&server).await;
+    let (device, other) = (dialler.connect_nth(0).await, dialler.connect_nth(1).await);
+    for queue_size in [0, 1] {
+        let mut live = dialler.live(queue_size).await;
+        dialler.monitor(device).await.unwrap();
+        dialler.monitor(other).await.unwrap();
+        for _ in 0..5 {
+            let made = make(server.simulator(), device, 2_000);
+            for id in made {
+                assert_eq!(next(&mut live).await, (device, id));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_drops_the_newest_and_does_not_say_so() {
+    let settings = ServerSettings::new("devices=1&backlog=0".parse().unwrap()).with_patience(Duration::ZERO);
+    let server = Server::start(settings).await.unwrap();
+    let mut dialler = Dialler::new(&server).await;
+    let device = dialler.connect_nth(0).await;
+    let mut live = dialler.live(16).await;
+    dialler.monitor(device).await.unwrap();
+    // More than the windows of HTTP/2 hold for a client that reads nothing.
+    let count = 200_000;
+    make(server.simulator(), device, count);
+    // Now it reads, and as soon as there is room it is told again what happens.
+    let mut ids = Vec::new();
+    while ids.last().is_none_or(|id| *id <= count) {
+        ids.push(next(&mut live).await.1);
+        make(server.simulator(), device, 1);
+    }
+    assert!(ids.is_sorted_by(|a, b| a < b));
+    let told = u32::try_from(ids.len()).unwrap();
+    assert!((17..count / 2).contains(&told), "{told} of {count}");
+    assert!(ids[..16].iter().copied().eq(1..=16), "the oldest stay");
+}
+
+#[tokio::test]
+async fn a_stream_has_the_devices_and_codes_that_were_asked_for() {
+    let server = server("devices=2").await;
+    let mut dialler = Dialler::new(&server).await;
+    let (device, other) = (dialler.connect_nth(0).await, dialler.connect_nth(1).await);
+    let mut of_device = dialler.live_of(8, &[device], &[]).await;
+    let mut of_code = dialler.live_of(8, &[], &[0x1300]).await;
+    dialler.monitor(device).await.unwrap();
+    dialler.monitor(other).await.unwrap();
+    let theirs = make(server.simulator(), other, 200);
+    let ours = make(server.simulator(), device, 200);
+    for id in &ours {
+        assert_eq!(next(&mut of_device).await, (device, *id));
+    }
+    let mut expected = Vec::new();
+    for (device, ids) in [(other, theirs), (device, ours)] {
+        let logs = dialler.log(device, ids[0], 200).await.unwrap();
+        expected.extend(logs.iter().filter(|log| log.event_code == 0x1300).map(|log| (device, log.id)));
+    }
+    assert!(expected.len() > 4);
+    for expected in expected {
+        assert_eq!(next(&mut of_code).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn monitoring_is_one_switch_for_all_clients() {
+    let server = server("devices=1&backlog=0").await;
+    let (mut one, mut two) = (Dialler::new(&server).await, Dialler::new(&server).await);
+    let device = one.connect_nth(0).await;
+    let mut live = two.live(8).await;
+    make(server.simulator(), device, 1);
+    one.monitor(device).await.unwrap();
+    make(server.simulator(), device, 1);
+    let disable = event::DisableMonitoringMultiRequest { device_i_ds: vec![device] };
+    one.event.disable_monitoring_multi(disable).await.unwrap();
+    make(server.simulator(), device, 1);
+    let enable = event::EnableMonitoringMultiRequest { device_i_ds: vec![device] };
+    one.event.enable_monitoring_multi(enable).await.unwrap();
+    make(server.simulator(), device, 1);
+    assert_eq!((next(&mut live).await, next(&mut live).await), ((FIRST, 2), (FIRST, 4)));
+}
+
+#[tokio::test]
+async fn an_event_is_the_same_live_and_in_the_log() {
+    let server = server("devices=1&backlog=0").await;
+    let mut dialler = Dialler::new(&server).await;
+    let device = dialler.connect_nth(0).await;
+    let mut live = dialler.live(8).await;
+    dialler.monitor(device).await.unwrap();
+    make(server.simulator(), device, 500);
+    for log in dialler.log(device, 0, 0).await.unwrap() {
+        assert_eq!(live.message().await.unwrap().unwrap(), log);
+    }
+}
+
+#[tokio::test]
+async fn a_queue_below_nothing_is_refused() {
+    let server = server("devices=1").await;
+    let mut dialler = Dialler::new(&server).await;
+    let request = event::SubscribeRealtimeLogRequest { queue_size: -1, ..Default::default() };
+    let refused = dialler.event.subscribe_realtime_log(request).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_end_or_fall_silent_where_that_is_the_fault() {
+    for (faults, ends) in [(GatewayFaults::END, true), (GatewayFaults::SILENT, false)] {
+        let settings = ServerSettings::new("devices=1&backlog=0".parse().unwrap()).with_faults(faults);
+        let server = Server::start(settings).await.unwrap();
+        let mut dialler = Dialler::new(&server).await;
+        let device = dialler.connect_nth(0).await;
+        dialler.monitor(device).await.unwrap();
+        let mut clean = 0;
+        for _ in 0..5 {
+            let mut live = dialler.live(8).await;
+            let made = make(server.simulator(), device, 500);
+            let mut told = 0;
+            while let Ok(Ok(Some(_))) = tokio::time::timeout(PATIENCE, live.message()).await {
+                told += 1;
+            }
+            assert!((1..=400).contains(&told), "{told} of {}", made.len());
+            match tokio::time::timeout(PATIENCE, live.message()).await {
+                Ok(_) => clean += 1,
+                Err(_) => assert!(!ends),
+            }
+        }
+        assert_eq!(clean, if ends { 5 } else { 0 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_is_a_frame_of_its_own_where_that_is_the_fault() {
+    let settings = ServerSettings::new("devices=1".parse().unwrap()).with_faults(GatewayFaults::FRAMES);
+    let server = Server::start(settings).await.unwrap();
+    let mut dialler = Dialler::new(&server).await;
+    let device = dialler.connect_nth(0).await;
+    let mut live = dialler.live(8).await;
+    dialler.monitor(device).await.unwrap();
+    for id in make(server.simulator(), device, 1_000) {
+        assert_eq!(next(&mut live).await, (device, id));
+    }
+}
+
+async fn next(live: &mut Streaming<EventLog>) -> (u32, u32) {
+    let log = live.message().await.unwrap().unwrap();
+    (log.device_id, log.id)
+}
+
+/// Long enough for what is on its way, short enough for a stream that is silent.
+const PATIENCE: Duration = Duration::from_millis(500);

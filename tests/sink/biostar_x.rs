@@ -1,0 +1,183 @@
+//! The BioStar X server as a destination: the contract of sinks, and every authentication once whatever fails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bs2_events::ErrorKind;
+use bs2_events::biostar_x::{ImportEvent, Unmapped, VirtualDeviceId};
+use bs2_events::codec::{DeviceId, Event, EventCode, Subject, Timestamp, UserId};
+use bs2_events::collect::Collector;
+use bs2_events::device::{Client, DeviceInfo};
+use bs2_events::sim::Simulator;
+use bs2_events::sim::biostar_x::{Fault, Faults, Server};
+use bs2_events::sink::biostar_x::BiostarXSink;
+use bs2_events::sink::{Batch, GapReason, Sink, Stored, conformance};
+
+use crate::biostar_x_simulated::{builder, client, gate, start};
+
+const IMPORT: &str = "/api/events/import";
+const READER: DeviceId = DeviceId::new(7);
+
+fn entry(id: u32, user: &str) -> Event {
+    Event::builder(READER, id, EventCode::new(0x1301))
+        .subject(Subject::User(&UserId::new(user).unwrap()))
+        .timestamp(Timestamp::from_unix_seconds(1_761_837_120 + id / 4))
+        .build()
+}
+
+fn batch(ids: std::ops::RangeInclusive<u32>) -> Batch {
+    let (first, last) = (*ids.start(), *ids.end());
+    Batch::new(READER, 0, first, last).with_events(ids.map(|id| entry(id, "1")))
+}
+
+#[tokio::test]
+async fn the_contract_of_sinks_is_kept() {
+    let server = start("").await;
+    server.add_user("1001").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let open = async || -> bs2_events::Result<Arc<dyn Sink>> {
+        Ok(Arc::new(BiostarXSink::open(client(&server), gate(), &path)?) as Arc<dyn Sink>)
+    };
+    conformance::check(open).await.unwrap();
+    assert!(server.state().imported().count() > 20);
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_looked_for_before_anything_else_is_sent() {
+    for fault in [Fault::CutBefore, Fault::CutAfter, Fault::ErrorAfter, Fault::Error, Fault::Partial] {
+        for reopens in [false, true] {
+            let server = start("").await;
+            let folder = tempfile::tempdir().unwrap();
+            let open = || BiostarXSink::open(client(&server), gate(), folder.path().join("state")).unwrap();
+            let mut sink = open();
+            sink.store(batch(1..=10)).await.unwrap();
+            server.plan(IMPORT, fault.clone());
+            let result = sink.store(batch(11..=30)).await;
+            assert_eq!(result.is_ok(), fault == Fault::Partial, "{fault:?}");
+            if reopens {
+                drop(sink);
+                sink = open();
+            }
+            let resumed = sink.resume(&DeviceInfo::new(READER)).await.unwrap().unwrap();
+            assert_eq!((resumed.first, resumed.watermark), (1, 30), "{fault:?}");
+            let stored = sink.store(batch(11..=32)).await.unwrap();
+            assert_eq!(stored, Stored { new: 2, repeated: 20 });
+            assert_eq!(server.state().imported().count(), 32, "{fault:?} {reopens}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_imported_is_counted_and_named() {
+    let server = start("users=3").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let sink = BiostarXSink::open(client(&server), gate(), &path).unwrap();
+    let door = Event::builder(READER, 2, EventCode::DOOR_OPENED).build();
+    let card = Event::builder(READER, 3, EventCode::new(0x1400)).build();
+    let batch = Batch::new(READER, 0, 1, 6)
+        .with_events([entry(1, "1"), door, card, entry(4, "stranger-canary"), entry(5, "2")])
+        .with_gap(6, 6, GapReason::Unknown);
+    assert_eq!(sink.store(batch).await.unwrap(), Stored { new: 5, repeated: 0 });
+    for _ in 0..2 {
+        let summary = sink.summary().await;
+        let unmapped: Vec<_> = summary.unmapped.iter().collect();
+        assert_eq!(unmapped, [(Unmapped::NoAuthentication, 1), (Unmapped::NoUser, 1)]);
+        assert_eq!((summary.refused.len(), summary.refused[0].id), (1, 4));
+        assert!(!format!("{summary:?} {sink:?}").contains("canary"));
+    }
+    assert_eq!(server.state().imported().count(), 2);
+    assert_eq!(sink.gaps(READER).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_state_file_is_for_one_sink_one_server_and_one_virtual_device() {
+    let (server, other) = (start("").await, start("").await);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let open = |server: &Server, device| BiostarXSink::open(client(server), device, &path);
+    let sink = open(&server, gate()).unwrap();
+    let kind = |result: bs2_events::Result<BiostarXSink>| result.err().map(|error| error.kind());
+    assert_eq!(kind(open(&server, gate())), Some(ErrorKind::Busy));
+    sink.store(batch(1..=1)).await.unwrap();
+    drop(sink);
+    assert_eq!(kind(open(&server, VirtualDeviceId::MAX)), Some(ErrorKind::InvalidInput));
+    assert_eq!(kind(open(&other, gate())), Some(ErrorKind::InvalidInput));
+    assert_eq!(kind(open(&server, gate())), None);
+    let text = std::fs::read_to_string(&path).unwrap();
+    for damaged in [&text[..text.len() / 2], "", "[]", &text.replace("\"format\":1", "\"format\":2")] {
+        std::fs::write(&path, damaged).unwrap();
+        assert_eq!(kind(open(&server, gate())), Some(ErrorKind::InvalidData), "{damaged}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_collector_brings_arrives_once_under_random_faults() {
+    let server = Server::start("seed=3&users=100000".parse().unwrap()).await.unwrap();
+    let faulty: bs2_events::sim::biostar_x::ServerSettings = "seed=3&users=100000".parse().unwrap();
+    let faulty =
+        Server::start(faulty.with_faults(Faults::CUT | Faults::ERROR | Faults::SESSION)).await.unwrap();
+    for server in [server, faulty] {
+        while crate::biostar_x_simulated::make_gate(&client(&server)).await.is_err() {}
+        let simulator = Simulator::new("devices=3&backlog=2000").unwrap();
+        let devices = Client::new(simulator.backend()).devices().await.unwrap();
+        let mut expected = BTreeMap::<_, usize>::new();
+        for device in &devices {
+            for event in device.logs(0, 10_000).await.unwrap().iter() {
+                if let Ok(event) = ImportEvent::try_from(event) {
+                    server.add_user(event.user()).ok();
+                    let time = event.time().as_unix_seconds();
+                    *expected
+                        .entry((time, event.user().to_owned(), event.verdict().code().get()))
+                        .or_default() += 1;
+                }
+            }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let client = builder(&server).with_import_chunk(100).build().unwrap();
+        let sink = Arc::new(BiostarXSink::open(client, gate(), folder.path().join("state")).unwrap());
+        let mut complete = false;
+        for _ in 0..200 {
+            let collector = Collector::new(sink.clone()).with_devices(devices.clone());
+            complete = collector.run_once().await.is_complete();
+            if complete {
+                break;
+            }
+        }
+        assert!(complete);
+        let mut stored = BTreeMap::<_, usize>::new();
+        for event in server.state().imported() {
+            *stored.entry((event.time, event.user_id.clone().unwrap(), event.code)).or_default() += 1;
+        }
+        assert!(!expected.is_empty());
+        assert_eq!(stored, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_another_reader_is_not_taken_for_one_that_did_not_arrive() {
+    let server = start("").await;
+    let folder = tempfile::tempdir().unwrap();
+    let open = || BiostarXSink::open(client(&server), gate(), folder.path().join("state")).unwrap();
+    let sink = open();
+    // More than a sink keeps, so that the first of them are forgotten.
+    sink.store(batch(1..=1)).await.unwrap();
+    sink.store(batch(2..=600)).await.unwrap();
+    let other = DeviceId::new(8);
+    let same = |id: u32| {
+        Event::builder(other, id, EventCode::new(0x1301))
+            .subject(Subject::User(&UserId::new("1").unwrap()))
+            .timestamp(Timestamp::from_unix_seconds(1_761_837_120 + id / 4))
+            .build()
+    };
+    server.plan(IMPORT, Fault::CutBefore);
+    let batch = || Batch::new(other, 0, 100, 119).with_events((100..=119).map(same));
+    assert!(sink.store(batch()).await.is_err());
+    drop(sink);
+    let sink = open();
+    assert_eq!(sink.store(batch()).await.unwrap(), Stored { new: 0, repeated: 20 });
+    assert_eq!(server.state().imported().count(), 620);
+    assert_eq!(sink.summary().await.imported, 620);
+    assert_eq!(sink.summary_of_run().await.imported, 20);
+}

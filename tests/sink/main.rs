@@ -1,0 +1,10 @@
+//! Tests of the sinks.
+
+mod agreement;
+mod biostar_x;
+#[path = "../support/biostar_x_simulated/mod.rs"]
+mod biostar_x_simulated;
+mod conformance;
+mod crash;
+mod sqlite;
+mod verify;
