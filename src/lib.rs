@@ -74,6 +74,8 @@ pub mod collect;
 pub mod device;
 #[cfg(feature = "device")]
 mod error;
+#[cfg(feature = "device")]
+pub mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "collect")]
