@@ -62,7 +62,6 @@
 //! Not affiliated with Suprema; BioStar and Suprema are their marks.
 #![cfg_attr(not(any(feature = "biostar-x", feature = "capture", feature = "device", test)), no_std)]
 
-#[cfg(feature = "serde")]
 extern crate alloc;
 
 #[cfg(feature = "biostar-x")]
