@@ -144,7 +144,7 @@ fn run(context: &Weak<Context>, link: Link, mut subscription: Subscription, shar
         };
         let device = link.device.get();
         match item {
-            Live::Event { event, temperature, .. } => {
+            Live::Event { event, extras, .. } => {
                 let mut record = words(&event);
                 if session.settings.old_flag_byte {
                     without_zone(&mut record);
@@ -154,6 +154,7 @@ fn run(context: &Weak<Context>, link: Link, mut subscription: Subscription, shar
                 match target.callback {
                     Callback::Plain(call) => call(device, record),
                     Callback::Ex(call) => {
+                        let temperature = extras.and_then(|extras| extras.temperature);
                         call(device, record, temperature.map_or(0, Temperature::hundredths))
                     }
                 }

@@ -14,7 +14,7 @@
 //!   [collector](../../collect/index.html) reads the log where it sees one.
 //! * It has a field for each thing that an event may concern, a record has room for one: the one that the event's code
 //!   says. What a gateway sets beside it, such as the door of an authentication, travels beside the event: in
-//!   [`EventPage::further`](super::EventPage::further) and live as [`Live::Further`](super::Live::Further). Blobs have
+//!   [`EventPage::extras`](super::EventPage::extras) and live in [`Live::Event`](super::Live::Event). Blobs have
 //!   one subject, as events, and nothing beside it.
 //! * It answers with gRPC's codes, not with the vendor library's: [`Error::sdk_code`](crate::Error::sdk_code) is
 //!   `None`.

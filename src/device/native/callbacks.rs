@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::link::LinkState;
 use super::strangers;
-use crate::codec::{DeviceId, Event, Temperature};
+use crate::codec::{DeviceId, Event, Extras, Temperature};
 use crate::device::LiveSink;
 use crate::device::state::{ConnectionState, StateBoard};
 use crate::{Error, ErrorKind, Result};
@@ -166,8 +166,10 @@ fn report(callback: &str, number: u32, bytes: Option<[u8; Event::SIZE]>, tempera
     for (_, sink) in &route.listeners {
         // One that panics keeps the others from nothing.
         guarded(|| match (event, temperature) {
-            (Some(event), Some(temperature)) => sink.push_with_temperature(event, temperature),
-            (Some(event), None) => sink.push(event),
+            (Some(event), Some(temperature)) => {
+                sink.push(event, Some(Box::new(Extras::default().with_temperature(temperature))));
+            }
+            (Some(event), None) => sink.push(event, None),
             (None, _) => sink.lost(1),
         });
     }
