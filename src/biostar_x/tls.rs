@@ -12,7 +12,8 @@ use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
 };
 
-use super::error::{Error, ErrorKind, Result};
+use crate::biostar_x::codes::invalid;
+use crate::{Error, ErrorKind, Result};
 
 /// Whose certificates are accepted.
 #[derive(Clone)]
@@ -32,7 +33,7 @@ impl Trust {
     pub(super) fn authorities(pem: &[u8]) -> Result<Self> {
         let certificates = certificates(pem)?;
         if certificates.is_empty() {
-            return Err(Error::invalid("setting `ca`: there is no certificate in it"));
+            return Err(invalid("setting `ca`: there is no certificate in it"));
         }
         Ok(Self::Authorities(certificates))
     }
@@ -44,7 +45,7 @@ impl Trust {
             return Ok(Self::Leaf(certificate.to_vec().into()));
         }
         let first = certificates(certificate)?.into_iter().next();
-        first.map(Self::Leaf).ok_or_else(|| Error::invalid("setting `pin`: there is no certificate in it"))
+        first.map(Self::Leaf).ok_or_else(|| invalid("setting `pin`: there is no certificate in it"))
     }
 
     /// The client's side of TLS, the same for requests and for the socket.
@@ -60,7 +61,7 @@ impl Trust {
         };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| Error::with_source(ErrorKind::Other, "TLS cannot be set up", error))?
+            .map_err(|error| Error::new(ErrorKind::Other, "TLS cannot be set up").with_source(error))?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
@@ -81,7 +82,7 @@ impl fmt::Debug for Trust {
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| {
-        Error::with_source(ErrorKind::InvalidInput, "a certificate cannot be read as PEM", error)
+        Error::new(ErrorKind::InvalidInput, "a certificate cannot be read as PEM").with_source(error)
     })
 }
 
@@ -93,13 +94,14 @@ fn verifier(
     let (added, _) = roots.add_parsable_certificates(certificates);
     if added == 0 {
         let message = "there is no authority to trust: give a CA, or pin the server's certificate";
-        return Err(Error::new(ErrorKind::Certificate, message));
+        return Err(Error::new(ErrorKind::CertificateRefused, message));
     }
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
     match verifier {
         Ok(verifier) => Ok(verifier),
         Err(error) => {
-            Err(Error::with_source(ErrorKind::Certificate, "the authorities cannot be used", error))
+            Err(Error::new(ErrorKind::CertificateRefused, "the authorities cannot be used")
+                .with_source(error))
         }
     }
 }
