@@ -157,7 +157,7 @@ pub mod sink;
 pub mod tls;
 
 #[cfg(any(feature = "biostar-x", feature = "device"))]
-pub use error::{Error, ErrorKind, Result};
+pub use error::{Error, ErrorKind, HttpError, Result};
 #[cfg(any(feature = "biostar-x", feature = "device"))]
 pub use retry::RetryPolicy;
 
