@@ -133,12 +133,12 @@ fn a_library_that_is_cut_is_a_sentence_that_names_it_and_no_crash() {
         told(cut_at(len, own()));
     }
     let sentence = told(cut_at(5_000, own()));
-    let words = sentence.split_once("is cut: ").unwrap().1;
-    assert!(words.ends_with(" bytes belong to it, and the file has 5000\n"), "{sentence}");
+    let words = sentence.split_once("is truncated: its segments need ").unwrap().1;
+    assert!(words.ends_with(" bytes, and the file has 5000; copy it again\n"), "{sentence}");
     let needed = words.split(' ').next().unwrap().parse::<usize>().unwrap();
     for len in [4_096, 20_000, needed / 2, needed - 4_096, needed - 1] {
         for source in [own(), before()] {
-            assert!(told(cut_at(len, source)).contains("is cut: "), "{len}");
+            assert!(told(cut_at(len, source)).contains("is truncated: "), "{len}");
         }
     }
     // What is behind is for debuggers.
