@@ -98,7 +98,7 @@ fn a_failure_is_one_sentence_that_names_the_function_the_path_or_the_setting() {
     for (settings, source, sentence) in [
         ("", "sdk:/nowhere.so?device=10.0.0.7".to_owned(), "cannot load the library `/nowhere.so`"),
         ("", "sdk:/dev/null?device=10.0.0.7".to_owned(), "cannot load the library `/dev/null`"),
-        ("", format!("sdk:{library}?device=x"), "setting `device`: `x` is no IPv4 address"),
+        ("", format!("sdk:{library}?device=x"), "setting `device`: `x` is not an IPv4 address"),
         ("", format!("sdk:{library}?device=127.0.0.9"), "BS2_ConnectDeviceViaIP to 127.0.0.9:51211: "),
         ("fail=BS2_GetLog:-2002:1", reader.clone(), "BS2_GetLog: ALLOC_MEM (-2002)"),
         ("fail=BS2_Initialize:-10004:1", reader.clone(), "BS2_Initialize: EXIST (-10004)"),
