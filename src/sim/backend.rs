@@ -9,13 +9,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::Shared;
-use super::beside::{Beside, blob};
-use super::life::Act;
-use super::line::{INVALID_PARAMETER, NO_SUCH_LOG, NOT_SUPPORTED, Trouble};
+use super::connection::{INVALID_PARAMETER, NO_SUCH_LOG, NOT_SUPPORTED, Trouble};
+use super::device::{Cell, State};
+use super::device_state::Act;
+use super::extras::{Beside, blob};
 use super::log::PICTURES;
-use super::outlet::Outlet;
 use super::picture::picture;
-use super::reader::{Cell, State};
+use super::subscriber::Outlet;
 use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Timestamp};
 use crate::device::{
     Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,

@@ -22,9 +22,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::life::{Act, Turn};
-use super::settings::{SimSettings, Start};
-use super::world::opening;
+use super::device_state::{Act, Turn};
+use super::generator::world::opening;
+use super::options::{SimSettings, Start};
 use crate::codec::{DeviceId, EventCode, Timestamp};
 use crate::device::ImageFilter;
 use crate::{Error, ErrorKind, Result};

@@ -40,35 +40,36 @@ use crate::device::Backend;
 use crate::{Error, ErrorKind, Result};
 
 mod backend;
-mod beside;
 #[cfg(feature = "sim-servers")]
 pub mod biostar_x;
-mod dice;
+mod connection;
+mod device;
+mod device_state;
+mod extras;
+mod faults;
 #[cfg(feature = "sim-servers")]
 pub mod gateway;
+mod generator;
+mod ground_truth;
+mod inner;
 mod journal;
-mod life;
-mod line;
 mod log;
-mod office;
-mod outlet;
-mod people;
+mod options;
+mod options_text;
 mod picture;
-mod pulse;
-mod reader;
-mod replay;
-mod settings;
-mod shared;
-mod truth;
-mod world;
+mod recorded_log;
+mod rng;
+mod subscriber;
+mod ticker;
 
-pub use reader::Reader;
-pub use settings::{Faults, ReplaySource, SimSettings, Start};
+pub use device::Reader;
+pub use faults::Faults;
+pub use options::{ReplaySource, SimSettings, Start};
 
 use backend::Door;
-use reader::Cell;
-use shared::Shared;
-use truth::Truth;
+use device::Cell;
+use ground_truth::Truth;
+use inner::Shared;
 
 /// Readers in memory. Cheap to clone; clones share everything.
 ///
@@ -295,7 +296,7 @@ impl Simulator {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn start(&self) -> Result<()> {
-        pulse::start(&self.shared)
+        ticker::start(&self.shared)
     }
 
     /// Ends the life of the office: once this has returned nothing happens by itself any more.

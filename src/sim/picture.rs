@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jpeg_encoder::{ColorType, Encoder};
 
-use super::dice::Dice;
+use super::rng::Dice;
 use crate::codec::Event;
 use crate::{Error, ErrorKind, Result};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bitflags::bitflags;
 
 use crate::Result;
-use crate::sim::dice::Dice;
-use crate::sim::settings::invalid;
+use crate::sim::options::invalid;
+use crate::sim::rng::Dice;
 
 bitflags! {
     /// What goes wrong by chance, on the paths under `/api`. The log itself is never wrong.

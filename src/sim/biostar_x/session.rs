@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::refusal::Refusal;
 use super::settings::{AccountState, ServerSettings};
 use crate::codec::Timestamp;
-use crate::sim::dice::Dice;
+use crate::sim::rng::Dice;
 
 /// The sessions, by id, and the failures to get one.
 pub(super) struct Sessions {

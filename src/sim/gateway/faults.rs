@@ -7,7 +7,7 @@ use bitflags::bitflags;
 use tonic::Status;
 
 use super::queue::Fate;
-use crate::sim::dice::Dice;
+use crate::sim::rng::Dice;
 use crate::{Error, ErrorKind, Result};
 
 bitflags! {

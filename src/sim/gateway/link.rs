@@ -18,8 +18,8 @@ use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, AsyncConnectInfo, ConnectionMode, Status as State, StatusChange,
 };
 use crate::device::gateway::proto::gsdk::time::TimeConfig;
-use crate::sim::outlet::{Listener, Outlet};
-use crate::sim::world::now;
+use crate::sim::generator::world::now;
+use crate::sim::subscriber::{Listener, Outlet};
 
 /// All connections.
 pub(super) struct Links {

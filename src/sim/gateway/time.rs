@@ -10,7 +10,7 @@ use crate::codec::{DeviceId, Timestamp};
 use crate::device::Backend;
 use crate::device::gateway::proto::gsdk::time as wire;
 use crate::device::gateway::proto::gsdk::time::time_server::Time;
-use crate::sim::life::Act;
+use crate::sim::device_state::Act;
 
 /// The service, for every client.
 #[derive(Clone)]

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::beside::Beside;
+use super::extras::Beside;
+use super::generator::Office;
+use super::generator::world::World;
 use super::log::{FIRST_ID, Log};
-use super::office::Office;
-use super::replay::Recorded;
-use super::world::World;
+use super::recorded_log::Recorded;
 use crate::codec::{DeviceId, Event, EventCode, EventFlags, Subject, Timestamp};
 use crate::device::ImageFilter;
 

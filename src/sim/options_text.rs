@@ -4,8 +4,10 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use super::{BACKLOG, CAPACITY, DEVICES, PAGE, QUEUE, RATE, faults, invalid, no_number};
-use super::{ReplaySource, SimSettings, Start};
+use super::faults;
+use super::options::{
+    BACKLOG, CAPACITY, DEVICES, PAGE, QUEUE, RATE, ReplaySource, SimSettings, Start, invalid, no_number,
+};
 use crate::codec::Timestamp;
 use crate::{Error, Result};
 
@@ -112,7 +114,7 @@ const NAMES: [&str; 12] = [
 
 #[cfg(test)]
 mod tests {
-    use super::super::Faults;
+    use super::super::faults::Faults;
     use super::*;
     use crate::ErrorKind;
 

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::dice::Dice;
+use super::rng::Dice;
 use super::{Cell, Shared};
 use crate::{Error, ErrorKind, Result};
 

@@ -1,12 +1,12 @@
 //! Who works in the office.
 
-use super::dice::Dice;
 use crate::Result;
 use crate::codec::UserId;
+use crate::sim::rng::Dice;
 
 /// The user ids of a seed, shared by all its readers: all lengths from 1 to 32 bytes, most of them numbers, some
 /// badges, mail addresses and names in other scripts.
-pub(super) fn people(seed: u64) -> Result<Box<[UserId]>> {
+pub(in crate::sim) fn people(seed: u64) -> Result<Box<[UserId]>> {
     let mut dice = Dice::new(seed, STREAM);
     (0..PEOPLE).map(|index| Ok(UserId::new(user_id(index, &mut dice))?)).collect()
 }

@@ -2,7 +2,7 @@
 
 use bitflags::bitflags;
 
-use super::invalid;
+use super::options::invalid;
 use crate::Result;
 
 bitflags! {

@@ -6,8 +6,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::beside::temperature;
-use super::settings::SimSettings;
+use super::extras::temperature;
+use super::options::SimSettings;
 use crate::codec::{Event, Temperature};
 use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};

@@ -3,12 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::dice::Dice;
-use super::world::World;
 use crate::codec::{DeviceId, EventCode, EventFlags, Subject, UserId};
+use crate::sim::rng::Dice;
+use world::World;
 
+mod scenario;
 mod scene;
-mod script;
+pub(super) mod users;
+pub(super) mod world;
 
 /// The life around one reader, endless and the same for the same seed and reader.
 ///

@@ -7,10 +7,7 @@ use std::path::PathBuf;
 use crate::codec::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
-mod faults;
-pub(super) mod text;
-
-pub use faults::Faults;
+use super::faults::Faults;
 
 /// The settings of a [`Simulator`](super::Simulator), also as text: `devices=4&backlog=1000&seed=7`.
 ///
@@ -357,12 +354,12 @@ pub(super) fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
 }
 
-const DEVICES: RangeInclusive<u32> = 1..=100_000;
-const BACKLOG: RangeInclusive<u32> = 0..=10_000_000;
-const RATE: RangeInclusive<u32> = 0..=1_000_000;
-const CAPACITY: RangeInclusive<u32> = 1..=10_000_000;
-const PAGE: RangeInclusive<u32> = 0..=1_000_000;
-const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
+pub(super) const DEVICES: RangeInclusive<u32> = 1..=100_000;
+pub(super) const BACKLOG: RangeInclusive<u32> = 0..=10_000_000;
+pub(super) const RATE: RangeInclusive<u32> = 0..=1_000_000;
+pub(super) const CAPACITY: RangeInclusive<u32> = 1..=10_000_000;
+pub(super) const PAGE: RangeInclusive<u32> = 0..=1_000_000;
+pub(super) const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
 /// Some seconds and 4.8 GB: more is a slip of the keyboard.
 const MOST_EVENTS: u64 = 100_000_000;
 

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::connection::{Line, NOT_SUPPORTED};
+use super::device_state::{Act, Life, Origin, Turn};
+use super::generator::world::World;
+use super::inner::{Books, Shared};
 use super::journal::Past;
-use super::life::{Act, Life, Origin, Turn};
-use super::line::{Line, NOT_SUPPORTED};
-use super::settings::SimSettings;
-use super::shared::{Books, Shared};
-use super::world::World;
+use super::options::SimSettings;
 use crate::Result;
 use crate::codec::{DeviceId, Event, Timestamp};
 use crate::device::ImageFilter;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::dice::Dice;
-use super::office::STREAMS_A_READER;
-use super::outlet::Outlet;
-use super::settings::Faults;
+use super::faults::Faults;
+use super::generator::STREAMS_A_READER;
+use super::rng::Dice;
+use super::subscriber::Outlet;
 use crate::Error;
 use crate::codec::{DeviceId, Event, SdkCode};
 
