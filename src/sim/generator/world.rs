@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::users::people;
 use crate::Result;
 use crate::codec::{Timestamp, UserId};
-use crate::sim::options::{SimSettings, Start};
+use crate::sim::options::{SimOptions, Start};
 
 /// The part of the settings that decides what happens, and the people to whom it happens.
 pub(in crate::sim) struct World {
@@ -18,7 +18,7 @@ pub(in crate::sim) struct World {
 }
 
 impl World {
-    pub(in crate::sim) fn new(settings: &SimSettings) -> Result<Arc<Self>> {
+    pub(in crate::sim) fn new(settings: &SimOptions) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             seed: settings.seed,
             start: opening(settings.start),
