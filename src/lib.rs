@@ -145,6 +145,8 @@ pub mod collect;
 pub mod device;
 #[cfg(feature = "device")]
 mod error;
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+mod retry;
 #[cfg(feature = "device")]
 pub mod settings;
 #[cfg(feature = "sim")]
@@ -154,6 +156,8 @@ pub mod sink;
 
 #[cfg(feature = "device")]
 pub use error::{Error, ErrorKind, Result};
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+pub use retry::RetryPolicy;
 
 /// The code in the prose is compiled and run like any other example.
 #[cfg(all(doctest, feature = "biostar-x", feature = "sim-servers", feature = "sqlite"))]
