@@ -319,13 +319,7 @@ impl ClientBuilder {
         let base = self.address()?;
         // One that only speaks to this computer in the clear needs no authority, and there may be none.
         let trust = if base.scheme() == "http" { Trust::danger_accept_any_certificate() } else { self.trust };
-        let tls = trust.client_config(None, &[]).map_err(|error| {
-            let kind = match error.kind() {
-                crate::ErrorKind::InvalidInput => ErrorKind::InvalidInput,
-                _ => ErrorKind::Other,
-            };
-            Error::with_source(kind, error.to_string(), error)
-        })?;
+        let tls = trust.client_config(None, &[])?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .redirect(reqwest::redirect::Policy::none())
