@@ -131,11 +131,38 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone)]
 pub struct LiveSink {
     device: DeviceId,
-    queue: Sender,
-    /// Where the end of the connection is reported.
-    breaks: mpsc::Sender<Error>,
-    /// Whether the connection was made again and the stream does not say so yet.
-    resumed: Arc<AtomicBool>,
+    target: Target,
+}
+
+#[derive(Clone)]
+enum Target {
+    /// The queue of a subscription.
+    Queue {
+        queue: Sender,
+        /// Where the end of the connection is reported.
+        breaks: mpsc::Sender<Error>,
+        /// Whether the connection was made again and the stream does not say so yet.
+        resumed: Arc<AtomicBool>,
+    },
+    Other(Arc<dyn LiveTarget>),
+}
+
+/// Receives what a backend puts into a [`LiveSink`]: for a backend that wraps another one, and for tests of a backend.
+///
+/// The backend calls it from its own threads, perhaps while it holds a lock. No method may wait, and none may call the
+/// backend or drop a [`Monitoring`] of it.
+pub trait LiveTarget: Send + Sync + 'static {
+    /// An event that the device reports, and what it reports beyond the 48 bytes.
+    fn event(&self, event: &Event, extras: Option<Box<Extras>>);
+
+    /// The backend lost `count` events.
+    fn lost(&self, count: u64);
+
+    /// The connection is lost, and this monitoring has ended.
+    fn disconnected(&self, error: Error);
+
+    /// Whether nobody listens any more.
+    fn is_closed(&self) -> bool;
 }
 
 impl LiveSink {
@@ -146,7 +173,12 @@ impl LiveSink {
         resumed: Arc<AtomicBool>,
     ) -> (Self, mpsc::Receiver<Error>) {
         let (breaks, broken) = mpsc::channel(1);
-        (Self { device, queue, breaks, resumed }, broken)
+        (Self { device, target: Target::Queue { queue, breaks, resumed } }, broken)
+    }
+
+    /// A sink for one device that passes everything on to `target`.
+    pub fn to_target(device: DeviceId, target: Arc<dyn LiveTarget>) -> Self {
+        Self { device, target: Target::Other(target) }
     }
 
     /// Adds an event, with its extras, to the stream. If the queue is full, both are dropped and counted, and the
@@ -157,18 +189,29 @@ impl LiveSink {
 
     /// Adds events that came together, in one access to the queue.
     pub(crate) fn push_all(&self, events: impl IntoIterator<Item = (Event, Option<Box<Extras>>)>) {
-        self.queue.push(self.device, &self.resumed, events.into_iter());
+        match &self.target {
+            Target::Queue { queue, resumed, .. } => queue.push(self.device, resumed, events.into_iter()),
+            Target::Other(target) => {
+                events.into_iter().for_each(|(event, extras)| target.event(&event, extras));
+            }
+        }
     }
 
     /// Says that `count` events were lost before they came here.
     pub fn lost(&self, count: u64) {
-        self.queue.lost(self.device, count);
+        match &self.target {
+            Target::Queue { queue, .. } => queue.lost(self.device, count),
+            Target::Other(target) => target.lost(count),
+        }
     }
 
     /// Says that the connection is lost. This ends the monitoring.
     pub fn disconnected(&self, error: Error) {
-        // The first error counts; the connection ends once.
-        let _ = self.breaks.try_send(error);
+        match &self.target {
+            // The first error counts: a connection ends once.
+            Target::Queue { breaks, .. } => drop(breaks.try_send(error)),
+            Target::Other(target) => target.disconnected(error),
+        }
     }
 
     /// The device.
@@ -180,7 +223,10 @@ impl LiveSink {
     /// Whether the subscription was dropped.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.queue.is_closed()
+        match &self.target {
+            Target::Queue { queue, .. } => queue.is_closed(),
+            Target::Other(target) => target.is_closed(),
+        }
     }
 }
 
