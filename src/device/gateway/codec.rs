@@ -19,14 +19,14 @@ pub(super) struct LogPage<T> {
     pub(super) logs: Vec<T>,
     /// What stands beside them.
     pub(super) further: Vec<FurtherSubject>,
-    /// Of what does not fit an event, the one with the lowest id.
-    pub(super) misfit: Option<Misfit>,
+    /// What does not fit an event. Each counts: the caller may know one of them already and not the next.
+    pub(super) misfits: Vec<Misfit>,
 }
 
 impl<T> LogPage<T> {
     /// Reads a `GetLogResponse`.
     fn read(bytes: &[u8], of: impl Fn(Event, &EventLog<'_>) -> T) -> Result<Self, WireError> {
-        let mut page = Self { logs: Vec::new(), further: Vec::new(), misfit: None };
+        let mut page = Self { logs: Vec::new(), further: Vec::new(), misfits: Vec::new() };
         let mut reader = Reader::new(bytes);
         loop {
             let message = match reader.short_message() {
@@ -51,15 +51,8 @@ impl<T> LogPage<T> {
                     }
                     page.logs.push(of(event, &log));
                 }
-                Err(misfit) => page.note(misfit),
+                Err(misfit) => page.misfits.push(misfit),
             }
-        }
-    }
-
-    #[cold]
-    fn note(&mut self, misfit: Misfit) {
-        if self.misfit.is_none_or(|known| misfit.id < known.id) {
-            self.misfit = Some(misfit);
         }
     }
 }

@@ -134,7 +134,7 @@ async fn page<T: PartialEq, F: Future<Output = Result<LogPage<T>>>>(
         max_num_of_log,
     };
     let answer = ask(of(after, max.saturating_add((after > 0).into()))).await?;
-    let is_end = answer.logs.is_empty() && answer.misfit.is_none();
+    let is_end = answer.logs.is_empty() && answer.misfits.is_empty();
     let (answer, known) = ordered(answer, after, max, &id)?;
     if is_end || answer.logs.len() > known || after == u32::MAX {
         return Ok((answer, known));
@@ -161,7 +161,8 @@ fn ordered<T: PartialEq>(
         logs.dedup(); // Two that differ under one id are both kept: that is for the client to see.
     }
     let known = logs.partition_point(|log| id(log) <= after);
-    if let Some(misfit) = answer.misfit.filter(|misfit| misfit.id > after) {
+    let misfits = answer.misfits.iter().filter(|misfit| misfit.id > after);
+    if let Some(misfit) = misfits.min_by_key(|misfit| misfit.id) {
         logs.truncate(logs.partition_point(|log| id(log) < misfit.id));
         if logs.len() <= known {
             let error = Error::new(ErrorKind::InvalidData, misfit.to_string());
