@@ -6,7 +6,7 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstCodec;
 
-use super::bundle::messages;
+use super::batching::messages;
 use super::event_log::{EventLog, Misfit};
 use super::proto::gsdk::event::{GetLogRequest, SubscribeRealtimeLogRequest};
 use super::wire::{Reader, Value, WireError, WireFault};
@@ -76,7 +76,7 @@ pub(super) enum Odd {
 }
 
 impl LiveLogs {
-    /// Reads a [bundle](super::bundle) of `EventLog`s.
+    /// Reads a [bundle](super::batching) of `EventLog`s.
     fn read(bytes: &[u8]) -> Result<Self, WireError> {
         let (mut live, mut further) = (Self::default(), Vec::new());
         for message in messages(bytes) {
