@@ -20,25 +20,25 @@
 //!   `None`.
 //! * The reader's time zone and daylight saving are not in its events; see [`EventFlags`](crate::codec::EventFlags).
 
+mod admin;
 mod backend;
-mod bundle;
+mod batching;
 mod channel;
 mod codec;
 mod connections;
+mod device_calls;
 mod event_log;
-mod facts;
-mod failure;
-mod link;
 mod logs;
-mod manage;
+mod options;
 mod pictures;
-mod place;
 pub(crate) mod proto;
 mod readers;
+mod rpc;
 mod session;
-mod settings;
+mod status;
+mod target;
 mod wire;
 
+pub use admin::{AcceptFilter, FoundDevice};
 pub use backend::Gateway;
-pub use manage::{AcceptFilter, FoundDevice};
-pub use settings::{DeviceAddress, GatewaySettings};
+pub use options::{DeviceAddress, GatewaySettings};

@@ -6,7 +6,7 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstCodec;
 
-use super::bundle::messages;
+use super::batching::messages;
 use super::event_log::{EventLog, Misfit};
 use super::proto::gsdk::event::{GetLogRequest, SubscribeRealtimeLogRequest};
 use super::wire::{Reader, Value, WireError, WireFault};
@@ -18,8 +18,8 @@ pub(super) struct LogPage {
     pub(super) events: Vec<Event>,
     /// Their extras, by event id.
     pub(super) extras: Vec<(u32, Extras)>,
-    /// Of what does not fit an event, the one with the lowest id.
-    pub(super) misfit: Option<Misfit>,
+    /// What does not fit an event. Each counts: the caller may know one of them already and not the next.
+    pub(super) misfits: Vec<Misfit>,
 }
 
 impl LogPage {
@@ -51,15 +51,8 @@ impl LogPage {
                     page.events.push(event);
                     page.extras.extend(extras.map(|extras| (event.id(), extras)));
                 }
-                Err(misfit) => page.note(misfit),
+                Err(misfit) => page.misfits.push(misfit),
             }
-        }
-    }
-
-    #[cold]
-    fn note(&mut self, misfit: Misfit) {
-        if self.misfit.is_none_or(|known| misfit.id < known.id) {
-            self.misfit = Some(misfit);
         }
     }
 }
@@ -73,7 +66,7 @@ pub(super) struct LiveLogs {
 }
 
 impl LiveLogs {
-    /// Reads a [bundle](super::bundle) of `EventLog`s.
+    /// Reads a [bundle](super::batching) of `EventLog`s.
     fn read(bytes: &[u8]) -> Result<Self, WireError> {
         let mut live = Self::default();
         for message in messages(bytes) {

@@ -133,7 +133,7 @@ async fn page<F: Future<Output = Result<LogPage>>>(
         max_num_of_log,
     };
     let answer = ask(of(after, max.saturating_add((after > 0).into()))).await?;
-    let is_end = answer.events.is_empty() && answer.misfit.is_none();
+    let is_end = answer.events.is_empty() && answer.misfits.is_empty();
     let (answer, known) = ordered(answer, after, max)?;
     if is_end || answer.events.len() > known || after == u32::MAX {
         return Ok((answer, known));
@@ -155,7 +155,8 @@ fn ordered(mut answer: LogPage, after: u32, max: u32) -> Result<(LogPage, usize)
         events.dedup(); // Two that differ under one id are both kept: that is for the client to see.
     }
     let known = events.partition_point(|event| event.id() <= after);
-    if let Some(misfit) = answer.misfit.filter(|misfit| misfit.id > after) {
+    let misfits = answer.misfits.iter().filter(|misfit| misfit.id > after);
+    if let Some(misfit) = misfits.min_by_key(|misfit| misfit.id) {
         events.truncate(events.partition_point(|event| event.id() < misfit.id));
         if events.len() <= known {
             let error = Error::new(ErrorKind::InvalidData, misfit.to_string());

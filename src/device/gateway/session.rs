@@ -19,14 +19,14 @@ use tonic_prost::ProstCodec;
 use super::codec::{LiveCodec, LiveLogs};
 use super::connections::Connections;
 use super::event_log::Misfit;
-use super::failure::failure;
-use super::link::Link;
+use super::options::GatewaySettings;
 use super::proto::gsdk::connect::{StatusChange, SubscribeStatusRequest};
 use super::proto::gsdk::event::{
     EnableMonitoringRequest, EnableMonitoringResponse, SubscribeRealtimeLogRequest,
 };
 use super::readers::{Readers, State};
-use super::settings::GatewaySettings;
+use super::rpc::Link;
+use super::status::failure;
 use crate::codec::{DeviceId, Event, Extras};
 use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};

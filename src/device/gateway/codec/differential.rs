@@ -61,7 +61,7 @@ proptest! {
         let message = proto::GetLogResponse { events: vec![log.clone()] }.encode_to_vec();
         let page = LogPage::read(&message).unwrap();
         let Some(event) = page.events.first() else {
-            let field = page.misfit.unwrap().field;
+            let field = page.misfits[0].field;
             prop_assert!(is_too_large(&log, field), "{field}");
             return Ok(());
         };
@@ -81,9 +81,9 @@ proptest! {
         let bytes = [message.encode_to_vec(), more].concat();
         let page = LogPage::read(&bytes).unwrap();
         let fitting: Vec<u32> = logs.iter().filter(|log| fits(log)).map(|log| log.id).collect();
-        let smallest = logs.iter().filter(|log| !fits(log)).map(|log| log.id).min();
+        let unfit: Vec<u32> = logs.iter().filter(|log| !fits(log)).map(|log| log.id).collect();
         prop_assert_eq!(page.events.iter().map(crate::codec::Event::id).collect::<Vec<_>>(), fitting);
-        prop_assert_eq!(page.misfit.map(|misfit| misfit.id), smallest);
+        prop_assert_eq!(page.misfits.iter().map(|misfit| misfit.id).collect::<Vec<_>>(), unfit);
     }
 }
 
