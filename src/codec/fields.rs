@@ -9,13 +9,11 @@ use core::fmt;
 use serde::de::{DeserializeOwned, Deserializer, Error};
 
 mod blob;
-#[cfg(feature = "capture")]
 mod capture;
 mod event;
 mod ext;
 mod extras;
 mod object;
-#[cfg(feature = "capture")]
 mod portable;
 mod scalar;
 mod subject;
@@ -103,7 +101,6 @@ enum Reason {
     TooLong(usize),
     #[error("not a kind of subject")]
     Kind,
-    #[cfg(feature = "capture")]
     #[error("not a kind of record")]
     RecordKind,
     #[error("not a multiple of 30 from -930 to 930")]

@@ -284,7 +284,7 @@ fn written(payloads: &[CapturePayload<'_>]) -> Vec<u8> {
 
 fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    blob.encode(&mut bytes).unwrap();
+    blob.encode(&mut bytes);
     bytes
 }
 

@@ -2,8 +2,6 @@
 
 use alloc::vec::Vec;
 
-use zerocopy::IntoBytes;
-
 use super::ext::InfoFields;
 use super::subject::SubjectFields;
 use super::{

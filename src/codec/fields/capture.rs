@@ -164,8 +164,7 @@ impl CaptureFields {
         let blob = PortableBlob::try_from(present(&self.blob, "blob")?);
         let blob = blob.map_err(|error| error.inside("blob"))?;
         let mut bytes = Vec::with_capacity(blob.encoded_len());
-        // Writing into memory does not fail.
-        let _ = blob.encode(&mut bytes);
+        blob.encode(&mut bytes);
         Ok(bytes)
     }
 }
