@@ -39,7 +39,7 @@
 
 pub mod blob;
 pub mod capture;
-mod code;
+pub mod code;
 mod error;
 mod event;
 mod extras;
@@ -49,8 +49,8 @@ pub mod filter;
 pub mod hex;
 pub mod portable;
 mod record;
-mod sdk_code;
-mod subject;
+pub mod sdk_code;
+pub mod subject;
 mod time;
 
 pub use blob::{

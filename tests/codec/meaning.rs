@@ -104,6 +104,43 @@ fn the_local_time_is_that_of_the_zone_in_summer_and_in_winter() {
     );
 }
 
+#[test]
+fn every_code_is_described_in_plain_words() {
+    let (mut longest, upper) = (0, ["DHCP", "ID", "OpenGL", "PIN", "QR", "RS-485", "RTSP", "TCP", "VoIP"]);
+    for row in EventCode::catalogue() {
+        let text = row.code.describe();
+        let is_plain =
+            |word: &str| upper.contains(&word) || !word.contains(|c: char| c.is_uppercase() || c == '_');
+        assert!(text.split([' ', ',', ':']).all(is_plain), "{:?}: {text}", row.code);
+        assert!(
+            !text.contains("  ") && text.trim() == text && !text.ends_with('.'),
+            "{:?}: {text}",
+            row.code
+        );
+        longest = longest.max(text.len());
+        let decision = match row.code.outcome() {
+            Outcome::Granted if row.code.main() != EventCode::DUAL_AUTH_SUCCESS => "access granted",
+            Outcome::Denied if matches!(row.code.get() >> 8, 0x11 | 0x14 | 0x19) => "access denied",
+            _ => "",
+        };
+        assert!(text.starts_with(decision), "{:?}: {text}", row.code);
+    }
+    assert!(longest < 80, "{longest}");
+    for (code, text) in [
+        (0x1018, "access granted by mobile card and fingerprint"),
+        (0x1201, "access granted under duress by ID and PIN"),
+        (0x10F0, "access granted"),
+        (0x1109, "access denied: QR code not numeric"),
+        (0x1908, "access granted in spite of a violation: anti-passback"),
+        (0x2001, "user enrolled by server"),
+        (0x4E02, "battery level changed: low"),
+        (0x5E01, "door unlock request by schedule"),
+        (0x3203, "unknown event 0x3203"),
+    ] {
+        assert_eq!(EventCode::new(code).describe(), text);
+    }
+}
+
 fn of(code: u16) -> EventBuilder {
     Event::builder(DeviceId::new(1), 1, EventCode::new(code))
 }
