@@ -9,14 +9,14 @@ use std::time::Duration;
 use bs2_events::codec::DeviceId;
 use bs2_events::device::Backend;
 
-use crate::boundary::{
+use crate::devices::Link;
+use crate::ffi::{
     Answer, CANNOT_CONNECT, EXISTS, INVALID_PARAMETER, NOT_CONNECTED, NULL_POINTER, TIMEOUT, UNINITIALIZED,
     lock,
 };
-use crate::devices::Link;
 use crate::lane::Job;
 use crate::session::Session;
-use crate::worker::Patience;
+use crate::threads::Patience;
 
 /// One context. It is initialised once.
 #[derive(Default)]
@@ -191,7 +191,7 @@ impl Context {
         let Some(session) = self.session.get().filter(|session| session.settings.accept) else { return };
         let wanted = lock(&self.listener).accepted.is_some() || lock(&self.knobs).auto_connection;
         if wanted && !session.announced.swap(true, Ordering::AcqRel) {
-            session.world.readers.iter().for_each(|device| session.post(Job::Accepted(*device)));
+            session.simulation.readers.iter().for_each(|device| session.post(Job::Accepted(*device)));
         }
     }
 

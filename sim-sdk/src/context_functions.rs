@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 
-use crate::boundary::{
+use crate::context::{Context, Knobs, Listener, OnDevice};
+use crate::ffi::{
     Answer, INVALID_ADDRESS, INVALID_PARAMETER, Out, answer, code_of, export, given, lock, text,
 };
-use crate::context::{Context, Knobs, Listener, OnDevice};
 use crate::objects;
 
 /// A context; it takes settings before `BS2_Initialize`.
@@ -57,7 +57,7 @@ export! {
     /// Of this library alone: makes so many events at a reader, at once.
     fn BS2SIM_MakeEvents(context: *mut c_void, device: u32, count: u32) {
         let context = Context::find_any(context, "BS2SIM_MakeEvents")?;
-        let simulator = &context.session()?.world.simulator;
+        let simulator = &context.session()?.simulation.simulator;
         let reader = simulator.reader(DeviceId::new(device)).map_err(|error| code_of(&error))?;
         reader.make(count).map(drop).map_err(|error| code_of(&error))
     }
@@ -66,7 +66,7 @@ export! {
     fn BS2SIM_LoseConnection(context: *mut c_void, device: u32) {
         let context = Context::find_any(context, "BS2SIM_LoseConnection")?;
         let session = context.session()?;
-        let reader = session.world.simulator.reader(DeviceId::new(device)).map_err(|error| code_of(&error))?;
+        let reader = session.simulation.simulator.reader(DeviceId::new(device)).map_err(|error| code_of(&error))?;
         let link = session.devices.link(reader.id());
         reader.disconnect();
         link.into_iter().for_each(|link| context.lose(link));

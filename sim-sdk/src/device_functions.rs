@@ -5,11 +5,11 @@ use std::ffi::{c_char, c_int, c_void};
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
 use bs2_events::device::ImageFilter;
 
-use crate::boundary::{
-    Answer, CANNOT_CONNECT, INVALID_PARAMETER, Out, code_of, export, given, lock, object_places,
-};
 use crate::context::Context;
 use crate::context_functions::ipv4;
+use crate::ffi::{
+    Answer, CANNOT_CONNECT, INVALID_PARAMETER, Out, code_of, export, given, lock, object_places,
+};
 use crate::lane::Job;
 use crate::objects;
 use crate::records::{
@@ -23,7 +23,7 @@ export! {
     fn BS2_SearchDevices(context: *mut c_void) {
         let context = Context::find(context, "BS2_SearchDevices")?;
         let session = context.session()?;
-        found(session, &session.world.readers)
+        found(session, &session.simulation.readers)
     }
 
     /// The same over the network interface with this address; all of them reach the simulated readers.
@@ -31,14 +31,14 @@ export! {
         let context = Context::find(context, "BS2_SearchDevicesEx")?;
         let session = context.session()?;
         ipv4(host)?;
-        found(session, &session.world.readers)
+        found(session, &session.simulation.readers)
     }
 
     /// Finds the readers at one address.
     fn BS2_SearchDeviceByIP(context: *mut c_void, address: *const c_char) {
         let context = Context::find(context, "BS2_SearchDeviceByIP")?;
         let session = context.session()?;
-        found(session, session.world.readers_at(ipv4(address)?))
+        found(session, session.simulation.readers_at(ipv4(address)?))
     }
 
     /// The readers that were found or connected.
@@ -67,8 +67,8 @@ export! {
         let device = given(device)?;
         device.write(0);
         let context = Context::find(context, "BS2_ConnectDeviceViaIP")?;
-        let world = &context.session()?.world;
-        let id = world.reader_at(ipv4(address)?, port).ok_or(CANNOT_CONNECT)?;
+        let simulation = &context.session()?.simulation;
+        let id = simulation.reader_at(ipv4(address)?, port).ok_or(CANNOT_CONNECT)?;
         context.connect(id)?;
         device.write(id.get());
         Ok(())
@@ -169,12 +169,12 @@ export! {
     fn BS2_GetSystemConfig(context: *mut c_void, device: u32, config: Out<'_, SystemConfig>) {
         let config = given(config)?;
         let context = Context::find(context, "BS2_GetSystemConfig")?;
-        let world = &context.session()?.world;
-        let newest = world.simulator.reader(DeviceId::new(device)).ok().and_then(|reader| reader.newest_id());
+        let simulation = &context.session()?.simulation;
+        let newest = simulation.simulator.reader(DeviceId::new(device)).ok().and_then(|reader| reader.newest_id());
         let after = newest.unwrap_or_default().saturating_sub(1);
         let page = context.ask(device, async |backend, id| backend.logs(id, after, 1).await)?;
         let zone = page.last().map_or(0, |event| i32::from(event.flags().utc_offset_minutes()) * 60);
-        let set = lock(&world.set).get(&DeviceId::new(device)).and_then(|set| set.system.clone());
+        let set = lock(&simulation.set).get(&DeviceId::new(device)).and_then(|set| set.system.clone());
         let unset = || Box::new(SystemConfig { time_zone: zone, ..SystemConfig::default() });
         config.write(*set.unwrap_or_else(unset));
         Ok(())
@@ -185,7 +185,7 @@ export! {
         let config = Box::new(*given(config)?);
         let context = Context::find(context, "BS2_SetSystemConfig")?;
         let id = context.ask(device, async |backend, id| backend.time(id).await.map(|_| id))?;
-        lock(&context.session()?.world.set).entry(id).or_default().system = Some(config);
+        lock(&context.session()?.simulation.set).entry(id).or_default().system = Some(config);
         Ok(())
     }
 
@@ -194,7 +194,7 @@ export! {
         let config = given(config)?;
         let context = Context::find(context, "BS2_GetDstConfig")?;
         let id = context.ask(device, async |backend, id| backend.time(id).await.map(|_| id))?;
-        let set = lock(&context.session()?.world.set).get(&id).and_then(|set| set.dst);
+        let set = lock(&context.session()?.simulation.set).get(&id).and_then(|set| set.dst);
         config.write(set.unwrap_or_default());
         Ok(())
     }
@@ -204,7 +204,7 @@ export! {
         let config = *given(config)?;
         let context = Context::find(context, "BS2_SetDstConfig")?;
         let id = context.ask(device, async |backend, id| backend.time(id).await.map(|_| id))?;
-        lock(&context.session()?.world.set).entry(id).or_default().dst = Some(config);
+        lock(&context.session()?.simulation.set).entry(id).or_default().dst = Some(config);
         Ok(())
     }
 
@@ -221,7 +221,7 @@ export! {
     fn BS2_SetDeviceTime(context: *mut c_void, device: u32, time: u32) {
         let context = Context::find(context, "BS2_SetDeviceTime")?;
         let id = context.ask(device, async |backend, id| backend.time(id).await.map(|_| id))?;
-        let reader = context.session()?.world.simulator.reader(id).map_err(|error| code_of(&error))?;
+        let reader = context.session()?.simulation.simulator.reader(id).map_err(|error| code_of(&error))?;
         reader.set_clock(Timestamp::from_unix_seconds(time));
         Ok(())
     }
@@ -271,7 +271,8 @@ fn simple_info(context: &Context, device: u32) -> Answer<SimpleDeviceInfo> {
     }
     let readers = &session.settings.readers;
     let images = *readers != readers.clone().with_images(false);
-    let (host, port) = session.world.address(id).map_or(([0; 4], 0), |(host, port)| (host.octets(), port));
+    let (host, port) =
+        session.simulation.address(id).map_or(([0; 4], 0), |(host, port)| (host.octets(), port));
     Ok(SimpleDeviceInfo {
         id: device,
         ipv4: host,

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use bs2_events::codec::DeviceId;
 
-use crate::boundary::{Answer, NO_SUCH_DEVICE, NOT_CONNECTED, lock};
+use crate::ffi::{Answer, NO_SUCH_DEVICE, NOT_CONNECTED, lock};
 use crate::monitor::{Callback, Monitor};
-use crate::worker::Milestone;
+use crate::threads::Milestone;
 
 /// The readers that were found, or connected to the program, or were connected by their address.
 #[derive(Default)]

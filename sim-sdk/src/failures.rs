@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bs2_events::codec::SdkCode;
 use bs2_events::{Error, ErrorKind, Result};
 
-use crate::boundary::Answer;
+use crate::ffi::Answer;
 
 /// What `fail` says: every so many calls of a function give a code and do nothing.
 #[derive(Debug, Default)]

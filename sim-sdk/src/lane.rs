@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, Weak};
 
 use bs2_events::codec::DeviceId;
 
-use crate::boundary::lock;
 use crate::context::Context;
-use crate::worker::{Milestone, Patience, Worker};
+use crate::ffi::lock;
+use crate::threads::{Milestone, Patience, Worker};
 
 /// What a lane has to do.
 pub(crate) enum Job {

@@ -18,15 +18,15 @@
 //! address up, so an unknown one does no harm. A context is known by its address too, and never read through it.
 #![allow(non_snake_case)]
 // The names are the vendor's library's.
-// Exported names and texts of C programs; everything else of the border needs no unsafe code: see `boundary`.
+// Exported names and texts of C programs; everything else of the border needs no unsafe code: see `ffi`.
 #![allow(unsafe_code)]
 
-mod boundary;
 mod context;
 mod context_functions;
 mod device_functions;
 mod devices;
 mod failures;
+mod ffi;
 mod lane;
 mod log_functions;
 mod monitor;
@@ -34,6 +34,6 @@ mod objects;
 mod records;
 mod session;
 mod settings;
-mod stubs;
-mod worker;
-mod world;
+mod simulation;
+mod threads;
+mod unsupported;

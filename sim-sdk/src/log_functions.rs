@@ -9,8 +9,8 @@ use bs2_events::codec::{SmallBlob32 as SmallRecord, SmallBlobEx32 as SmallRecord
 #[cfg(target_pointer_width = "64")]
 use bs2_events::codec::{SmallBlob64 as SmallRecord, SmallBlobEx64 as SmallRecordEx};
 
-use crate::boundary::{Answer, INTERNAL, INVALID_PARAMETER, Out, export, given, lock, object_places, text};
 use crate::context::Context;
+use crate::ffi::{Answer, INTERNAL, INVALID_PARAMETER, Out, export, given, lock, object_places, text};
 use crate::monitor::{Callback, OnLogReceived, OnLogReceivedEx};
 use crate::objects::{hand_out_bytes, hand_out_words, room};
 use crate::records::without_zone;

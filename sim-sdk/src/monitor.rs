@@ -9,12 +9,12 @@ use bs2_events::device::{Live, Subscription};
 use bs2_events::{Error, ErrorKind};
 use tokio::sync::Notify;
 
-use crate::boundary::{Answer, INTERNAL, lock};
 use crate::context::Context;
 use crate::devices::Link;
+use crate::ffi::{Answer, INTERNAL, lock};
 use crate::records::{without_zone, words};
 use crate::settings::SETTINGS;
-use crate::worker::{Milestone, Patience, Reaching, Worker};
+use crate::threads::{Milestone, Patience, Reaching, Worker};
 
 /// `OnLogReceived`.
 pub(crate) type OnLogReceived = extern "C" fn(device: u32, event: *const c_void);

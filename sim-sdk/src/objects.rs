@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::Mutex;
 
-use crate::boundary::{Answer, NO_MEMORY, lock};
+use crate::ffi::{Answer, NO_MEMORY, lock};
 
 /// Memory of an object. Its vector is never touched while a C program has it; moving the vector leaves the memory where
 /// it is.

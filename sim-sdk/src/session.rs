@@ -9,19 +9,19 @@ use bs2_events::device::{Backend, Client, ClientOptions, ReconnectPolicy};
 use bs2_events::{Error, ErrorKind, Result};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::boundary::{Answer, INVALID_CONFIG, TIMEOUT, code_of, lock};
 use crate::context::Context;
 use crate::devices::{Devices, Link};
+use crate::ffi::{Answer, INVALID_CONFIG, TIMEOUT, code_of, lock};
 use crate::lane::{Job, Lane};
 use crate::monitor::Monitor;
 use crate::settings::{SETTINGS, Settings};
-use crate::worker::{Patience, Worker};
-use crate::world::World;
+use crate::simulation::Simulation;
+use crate::threads::{Patience, Worker};
 
 /// The readers, the way to them, and the threads for callbacks.
 pub(crate) struct Session {
     pub(crate) settings: Settings,
-    pub(crate) world: Arc<World>,
+    pub(crate) simulation: Arc<Simulation>,
     pub(crate) backend: Arc<dyn Backend>,
     /// The same way, for live events alone: calls must not be repeated or put in order.
     pub(crate) client: Client,
@@ -57,12 +57,12 @@ impl Session {
 
     fn begin(context: &Arc<Context>) -> Result<Self> {
         let settings = Settings::from_environment()?;
-        let world = World::open(&settings)?;
+        let simulation = Simulation::open(&settings)?;
         let threads = |error| Error::new(ErrorKind::Other, "cannot start a thread").with_source(error);
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("bs2-readers").enable_time().build();
         let runtime = runtime.map_err(threads)?;
-        let backend = world.simulator.backend();
+        let backend = simulation.simulator.backend();
         let options = ClientOptions::default()
             .with_reconnect(ReconnectPolicy::never())
             .with_deadline(LIVE_DEADLINE)
@@ -70,16 +70,16 @@ impl Session {
         let client = Client::with_options(Arc::clone(&backend), options);
         let devices = Devices::default();
         if settings.accept {
-            world.readers.iter().for_each(|device| devices.know(*device, false));
+            simulation.readers.iter().for_each(|device| devices.know(*device, false));
         }
         {
             let _inside = runtime.enter();
-            world.simulator.start()?;
+            simulation.simulator.start()?;
         }
         Ok(Self {
             client,
             settings,
-            world,
+            simulation,
             backend,
             devices,
             arrivals: Lane::open(context, "bs2-arrivals").map_err(threads)?,
@@ -139,7 +139,7 @@ impl Session {
         self.arrivals.flush(patience);
         self.connections.flush(patience);
         self.closed.store(true, Ordering::SeqCst);
-        self.world.simulator.stop();
+        self.simulation.simulator.stop();
         // All of them are told before one is waited for.
         let told: Vec<_> = self.devices.take_all_monitors().into_iter().map(Monitor::abandon).collect();
         for worker in told {
@@ -149,7 +149,7 @@ impl Session {
         self.connections.close(patience);
         let retired = std::mem::take(&mut *lock(&self.retired));
         retired.into_iter().for_each(|worker| drop(worker.finish(patience)));
-        if let Err(error) = self.world.simulator.flush_truth() {
+        if let Err(error) = self.simulation.simulator.flush_truth() {
             eprintln!("{SETTINGS}: {error}");
         }
     }

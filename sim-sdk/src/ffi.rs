@@ -23,7 +23,7 @@ macro_rules! export {
         $(#[$doc])*
         #[unsafe(no_mangle)]
         pub(crate) extern "C" fn $name($($arg: $type),*) -> ::std::ffi::c_int {
-            $crate::boundary::answer(|| $body)
+            $crate::ffi::answer(|| $body)
         }
     )*};
 }

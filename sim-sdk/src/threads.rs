@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::boundary::lock;
+use crate::ffi::lock;
 
 /// A thread that ends by itself once it is told so.
 pub(crate) struct Worker {

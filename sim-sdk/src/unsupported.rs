@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use crate::boundary::NOT_SUPPORTED;
+use crate::ffi::NOT_SUPPORTED;
 
 /// Functions without parameters: by the conventions of C on all systems of the vendor's library the caller takes away
 /// what it passed, so nothing is harmed that is not looked at.

@@ -10,12 +10,12 @@ use bs2_events::codec::DeviceId;
 use bs2_events::sim::{SimSettings, Simulator};
 use bs2_events::{Error, ErrorKind, Result};
 
-use crate::boundary::lock;
+use crate::ffi::lock;
 use crate::records::{DstConfig, SystemConfig};
 use crate::settings::Settings;
 
 /// The simulator, and what programs have set at its readers.
-pub(crate) struct World {
+pub(crate) struct Simulation {
     pub(crate) simulator: Simulator,
     /// Ascending.
     pub(crate) readers: Vec<DeviceId>,
@@ -29,7 +29,7 @@ pub(crate) struct Set {
     pub(crate) dst: Option<DstConfig>,
 }
 
-impl World {
+impl Simulation {
     /// The readers of these settings: those that there are, unless the settings have changed.
     ///
     /// # Errors
@@ -38,8 +38,8 @@ impl World {
     pub(crate) fn open(settings: &Settings) -> Result<Arc<Self>> {
         let key = (settings.readers.clone(), settings.truth.clone());
         let mut current = lock(&CURRENT);
-        if let Some((_, world)) = current.as_ref().filter(|(of, _)| *of == key) {
-            return Ok(Arc::clone(world));
+        if let Some((_, simulation)) = current.as_ref().filter(|(of, _)| *of == key) {
+            return Ok(Arc::clone(simulation));
         }
         let simulator = Simulator::with_settings(key.0.clone())?;
         if let Some(path) = &key.1 {
@@ -49,9 +49,9 @@ impl World {
             })?;
             simulator.write_truth_to(file)?;
         }
-        let world = Arc::new(Self { readers: simulator.device_ids(), simulator, set: Mutex::default() });
-        *current = Some((key, Arc::clone(&world)));
-        Ok(world)
+        let simulation = Arc::new(Self { readers: simulator.device_ids(), simulator, set: Mutex::default() });
+        *current = Some((key, Arc::clone(&simulation)));
+        Ok(simulation)
     }
 
     /// Where a reader is reached.
@@ -79,7 +79,7 @@ impl World {
 
 type Key = (SimSettings, Option<PathBuf>);
 
-static CURRENT: Mutex<Option<(Key, Arc<World>)>> = Mutex::new(None);
+static CURRENT: Mutex<Option<(Key, Arc<Simulation>)>> = Mutex::new(None);
 
 const FIRST_PORT: u16 = 51_211;
 const READERS_AN_ADDRESS: usize = 10_000;
