@@ -1,4 +1,4 @@
-//! The readers themselves: they outlive contexts, as real ones do.
+//! The simulated devices. They outlive contexts, as real devices do.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,29 +14,29 @@ use crate::ffi::lock;
 use crate::records::{DstConfig, SystemConfig};
 use crate::settings::Settings;
 
-/// The simulator, and what programs have set at its readers.
+/// The simulator, and the configurations of its devices.
 pub(crate) struct Simulation {
     pub(crate) simulator: Simulator,
     /// Ascending.
-    pub(crate) readers: Vec<DeviceId>,
-    pub(crate) set: Mutex<BTreeMap<DeviceId, Set>>,
+    pub(crate) devices: Vec<DeviceId>,
+    pub(crate) configs: Mutex<BTreeMap<DeviceId, Configs>>,
 }
 
-/// Configurations that were set at one reader.
+/// The configurations that a program has set at a device.
 #[derive(Clone, Default)]
-pub(crate) struct Set {
+pub(crate) struct Configs {
     pub(crate) system: Option<Box<SystemConfig>>,
     pub(crate) dst: Option<DstConfig>,
 }
 
 impl Simulation {
-    /// The readers of these settings: those that there are, unless the settings have changed.
+    /// The simulation with these settings: the existing one, unless the settings have changed.
     ///
     /// # Errors
     ///
     /// As [`Simulator::with_settings`] and [`Simulator::write_truth_to`].
     pub(crate) fn open(settings: &Settings) -> Result<Arc<Self>> {
-        let key = (settings.readers.clone(), settings.truth.clone());
+        let key = (settings.devices.clone(), settings.truth.clone());
         let mut current = lock(&CURRENT);
         if let Some((_, simulation)) = current.as_ref().filter(|(of, _)| *of == key) {
             return Ok(Arc::clone(simulation));
@@ -49,31 +49,32 @@ impl Simulation {
             })?;
             simulator.write_truth_to(file)?;
         }
-        let simulation = Arc::new(Self { readers: simulator.device_ids(), simulator, set: Mutex::default() });
+        let devices = simulator.device_ids();
+        let simulation = Arc::new(Self { devices, simulator, configs: Mutex::default() });
         *current = Some((key, Arc::clone(&simulation)));
         Ok(simulation)
     }
 
-    /// Where a reader is reached.
+    /// The address and port of a device.
     pub(crate) fn address(&self, device: DeviceId) -> Option<(Ipv4Addr, u16)> {
-        let index = self.readers.binary_search(&device).ok()?;
-        let host = u8::try_from(index / READERS_AN_ADDRESS + 1).ok()?;
-        let port = u16::try_from(index % READERS_AN_ADDRESS).ok()?.checked_add(FIRST_PORT)?;
+        let index = self.devices.binary_search(&device).ok()?;
+        let host = u8::try_from(index / DEVICES_PER_ADDRESS + 1).ok()?;
+        let port = u16::try_from(index % DEVICES_PER_ADDRESS).ok()?.checked_add(FIRST_PORT)?;
         Some((Ipv4Addr::new(127, 0, 0, host), port))
     }
 
-    /// The readers at an address.
-    pub(crate) fn readers_at(&self, host: Ipv4Addr) -> &[DeviceId] {
+    /// The devices at an address.
+    pub(crate) fn devices_at(&self, host: Ipv4Addr) -> &[DeviceId] {
         let [127, 0, 0, number] = host.octets() else { return &[] };
         let Some(index) = usize::from(number).checked_sub(1) else { return &[] };
-        let first = index * READERS_AN_ADDRESS;
-        let rest = self.readers.get(first..).unwrap_or_default();
-        rest.get(..READERS_AN_ADDRESS).unwrap_or(rest)
+        let first = index * DEVICES_PER_ADDRESS;
+        let rest = self.devices.get(first..).unwrap_or_default();
+        rest.get(..DEVICES_PER_ADDRESS).unwrap_or(rest)
     }
 
-    /// The reader at an address and port.
-    pub(crate) fn reader_at(&self, host: Ipv4Addr, port: u16) -> Option<DeviceId> {
-        self.readers_at(host).get(usize::from(port.checked_sub(FIRST_PORT)?)).copied()
+    /// The device at an address and port.
+    pub(crate) fn device_at(&self, host: Ipv4Addr, port: u16) -> Option<DeviceId> {
+        self.devices_at(host).get(usize::from(port.checked_sub(FIRST_PORT)?)).copied()
     }
 }
 
@@ -82,4 +83,4 @@ type Key = (SimSettings, Option<PathBuf>);
 static CURRENT: Mutex<Option<(Key, Arc<Simulation>)>> = Mutex::new(None);
 
 const FIRST_PORT: u16 = 51_211;
-const READERS_AN_ADDRESS: usize = 10_000;
+const DEVICES_PER_ADDRESS: usize = 10_000;
