@@ -143,17 +143,25 @@ pub mod codec;
 pub mod collect;
 #[cfg(feature = "device")]
 pub mod device;
-#[cfg(feature = "device")]
+#[cfg(any(feature = "biostar-x", feature = "device"))]
 mod error;
-#[cfg(feature = "device")]
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+mod retry;
+#[cfg(any(feature = "biostar-x", feature = "device"))]
 pub mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "collect")]
 pub mod sink;
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+mod sync;
+#[cfg(any(feature = "biostar-x", feature = "gateway"))]
+pub mod tls;
 
-#[cfg(feature = "device")]
-pub use error::{Error, ErrorKind, Result};
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+pub use error::{Error, ErrorKind, HttpError, Result};
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+pub use retry::RetryPolicy;
 
 /// The code in the prose is compiled and run like any other example.
 #[cfg(all(doctest, feature = "biostar-x", feature = "sim-servers", feature = "sqlite"))]

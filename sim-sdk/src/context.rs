@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
-use bs2_events::device::{Backend, Client, ClientOptions, ReconnectPolicy, Subscription};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::device::{Backend, Client, ClientOptions, Subscription};
+use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::devices::{Connection, Devices};
@@ -317,7 +317,7 @@ impl Session {
         let runtime = runtime.map_err(no_thread)?;
         let backend = simulation.simulator.backend();
         let options = ClientOptions::default()
-            .with_reconnect(ReconnectPolicy::never())
+            .with_retry(RetryPolicy::never())
             .with_deadline(LIVE_DEADLINE)
             .with_queue_capacity(LIVE_QUEUE);
         let client = Client::with_options(Arc::clone(&backend), options);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bs2_events::codec::SdkCode;
 use bs2_events::settings::Settings as SettingsText;
-use bs2_events::sim::SimSettings;
+use bs2_events::sim::SimOptions;
 use bs2_events::{Error, ErrorKind, Result};
 
 use crate::ffi::SdkResult;
@@ -17,7 +17,7 @@ use crate::ffi::SdkResult;
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// Those of the simulator.
-    pub(crate) devices: SimSettings,
+    pub(crate) devices: SimOptions,
     /// The file with every event that ever happened.
     pub(crate) truth: Option<PathBuf>,
     /// Whether the last byte of an event is only 0 or 1, for programs that read it as a `bool`.
