@@ -143,19 +143,23 @@ pub mod codec;
 pub mod collect;
 #[cfg(feature = "device")]
 pub mod device;
-#[cfg(feature = "device")]
+#[cfg(any(feature = "biostar-x", feature = "device"))]
 mod error;
 #[cfg(any(feature = "biostar-x", feature = "device"))]
 mod retry;
-#[cfg(feature = "device")]
+#[cfg(any(feature = "biostar-x", feature = "device"))]
 pub mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
 #[cfg(feature = "collect")]
 pub mod sink;
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+mod sync;
+#[cfg(any(feature = "biostar-x", feature = "gateway"))]
+pub mod tls;
 
-#[cfg(feature = "device")]
-pub use error::{Error, ErrorKind, Result};
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+pub use error::{Error, ErrorKind, HttpError, Result};
 #[cfg(any(feature = "biostar-x", feature = "device"))]
 pub use retry::RetryPolicy;
 

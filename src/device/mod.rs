@@ -14,7 +14,7 @@ pub mod native;
 mod page;
 mod state;
 
-pub use backend::{Backend, LiveSink, Monitoring, scan_image_logs};
+pub use backend::{Backend, LiveSink, LiveTarget, Monitoring, scan_image_logs};
 pub use client::{Client, ClientOptions};
 pub use further::FurtherSubject;
 pub use handle::Device;
