@@ -12,10 +12,11 @@ use secrecy::SecretString;
 use options::{ImportOptions, LiveOptions};
 
 use super::client::{Client, Shared};
-use super::error::{Error, ErrorKind, Result};
 use super::session::{Credentials, Sessions};
-use super::tls::Trust;
 use super::transport::Transport;
+use crate::biostar_x::codes::invalid;
+use crate::tls::Trust;
+use crate::{Error, ErrorKind, Result};
 
 /// Settings of a [`Client`]; made by [`Client::builder`].
 ///
@@ -29,7 +30,7 @@ use super::transport::Transport;
 ///
 /// use bs2_events::biostar_x::Client;
 ///
-/// # fn main() -> bs2_events::biostar_x::Result<()> {
+/// # fn main() -> bs2_events::Result<()> {
 /// let client = Client::builder("https://192.0.2.10")
 ///     .with_credentials("operator", "secret")
 ///     .with_timeout(Duration::from_secs(10))
@@ -42,7 +43,7 @@ use super::transport::Transport;
 pub struct ClientBuilder {
     base: String,
     credentials: Option<Credentials>,
-    trust: Result<Trust>,
+    trust: Trust,
     allow_plain: bool,
     connect_timeout: Duration,
     timeout: Duration,
@@ -75,7 +76,7 @@ impl ClientBuilder {
         Self {
             base: base.to_owned(),
             credentials: None,
-            trust: Ok(Trust::System),
+            trust: Trust::system(),
             allow_plain: false,
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
@@ -122,7 +123,7 @@ impl ClientBuilder {
     /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
     /// ```
     pub fn with_authorities(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.trust = Trust::authorities(pem.as_ref());
+        self.trust = Trust::ca(pem.as_ref());
         self
     }
 
@@ -139,7 +140,7 @@ impl ClientBuilder {
     /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
     /// ```
     pub fn with_pinned_certificate(mut self, certificate: impl AsRef<[u8]>) -> Self {
-        self.trust = Trust::leaf(certificate.as_ref());
+        self.trust = Trust::pin(certificate.as_ref());
         self
     }
 
@@ -152,7 +153,7 @@ impl ClientBuilder {
     /// assert!(Client::builder("https://192.0.2.10").danger_accept_any_certificate().build().is_ok());
     /// ```
     pub fn danger_accept_any_certificate(mut self) -> Self {
-        self.trust = Ok(Trust::Anything);
+        self.trust = Trust::danger_accept_any_certificate();
         self
     }
 
@@ -305,7 +306,7 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] for an address that is none or holds a password, for `http://` to another computer,
-    /// and for certificates that cannot be read; [`ErrorKind::Certificate`] where there is nobody to trust.
+    /// and for certificates that cannot be read; [`ErrorKind::CertificateRefused`] where there is nobody to trust.
     ///
     /// # Examples
     ///
@@ -317,8 +318,8 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client> {
         let base = self.address()?;
         // One that only speaks to this computer in the clear needs no authority, and there may be none.
-        let trust = if base.scheme() == "http" { Trust::Anything } else { self.trust? };
-        let tls = trust.config()?;
+        let trust = if base.scheme() == "http" { Trust::danger_accept_any_certificate() } else { self.trust };
+        let tls = trust.client_config(None, &[])?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .redirect(reqwest::redirect::Policy::none())
@@ -332,7 +333,7 @@ impl ClientBuilder {
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
             .map_err(|error| {
-                Error::with_source(ErrorKind::Other, "HTTP cannot be set up", error.without_url())
+                Error::new(ErrorKind::Other, "HTTP cannot be set up").with_source(error.without_url())
             })?;
         Ok(Client(Arc::new(Shared {
             transport: Transport { http, base, answer_limit: self.answer_limit },
@@ -347,22 +348,21 @@ impl ClientBuilder {
 
     /// The address without `/api`, and without what must not be in it. Errors do not repeat it: it may hold a secret.
     fn address(&self) -> Result<Url> {
-        let expected =
-            || Error::invalid("setting `server`: an address such as https://192.0.2.10 is expected");
+        let expected = || invalid("setting `server`: an address such as https://192.0.2.10 is expected");
         let mut url: Url = self.base.trim().parse().map_err(|_| expected())?;
         if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
             return Err(expected());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::invalid("setting `server`: name and password do not belong into the address"));
+            return Err(invalid("setting `server`: name and password do not belong into the address"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(Error::invalid("setting `server`: an address has no `?` and no `#`"));
+            return Err(invalid("setting `server`: an address has no `?` and no `#`"));
         }
         if url.scheme() == "http" && !self.allow_plain && !is_this_computer(&url) {
             let message =
                 "setting `server`: https:// is expected, since http:// would show the password to others";
-            return Err(Error::invalid(message));
+            return Err(invalid(message));
         }
         let path = url.path().trim_end_matches('/');
         let path = path.strip_suffix("/api").unwrap_or(path).trim_end_matches('/').to_owned();
@@ -375,7 +375,7 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("has_credentials", &self.credentials.is_some())
-            .field("trust", &self.trust.as_ref().ok())
+            .field("trust", &self.trust)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("import", &self.import)

@@ -98,7 +98,7 @@ fn a_failure_is_one_sentence_that_names_the_function_the_path_or_the_setting() {
     for (settings, source, sentence) in [
         ("", "sdk:/nowhere.so?device=10.0.0.7".to_owned(), "cannot load the library `/nowhere.so`"),
         ("", "sdk:/dev/null?device=10.0.0.7".to_owned(), "cannot load the library `/dev/null`"),
-        ("", format!("sdk:{library}?device=x"), "setting `device`: `x` is no IPv4 address"),
+        ("", format!("sdk:{library}?device=x"), "setting `device`: `x` is not an IPv4 address"),
         ("", format!("sdk:{library}?device=127.0.0.9"), "BS2_ConnectDeviceViaIP to 127.0.0.9:51211: "),
         ("fail=BS2_GetLog:-2002:1", reader.clone(), "BS2_GetLog: ALLOC_MEM (-2002)"),
         ("fail=BS2_Initialize:-10004:1", reader.clone(), "BS2_Initialize: EXIST (-10004)"),
@@ -133,12 +133,12 @@ fn a_library_that_is_cut_is_a_sentence_that_names_it_and_no_crash() {
         told(cut_at(len, own()));
     }
     let sentence = told(cut_at(5_000, own()));
-    let words = sentence.split_once("is cut: ").unwrap().1;
-    assert!(words.ends_with(" bytes belong to it, and the file has 5000\n"), "{sentence}");
+    let words = sentence.split_once("is truncated: its segments need ").unwrap().1;
+    assert!(words.ends_with(" bytes, and the file has 5000; copy it again\n"), "{sentence}");
     let needed = words.split(' ').next().unwrap().parse::<usize>().unwrap();
     for len in [4_096, 20_000, needed / 2, needed - 4_096, needed - 1] {
         for source in [own(), before()] {
-            assert!(told(cut_at(len, source)).contains("is cut: "), "{len}");
+            assert!(told(cut_at(len, source)).contains("is truncated: "), "{len}");
         }
     }
     // What is behind is for debuggers.

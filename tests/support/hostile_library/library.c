@@ -615,7 +615,7 @@ void stub_storm(uint32_t device, uint32_t threads, uint32_t count, int late) {
 void stub_report_nothing(uint32_t device) { report(device, NULL, 0); }
 
 /* Calls back for readers that nobody knows. */
-void stub_report_strangers(void) {
+void stub_report_unknown(void) {
     Event event = {.id = 1};
     for (int at = 0; at < DEVICES; at++) {
         if (readers[at].last_on_log_ex) readers[at].last_on_log_ex(77, &event, 0);
