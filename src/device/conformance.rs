@@ -63,6 +63,18 @@ pub struct Violation {
     found: String,
 }
 
+impl Violation {
+    pub(crate) fn new(point: &'static str, found: impl Into<String>) -> Self {
+        Self { point, found: found.into() }
+    }
+
+    /// The name of the point.
+    #[must_use]
+    pub const fn point(&self) -> &'static str {
+        self.point
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.point, self.found)
