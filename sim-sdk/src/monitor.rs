@@ -106,7 +106,10 @@ impl MonitorState {
     /// Calls the callback for an event, and reports lost events on standard error.
     pub(crate) fn deliver(&self, item: &Live) {
         match item {
-            Live::Event { device, event, temperature } => self.call(device.get(), event, *temperature),
+            Live::Event { device, event, extras } => {
+                let temperature = extras.as_ref().and_then(|extras| extras.temperature);
+                self.call(device.get(), event, temperature);
+            }
             Live::Lagged { device, missed } => eprintln!(
                 "{SETTINGS}: device {device}: {missed} live events were dropped, because the callback is too slow"
             ),

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::abi::guarded;
 use super::options::TlsFiles;
-use crate::codec::{DeviceId, Event, SdkCode, Temperature};
+use crate::codec::{DeviceId, Event, Extras, SdkCode, Temperature};
 use crate::device::LiveSink;
 use crate::device::state::{ConnectionState, StateBoard};
 use crate::sync::lock;
@@ -221,8 +221,10 @@ fn report(callback: &str, device: u32, bytes: Option<[u8; Event::SIZE]>, tempera
     for (_, sink) in &route.listeners {
         // A sink that panics does not affect the others.
         guarded(|| match (event, temperature) {
-            (Some(event), Some(temperature)) => sink.push_with_temperature(event, temperature),
-            (Some(event), None) => sink.push(event),
+            (Some(event), Some(temperature)) => {
+                sink.push(event, Some(Box::new(Extras::default().with_temperature(temperature))));
+            }
+            (Some(event), None) => sink.push(event, None),
             (None, _) => sink.lost(1),
         });
     }
