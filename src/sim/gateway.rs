@@ -39,24 +39,24 @@
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 //! ```
 
+mod broadcast;
 mod certificates;
 mod connect;
-mod desk;
+mod connections;
 mod device;
 mod event;
 mod event_log;
 mod faults;
-mod link;
-mod queue;
-mod refusal;
+mod options;
 mod serve;
-mod settings;
+mod state;
+mod status;
 mod time;
 mod tna;
 
 pub use certificates::Certificates;
 pub use faults::GatewayFaults;
-pub use settings::{Api, DeviceAddress, ServerSettings};
+pub use options::{Api, DeviceAddress, ServerSettings};
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -70,7 +70,7 @@ use super::Simulator;
 use super::backend::Door;
 use crate::codec::DeviceId;
 use crate::{Error, ErrorKind, Result};
-use desk::Desk;
+use state::Desk;
 
 /// A simulated gateway that serves until it is dropped.
 ///

@@ -6,8 +6,8 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::desk::Desk;
-use super::refusal::{each, not_connected};
+use super::state::Desk;
+use super::status::{each, not_connected};
 use crate::device::gateway::proto::gsdk::connect::connect_server::Connect;
 use crate::device::gateway::proto::gsdk::connect::{self as wire, ConnectionMode};
 use crate::device::gateway::proto::gsdk::device::Type;
@@ -147,7 +147,7 @@ impl Connect for ConnectService {
         _: Request<wire::SearchDeviceRequest>,
     ) -> Result<Response<wire::SearchDeviceResponse>, Status> {
         self.0.called()?;
-        let info = |(position, link): (usize, &super::link::Link)| {
+        let info = |(position, link): (usize, &super::connections::Link)| {
             let state = link.lock();
             let address = link.address.socket();
             wire::SearchDeviceInfo {

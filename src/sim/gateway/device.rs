@@ -6,8 +6,8 @@ use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::connect::TYPE;
-use super::desk::Desk;
-use super::settings::Api;
+use super::options::Api;
+use super::state::Desk;
 use crate::codec::DeviceId;
 use crate::device::Backend;
 use crate::device::gateway::proto::gsdk::admin;

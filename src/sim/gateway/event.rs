@@ -8,9 +8,9 @@ use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::GatewayFaults;
-use super::desk::{Desk, Told};
 use super::event_log::{codes, event_log, image_log, passes};
-use super::refusal::each;
+use super::state::{Desk, Told};
+use super::status::each;
 use crate::codec::{DeviceId, Event as Record, EventCode};
 use crate::device::gateway::proto::gsdk::event as wire;
 use crate::device::gateway::proto::gsdk::event::event_server::Event;

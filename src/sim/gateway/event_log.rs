@@ -1,6 +1,6 @@
 //! Events as the gateway words them.
 
-use super::desk::Told;
+use super::state::Told;
 use crate::codec::{Event, EventCode, Subject};
 use crate::device::gateway::proto::gsdk::event as wire;
 use crate::device::gateway::proto::gsdk::event::event_filter::Param;

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bitflags::bitflags;
 use tonic::Status;
 
-use super::queue::Fate;
+use super::broadcast::Fate;
 use crate::sim::dice::Dice;
 use crate::{Error, ErrorKind, Result};
 

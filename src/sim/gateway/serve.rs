@@ -19,9 +19,9 @@ use tonic::{Status, server::Grpc};
 use tonic_prost::ProstCodec;
 
 use super::connect::ConnectService;
-use super::desk::Desk;
 use super::device::DeviceService;
 use super::event::EventService;
+use super::state::Desk;
 use super::time::TimeService;
 use super::tna::TnaService;
 use crate::device::gateway::proto::gsdk::admin::admin_server::AdminServer;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::desk::Desk;
-use super::refusal::each;
+use super::state::Desk;
+use super::status::each;
 use crate::codec::{DeviceId, Timestamp};
 use crate::device::Backend;
 use crate::device::gateway::proto::gsdk::time as wire;

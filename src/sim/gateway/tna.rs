@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::desk::Desk;
 use super::event::most;
 use super::event_log::{job_code_log, tna_log};
+use super::state::Desk;
 use crate::device::gateway::proto::gsdk::tna as wire;
 use crate::device::gateway::proto::gsdk::tna::tna_server::Tna;
 

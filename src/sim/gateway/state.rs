@@ -9,11 +9,11 @@ use tokio::time::timeout;
 use tonic::Status;
 
 use super::GatewayFaults;
+use super::broadcast::{Hub, Manner};
+use super::connections::Links;
 use super::faults::{CALL_RESTARTS, Mischief};
-use super::link::Links;
-use super::queue::{Hub, Manner};
-use super::refusal::{not_connected, refusal, timed_out};
-use super::settings::{Api, ServerSettings};
+use super::options::{Api, ServerSettings};
+use super::status::{not_connected, refusal, timed_out};
 use crate::Result;
 use crate::codec::{DeviceId, Event, Temperature};
 use crate::device::gateway::proto::gsdk::connect::StatusChange;

@@ -9,8 +9,8 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tonic::Status;
 
-use super::desk::{Desk, Told};
-use super::settings::DeviceAddress;
+use super::options::DeviceAddress;
+use super::state::{Desk, Told};
 use crate::Error;
 use crate::codec::{Event, Temperature};
 use crate::device::Backend;
