@@ -1,4 +1,4 @@
-//! What waits for one subscriber, and what happens when it waits too long.
+//! One queue for each subscriber of a stream, and what happens when it is full.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -10,8 +10,8 @@ use futures_core::Stream;
 use tokio::time::Instant;
 use tonic::Status;
 
-/// All streams of one kind. Telling never waits.
-pub(super) struct Hub<T> {
+/// All streams of one kind. Sending never waits.
+pub(super) struct Broadcast<T> {
     subscribers: Mutex<Vec<Subscriber<T>>>,
 }
 
@@ -20,64 +20,67 @@ struct Subscriber<T> {
     queue: Weak<Mutex<Queue<T>>>,
 }
 
-/// How a stream begins, and what becomes of it.
+/// How one stream behaves.
 #[derive(Clone, Copy)]
-pub(super) struct Manner {
-    /// Items that wait before newer ones are dropped.
+pub(super) struct StreamOptions {
+    /// The number of items in the queue from which newer ones are dropped.
     pub(super) size: usize,
-    /// How long a client may take nothing before its queue counts as full.
-    pub(super) patience: Duration,
-    pub(super) fate: Fate,
-    /// Whether every item goes out by itself.
+    /// How long the client may take nothing before its queue counts as full.
+    pub(super) timeout: Duration,
+    pub(super) end: StreamEnd,
+    /// Whether each item is a frame of its own.
     pub(super) one_by_one: bool,
 }
 
-/// What becomes of a stream after so many items.
+/// How a stream ends after a number of items.
 #[derive(Clone, Copy)]
-pub(super) enum Fate {
-    Good,
-    Ends { after: u32 },
-    Fails { after: u32 },
-    FallsSilent { after: u32 },
+pub(super) enum StreamEnd {
+    Never,
+    Clean {
+        after: u32,
+    },
+    Error {
+        after: u32,
+    },
+    /// It stays open and sends nothing more.
+    Silent {
+        after: u32,
+    },
 }
 
-/// The end of a queue that a client reads.
-pub(super) struct Waiting<T> {
+/// The end of a queue that the client's stream reads.
+pub(super) struct QueueReader<T> {
     queue: Arc<Mutex<Queue<T>>>,
-    fate: Fate,
+    end: StreamEnd,
     one_by_one: bool,
-    /// Whether the last poll gave an item that must go out before the next.
-    gave: bool,
+    /// Whether the last poll returned an item that must be sent before the next one.
+    must_flush: bool,
 }
 
 struct Queue<T> {
     items: VecDeque<T>,
     size: usize,
-    patience: Duration,
-    /// Since when the first item waits.
+    timeout: Duration,
+    /// When the client last took an item, or the queue stopped being empty.
     since: Instant,
     waker: Option<Waker>,
 }
 
-impl<T: Clone> Hub<T> {
+impl<T: Clone> Broadcast<T> {
     pub(super) fn subscribe(
         &self,
-        manner: Manner,
+        options: StreamOptions,
         wants: impl Fn(&T) -> bool + Send + 'static,
-    ) -> Waiting<T> {
-        let queue = Arc::new(Mutex::new(Queue {
-            items: VecDeque::new(),
-            size: manner.size,
-            patience: manner.patience,
-            since: Instant::now(),
-            waker: None,
-        }));
+    ) -> QueueReader<T> {
+        let StreamOptions { size, timeout, end, one_by_one } = options;
+        let queue = Queue { items: VecDeque::new(), size, timeout, since: Instant::now(), waker: None };
+        let queue = Arc::new(Mutex::new(queue));
         self.lock().push(Subscriber { wants: Box::new(wants), queue: Arc::downgrade(&queue) });
-        Waiting { queue, fate: manner.fate, one_by_one: manner.one_by_one, gave: false }
+        QueueReader { queue, end, one_by_one, must_flush: false }
     }
 
-    /// Tells everybody who wants to know, and forgets who has gone.
-    pub(super) fn tell(&self, item: &T) {
+    /// Sends an item to every subscriber that wants it, and removes the subscribers that are gone.
+    pub(super) fn send(&self, item: &T) {
         self.lock().retain(|subscriber| {
             let Some(queue) = subscriber.queue.upgrade() else { return false };
             if (subscriber.wants)(item) {
@@ -92,14 +95,14 @@ impl<T: Clone> Hub<T> {
     }
 }
 
-impl<T> Default for Hub<T> {
+impl<T> Default for Broadcast<T> {
     fn default() -> Self {
         Self { subscribers: Mutex::default() }
     }
 }
 
 impl<T> Queue<T> {
-    /// Puts an item behind the others; a full queue drops it and says nothing.
+    /// Adds an item at the end; a full queue drops it without notice, as the real gateway does.
     fn push(&mut self, item: T) {
         if self.is_full() {
             return;
@@ -113,11 +116,11 @@ impl<T> Queue<T> {
         }
     }
 
-    /// A client that reads is not to lose anything because many events happened at once: its queue is full only
-    /// when it has taken none for a while, or when there are far too many.
+    /// A client that reads must not lose events because many happened at once. So its queue is full only when the
+    /// client has taken nothing for some time, or when far too many items wait.
     fn is_full(&self) -> bool {
         let waiting = self.items.len();
-        waiting >= self.size && (self.since.elapsed() >= self.patience || waiting >= self.size + MOST_BEYOND)
+        waiting >= self.size && (self.since.elapsed() >= self.timeout || waiting >= self.size + BURST)
     }
 
     fn take(&mut self) -> Option<T> {
@@ -126,29 +129,29 @@ impl<T> Queue<T> {
     }
 }
 
-impl<T> Stream for Waiting<T> {
+impl<T> Stream for QueueReader<T> {
     type Item = Result<T, Status>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        if std::mem::take(&mut this.gave) {
+        if std::mem::take(&mut this.must_flush) {
             context.waker().wake_by_ref();
-            return Poll::Pending; // What was given goes out as a frame of its own.
+            return Poll::Pending; // The last item is sent as a frame of its own.
         }
         let mut queue = lock(&this.queue);
-        match this.fate {
-            Fate::Ends { after: 0 } => return Poll::Ready(None),
-            Fate::Fails { after: 0 } => {
-                this.fate = Fate::Ends { after: 0 };
+        match this.end {
+            StreamEnd::Clean { after: 0 } => return Poll::Ready(None),
+            StreamEnd::Error { after: 0 } => {
+                this.end = StreamEnd::Clean { after: 0 };
                 return Poll::Ready(Some(Err(Status::unavailable("the stream was reset"))));
             }
-            Fate::FallsSilent { after: 0 } => queue.items.clear(),
+            StreamEnd::Silent { after: 0 } => queue.items.clear(),
             _ => {}
         }
         match queue.take() {
             Some(item) => {
-                this.fate = this.fate.older();
-                this.gave = this.one_by_one;
+                this.end.count_down();
+                this.must_flush = this.one_by_one;
                 Poll::Ready(Some(Ok(item)))
             }
             None => {
@@ -159,13 +162,13 @@ impl<T> Stream for Waiting<T> {
     }
 }
 
-impl Fate {
-    fn older(self) -> Self {
+impl StreamEnd {
+    fn count_down(&mut self) {
         match self {
-            Self::Good => Self::Good,
-            Self::Ends { after } => Self::Ends { after: after.saturating_sub(1) },
-            Self::Fails { after } => Self::Fails { after: after.saturating_sub(1) },
-            Self::FallsSilent { after } => Self::FallsSilent { after: after.saturating_sub(1) },
+            Self::Never => {}
+            Self::Clean { after } | Self::Error { after } | Self::Silent { after } => {
+                *after = after.saturating_sub(1);
+            }
         }
     }
 }
@@ -174,8 +177,8 @@ fn lock<T>(queue: &Mutex<Queue<T>>) -> MutexGuard<'_, Queue<T>> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A megabyte of events, or eight seconds of a busy gateway.
-const MOST_BEYOND: usize = 16_384;
+/// How many items may wait beyond the queue's size: a megabyte of events, or eight seconds of a busy gateway.
+const BURST: usize = 16_384;
 
 #[cfg(test)]
 mod tests {
@@ -185,44 +188,44 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_queue_of_one_loses_nothing_while_its_client_reads() {
-        let hub = Hub::default();
-        let mut waiting = hub.subscribe(manner(1, Duration::from_secs(1), Fate::Good), |_| true);
+        let broadcast = Broadcast::default();
+        let mut reader = broadcast.subscribe(options(1, Duration::from_secs(1), StreamEnd::Never), |_| true);
         for round in 0..10 {
-            (0..500).for_each(|number| hub.tell(&(round * 500 + number)));
-            let told: Vec<u32> = waiting.by_ref().take(500).map(Result::unwrap).collect().await;
-            assert!(told.iter().copied().eq(round * 500..round * 500 + 500));
+            (0..500).for_each(|number| broadcast.send(&(round * 500 + number)));
+            let received: Vec<u32> = reader.by_ref().take(500).map(Result::unwrap).collect().await;
+            assert!(received.iter().copied().eq(round * 500..round * 500 + 500));
             tokio::time::advance(Duration::from_secs(5)).await;
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_newest_are_dropped_when_the_client_takes_none() {
-        let hub = Hub::default();
-        let mut waiting = hub.subscribe(manner(8, Duration::from_secs(1), Fate::Good), |_| true);
-        (0..3).for_each(|number| hub.tell(&number));
+        let broadcast = Broadcast::default();
+        let mut reader = broadcast.subscribe(options(8, Duration::from_secs(1), StreamEnd::Never), |_| true);
+        (0..3).for_each(|number| broadcast.send(&number));
         tokio::time::advance(Duration::from_secs(1)).await;
-        (3..20).for_each(|number| hub.tell(&number));
-        assert_eq!(drain(&mut waiting), (0..8).collect::<Vec<u32>>());
-        hub.tell(&20);
-        assert_eq!(drain(&mut waiting), [20]);
+        (3..20).for_each(|number| broadcast.send(&number));
+        assert_eq!(drain(&mut reader), (0..8).collect::<Vec<u32>>());
+        broadcast.send(&20);
+        assert_eq!(drain(&mut reader), [20]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_waits_has_an_end_also_without_patience_being_over() {
-        let hub = Hub::default();
-        let mut waiting = hub.subscribe(manner(8, Duration::MAX, Fate::Good), |_| true);
-        (0..50_000).for_each(|number| hub.tell(&number));
-        assert_eq!(drain(&mut waiting).len(), 8 + MOST_BEYOND);
+    async fn a_queue_is_bounded_also_before_its_timeout() {
+        let broadcast = Broadcast::default();
+        let mut reader = broadcast.subscribe(options(8, Duration::MAX, StreamEnd::Never), |_| true);
+        (0..50_000).for_each(|number| broadcast.send(&number));
+        assert_eq!(drain(&mut reader).len(), 8 + BURST);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn streams_end_fail_and_fall_silent_as_they_are_fated() {
-        let hub = Hub::default();
-        let fated = |fate| hub.subscribe(manner(9, Duration::ZERO, fate), |number| *number != 3);
-        let mut ends = fated(Fate::Ends { after: 2 });
-        let mut fails = fated(Fate::Fails { after: 2 });
-        let mut silent = fated(Fate::FallsSilent { after: 2 });
-        (0..6).for_each(|number| hub.tell(&number));
+    async fn streams_end_fail_and_fall_silent_as_the_options_say() {
+        let broadcast = Broadcast::default();
+        let ending = |end| broadcast.subscribe(options(9, Duration::ZERO, end), |number| *number != 3);
+        let mut ends = ending(StreamEnd::Clean { after: 2 });
+        let mut fails = ending(StreamEnd::Error { after: 2 });
+        let mut silent = ending(StreamEnd::Silent { after: 2 });
+        (0..6).for_each(|number| broadcast.send(&number));
         assert_eq!(
             (drain(&mut ends), drain(&mut fails), drain(&mut silent)),
             (vec![0, 1], vec![0, 1], vec![0, 1])
@@ -232,16 +235,16 @@ mod tests {
         assert!(silent.next().now_or_never().is_none());
     }
 
-    fn manner(size: usize, patience: Duration, fate: Fate) -> Manner {
-        Manner { size, patience, fate, one_by_one: false }
+    fn options(size: usize, timeout: Duration, end: StreamEnd) -> StreamOptions {
+        StreamOptions { size, timeout, end, one_by_one: false }
     }
 
-    /// What is there now, up to an error.
-    fn drain(waiting: &mut Waiting<u32>) -> Vec<u32> {
-        let mut told = Vec::new();
-        while let Some(Some(Ok(number))) = waiting.next().now_or_never() {
-            told.push(number);
+    /// The items that wait now, up to an error.
+    fn drain(reader: &mut QueueReader<u32>) -> Vec<u32> {
+        let mut received = Vec::new();
+        while let Some(Some(Ok(number))) = reader.next().now_or_never() {
+            received.push(number);
         }
-        told
+        received
     }
 }

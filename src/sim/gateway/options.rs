@@ -1,4 +1,4 @@
-//! How a simulated gateway is set up.
+//! Options of the simulated gateway.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -10,195 +10,129 @@ use super::{Certificates, GatewayFaults};
 use crate::sim::SimSettings;
 use crate::{Error, ErrorKind, Result};
 
-/// The settings of a [`Server`](super::Server).
+/// Options of a [`GatewayServer`](super::GatewayServer).
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::sim::gateway::{Api, ServerSettings};
+/// use bs2_events::sim::gateway::{ApiVersion, GatewayServerOptions};
 ///
-/// let settings = ServerSettings::new("devices=2&rate=10".parse()?)
-///     .with_api(Api::UpTo17)
+/// let options = GatewayServerOptions::new("devices=2&rate=10".parse()?)
+///     .with_api(ApiVersion::UpTo17)
 ///     .with_device("192.168.0.2".parse()?);
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct ServerSettings {
+pub struct GatewayServerOptions {
     pub(super) simulator: SimSettings,
     pub(super) listen: SocketAddr,
     pub(super) certificates: Option<Certificates>,
-    pub(super) api: Api,
-    pub(super) devices: Vec<DeviceAddress>,
+    pub(super) api: ApiVersion,
+    pub(super) devices: Vec<SimDeviceAddress>,
     pub(super) state: Option<PathBuf>,
     pub(super) faults: GatewayFaults,
-    pub(super) patience: Duration,
+    pub(super) queue_timeout: Duration,
     pub(super) reconnect: Duration,
 }
 
-/// Whose interface the gateway speaks: 1.8 gave the fields of `CapabilityInfo` other numbers.
+/// The version of the gateway's interface. Version 1.8 changed the field numbers of `CapabilityInfo`.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::sim::gateway::Api;
+/// use bs2_events::sim::gateway::ApiVersion;
 ///
-/// assert_eq!("1.7".parse::<Api>()?, Api::UpTo17);
-/// assert_eq!("1.8".parse::<Api>()?, Api::From18);
+/// assert_eq!("1.7".parse::<ApiVersion>()?, ApiVersion::UpTo17);
+/// assert_eq!("1.8".parse::<ApiVersion>()?, ApiVersion::From18);
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Api {
-    /// That of versions 1.5 to 1.7.
+pub enum ApiVersion {
+    /// Versions 1.5 to 1.7.
     UpTo17,
-    /// That of version 1.8 and later.
+    /// Version 1.8 and later.
     #[default]
     From18,
 }
 
-/// Where a reader is found: an address, and a port unless any will do.
+/// The address of a simulated device: an IP address, and a port unless any port reaches the device.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::sim::gateway::DeviceAddress;
+/// use bs2_events::sim::gateway::SimDeviceAddress;
 ///
-/// assert_eq!("192.168.0.2".parse::<DeviceAddress>()?.to_string(), "192.168.0.2:51211");
-/// assert!("192.168.0".parse::<DeviceAddress>().is_err());
+/// assert_eq!("192.168.0.2".parse::<SimDeviceAddress>()?.to_string(), "192.168.0.2:51211");
+/// assert!("192.168.0".parse::<SimDeviceAddress>().is_err());
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct DeviceAddress {
+pub struct SimDeviceAddress {
     ip: IpAddr,
     port: Option<u16>,
 }
 
-impl ServerSettings {
-    /// A gateway to these readers, on a free port of 127.0.0.1, with certificates of its own.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::gateway::ServerSettings;
-    /// let settings = ServerSettings::new("devices=2".parse()?);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+impl GatewayServerOptions {
+    /// A gateway to these devices, on a free port of 127.0.0.1, with certificates that it makes.
     #[must_use]
     pub fn new(simulator: SimSettings) -> Self {
         Self { simulator, ..Self::default() }
     }
 
-    /// Sets where the gateway listens.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::gateway::ServerSettings;
-    /// let settings = ServerSettings::default().with_listen("127.0.0.1:4000".parse().unwrap());
-    /// ```
+    /// Sets the address that the gateway listens on.
     #[must_use]
     pub fn with_listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self
     }
 
-    /// Sets what the gateway shows to clients; it makes its own unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::gateway::{Certificates, ServerSettings};
-    /// let settings = ServerSettings::default().with_certificates(Certificates::make(&[])?);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets the certificates of the gateway. By default it makes its own.
     #[must_use]
     pub fn with_certificates(mut self, certificates: Certificates) -> Self {
         self.certificates = Some(certificates);
         self
     }
 
-    /// Sets whose interface it speaks; that of 1.8 unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::gateway::{Api, ServerSettings};
-    /// let settings = ServerSettings::default().with_api(Api::UpTo17);
-    /// ```
+    /// Sets the version of the interface. The default is 1.8.
     #[must_use]
-    pub fn with_api(mut self, api: Api) -> Self {
+    pub fn with_api(mut self, api: ApiVersion) -> Self {
         self.api = api;
         self
     }
 
-    /// Sets the address of the next reader, the first one first. Those without have the addresses from 10.0.0.1 on.
-    /// Unless the settings of the simulator say how many readers there are, there are as many as addresses.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::gateway::ServerSettings;
-    /// let settings = ServerSettings::default().with_device("192.168.0.2:51211".parse()?);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets the address of the next device, beginning with the first. Devices without one have the addresses from
+    /// 10.0.0.1 on. If the simulator's settings name no number of devices, there are as many devices as addresses.
     #[must_use]
-    pub fn with_device(mut self, address: DeviceAddress) -> Self {
+    pub fn with_device(mut self, address: SimDeviceAddress) -> Self {
         self.devices.push(address);
         self
     }
 
-    /// Sets the file in which the readers live on; see [`Simulator::with_state`](crate::sim::Simulator::with_state).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::gateway::ServerSettings;
-    /// let settings = ServerSettings::default().with_state("readers.state");
-    /// ```
+    /// Sets the file that keeps the devices; see [`Simulator::with_state`](crate::sim::Simulator::with_state).
     #[must_use]
     pub fn with_state(mut self, path: impl Into<PathBuf>) -> Self {
         self.state = Some(path.into());
         self
     }
 
-    /// Sets what goes wrong at the gateway; nothing unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::gateway::{GatewayFaults, ServerSettings};
-    /// let settings = ServerSettings::default().with_faults(GatewayFaults::END);
-    /// ```
+    /// Sets the faults of the gateway. By default there are none.
     #[must_use]
     pub fn with_faults(mut self, faults: GatewayFaults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// Sets how long a client may take no event before its queue counts as full; a second unless set. With zero a
-    /// queue holds what the client asked for and not one event more, however fast it reads.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::gateway::ServerSettings;
-    /// let settings = ServerSettings::default().with_patience(std::time::Duration::ZERO);
-    /// ```
+    /// Sets how long a client may take no event before its queue counts as full. The default is one second. With zero
+    /// a queue holds exactly the number of events that the client asks for, however fast it reads.
     #[must_use]
-    pub fn with_patience(mut self, time: Duration) -> Self {
-        self.patience = time;
+    pub fn with_queue_timeout(mut self, time: Duration) -> Self {
+        self.queue_timeout = time;
         self
     }
 
-    /// Sets how long the gateway waits before it tries again to reach a reader of an asynchronous connection; a
-    /// second unless set (a real one waits thirty).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::gateway::ServerSettings;
-    /// let settings = ServerSettings::default().with_reconnect(std::time::Duration::from_secs(30));
-    /// ```
+    /// Sets how long the gateway waits between attempts to open an asynchronous connection. The default is one second;
+    /// a real gateway waits thirty.
     #[must_use]
     pub fn with_reconnect(mut self, time: Duration) -> Self {
         self.reconnect = time;
@@ -206,23 +140,24 @@ impl ServerSettings {
     }
 }
 
-impl Default for ServerSettings {
+impl Default for GatewayServerOptions {
     fn default() -> Self {
         Self {
             simulator: SimSettings::default(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             certificates: None,
-            api: Api::default(),
+            api: ApiVersion::default(),
             devices: Vec::new(),
             state: None,
             faults: GatewayFaults::empty(),
-            patience: Duration::from_secs(1),
+            queue_timeout: Duration::from_secs(1),
             reconnect: Duration::from_secs(1),
         }
     }
 }
 
-impl Api {
+impl ApiVersion {
+    /// The version that the service `Admin` reports.
     pub(super) fn version(self) -> &'static str {
         match self {
             Self::UpTo17 => "1.7.0",
@@ -231,7 +166,7 @@ impl Api {
     }
 }
 
-impl FromStr for Api {
+impl FromStr for ApiVersion {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -243,15 +178,15 @@ impl FromStr for Api {
     }
 }
 
-impl DeviceAddress {
-    /// The address of the reader at this position among those that were given none.
+impl SimDeviceAddress {
+    /// The address of the device at this position, if no other is set.
     pub(super) fn nth(position: usize) -> Self {
         let position = u32::try_from(position).unwrap_or(u32::MAX) % 0x00FF_FFFF;
         Self { ip: Ipv4Addr::from_bits(0x0A00_0001 + position).into(), port: None }
     }
 
-    /// Whether somebody who dials this gets to the reader.
-    pub(super) fn is(&self, ip: &str, port: i32) -> bool {
+    /// Whether a connection to this address reaches the device.
+    pub(super) fn matches(&self, ip: &str, port: i32) -> bool {
         ip.parse() == Ok(self.ip) && self.port.is_none_or(|own| i32::from(own) == port)
     }
 
@@ -260,24 +195,25 @@ impl DeviceAddress {
     }
 }
 
-impl FromStr for DeviceAddress {
+impl FromStr for SimDeviceAddress {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         let whole = text.parse().map(|address: SocketAddr| (address.ip(), Some(address.port())));
         let (ip, port) = whole.or_else(|_| text.parse().map(|ip| (ip, None))).map_err(|_| {
-            let message = format!("device: `{text}` is no address such as 192.168.0.2 or 192.168.0.2:51211");
+            let message =
+                format!("device: `{text}` is not an address such as 192.168.0.2 or 192.168.0.2:51211");
             Error::new(ErrorKind::InvalidInput, message)
         })?;
         Ok(Self { ip, port })
     }
 }
 
-impl fmt::Display for DeviceAddress {
+impl fmt::Display for SimDeviceAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.socket().fmt(f)
     }
 }
 
-/// Where readers listen.
+/// The port of devices.
 const DEVICE_PORT: u16 = 51_211;
