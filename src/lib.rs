@@ -152,6 +152,8 @@ pub mod settings;
 pub mod sim;
 #[cfg(feature = "collect")]
 pub mod sink;
+#[cfg(any(feature = "device", feature = "biostar-x"))]
+mod sync;
 
 #[cfg(feature = "device")]
 pub use error::{Error, ErrorKind, Result};

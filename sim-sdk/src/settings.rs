@@ -4,7 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bs2_events::sim::SimSettings;
+use bs2_events::sim::SimOptions;
 use bs2_events::{Error, ErrorKind, Result};
 
 use crate::failures::Failures;
@@ -13,7 +13,7 @@ use crate::failures::Failures;
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// What the simulator itself knows.
-    pub(crate) readers: SimSettings,
+    pub(crate) readers: SimOptions,
     /// The file for all that ever happened.
     pub(crate) truth: Option<PathBuf>,
     /// Whether the last byte of an event is only 0 or 1, as for programs that take it for a `bool`.
@@ -43,7 +43,7 @@ impl Settings {
 
     fn parse(text: &str) -> Result<Self> {
         let mut own = Self {
-            readers: SimSettings::default(),
+            readers: SimOptions::default(),
             truth: None,
             old_flag_byte: false,
             latency: Duration::ZERO,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use bs2_events::codec::DeviceId;
-use bs2_events::sim::{SimSettings, Simulator};
+use bs2_events::sim::{SimOptions, Simulator};
 use bs2_events::{Error, ErrorKind, Result};
 
 use crate::boundary::lock;
@@ -34,14 +34,14 @@ impl World {
     ///
     /// # Errors
     ///
-    /// As [`Simulator::with_settings`] and [`Simulator::write_truth_to`].
+    /// As [`Simulator::with_options`] and [`Simulator::write_truth_to`].
     pub(crate) fn open(settings: &Settings) -> Result<Arc<Self>> {
         let key = (settings.readers.clone(), settings.truth.clone());
         let mut current = lock(&CURRENT);
         if let Some((_, world)) = current.as_ref().filter(|(of, _)| *of == key) {
             return Ok(Arc::clone(world));
         }
-        let simulator = Simulator::with_settings(key.0.clone())?;
+        let simulator = Simulator::with_options(key.0.clone())?;
         if let Some(path) = &key.1 {
             let file = File::create(path).map_err(|error| {
                 Error::new(ErrorKind::Storage, format!("cannot create `{}`", path.display()))
@@ -77,7 +77,7 @@ impl World {
     }
 }
 
-type Key = (SimSettings, Option<PathBuf>);
+type Key = (SimOptions, Option<PathBuf>);
 
 static CURRENT: Mutex<Option<(Key, Arc<World>)>> = Mutex::new(None);
 

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -125,12 +126,42 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 /// ```
 #[derive(Clone)]
 pub struct LiveSink {
-    queue: DeviceQueue,
+    target: Target,
+}
+
+#[derive(Clone)]
+enum Target {
+    /// The queue of a subscription.
+    Queue(DeviceQueue),
+    Other(DeviceId, Arc<dyn LiveTarget>),
+}
+
+/// Receives what a backend puts into a [`LiveSink`]: for a backend that wraps another one, and for tests of a backend.
+///
+/// The backend calls it from its own threads, perhaps while it holds a lock. No method may wait, and none may call the
+/// backend or drop a [`Monitoring`] of it.
+pub trait LiveTarget: Send + Sync + 'static {
+    /// An event that the device reports, and what it reports beyond the 48 bytes.
+    fn event(&self, event: &Event, temperature: Option<Temperature>, further: &[FurtherSubject]);
+
+    /// The backend lost `count` events.
+    fn lost(&self, count: u64);
+
+    /// The connection is lost, and this monitoring has ended.
+    fn disconnected(&self, error: Error);
+
+    /// Whether nobody listens any more.
+    fn is_closed(&self) -> bool;
 }
 
 impl LiveSink {
     pub(super) fn new(queue: DeviceQueue) -> Self {
-        Self { queue }
+        Self { target: Target::Queue(queue) }
+    }
+
+    /// A sink for one device that passes everything on to `target`.
+    pub fn to_target(device: DeviceId, target: Arc<dyn LiveTarget>) -> Self {
+        Self { target: Target::Other(device, target) }
     }
 
     /// Puts an event into the queue; if the queue is full the event is dropped and counted, and the stream will say
@@ -145,7 +176,7 @@ impl LiveSink {
     /// }
     /// ```
     pub fn push(&self, event: &Event) {
-        self.queue.push(*event, None, &[]);
+        self.push_with_further(event, None, &[]);
     }
 
     /// The same for an event with which the reader told a person's temperature.
@@ -159,7 +190,7 @@ impl LiveSink {
     /// }
     /// ```
     pub fn push_with_temperature(&self, event: &Event, temperature: Temperature) {
-        self.queue.push(*event, Some(temperature), &[]);
+        self.push_with_further(event, Some(temperature), &[]);
     }
 
     /// The same for an event beside which more stands; it goes with its event, or is dropped with it.
@@ -178,13 +209,21 @@ impl LiveSink {
         temperature: Option<Temperature>,
         further: &[FurtherSubject],
     ) {
-        self.queue.push(*event, temperature, further);
+        match &self.target {
+            Target::Queue(queue) => queue.push(*event, temperature, further),
+            Target::Other(_, target) => target.event(event, temperature, further),
+        }
     }
 
     /// The same for events that came together, with nothing beside them: one turn at the queue for all of them.
     #[cfg(feature = "gateway")]
     pub(super) fn push_all(&self, events: &[(Event, Option<Temperature>)]) {
-        self.queue.push_all(events);
+        match &self.target {
+            Target::Queue(queue) => queue.push_all(events),
+            Target::Other(_, target) => {
+                events.iter().for_each(|(event, temperature)| target.event(event, *temperature, &[]));
+            }
+        }
     }
 
     /// Says that `count` events were lost before they came here.
@@ -198,7 +237,10 @@ impl LiveSink {
     /// }
     /// ```
     pub fn lost(&self, count: u64) {
-        self.queue.lost(count);
+        match &self.target {
+            Target::Queue(queue) => queue.lost(count),
+            Target::Other(_, target) => target.lost(count),
+        }
     }
 
     /// Says that the connection is gone, and with it this monitoring.
@@ -212,7 +254,10 @@ impl LiveSink {
     /// }
     /// ```
     pub fn disconnected(&self, error: Error) {
-        self.queue.disconnected(error);
+        match &self.target {
+            Target::Queue(queue) => queue.disconnected(error),
+            Target::Other(_, target) => target.disconnected(error),
+        }
     }
 
     /// The reader.
@@ -227,7 +272,10 @@ impl LiveSink {
     /// ```
     #[must_use]
     pub fn device(&self) -> DeviceId {
-        self.queue.device()
+        match &self.target {
+            Target::Queue(queue) => queue.device(),
+            Target::Other(device, _) => *device,
+        }
     }
 
     /// Whether nobody listens any more.
@@ -242,7 +290,10 @@ impl LiveSink {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.queue.is_closed()
+        match &self.target {
+            Target::Queue(queue) => queue.is_closed(),
+            Target::Other(_, target) => target.is_closed(),
+        }
     }
 }
 

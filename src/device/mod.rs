@@ -15,7 +15,7 @@ mod page;
 mod reconnect;
 mod state;
 
-pub use backend::{Backend, LiveSink, Monitoring, scan_image_logs};
+pub use backend::{Backend, LiveSink, LiveTarget, Monitoring, scan_image_logs};
 pub use client::{Client, ClientOptions};
 pub use further::FurtherSubject;
 pub use handle::Device;

@@ -64,7 +64,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::Simulator;
-use super::backend::Door;
+use super::backend::SimBackend;
 use crate::codec::DeviceId;
 use crate::{Error, ErrorKind, Result};
 use state::GatewayState;
@@ -102,7 +102,7 @@ impl GatewayServer {
     ///
     /// # Errors
     ///
-    /// As [`Simulator::with_settings`], [`Simulator::with_state`] and [`Certificates::make`].
+    /// As [`Simulator::with_options`], [`Simulator::with_state`] and [`Certificates::make`].
     /// [`InvalidData`](ErrorKind::InvalidData) for certificates that cannot be used,
     /// [`InvalidInput`](ErrorKind::InvalidInput) for more addresses than devices, [`Other`](ErrorKind::Other) when the
     /// gateway cannot listen on the address.
@@ -123,7 +123,7 @@ impl GatewayServer {
         let listener = TcpListener::bind(options.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
         let shared = Arc::clone(&simulator.shared);
-        let backend = Door::new(Arc::clone(&shared), simulator.next_door());
+        let backend = SimBackend::new(Arc::clone(&shared), simulator.next_door());
         let state = Arc::new(GatewayState::new(shared, backend, &options, Handle::current()));
         let task = tokio::spawn(serve::serve(listener, acceptor, Arc::clone(&state))).abort_handle();
         Ok(Self { simulator, state, address, ca: certificates.ca_pem().map(str::to_owned), task })
@@ -185,7 +185,7 @@ fn simulator(options: &GatewayServerOptions) -> Result<Simulator> {
     }
     let simulator = match &options.state {
         Some(path) => Simulator::with_state(settings, path)?,
-        None => Simulator::with_settings(settings)?,
+        None => Simulator::with_options(settings)?,
     };
     let devices = simulator.shared.readers.len();
     if addresses > devices {

@@ -2,13 +2,15 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::time::Instant;
 use tonic::Status;
+
+use crate::sync::lock;
 
 /// All streams of one kind. Sending never waits.
 pub(super) struct Broadcast<T> {
@@ -75,23 +77,19 @@ impl<T: Clone> Broadcast<T> {
         let StreamOptions { size, timeout, end, one_by_one } = options;
         let queue = Queue { items: VecDeque::new(), size, timeout, since: Instant::now(), waker: None };
         let queue = Arc::new(Mutex::new(queue));
-        self.lock().push(Subscriber { wants: Box::new(wants), queue: Arc::downgrade(&queue) });
+        lock(&self.subscribers).push(Subscriber { wants: Box::new(wants), queue: Arc::downgrade(&queue) });
         QueueReader { queue, end, one_by_one, must_flush: false }
     }
 
     /// Sends an item to every subscriber that wants it, and removes the subscribers that are gone.
     pub(super) fn send(&self, item: &T) {
-        self.lock().retain(|subscriber| {
+        lock(&self.subscribers).retain(|subscriber| {
             let Some(queue) = subscriber.queue.upgrade() else { return false };
             if (subscriber.wants)(item) {
                 lock(&queue).push(item.clone());
             }
             true
         });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Subscriber<T>>> {
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -171,10 +169,6 @@ impl StreamEnd {
             }
         }
     }
-}
-
-fn lock<T>(queue: &Mutex<Queue<T>>) -> MutexGuard<'_, Queue<T>> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How many items may wait beyond the queue's size: a megabyte of events, or eight seconds of a busy gateway.

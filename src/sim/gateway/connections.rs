@@ -3,7 +3,7 @@
 //!
 //! Locks are taken in this order: a device's, its connection's, that of a broadcast.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use tokio::task::AbortHandle;
 
@@ -12,6 +12,7 @@ use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, AsyncConnectInfo, ConnectionMode, Status as WireStatus,
 };
 use crate::device::gateway::proto::gsdk::time::TimeConfig;
+use crate::sync::lock;
 
 /// All connections, in the order of the devices.
 pub(super) struct Connections {
@@ -77,17 +78,17 @@ impl Connections {
     }
 
     pub(super) fn unreachable(&self) -> MutexGuard<'_, Vec<AsyncConnectInfo>> {
-        self.unreachable.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.unreachable)
     }
 
     pub(super) fn filter(&self) -> MutexGuard<'_, AcceptFilter> {
-        self.filter.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.filter)
     }
 }
 
 impl DeviceConnection {
     pub(super) fn lock(&self) -> MutexGuard<'_, ConnectionState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

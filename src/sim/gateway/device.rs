@@ -17,7 +17,7 @@ use crate::device::gateway::proto::gsdk::device as wire;
 use crate::device::gateway::proto::gsdk::device::device_server::Device;
 use crate::device::gateway::proto::gsdk::time;
 use crate::device::gateway::proto::gsdk::time::time_server::Time;
-use crate::sim::life::Act;
+use crate::sim::device_state::Command;
 
 /// Serves every client.
 #[derive(Clone)]
@@ -169,8 +169,8 @@ impl DeviceService {
     async fn set_time(&self, device: u32, seconds: u64) -> Result<(), Status> {
         let seconds = u32::try_from(seconds)
             .map_err(|_| Status::invalid_argument(format!("GMTTime: no reader's clock shows {seconds}")))?;
-        let act = Act::SetClock(Timestamp::from_unix_seconds(seconds));
-        self.0.call_device(device, self.0.backend.act(DeviceId::new(device), act)).await
+        let command = Command::SetClock(Timestamp::from_unix_seconds(seconds));
+        self.0.call_device(device, self.0.backend.act(DeviceId::new(device), command)).await
     }
 
     /// The gateway stores the configuration and returns it. A simulated device keeps the time zone of its office.

@@ -1,13 +1,14 @@
 //! Faults of the gateway itself.
 
 use std::str::FromStr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use bitflags::bitflags;
 use tonic::Status;
 
 use super::broadcast::StreamEnd;
-use crate::sim::dice::Dice;
+use crate::sim::rng::SeededRng;
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 bitflags! {
@@ -76,12 +77,12 @@ impl FromStr for GatewayFaults {
 /// Decides at random, from the seed, when the chosen faults occur.
 pub(super) struct GatewayFaultInjector {
     faults: GatewayFaults,
-    dice: Mutex<Dice>,
+    rng: Mutex<SeededRng>,
 }
 
 impl GatewayFaultInjector {
     pub(super) fn new(faults: GatewayFaults, seed: u64) -> Self {
-        Self { faults, dice: Mutex::new(Dice::new(seed, STREAM)) }
+        Self { faults, rng: Mutex::new(SeededRng::new(seed, STREAM)) }
     }
 
     pub(super) fn has(&self, fault: GatewayFaults) -> bool {
@@ -102,7 +103,7 @@ impl GatewayFaultInjector {
         if !self.occurs(GatewayFaults::ERROR, CALL_FAILS) {
             return Ok(());
         }
-        Err(match self.dice().below(2) {
+        Err(match self.rng().below(2) {
             0 => Status::unavailable("the gateway is not ready"),
             _ => Status::deadline_exceeded("the gateway did not answer in time"),
         })
@@ -114,9 +115,9 @@ impl GatewayFaultInjector {
             page.truncate(page.len().div_ceil(2));
         }
         if self.occurs(GatewayFaults::UNORDERED, HALF) {
-            let mut dice = self.dice();
+            let mut rng = self.rng();
             for last in (1..page.len()).rev() {
-                let other = dice.below(u32::try_from(last + 1).unwrap_or(u32::MAX));
+                let other = rng.below(u32::try_from(last + 1).unwrap_or(u32::MAX));
                 page.swap(last, other as usize);
             }
         }
@@ -124,9 +125,9 @@ impl GatewayFaultInjector {
 
     /// Decides how the next stream ends.
     pub(super) fn stream_end(&self) -> StreamEnd {
-        let after = 1 + self.dice().below(LONGEST_STREAM);
+        let after = 1 + self.rng().below(LONGEST_STREAM);
         let (ends, falls_silent) = (self.has(GatewayFaults::END), self.has(GatewayFaults::SILENT));
-        match self.dice().below(2) {
+        match self.rng().below(2) {
             0 if ends && falls_silent => StreamEnd::Silent { after },
             0 if ends => StreamEnd::Clean { after },
             _ if ends => StreamEnd::Error { after },
@@ -137,11 +138,11 @@ impl GatewayFaultInjector {
 
     /// Whether a fault is chosen and occurs now, with this probability.
     fn occurs(&self, fault: GatewayFaults, per_mille: u32) -> bool {
-        self.has(fault) && self.dice().per_mille(per_mille)
+        self.has(fault) && self.rng().per_mille(per_mille)
     }
 
-    fn dice(&self) -> MutexGuard<'_, Dice> {
-        self.dice.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rng(&self) -> MutexGuard<'_, SeededRng> {
+        lock(&self.rng)
     }
 }
 

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Certificates, GatewayFaults};
-use crate::sim::SimSettings;
+use crate::sim::SimOptions;
 use crate::{Error, ErrorKind, Result};
 
 /// Options of a [`GatewayServer`](super::GatewayServer).
@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Clone, Debug)]
 pub struct GatewayServerOptions {
-    pub(super) simulator: SimSettings,
+    pub(super) simulator: SimOptions,
     pub(super) listen: SocketAddr,
     pub(super) certificates: Option<Certificates>,
     pub(super) api: ApiVersion,
@@ -76,7 +76,7 @@ pub struct SimDeviceAddress {
 impl GatewayServerOptions {
     /// A gateway to these devices, on a free port of 127.0.0.1, with certificates that it makes.
     #[must_use]
-    pub fn new(simulator: SimSettings) -> Self {
+    pub fn new(simulator: SimOptions) -> Self {
         Self { simulator, ..Self::default() }
     }
 
@@ -143,7 +143,7 @@ impl GatewayServerOptions {
 impl Default for GatewayServerOptions {
     fn default() -> Self {
         Self {
-            simulator: SimSettings::default(),
+            simulator: SimOptions::default(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             certificates: None,
             api: ApiVersion::default(),

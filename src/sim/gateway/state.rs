@@ -18,17 +18,17 @@ use crate::device::Backend;
 use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, ConnectionMode, Status as WireStatus, StatusChange,
 };
-use crate::sim::Shared;
-use crate::sim::backend::Door;
-use crate::sim::beside::Beside;
-use crate::sim::outlet::{Listener, Outlet};
-use crate::sim::world::now;
+use crate::sim::Inner;
+use crate::sim::backend::SimBackend;
+use crate::sim::extras::Beside;
+use crate::sim::subscriber::{Listener, Subscriber};
+use crate::sync::now;
 use crate::{Error, Result};
 
 /// The gateway behind its services.
 pub(super) struct GatewayState {
-    pub(super) shared: Arc<Shared>,
-    pub(super) backend: Door,
+    pub(super) shared: Arc<Inner>,
+    pub(super) backend: SimBackend,
     pub(super) connections: Connections,
     pub(super) events: Broadcast<LiveEvent>,
     pub(super) statuses: Broadcast<StatusChange>,
@@ -50,8 +50,8 @@ pub(super) struct LiveEvent {
 
 impl GatewayState {
     pub(super) fn new(
-        shared: Arc<Shared>,
-        backend: Door,
+        shared: Arc<Inner>,
+        backend: SimBackend,
         options: &GatewayServerOptions,
         runtime: Handle,
     ) -> Self {
@@ -216,8 +216,8 @@ impl GatewayState {
         let connected = timeout(HANDSHAKE_TIMEOUT, self.backend.connect(device.device())).await;
         connected.map_err(|_| cannot("i/o timeout"))?.map_err(|error| cannot(&error.to_string()))?;
         let feed = DeviceFeed { gateway: Arc::downgrade(self), position };
-        let outlet =
-            Outlet::new(Arc::new(feed), &self.shared.settings).map_err(|error| cannot(&error.to_string()))?;
+        let subscriber = Subscriber::new(Arc::new(feed), &self.shared.settings)
+            .map_err(|error| cannot(&error.to_string()))?;
 
         let mut state = device.lock();
         let mut connection = self.connections.at(position).lock();
@@ -228,7 +228,7 @@ impl GatewayState {
             return Err(cannot("it is not wanted any more"));
         }
         self.backend.check(position, &state).map_err(|error| cannot(&error.to_string()))?;
-        let ticket = state.line.listen(self.backend.number(), outlet);
+        let ticket = state.line.listen(self.backend.number(), subscriber);
         connection.open = Some(OpenConnection { tls, ticket, is_monitored: false });
         connection.refused_at = None;
         self.send_status(self.device(position), connection.status());

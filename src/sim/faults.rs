@@ -2,7 +2,7 @@
 
 use bitflags::bitflags;
 
-use super::invalid;
+use super::options::invalid;
 use crate::Result;
 
 bitflags! {
@@ -21,10 +21,10 @@ bitflags! {
     /// # Examples
     ///
     /// ```
-    /// use bs2_events::sim::{Faults, SimSettings};
+    /// use bs2_events::sim::{Faults, SimOptions};
     ///
-    /// let settings: SimSettings = "faults=drop,stuck".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_faults(Faults::DROP | Faults::STUCK));
+    /// let settings: SimOptions = "faults=drop,stuck".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_faults(Faults::DROP | Faults::STUCK));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -4,15 +4,17 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
-use super::{BACKLOG, CAPACITY, DEVICES, PAGE, QUEUE, RATE, faults, invalid, no_number};
-use super::{ReplaySource, SimSettings, Start};
+use super::faults;
+use super::options::{
+    BACKLOG, CAPACITY, DEVICES, PAGE, QUEUE, RATE, ReplaySource, SimOptions, Start, invalid, no_number,
+};
 use crate::codec::Timestamp;
 use crate::{Error, Result};
 
 /// Reads `name=value` joined by `&`, each name at most once. The empty text is the default.
 ///
 /// Errors are of the kind [`InvalidInput`](crate::ErrorKind::InvalidInput) and name the setting and its value.
-impl FromStr for SimSettings {
+impl FromStr for SimOptions {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -33,7 +35,7 @@ impl FromStr for SimSettings {
     }
 }
 
-impl SimSettings {
+impl SimOptions {
     fn set(&mut self, name: &str, value: &str) -> Result<()> {
         match name {
             "devices" => self.devices = Some(number(name, value, DEVICES)?),
@@ -112,7 +114,7 @@ const NAMES: [&str; 12] = [
 
 #[cfg(test)]
 mod tests {
-    use super::super::Faults;
+    use super::super::faults::Faults;
     use super::*;
     use crate::ErrorKind;
 
@@ -120,7 +122,7 @@ mod tests {
     fn reads_every_setting() {
         let text = "devices=4&backlog=20&rate=5&seed=18446744073709551615&capacity=9&faults=drop,disconnect,\
                     repeat,reorder,slow,error,stuck&replay=a/b.tsv&start=now&images=0&inclusive=1&page=7&queue=8";
-        let expected = SimSettings::default()
+        let expected = SimOptions::default()
             .with_devices(4)
             .with_backlog(20)
             .with_rate(5)
@@ -133,8 +135,8 @@ mod tests {
             .with_inclusive(true)
             .with_page(7)
             .with_queue(8);
-        assert_eq!(text.parse::<SimSettings>().unwrap(), expected);
-        assert_eq!("".parse::<SimSettings>().unwrap(), SimSettings::default());
+        assert_eq!(text.parse::<SimOptions>().unwrap(), expected);
+        assert_eq!("".parse::<SimOptions>().unwrap(), SimOptions::default());
     }
 
     #[test]
@@ -158,7 +160,7 @@ mod tests {
             ("queue", "x"),
         ];
         for (name, value) in bad {
-            let error = format!("{name}={value}").parse::<SimSettings>().unwrap_err();
+            let error = format!("{name}={value}").parse::<SimOptions>().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
             let message = error.to_string();
             assert!(message.contains(&format!("`{name}`")), "{message}");
@@ -169,13 +171,13 @@ mod tests {
 
     #[test]
     fn an_unknown_setting_lists_the_known_ones() {
-        let message = "devises=4".parse::<SimSettings>().unwrap_err().to_string();
+        let message = "devises=4".parse::<SimOptions>().unwrap_err().to_string();
         assert!(message.starts_with("setting `devises` is not known"), "{message}");
         for name in NAMES {
             assert!(message.contains(name), "{message}");
             // And each of them is one.
             let message = format!("{name}=\u{0}")
-                .parse::<SimSettings>()
+                .parse::<SimOptions>()
                 .map_or_else(|e| e.to_string(), |_| String::new());
             assert!(!message.contains("not known; there are devices"), "{message}");
         }
@@ -184,8 +186,8 @@ mod tests {
     #[test]
     fn refuses_what_is_given_twice_or_without_value() {
         assert!(
-            "seed=1&seed=2".parse::<SimSettings>().unwrap_err().to_string().contains("`seed` is given twice")
+            "seed=1&seed=2".parse::<SimOptions>().unwrap_err().to_string().contains("`seed` is given twice")
         );
-        assert!("seed".parse::<SimSettings>().unwrap_err().to_string().contains("`seed` has no value"));
+        assert!("seed".parse::<SimOptions>().unwrap_err().to_string().contains("`seed` has no value"));
     }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::connection::{Connection, NOT_SUPPORTED};
+use super::device_state::{Command, DeviceState, HistoryEntry, Origin};
+use super::generator::world::World;
+use super::inner::{Books, Inner};
 use super::journal::Past;
-use super::life::{Act, Life, Origin, Turn};
-use super::line::{Line, NOT_SUPPORTED};
-use super::settings::SimSettings;
-use super::shared::{Books, Shared};
-use super::world::World;
+use super::options::SimOptions;
 use crate::Result;
 use crate::codec::{DeviceId, Event, Timestamp};
 use crate::device::ImageFilter;
@@ -31,12 +31,12 @@ use crate::device::ImageFilter;
 /// ```
 #[derive(Clone)]
 pub struct Reader {
-    shared: Arc<Shared>,
+    shared: Arc<Inner>,
     position: usize,
 }
 
 impl Reader {
-    pub(super) fn new(shared: Arc<Shared>, position: usize) -> Self {
+    pub(super) fn new(shared: Arc<Inner>, position: usize) -> Self {
         Self { shared, position }
     }
 
@@ -73,7 +73,7 @@ impl Reader {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn clear_log(&self) -> Event {
-        self.cell().act(&self.shared.books, Act::ClearLog)
+        self.cell().act(&self.shared.books, Command::ClearLog)
     }
 
     /// Deletes the whole log, sets the image filters back and writes the event `0x4502`. Ids go on, or begin again
@@ -90,7 +90,7 @@ impl Reader {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn factory_reset(&self, restart_ids: bool) -> Event {
-        self.cell().act(&self.shared.books, Act::FactoryReset { restart_ids })
+        self.cell().act(&self.shared.books, Command::FactoryReset { restart_ids })
     }
 
     /// Sets the clock, forward or back, and writes the event `0x3200`, which has the new time already.
@@ -106,7 +106,7 @@ impl Reader {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn set_clock(&self, time: Timestamp) -> Event {
-        self.cell().act(&self.shared.books, Act::SetClock(time))
+        self.cell().act(&self.shared.books, Command::SetClock(time))
     }
 
     /// Loses every connection to the reader. It can be connected again at once.
@@ -254,7 +254,7 @@ impl Reader {
         self.cell().lock().life.clock()
     }
 
-    fn cell(&self) -> &Cell {
+    fn cell(&self) -> &SimDevice {
         &self.shared.readers[self.position]
     }
 }
@@ -266,7 +266,7 @@ impl fmt::Debug for Reader {
 }
 
 /// One reader as the simulator keeps it.
-pub(super) struct Cell {
+pub(super) struct SimDevice {
     device: DeviceId,
     /// Where it stands among all.
     position: usize,
@@ -275,29 +275,29 @@ pub(super) struct Cell {
 }
 
 pub(super) struct State {
-    pub(super) life: Life,
-    pub(super) line: Line,
+    pub(super) life: DeviceState,
+    pub(super) line: Connection,
     /// Whether the truth has all that this reader wrote up to now.
     told: bool,
 }
 
-impl Cell {
+impl SimDevice {
     /// A reader with its backlog.
     pub(super) fn new(
         world: &Arc<World>,
-        settings: &SimSettings,
+        settings: &SimOptions,
         device: DeviceId,
         index: u32,
         origin: Origin,
         past: Option<Past>,
     ) -> Self {
         let replayed = matches!(origin, Origin::Replay(_));
-        let mut life = Life::new(world, device, origin, settings.backlog);
+        let mut life = DeviceState::new(world, device, origin, settings.backlog);
         match past {
             Some(past) => life.relive(past.made, &past.turns, &mut |_, _| {}),
             None => life.relive(settings.backlog.into(), &[], &mut |_, _| {}),
         }
-        let line = Line::new(settings.seed, device, index, settings.faults);
+        let line = Connection::new(settings.seed, device, index, settings.faults);
         let position = index as usize;
         Self { device, position, replayed, state: Mutex::new(State { life, line, told: false }) }
     }
@@ -333,7 +333,7 @@ impl Cell {
         Ok(event)
     }
 
-    pub(super) fn act(&self, books: &Books, act: Act) -> Event {
+    pub(super) fn act(&self, books: &Books, act: Command) -> Event {
         self.lock().act(books, act)
     }
 
@@ -350,19 +350,19 @@ impl Cell {
 
 impl State {
     /// Does something that the reader writes down.
-    pub(super) fn act(&mut self, books: &Books, act: Act) -> Event {
-        self.note(books, &Turn::Act(act));
+    pub(super) fn act(&mut self, books: &Books, act: Command) -> Event {
+        self.note(books, &HistoryEntry::Command(act));
         let event = self.life.act(act);
         self.tell(books, &event);
         event
     }
 
     pub(super) fn set_filters(&mut self, books: &Books, filters: &[ImageFilter]) {
-        self.note(books, &Turn::Filters(filters.to_vec()));
+        self.note(books, &HistoryEntry::Filters(filters.to_vec()));
         self.life.set_filters(filters);
     }
 
-    fn note(&self, books: &Books, turn: &Turn) {
+    fn note(&self, books: &Books, turn: &HistoryEntry) {
         if let Some(journal) = &books.journal {
             journal.turn(self.life.device(), self.life.made(), turn);
         }

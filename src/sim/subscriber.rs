@@ -6,8 +6,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::beside::temperature;
-use super::settings::SimSettings;
+use super::extras::temperature;
+use super::options::SimOptions;
 use crate::codec::{Event, Temperature};
 use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};
@@ -34,7 +34,7 @@ impl Listener for LiveSink {
 }
 
 /// Where one listener's events go: at once, or through a queue of the reader's that drops without a word.
-pub(super) struct Outlet {
+pub(super) struct Subscriber {
     listener: Arc<dyn Listener>,
     seed: u64,
     queue: Option<Queue>,
@@ -45,13 +45,13 @@ struct Queue {
     pump: AbortHandle,
 }
 
-impl Outlet {
+impl Subscriber {
     /// An outlet with a queue of so many events as the settings say; without one for 0.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Other`] where a queue is wanted and there is no tokio runtime to empty it.
-    pub(super) fn new(listener: Arc<dyn Listener>, settings: &SimSettings) -> Result<Self> {
+    pub(super) fn new(listener: Arc<dyn Listener>, settings: &SimOptions) -> Result<Self> {
         let seed = settings.seed;
         if settings.queue == 0 {
             return Ok(Self { listener, seed, queue: None });

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use super::dice::Dice;
-use super::office::STREAMS_A_READER;
-use super::outlet::Outlet;
-use super::settings::Faults;
+use super::faults::Faults;
+use super::generator::STREAMS_A_READER;
+use super::rng::SeededRng;
+use super::subscriber::Subscriber;
 use crate::Error;
 use crate::codec::{DeviceId, Event, SdkCode};
 
 /// The state of the line. Its faults draw from a stream of their own and so never change an event.
-pub(super) struct Line {
+pub(super) struct Connection {
     device: DeviceId,
     faults: Faults,
-    dice: Dice,
+    dice: SeededRng,
     /// Raised by every loss of connection: what was connected before is not any more.
     generation: u64,
     /// How many tries to connect will fail.
@@ -28,7 +28,7 @@ pub(super) struct Line {
 struct Listener {
     ticket: u64,
     door: u64,
-    outlet: Outlet,
+    outlet: Subscriber,
 }
 
 /// What will go wrong with a call.
@@ -43,11 +43,11 @@ pub(super) enum Trouble {
     CutAfter,
 }
 
-impl Line {
+impl Connection {
     pub(super) fn new(seed: u64, device: DeviceId, index: u32, faults: Faults) -> Self {
         Self {
             device,
-            dice: Dice::new(seed, STREAMS_A_READER * u64::from(index) + 1),
+            dice: SeededRng::new(seed, STREAMS_A_READER * u64::from(index) + 1),
             generation: 1,
             refusals: 0,
             stuck: faults.contains(Faults::STUCK) && index == 0,
@@ -87,7 +87,7 @@ impl Line {
         }
     }
 
-    pub(super) fn listen(&mut self, door: u64, outlet: Outlet) -> u64 {
+    pub(super) fn listen(&mut self, door: u64, outlet: Subscriber) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.listeners.push(Listener { ticket, door, outlet });

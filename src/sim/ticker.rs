@@ -7,21 +7,21 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::dice::Dice;
-use super::{Cell, Shared};
+use super::rng::SeededRng;
+use super::{Inner, SimDevice};
 use crate::{Error, ErrorKind, Result};
 
 /// The live task, if it runs, and which reader comes next.
-pub(super) struct Pulse {
-    dice: Dice,
+pub(super) struct Ticker {
+    dice: SeededRng,
     /// Which start the task belongs to: one that was stopped finds another number and ends.
     number: u64,
     task: Option<AbortHandle>,
 }
 
-impl Pulse {
+impl Ticker {
     pub(super) fn new(seed: u64) -> Self {
-        Self { dice: Dice::new(seed, STREAM), number: 0, task: None }
+        Self { dice: SeededRng::new(seed, STREAM), number: 0, task: None }
     }
 
     pub(super) fn stop(&mut self) {
@@ -35,7 +35,7 @@ impl Pulse {
 /// # Errors
 ///
 /// [`ErrorKind::Other`] outside a tokio runtime.
-pub(super) fn start(shared: &Arc<Shared>) -> Result<()> {
+pub(super) fn start(shared: &Arc<Inner>) -> Result<()> {
     let rate = shared.settings.rate;
     let mut pulse = shared.pulse.lock().unwrap_or_else(PoisonError::into_inner);
     if rate == 0 || pulse.task.as_ref().is_some_and(|task| !task.is_finished()) {
@@ -49,7 +49,7 @@ pub(super) fn start(shared: &Arc<Shared>) -> Result<()> {
     Ok(())
 }
 
-async fn beat(shared: Weak<Shared>, rate: u32, number: u64) {
+async fn beat(shared: Weak<Inner>, rate: u32, number: u64) {
     // One event a tick, unless that would be more than a hundred ticks a second.
     let mut ticks = interval(SHORTEST_TICK.max(Duration::from_secs(1) / rate));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -65,7 +65,7 @@ async fn beat(shared: Weak<Shared>, rate: u32, number: u64) {
     }
 }
 
-impl Shared {
+impl Inner {
     /// Makes what is due; `false` when the task was stopped. Who stops it waits for the lock that is held here.
     fn make_until(&self, due: u128, made: &mut u128, number: u64) -> bool {
         let mut pulse = self.pulse.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,7 +85,7 @@ impl Shared {
     }
 
     /// A reader at which something may happen; `None` if all of them are replayed.
-    fn any_reader(&self, dice: &mut Dice) -> Option<&Cell> {
+    fn any_reader(&self, dice: &mut SeededRng) -> Option<&SimDevice> {
         // Replayed readers stand before or behind those of the office, which have numbers in a row.
         let first = self.readers.iter().position(|reader| !reader.is_replayed())?;
         self.readers.get(first + dice.below(self.settings.office_readers()) as usize)

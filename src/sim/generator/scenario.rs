@@ -1,9 +1,9 @@
 //! What happens in each scene.
 
-use super::{Milestone, Office};
+use super::{EventGenerator, Milestone};
 use crate::codec::{CardData, EventCode, PortValue, Subject, UserId};
 
-impl Office {
+impl EventGenerator {
     /// What a reader writes when it is switched on for the first time.
     pub(super) fn installation(&mut self) {
         self.then(0, EventCode::DEVICE_SYSTEM_STARTED, Subject::None);

@@ -11,8 +11,8 @@ use nom::error::{ErrorKind as NomKind, FromExternalError, ParseError};
 use nom::sequence::terminated;
 use nom::{IResult, Parser};
 
-use super::beside::Beside;
-use super::settings::ReplaySource;
+use super::extras::Beside;
+use super::options::ReplaySource;
 use crate::codec::capture::{CaptureError, CapturePayload, CaptureReader, CaptureRecord};
 use crate::codec::{DeviceId, Event, EventCode, JobCode, PortableBlob, Temperature, Timestamp};
 use crate::{Error, ErrorKind, Result};

@@ -1,17 +1,17 @@
 //! Who works in the office.
 
-use super::dice::Dice;
 use crate::Result;
 use crate::codec::UserId;
+use crate::sim::rng::SeededRng;
 
 /// The user ids of a seed, shared by all its readers: all lengths from 1 to 32 bytes, most of them numbers, some
 /// badges, mail addresses and names in other scripts.
-pub(super) fn people(seed: u64) -> Result<Box<[UserId]>> {
-    let mut dice = Dice::new(seed, STREAM);
+pub(in crate::sim) fn people(seed: u64) -> Result<Box<[UserId]>> {
+    let mut dice = SeededRng::new(seed, STREAM);
     (0..PEOPLE).map(|index| Ok(UserId::new(user_id(index, &mut dice))?)).collect()
 }
 
-fn user_id(index: u32, dice: &mut Dice) -> String {
+fn user_id(index: u32, dice: &mut SeededRng) -> String {
     // The first ones make sure of every length, whatever the seed.
     if index < EVERY_LENGTH {
         return of_length(index % 32 + 1, dice);
@@ -25,7 +25,7 @@ fn user_id(index: u32, dice: &mut Dice) -> String {
     }
 }
 
-fn of_length(length: u32, dice: &mut Dice) -> String {
+fn of_length(length: u32, dice: &mut SeededRng) -> String {
     (0..length).map(|_| char::from(dice.pick(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"))).collect()
 }
 

@@ -5,25 +5,25 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use super::connection::NO_SUCH_DEVICE;
+use super::device::SimDevice;
+use super::device_state::Origin;
+use super::generator::world::World;
+use super::ground_truth::GroundTruth;
 use super::journal::{Journal, pasts};
-use super::life::Origin;
-use super::line::NO_SUCH_DEVICE;
-use super::pulse::Pulse;
-use super::reader::Cell;
-use super::replay::{Recorded, Replay, replay};
-use super::settings::SimSettings;
-use super::truth::Truth;
-use super::world::World;
+use super::options::SimOptions;
+use super::recorded_log::{Recorded, Replay, replay};
+use super::ticker::Ticker;
 use crate::codec::DeviceId;
 use crate::codec::capture::CaptureError;
 use crate::{Error, ErrorKind, Result};
 
-pub(super) struct Shared {
-    pub(super) settings: SimSettings,
+pub(super) struct Inner {
+    pub(super) settings: SimOptions,
     /// Ascending by number.
-    pub(super) readers: Box<[Cell]>,
+    pub(super) readers: Box<[SimDevice]>,
     pub(super) books: Books,
-    pub(super) pulse: Mutex<Pulse>,
+    pub(super) pulse: Mutex<Ticker>,
     pub(super) doors: AtomicU64,
     /// The record inside which a replayed capture ends.
     pub(super) cut: Option<CaptureError>,
@@ -31,17 +31,17 @@ pub(super) struct Shared {
 
 /// Where the readers write down what happens, beside their logs.
 pub(super) struct Books {
-    pub(super) truth: OnceLock<Mutex<Truth>>,
+    pub(super) truth: OnceLock<Mutex<GroundTruth>>,
     pub(super) journal: Option<Journal>,
 }
 
-impl Shared {
+impl Inner {
     /// Readers by settings, with the past that a file has of them.
     ///
     /// # Errors
     ///
-    /// As `Simulator::with_settings` and `Simulator::with_state`.
-    pub(super) fn new(mut settings: SimSettings, state: Option<&Path>) -> Result<Self> {
+    /// As `Simulator::with_options` and `Simulator::with_state`.
+    pub(super) fn new(mut settings: SimOptions, state: Option<&Path>) -> Result<Self> {
         settings.check()?;
         let (journal, past) = match state {
             Some(path) => {
@@ -60,7 +60,7 @@ impl Shared {
             .zip(origins)
             .map(|(index, (device, origin))| {
                 let past = pasts.as_mut().and_then(Iterator::next);
-                Cell::new(&world, &settings, device, index, origin, past)
+                SimDevice::new(&world, &settings, device, index, origin, past)
             })
             .collect();
         if let Some(journal) = &journal {
@@ -75,7 +75,7 @@ impl Shared {
         Ok(Self {
             readers,
             books: Books { truth: OnceLock::new(), journal },
-            pulse: Mutex::new(Pulse::new(settings.seed)),
+            pulse: Mutex::new(Ticker::new(settings.seed)),
             doors: AtomicU64::new(0),
             cut,
             settings,
@@ -88,7 +88,7 @@ impl Shared {
     ///
     /// [`ErrorKind::NotFound`] when there is none with this number.
     pub(super) fn position(&self, device: DeviceId) -> Result<usize> {
-        self.readers.binary_search_by_key(&device, Cell::device).map_err(|_| {
+        self.readers.binary_search_by_key(&device, SimDevice::device).map_err(|_| {
             Error::from_sdk_code(NO_SUCH_DEVICE, "there is no such simulated reader").with_device(device)
         })
     }
@@ -114,12 +114,9 @@ impl Books {
 }
 
 /// The readers, ascending by number, and where their events come from.
-fn origins(
-    settings: &SimSettings,
-    replayed: BTreeMap<DeviceId, Recorded>,
-) -> Result<Vec<(DeviceId, Origin)>> {
+fn origins(settings: &SimOptions, replayed: BTreeMap<DeviceId, Recorded>) -> Result<Vec<(DeviceId, Origin)>> {
     let mut origins: Vec<_> = (0..settings.office_readers())
-        .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Office(index)))
+        .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::EventGenerator(index)))
         .collect();
     if let Some((device, _)) = origins.iter().find(|(device, _)| replayed.contains_key(device)) {
         let message = "setting `replay`: the file has the number of a simulated reader";

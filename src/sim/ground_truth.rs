@@ -6,13 +6,13 @@ use crate::codec::{DeviceId, Event};
 use crate::{Error, ErrorKind, Result};
 
 /// A writer of lines `device_id epoch event_id hex`, separated by tabs.
-pub(super) struct Truth {
+pub(super) struct GroundTruth {
     writer: BufWriter<Box<dyn Write + Send>>,
     /// The first error; after it nothing is written, so that no hole can follow it.
     failed: Option<(io::ErrorKind, String)>,
 }
 
-impl Truth {
+impl GroundTruth {
     pub(super) fn new(writer: Box<dyn Write + Send>) -> Self {
         Self { writer: BufWriter::with_capacity(BUFFER, writer), failed: None }
     }
@@ -73,7 +73,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut truth = Truth::new(Box::new(Full));
+        let mut truth = GroundTruth::new(Box::new(Full));
         truth.write(
             DeviceId::new(1),
             0,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::beside::Beside;
+use super::extras::Beside;
+use super::generator::EventGenerator;
+use super::generator::world::World;
 use super::log::{FIRST_ID, Log};
-use super::office::Office;
-use super::replay::Recorded;
-use super::world::World;
+use super::recorded_log::Recorded;
 use crate::codec::{DeviceId, Event, EventCode, EventFlags, Subject, Timestamp};
 use crate::device::ImageFilter;
 
@@ -17,12 +17,12 @@ use crate::device::ImageFilter;
 ///
 /// It depends on the seed, the reader and the acts alone, so it can be told again from its beginning: that is how the
 /// truth knows what the ring has long overwritten, without keeping it.
-pub(super) struct Life {
+pub(super) struct DeviceState {
     device: DeviceId,
     origin: Origin,
     world: Arc<World>,
     log: Log,
-    office: Option<Box<Office>>,
+    office: Option<Box<EventGenerator>>,
     filters: Vec<ImageFilter>,
     /// Seconds since 1970 of the newest event, as if nobody had set the clock.
     at: i64,
@@ -31,13 +31,13 @@ pub(super) struct Life {
     /// Events of the office so far.
     made: u64,
     /// What changed the events from then on: how many of the office there were, and what was done.
-    turns: Vec<(u64, Turn)>,
+    turns: Vec<(u64, HistoryEntry)>,
 }
 
 /// What makes the same office leave another log.
 #[derive(Clone)]
-pub(super) enum Turn {
-    Act(Act),
+pub(super) enum HistoryEntry {
+    Command(Command),
     Filters(Vec<ImageFilter>),
 }
 
@@ -45,26 +45,26 @@ pub(super) enum Turn {
 #[derive(Clone)]
 pub(super) enum Origin {
     /// The office around the reader with this index.
-    Office(u32),
+    EventGenerator(u32),
     /// A file.
     Replay(Arc<Recorded>),
 }
 
 /// What somebody did to a reader, and what it writes down.
 #[derive(Clone, Copy)]
-pub(super) enum Act {
+pub(super) enum Command {
     ClearLog,
     FactoryReset { restart_ids: bool },
     SetClock(Timestamp),
 }
 
-impl Life {
+impl DeviceState {
     /// A reader to which nothing happened yet; a replayed one has its rows. `expected` events are to come soon.
     pub(super) fn new(world: &Arc<World>, device: DeviceId, origin: Origin, expected: u32) -> Self {
         let (log, office, at) = match &origin {
-            Origin::Office(index) => (
+            Origin::EventGenerator(index) => (
                 Log::new(world.capacity, expected as usize),
-                Some(Box::new(Office::new(world, device, *index))),
+                Some(Box::new(EventGenerator::new(world, device, *index))),
                 world.start,
             ),
             Origin::Replay(recorded) => {
@@ -96,14 +96,14 @@ impl Life {
     }
 
     /// Does something to the reader, and gives the event that it writes about it.
-    pub(super) fn act(&mut self, act: Act) -> Event {
-        self.turns.push((self.made, Turn::Act(act)));
+    pub(super) fn act(&mut self, act: Command) -> Event {
+        self.turns.push((self.made, HistoryEntry::Command(act)));
         let code = match act {
-            Act::ClearLog => {
+            Command::ClearLog => {
                 self.log.clear();
                 EventCode::DEVICE_EVENT_LOG_CLEARED
             }
-            Act::FactoryReset { restart_ids } => {
+            Command::FactoryReset { restart_ids } => {
                 if restart_ids {
                     self.log.restart_ids(FIRST_ID);
                 } else {
@@ -112,7 +112,7 @@ impl Life {
                 self.filters = default_filters();
                 EventCode::DEVICE_FACTORY_RESET
             }
-            Act::SetClock(time) => {
+            Command::SetClock(time) => {
                 self.clock_shift = i64::from(time.as_unix_seconds()) - self.at;
                 EventCode::DEVICE_TIME_SET
             }
@@ -121,7 +121,7 @@ impl Life {
     }
 
     pub(super) fn set_filters(&mut self, filters: &[ImageFilter]) {
-        self.turns.push((self.made, Turn::Filters(filters.to_vec())));
+        self.turns.push((self.made, HistoryEntry::Filters(filters.to_vec())));
         self.filters = filters.to_vec();
     }
 
@@ -136,15 +136,20 @@ impl Life {
     }
 
     /// Lives through what another life went through, and tells every event of it.
-    pub(super) fn relive(&mut self, made: u64, turns: &[(u64, Turn)], tell: &mut dyn FnMut(u32, &Event)) {
+    pub(super) fn relive(
+        &mut self,
+        made: u64,
+        turns: &[(u64, HistoryEntry)],
+        tell: &mut dyn FnMut(u32, &Event),
+    ) {
         for (made, turn) in turns {
             self.tell_until(*made, tell);
             match turn {
-                Turn::Act(act) => {
+                HistoryEntry::Command(act) => {
                     let event = self.act(*act);
                     tell(self.log.epoch(), &event);
                 }
-                Turn::Filters(filters) => self.set_filters(filters),
+                HistoryEntry::Filters(filters) => self.set_filters(filters),
             }
         }
         self.tell_until(made, tell);
@@ -166,7 +171,7 @@ impl Life {
     /// The picture of an event that a replayed file has.
     pub(super) fn recorded_picture(&self, id: u32) -> Option<Bytes> {
         match &self.origin {
-            Origin::Office(_) => None,
+            Origin::EventGenerator(_) => None,
             Origin::Replay(recorded) => recorded.pictures.get(&id).cloned(),
         }
     }
@@ -176,7 +181,7 @@ impl Life {
     pub(super) fn beside(&self, event: &Event) -> Beside {
         let id = event.id();
         match &self.origin {
-            Origin::Office(_) => Beside::of(self.world.seed, event),
+            Origin::EventGenerator(_) => Beside::of(self.world.seed, event),
             // Once ids begin again they are those of other events.
             Origin::Replay(_) if self.log.epoch() > 0 => Beside::default(),
             Origin::Replay(recorded) => Beside {

@@ -3,19 +3,21 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::dice::Dice;
-use super::world::World;
 use crate::codec::{DeviceId, EventCode, EventFlags, Subject, UserId};
+use crate::sim::rng::SeededRng;
+use world::World;
 
+mod scenario;
 mod scene;
-mod script;
+pub(super) mod users;
+pub(super) mod world;
 
 /// The life around one reader, endless and the same for the same seed and reader.
 ///
 /// It is told in scenes (somebody comes in, a door is held open) of a few happenings each. How often they come depends
 /// on the hour and the weekday at the reader's site; the clock of the machine has no part in it.
-pub(super) struct Office {
-    dice: Dice,
+pub(super) struct EventGenerator {
+    dice: SeededRng,
     world: Arc<World>,
     place: Place,
     /// Seconds since 1970, UTC, of what was planned last.
@@ -34,13 +36,13 @@ pub(super) struct Happening {
     pub(super) param: u8,
 }
 
-impl Office {
+impl EventGenerator {
     /// The office around the `index`-th reader, from its installation on.
     pub(super) fn new(world: &Arc<World>, device: DeviceId, index: u32) -> Self {
         let place = Place::new(device, index);
         let start = i64::from(world.start.as_unix_seconds());
         let mut office = Self {
-            dice: Dice::new(world.seed, STREAMS_A_READER * u64::from(index)),
+            dice: SeededRng::new(world.seed, STREAMS_A_READER * u64::from(index)),
             world: Arc::clone(world),
             milestone: place.site.milestone_after(start),
             place,

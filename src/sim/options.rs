@@ -7,10 +7,7 @@ use std::path::PathBuf;
 use crate::codec::Timestamp;
 use crate::{Error, ErrorKind, Result};
 
-mod faults;
-pub(super) mod text;
-
-pub use faults::Faults;
+use super::faults::Faults;
 
 /// The settings of a [`Simulator`](super::Simulator), also as text: `devices=4&backlog=1000&seed=7`.
 ///
@@ -34,17 +31,17 @@ pub use faults::Faults;
 /// # Examples
 ///
 /// ```
-/// use bs2_events::sim::{Faults, SimSettings};
+/// use bs2_events::sim::{Faults, SimOptions};
 ///
-/// let settings: SimSettings = "devices=4&seed=7&faults=drop,slow".parse()?;
-/// assert_eq!(settings, SimSettings::default().with_devices(4).with_seed(7).with_faults(Faults::DROP | Faults::SLOW));
+/// let settings: SimOptions = "devices=4&seed=7&faults=drop,slow".parse()?;
+/// assert_eq!(settings, SimOptions::default().with_devices(4).with_seed(7).with_faults(Faults::DROP | Faults::SLOW));
 ///
-/// let error = "rate=many".parse::<SimSettings>().unwrap_err();
+/// let error = "rate=many".parse::<SimOptions>().unwrap_err();
 /// assert_eq!(error.to_string(), "setting `rate`: `many` is no number from 0 to 1000000");
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SimSettings {
+pub struct SimOptions {
     pub(super) devices: Option<u32>,
     pub(super) backlog: u32,
     pub(super) rate: u32,
@@ -65,11 +62,11 @@ pub struct SimSettings {
 ///
 /// ```
 /// use bs2_events::codec::Timestamp;
-/// use bs2_events::sim::{SimSettings, Start};
+/// use bs2_events::sim::{SimOptions, Start};
 ///
-/// let settings: SimSettings = "start=2018-02-07T17:49:17Z".parse()?;
+/// let settings: SimOptions = "start=2018-02-07T17:49:17Z".parse()?;
 /// let start = Start::At(Timestamp::from_unix_seconds(1_518_025_757));
-/// assert_eq!(settings, SimSettings::default().with_start(start));
+/// assert_eq!(settings, SimOptions::default().with_start(start));
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -89,10 +86,10 @@ pub enum Start {
 /// # Examples
 ///
 /// ```
-/// use bs2_events::sim::{ReplaySource, SimSettings};
+/// use bs2_events::sim::{ReplaySource, SimOptions};
 ///
-/// let settings: SimSettings = "replay=bundled".parse()?;
-/// assert_eq!(settings, SimSettings::default().with_replay(ReplaySource::Bundled));
+/// let settings: SimOptions = "replay=bundled".parse()?;
+/// assert_eq!(settings, SimOptions::default().with_replay(ReplaySource::Bundled));
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -105,15 +102,15 @@ pub enum ReplaySource {
     File(PathBuf),
 }
 
-impl SimSettings {
+impl SimOptions {
     /// Sets how many readers of the office there are; 1 unless set, or none where a file is replayed.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "devices=3".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_devices(3));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "devices=3".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_devices(3));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -127,9 +124,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "backlog=5".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_backlog(5));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "backlog=5".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_backlog(5));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -143,9 +140,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "rate=9".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_rate(9));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "rate=9".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_rate(9));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -159,9 +156,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "seed=7".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_seed(7));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "seed=7".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_seed(7));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -175,9 +172,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "capacity=500".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_capacity(500));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "capacity=500".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_capacity(500));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -191,9 +188,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "faults=slow".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_faults(Faults::SLOW));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "faults=slow".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_faults(Faults::SLOW));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -207,9 +204,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "replay=bundled".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_replay(ReplaySource::Bundled));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "replay=bundled".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_replay(ReplaySource::Bundled));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -223,9 +220,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "start=now".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_start(Start::Now));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "start=now".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_start(Start::Now));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -239,9 +236,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "images=0".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_images(false));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "images=0".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_images(false));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -255,9 +252,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "inclusive=1".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_inclusive(true));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "inclusive=1".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_inclusive(true));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -271,9 +268,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "page=64".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_page(64));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "page=64".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_page(64));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -287,9 +284,9 @@ impl SimSettings {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimSettings, Start};
-    /// let settings: SimSettings = "queue=8".parse()?;
-    /// assert_eq!(settings, SimSettings::default().with_queue(8));
+    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
+    /// let settings: SimOptions = "queue=8".parse()?;
+    /// assert_eq!(settings, SimOptions::default().with_queue(8));
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
@@ -330,7 +327,7 @@ impl SimSettings {
     }
 }
 
-impl Default for SimSettings {
+impl Default for SimOptions {
     fn default() -> Self {
         Self {
             devices: None,
@@ -357,12 +354,12 @@ pub(super) fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
 }
 
-const DEVICES: RangeInclusive<u32> = 1..=100_000;
-const BACKLOG: RangeInclusive<u32> = 0..=10_000_000;
-const RATE: RangeInclusive<u32> = 0..=1_000_000;
-const CAPACITY: RangeInclusive<u32> = 1..=10_000_000;
-const PAGE: RangeInclusive<u32> = 0..=1_000_000;
-const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
+pub(super) const DEVICES: RangeInclusive<u32> = 1..=100_000;
+pub(super) const BACKLOG: RangeInclusive<u32> = 0..=10_000_000;
+pub(super) const RATE: RangeInclusive<u32> = 0..=1_000_000;
+pub(super) const CAPACITY: RangeInclusive<u32> = 1..=10_000_000;
+pub(super) const PAGE: RangeInclusive<u32> = 0..=1_000_000;
+pub(super) const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
 /// Some seconds and 4.8 GB: more is a slip of the keyboard.
 const MOST_EVENTS: u64 = 100_000_000;
 
@@ -372,17 +369,17 @@ mod tests {
 
     #[test]
     fn settings_made_in_code_are_held_to_the_same_ranges() {
-        let check = |settings: SimSettings| settings.check().map_err(|error| error.to_string());
-        assert_eq!(check(SimSettings::default()), Ok(()));
-        assert!(check(SimSettings::default().with_devices(0)).unwrap_err().contains("`devices`: `0`"));
-        assert!(check(SimSettings::default().with_queue(u32::MAX)).unwrap_err().contains("`queue`"));
-        let error = check(SimSettings::default().with_devices(100_000).with_backlog(2_000)).unwrap_err();
+        let check = |settings: SimOptions| settings.check().map_err(|error| error.to_string());
+        assert_eq!(check(SimOptions::default()), Ok(()));
+        assert!(check(SimOptions::default().with_devices(0)).unwrap_err().contains("`devices`: `0`"));
+        assert!(check(SimOptions::default().with_queue(u32::MAX)).unwrap_err().contains("`queue`"));
+        let error = check(SimOptions::default().with_devices(100_000).with_backlog(2_000)).unwrap_err();
         assert!(error.contains("200000000 events"), "{error}");
     }
 
     #[test]
     fn a_replay_stands_alone_unless_readers_are_asked_for() {
-        let readers = |text: &str| text.parse::<SimSettings>().unwrap().office_readers();
+        let readers = |text: &str| text.parse::<SimOptions>().unwrap().office_readers();
         assert_eq!(readers(""), 1);
         assert_eq!(readers("replay=bundled"), 0);
         assert_eq!(readers("replay=bundled&devices=4"), 4);

@@ -7,9 +7,9 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 ///
 /// Everything is drawn from whole numbers, and the arithmetic stands here: a newer version of a library must not
 /// change the bytes of an old seed.
-pub(super) struct Dice(ChaCha8Rng);
+pub(super) struct SeededRng(ChaCha8Rng);
 
-impl Dice {
+impl SeededRng {
     pub(super) fn new(seed: u64, stream: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn streams_of_one_seed_differ_and_repeat() {
         let rolls = |seed, stream| {
-            let mut dice = Dice::new(seed, stream);
+            let mut dice = SeededRng::new(seed, stream);
             std::array::from_fn::<_, 20, _>(|_| dice.below(1_000_000))
         };
         assert_eq!(rolls(1, 2), rolls(1, 2));
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn weights_are_kept_and_nothing_without_weight_is_picked() {
-        let mut dice = Dice::new(7, 0);
+        let mut dice = SeededRng::new(7, 0);
         let mut counts = [0; 3];
         for _ in 0..10_000 {
             counts[dice.weighted(&[(3, 0), (0, 1), (1, 2)])] += 1;
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn stays_below_its_limit() {
-        let mut dice = Dice::new(1, 1);
+        let mut dice = SeededRng::new(1, 1);
         assert_eq!(dice.below(0), 0);
         assert!((0..1_000).all(|_| dice.below(3) < 3));
     }
