@@ -249,9 +249,7 @@ fn event_log(live: &LiveEvent) -> wire::EventLog {
     match event.subject() {
         Subject::User(_) => log.user_id = user_id(event),
         Subject::Card(card) => log.card_data = card.as_bytes().to_vec().into(),
-        Subject::Door { door_id: id }
-        | Subject::Lift { lift_id: id }
-        | Subject::Zone { zone_id: id } => {
+        Subject::Door { door_id: id } | Subject::Lift { lift_id: id } | Subject::Zone { zone_id: id } => {
             log.entity_id = id;
         }
         Subject::Relay { relay_port, input_port } => {
