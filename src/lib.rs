@@ -134,7 +134,6 @@
 #![cfg_attr(not(any(feature = "biostar-x", feature = "capture", test)), no_std)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "serde")]
 extern crate alloc;
 
 #[cfg(feature = "biostar-x")]
