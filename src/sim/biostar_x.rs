@@ -51,39 +51,39 @@ use tokio::task::JoinHandle;
 
 use crate::{Error, ErrorKind, Result};
 
-mod about;
-mod answer;
+mod app;
 mod clock;
 mod control;
+mod database;
+mod devices;
+mod events;
 mod fault;
 mod field;
 mod hands;
+mod http;
 mod import;
+mod info;
 mod journal;
-mod listen;
 mod live;
 mod login;
-mod office;
+mod options;
+mod records;
 mod refusal;
 mod request;
+mod response;
 mod row;
-mod search;
 mod session;
-mod settings;
-mod site;
 mod socket;
-mod state;
-mod store;
 mod tls;
-mod virtual_device;
+mod virtual_devices;
 
 pub use fault::{Fault, Faults, Rows};
+pub use options::{Account, AccountState, Dialect, FlagForm, Frames, ServerSettings, Unbound};
+pub use records::{State, StoredEvent, VirtualDevice};
 pub use request::Request;
-pub use settings::{Account, AccountState, Dialect, FlagForm, Frames, ServerSettings, Unbound};
-pub use state::{State, StoredEvent, VirtualDevice};
 pub use tls::Certificates;
 
-use site::Site;
+use app::Site;
 
 /// A server that runs until it is dropped.
 ///
@@ -153,7 +153,7 @@ impl Server {
         let rate = settings.rate;
         let site = Arc::new(Mutex::new(Site::new(settings, end)?));
         let tasks = [
-            tokio::spawn(listen::accept(listener, acceptor, Arc::clone(&site))),
+            tokio::spawn(http::accept(listener, acceptor, Arc::clone(&site))),
             tokio::spawn(live::run(Arc::clone(&site), rate)),
         ];
         Ok(Self { site, address, ca, certificate: identity.certificates, tasks, _end: sender })

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::app::Site;
 use super::fault::{Fault, Rows};
 use super::field::{number, text};
 use super::request::Request;
-use super::site::Site;
 
 /// Status and body of what is asked.
 ///

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Fault, Server, StoredEvent, office};
+use super::{Fault, Server, StoredEvent, devices};
 use crate::Result;
 use crate::codec::Event;
 
@@ -177,6 +177,6 @@ impl Server {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn report(&self, event: &Event) -> Result<StoredEvent> {
-        self.lock().report(office::stored(event))
+        self.lock().report(devices::stored(event))
     }
 }

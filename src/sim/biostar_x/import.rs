@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Side};
+use super::app::Site;
+use super::database::NewEvent;
 use super::field::{number, parse, text};
+use super::options::FlagForm;
 use super::refusal::Refusal;
 use super::request::Request;
-use super::settings::FlagForm;
-use super::site::Site;
-use super::store::NewEvent;
+use super::response::{Answer, Side};
 use crate::codec::Timestamp;
 
 impl Site {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{StoredEvent, VirtualDevice};
+use super::records::{StoredEvent, VirtualDevice};
 use crate::{Error, ErrorKind, Result};
 
 /// The state file, or nowhere. A line is written whole before the answer, so what was answered survives the end of

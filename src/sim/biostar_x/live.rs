@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use super::site::Site;
-use super::state::StoredEvent;
+use super::app::Site;
+use super::records::StoredEvent;
 use crate::Result;
 
 /// Lets the readers report so many events a second, until the task is aborted.

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::about::{DATABASE_VERSION, SERVER_VERSION};
-use super::answer::{Answer, Side};
+use super::app::Site;
 use super::field::{parse, text};
+use super::info::{DATABASE_VERSION, SERVER_VERSION};
 use super::refusal::Refusal;
 use super::request::Request;
-use super::site::Site;
+use super::response::{Answer, Side};
 
 impl Site {
     pub(super) fn login(&mut self, request: &Request) -> Result<Answer, Refusal> {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::answer::{Answer, Side, envelope};
+use super::response::{Answer, Side, envelope};
 
 /// One documented way to be refused: HTTP status, code and message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

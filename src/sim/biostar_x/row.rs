@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::state::StoredEvent;
-use super::store::Store;
+use super::database::Store;
+use super::records::StoredEvent;
 use crate::codec::EventCode;
 
 /// A row of a search; what is not set is left out.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use tokio::sync::mpsc;
 
+use super::options::{AccountState, ServerSettings};
 use super::refusal::Refusal;
-use super::settings::{AccountState, ServerSettings};
 use crate::codec::Timestamp;
 use crate::sim::rng::SeededRng;
 

@@ -14,12 +14,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use super::answer::{Answer, Side};
+use super::app::Site;
+use super::options::{Dialect, Frames, Unbound};
 use super::refusal::Refusal;
 use super::request::Request;
+use super::response::{Answer, Side};
 use super::session::Socket;
-use super::settings::{Dialect, Frames, Unbound};
-use super::site::Site;
 
 impl Site {
     /// `POST /api/events/start`: what comes before the socket's answer is lost, and nobody is told.

@@ -10,7 +10,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::settings::Identity;
+use super::options::Identity;
 use crate::{Error, ErrorKind, Result};
 
 /// A root that nobody knows, and the certificate of a server under it; all of it as PEM.

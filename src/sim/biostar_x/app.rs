@@ -3,16 +3,16 @@
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::answer::{Answer, Side};
 use super::clock::Clock;
+use super::database::Store;
+use super::devices::Office;
 use super::fault::{Fate, Fault, Rows};
-use super::office::Office;
+use super::options::{Dialect, ServerSettings};
 use super::refusal::Refusal;
 use super::request::{Record, Request};
+use super::response::{Answer, Side};
 use super::row::frame;
 use super::session::Sessions;
-use super::settings::{Dialect, ServerSettings};
-use super::store::Store;
 use crate::Result;
 
 /// Everything that requests share, behind one lock.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::journal::{Journal, Line};
-use super::settings::ServerSettings;
-use super::state::{State, StoredEvent, VirtualDevice};
+use super::options::ServerSettings;
+use super::records::{State, StoredEvent, VirtualDevice};
 use crate::Result;
 use crate::codec::Timestamp;
 use crate::sim::generator::users::people;

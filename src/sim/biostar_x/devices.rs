@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::settings::ServerSettings;
-use super::state::StoredEvent;
-use super::store::Store;
+use super::database::Store;
+use super::options::ServerSettings;
+use super::records::StoredEvent;
 use crate::Result;
 use crate::codec::{DeviceId, Event, EventCode, Subject};
 use crate::sim::picture::picture;

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Side};
+use super::app::Site;
 use super::fault::Rows;
 use super::field::{number, parse};
+use super::records::StoredEvent;
 use super::refusal::Refusal;
 use super::request::Request;
+use super::response::{Answer, Side};
 use super::row::row;
-use super::site::Site;
-use super::state::StoredEvent;
 
 impl Site {
     pub(super) fn search(&self, request: &Request, shape: &[Rows]) -> Result<Answer, Refusal> {

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Side};
+use super::app::Site;
 use super::field::{number, parse, text};
+use super::records::VirtualDevice;
 use super::refusal::Refusal;
 use super::request::Request;
-use super::site::Site;
-use super::state::VirtualDevice;
+use super::response::{Answer, Side};
 
 impl Site {
     pub(super) fn create_device(&mut self, request: &Request) -> Result<Answer, Refusal> {

@@ -21,12 +21,12 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::answer::{Answer, Side};
+use super::app::Site;
 use super::control;
 use super::fault::Fault;
 use super::refusal::Refusal;
 use super::request::{Request, SESSION};
-use super::site::Site;
+use super::response::{Answer, Side};
 use super::socket;
 
 /// Accepts until the task is aborted; then every connection ends too.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::settings::Dialect;
+use super::options::Dialect;
 
 /// An answer before it is bytes.
 pub(super) struct Answer {

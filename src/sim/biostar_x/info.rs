@@ -4,11 +4,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Side};
+use super::app::Site;
 use super::refusal::Refusal;
 use super::request::Request;
+use super::response::{Answer, Side};
 use super::row::{SERVER_TYPES, image_name, type_name};
-use super::site::Site;
 use crate::codec::EventCode;
 
 impl Site {
