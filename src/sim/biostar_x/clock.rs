@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::codec::Timestamp;
 use crate::sim::Start;
-use crate::sim::generator::world::FIXED_START;
 
 /// A clock that runs with the machine's, or stands still until it is moved.
 pub(super) struct Clock {
@@ -18,8 +17,7 @@ impl Clock {
     pub(super) fn new(start: Start) -> Self {
         let still = match start {
             Start::Now => None,
-            Start::At(time) => Some(time.as_unix_seconds()),
-            Start::Fixed => Some(FIXED_START.as_unix_seconds()),
+            start => Some(start.time().as_unix_seconds()),
         };
         Self { still, moved: AtomicU64::new(0) }
     }

@@ -7,7 +7,7 @@ use super::options::ServerSettings;
 use super::records::{State, StoredEvent, VirtualDevice};
 use crate::Result;
 use crate::codec::Timestamp;
-use crate::sim::generator::users::people;
+use crate::sim::generator;
 
 /// The server's tables. Every change is in the journal before anybody is told of it.
 pub(super) struct Store {
@@ -52,7 +52,9 @@ impl Store {
             None => (Journal::nowhere(), Vec::new()),
         };
         let mut users: HashSet<String> = (1..=settings.users).map(|id| id.to_string()).collect();
-        users.extend(people(settings.seed)?.iter().filter_map(|user| user.as_text().map(str::to_owned)));
+        users.extend(
+            generator::users(settings.seed)?.iter().filter_map(|user| user.as_text().map(str::to_owned)),
+        );
         let mut store = Self {
             virtual_devices: BTreeMap::new(),
             events: Vec::new(),

@@ -9,7 +9,7 @@ use super::options::ServerSettings;
 use super::records::StoredEvent;
 use crate::Result;
 use crate::codec::{DeviceId, Event, EventCode, Subject};
-use crate::sim::picture::picture;
+use crate::sim::extras::picture;
 use crate::sim::{SimOptions, Simulator};
 
 /// The readers, and what they will report next.
