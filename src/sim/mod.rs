@@ -62,6 +62,8 @@ mod rng;
 mod subscriber;
 mod ticker;
 
+#[cfg(feature = "sim-servers")]
+pub use crate::tls::certificates::Certificates;
 pub use device::Reader;
 pub use faults::Faults;
 pub use options::{ReplaySource, SimOptions, Start};
