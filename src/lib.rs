@@ -143,9 +143,9 @@ pub mod codec;
 pub mod collect;
 #[cfg(feature = "device")]
 pub mod device;
-#[cfg(feature = "device")]
+#[cfg(any(feature = "biostar-x", feature = "device"))]
 mod error;
-#[cfg(feature = "device")]
+#[cfg(any(feature = "biostar-x", feature = "device"))]
 pub mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -153,8 +153,10 @@ pub mod sim;
 pub mod sink;
 #[cfg(any(feature = "device", feature = "biostar-x"))]
 mod sync;
+#[cfg(any(feature = "biostar-x", feature = "gateway"))]
+pub mod tls;
 
-#[cfg(feature = "device")]
+#[cfg(any(feature = "biostar-x", feature = "device"))]
 pub use error::{Error, ErrorKind, Result};
 
 /// The code in the prose is compiled and run like any other example.

@@ -18,7 +18,6 @@ mod record;
 mod retry;
 mod runtime;
 mod sim;
-mod sim_biostar_x;
 mod source;
 mod store;
 mod table;
@@ -32,10 +31,13 @@ use std::process::ExitCode;
 
 use bs2_events::{Error, ErrorKind, Result};
 use clap::{Parser, Subcommand};
+use tokio_rustls::rustls::crypto::ring;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let CommandLine { verb } = CommandLine::parse();
+    // Nothing is installed yet: this is the first statement that could.
+    let _ = ring::default_provider().install_default();
     match start_log().and_then(|()| verb.run()) {
         Ok(code) => code,
         Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,

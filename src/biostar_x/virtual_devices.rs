@@ -23,7 +23,7 @@ use super::transport::Request;
 /// ```
 /// # #[tokio::main]
 /// # async fn main() -> bs2_events::Result<()> {
-/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
 /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
 /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
 /// # for id in [100_001, 100_002] {
@@ -67,7 +67,7 @@ impl Client {
     /// # use bs2_events::biostar_x::{Client, NewVirtualDevice, Result, VirtualDeviceId};
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let new = NewVirtualDevice::new(VirtualDeviceId::new(100_001)?, "Main gate");
@@ -113,7 +113,7 @@ impl Client {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {
@@ -140,7 +140,7 @@ impl Client {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {
@@ -169,7 +169,7 @@ impl Client {
     /// # use bs2_events::biostar_x::{Client, Result, VirtualDeviceChange, VirtualDeviceId};
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {
@@ -216,7 +216,7 @@ impl Client {
     /// # use bs2_events::biostar_x::{Client, Result, VirtualDeviceId};
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {

@@ -40,7 +40,6 @@
 //! ```
 
 mod broadcast;
-mod certificates;
 mod connect;
 mod connections;
 mod device;
@@ -51,7 +50,6 @@ mod serve;
 mod state;
 mod status;
 
-pub use certificates::Certificates;
 pub use faults::GatewayFaults;
 pub use options::{ApiVersion, GatewayServerOptions, SimDeviceAddress};
 
@@ -63,7 +61,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::Simulator;
+use super::{Certificates, Simulator};
 use crate::codec::DeviceId;
 use crate::{Error, ErrorKind, Result};
 use state::GatewayState;
@@ -102,19 +100,19 @@ impl GatewayServer {
     /// # Errors
     ///
     /// As [`Simulator::with_options`], [`Simulator::with_state`] and [`Certificates::make`].
-    /// [`InvalidData`](ErrorKind::InvalidData) for certificates that cannot be used,
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for more addresses than devices, [`Other`](ErrorKind::Other) when the
-    /// gateway cannot listen on the address.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for certificates that cannot be used and for more addresses than
+    /// devices, [`Other`](ErrorKind::Other) when the gateway cannot listen on the address.
     pub async fn start(options: GatewayServerOptions) -> Result<Self> {
         let simulator = simulator(&options)?;
         let certificates = match &options.certificates {
             Some(certificates) => certificates.clone(),
             None => {
-                let name = certificates::name_of(options.listen.ip());
-                Certificates::make(&name.into_iter().collect::<Vec<_>>())?
+                let ip = options.listen.ip();
+                let listen = (!ip.is_unspecified()).then(|| ip.to_string());
+                Certificates::make(Certificates::LOOPBACK.map(str::to_owned).into_iter().chain(listen))?
             }
         };
-        let acceptor = certificates.acceptor()?;
+        let acceptor = certificates.acceptor(&[b"h2"])?;
         let cannot_listen = |error| {
             let message = format!("cannot listen on {}", options.listen);
             Error::new(ErrorKind::Other, message).with_source(error)

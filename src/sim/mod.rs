@@ -62,6 +62,8 @@ mod options;
 mod recorded_log;
 mod rng;
 
+#[cfg(feature = "sim-servers")]
+pub use crate::tls::certificates::Certificates;
 pub use fault_injector::{FaultInjector, FaultOptions, Faults};
 pub use options::{ReplaySource, SimOptions, Start};
 

@@ -332,35 +332,6 @@ impl fmt::Display for ReplaySource {
     }
 }
 
-#[cfg(feature = "sim-servers")]
-pub(super) fn number<T>(name: &str, value: &str, range: RangeInclusive<T>) -> Result<T>
-where
-    T: FromStr + PartialOrd + fmt::Display,
-{
-    value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| no_number(name, value, &range))
-}
-
-#[cfg(feature = "sim-servers")]
-pub(super) fn switch(name: &str, value: &str) -> Result<bool> {
-    Ok(number::<u8>(name, value, 0..=1)? == 1)
-}
-
-#[cfg(feature = "sim-servers")]
-pub(super) fn start(value: &str) -> Result<Start> {
-    Start::parse(value)
-        .ok_or_else(|| invalid(format!("setting `start`: `{value}` is not {}", Start::EXPECTED)))
-}
-
-#[cfg(feature = "sim-servers")]
-pub(super) fn no_number<T: fmt::Display>(name: &str, value: &str, range: &RangeInclusive<T>) -> Error {
-    invalid(format!("setting `{name}`: `{value}` is not a number from {} to {}", range.start(), range.end()))
-}
-
-#[cfg(feature = "sim-servers")]
-pub(super) fn invalid(message: String) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
-}
-
 /// Monday 2025-03-24T00:00:00Z, some days before the clocks of Europe change.
 const FIXED_START: Timestamp = Timestamp::from_unix_seconds(1_742_774_400);
 

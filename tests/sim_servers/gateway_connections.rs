@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
-use bs2_events::sim::gateway::{Certificates, GatewayServer, GatewayServerOptions};
+use bs2_events::sim::Certificates;
+use bs2_events::sim::gateway::{GatewayServer, GatewayServerOptions};
 use prost::Message;
 use tokio::time::timeout;
 use tonic::{Code, Streaming};
@@ -263,8 +264,8 @@ async fn a_hundred_clients_are_served_at_the_same_time() {
 async fn certificates_are_for_the_names_that_clients_dial_and_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let certificates =
-            Certificates::open_or_make(folder.path(), &["gateway.example".to_owned()]).unwrap();
+        let names = Certificates::LOOPBACK.into_iter().chain(["gateway.example"]);
+        let certificates = Certificates::open_or_make(folder.path(), names).unwrap();
         let settings =
             GatewayServerOptions::new("devices=1".parse().unwrap()).with_certificates(certificates);
         let server = GatewayServer::start(settings).await.unwrap();

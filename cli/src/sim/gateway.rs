@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bs2_events::sim::Certificates;
 use bs2_events::sim::gateway::{
-    ApiVersion, Certificates, GatewayFaults, GatewayServer, GatewayServerOptions, SimDeviceAddress,
+    ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions, SimDeviceAddress,
 };
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
@@ -108,7 +109,7 @@ impl Gateway {
         let certificates = match (&self.cert, &self.key, &self.make_certs) {
             (Some(cert), Some(key), None) => Certificates::open(cert, key)?,
             (cert, key, Some(folder)) => {
-                let made = Certificates::open_or_make(folder, &self.names())?;
+                let made = Certificates::open_or_make(folder, self.names())?;
                 match (cert, key) {
                     (Some(cert), Some(key)) => Certificates::open(cert, key)?,
                     _ => made,
@@ -130,11 +131,12 @@ impl Gateway {
         Ok(self.state.iter().fold(settings, |settings, path| settings.with_state(path)))
     }
 
-    /// What the certificate is for, beside this machine.
+    /// The names in the certificate: this machine's, those of the command line, and the address of `--listen`.
     fn names(&self) -> Vec<String> {
         let ip = self.listen.ip();
         let listen = (!ip.is_unspecified()).then(|| ip.to_string());
-        self.names.iter().cloned().chain(listen).collect()
+        let loopback = Certificates::LOOPBACK.into_iter().map(str::to_owned);
+        loopback.chain(self.names.iter().cloned()).chain(listen).collect()
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Certificates, GatewayFaults};
-use crate::sim::SimOptions;
+use super::GatewayFaults;
+use crate::sim::{Certificates, SimOptions};
 use crate::{Error, ErrorKind, Result};
 
 /// Options of a [`GatewayServer`](super::GatewayServer).
