@@ -1,4 +1,4 @@
-//! What the simulated gateway answers.
+//! Responses of the simulated gateway.
 
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
 use bs2_events::sim::gateway::{ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions};
@@ -145,7 +145,7 @@ async fn pictures_are_those_of_the_filters() {
 }
 
 #[tokio::test]
-async fn a_reader_without_a_camera_says_so() {
+async fn a_device_without_a_camera_refuses_pictures() {
     let server = server("devices=1&images=0").await;
     let mut dialler = Dialler::new(&server).await;
     let device_id = dialler.connect_nth(0).await;

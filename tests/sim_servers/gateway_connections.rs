@@ -1,4 +1,4 @@
-//! Who is connected at the simulated gateway, and who is told of it.
+//! Connections of the simulated gateway to its devices, and the streams that report them.
 
 use std::time::Duration;
 
@@ -64,14 +64,14 @@ async fn an_error_of_many_devices_is_one_detail_and_no_other_trailer() {
     let others: Vec<_> = refused.metadata().keys().map(|key| format!("{key:?}")).collect();
     assert!(others.iter().all(|key| key.contains("content-type")), "{others:?}");
 
-    // Those that are not named succeeded.
+    // The devices that the status does not list succeeded.
     let mut live = dialler.live(16).await;
     make(server.simulator(), device, 1);
     assert_eq!(live.message().await.unwrap().unwrap().device_id, device);
 }
 
 #[tokio::test]
-async fn a_connection_is_listed_told_and_ended() {
+async fn a_connection_is_listed_reported_and_ended() {
     let settings =
         GatewayServerOptions::new("devices=2".parse().unwrap()).with_device("192.168.0.2".parse().unwrap());
     let server = GatewayServer::start(settings).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_connection_is_listed_told_and_ended() {
     dialler.connect_at("10.0.0.2").await.unwrap();
     dialler.connect.disconnect_all(connect::DisconnectAllRequest {}).await.unwrap();
     assert_eq!(
-        told(&mut statuses, 4).await,
+        next_changes(&mut statuses, 4).await,
         [
             (FIRST, State::TcpConnected),
             (FIRST, State::Disconnected),
@@ -110,7 +110,7 @@ async fn only_asynchronous_connections_are_made_again() {
     dialler.connect_nth(0).await;
     dialler.keep_connected(&[FIRST + 1]).await;
     assert_eq!(
-        told(&mut statuses, 2).await,
+        next_changes(&mut statuses, 2).await,
         [(FIRST, State::TcpConnected), (FIRST + 1, State::TcpConnected)]
     );
     for device in [FIRST, FIRST + 1] {
@@ -118,11 +118,11 @@ async fn only_asynchronous_connections_are_made_again() {
         server.simulator().reader(DeviceId::new(device)).unwrap().disconnect();
     }
     assert_eq!(
-        told(&mut statuses, 3).await,
+        next_changes(&mut statuses, 3).await,
         [(FIRST, State::Disconnected), (FIRST + 1, State::Disconnected), (FIRST + 1, State::TcpConnected)]
     );
     assert_eq!(list(&mut dialler).await.len(), 1);
-    // Monitoring did not outlive the connection.
+    // Monitoring ended with the connection.
     let mut live = dialler.live(16).await;
     let silent = make(server.simulator(), FIRST + 1, 3);
     dialler.monitor(FIRST + 1).await.unwrap();
@@ -132,16 +132,16 @@ async fn only_asynchronous_connections_are_made_again() {
 
     let request = connect::DeleteAsyncConnectionRequest { device_i_ds: vec![FIRST + 1] };
     dialler.connect.delete_async_connection(request).await.unwrap();
-    assert_eq!(told(&mut statuses, 1).await, [(FIRST + 1, State::Disconnected)]);
+    assert_eq!(next_changes(&mut statuses, 1).await, [(FIRST + 1, State::Disconnected)]);
     assert!(list(&mut dialler).await.is_empty());
 }
 
 #[tokio::test]
-async fn what_was_never_connected_is_never_told_to_be_disconnected() {
+async fn a_device_that_was_never_connected_is_never_reported_as_disconnected() {
     let server = server("devices=2").await;
     let mut dialler = Dialler::new(&server).await;
     let mut statuses = dialler.statuses().await;
-    let strangers = [(FIRST, "192.0.2.1"), (99, "10.0.0.1")];
+    let unreachable = [(FIRST, "192.0.2.1"), (99, "10.0.0.1")];
     let info = |(device_id, ip): (u32, &str)| AsyncConnectInfo {
         device_id,
         ip_addr: ip.to_owned(),
@@ -149,7 +149,7 @@ async fn what_was_never_connected_is_never_told_to_be_disconnected() {
         use_ssl: false,
     };
     let request =
-        connect::AddAsyncConnectionRequest { connect_infos: strangers.into_iter().map(info).collect() };
+        connect::AddAsyncConnectionRequest { connect_infos: unreachable.into_iter().map(info).collect() };
     dialler.connect.add_async_connection(request).await.unwrap();
     let listed = list(&mut dialler).await;
     assert!(listed.len() == 2 && listed.iter().all(|info| info.status() == State::TcpCannotConnect));
@@ -158,7 +158,7 @@ async fn what_was_never_connected_is_never_told_to_be_disconnected() {
     dialler.connect.disconnect_all(connect::DisconnectAllRequest {}).await.unwrap();
     dialler.connect_nth(1).await;
     assert_eq!(
-        told(&mut statuses, 3).await,
+        next_changes(&mut statuses, 3).await,
         [(FIRST, State::TcpCannotConnect), (99, State::TcpCannotConnect), (FIRST + 1, State::TcpConnected),]
     );
 }
@@ -185,7 +185,7 @@ async fn a_reader_that_connects_by_itself_waits_until_it_is_let_in() {
         .await
         .unwrap();
     let states = [State::TcpConnected, State::Disconnected, State::TcpConnected];
-    assert_eq!(told(&mut statuses, 3).await, states.map(|state| (device, state)));
+    assert_eq!(next_changes(&mut statuses, 3).await, states.map(|state| (device, state)));
     let kept = dialler.connect.get_accept_filter(connect::GetAcceptFilterRequest {}).await.unwrap();
     assert_eq!(kept.into_inner().filter, filter);
     dialler.log(device, 0, 1).await.unwrap();
@@ -278,18 +278,18 @@ async fn certificates_are_for_the_names_that_clients_dial_and_are_kept() {
 }
 
 async fn list(dialler: &mut Dialler) -> Vec<connect::DeviceInfo> {
-    let answer = dialler.connect.get_device_list(connect::GetDeviceListRequest {}).await.unwrap();
-    answer.into_inner().device_infos
+    let response = dialler.connect.get_device_list(connect::GetDeviceListRequest {}).await.unwrap();
+    response.into_inner().device_infos
 }
 
-/// The next changes; a minute is for a machine that is busy.
-async fn told(statuses: &mut Streaming<StatusChange>, count: usize) -> Vec<(u32, State)> {
-    let mut told = Vec::new();
-    while told.len() < count {
+/// The next changes. A busy machine may need a minute.
+async fn next_changes(statuses: &mut Streaming<StatusChange>, count: usize) -> Vec<(u32, State)> {
+    let mut changes = Vec::new();
+    while changes.len() < count {
         let change = timeout(Duration::from_secs(60), statuses.message()).await;
-        let change = change.unwrap_or_else(|_| panic!("only {told:?}")).unwrap().unwrap();
+        let change = change.unwrap_or_else(|_| panic!("only {changes:?}")).unwrap().unwrap();
         assert!(change.timestamp > 1_700_000_000);
-        told.push((change.device_id, change.status()));
+        changes.push((change.device_id, change.status()));
     }
-    told
+    changes
 }

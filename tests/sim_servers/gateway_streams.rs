@@ -1,4 +1,4 @@
-//! Live events at the simulated gateway.
+//! Live events of the simulated gateway.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ async fn a_queue_of_one_loses_nothing_while_the_client_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_drops_the_newest_and_does_not_say_so() {
+async fn a_full_queue_drops_the_newest_without_notice() {
     let settings =
         GatewayServerOptions::new("devices=1&backlog=0".parse().unwrap()).with_queue_timeout(Duration::ZERO);
     let server = GatewayServer::start(settings).await.unwrap();
@@ -40,15 +40,15 @@ async fn a_full_queue_drops_the_newest_and_does_not_say_so() {
     // More than the windows of HTTP/2 hold for a client that reads nothing.
     let count = 200_000;
     make(server.simulator(), device, count);
-    // Now it reads, and as soon as there is room it is told again what happens.
+    // Now the client reads. As soon as the queue has room, the client receives new events again.
     let mut ids = Vec::new();
     while ids.last().is_none_or(|id| *id <= count) {
         ids.push(next(&mut live).await.1);
         make(server.simulator(), device, 1);
     }
     assert!(ids.is_sorted_by(|a, b| a < b));
-    let told = u32::try_from(ids.len()).unwrap();
-    assert!((17..count / 2).contains(&told), "{told} of {count}");
+    let received = u32::try_from(ids.len()).unwrap();
+    assert!((17..count / 2).contains(&received), "{received} of {count}");
     assert!(ids[..16].iter().copied().eq(1..=16), "the oldest stay");
 }
 
@@ -129,11 +129,11 @@ async fn streams_end_or_fall_silent_where_that_is_the_fault() {
         for _ in 0..5 {
             let mut live = dialler.live(8).await;
             let made = make(server.simulator(), device, 500);
-            let mut told = 0;
+            let mut received = 0;
             while let Ok(Ok(Some(_))) = tokio::time::timeout(PATIENCE, live.message()).await {
-                told += 1;
+                received += 1;
             }
-            assert!((1..=400).contains(&told), "{told} of {}", made.len());
+            assert!((1..=400).contains(&received), "{received} of {}", made.len());
             match tokio::time::timeout(PATIENCE, live.message()).await {
                 Ok(_) => clean += 1,
                 Err(_) => assert!(!ends),
@@ -161,5 +161,5 @@ async fn next(live: &mut Streaming<EventLog>) -> (u32, u32) {
     (log.device_id, log.id)
 }
 
-/// Long enough for what is on its way, short enough for a stream that is silent.
+/// Long enough for events on their way, short enough for a silent stream.
 const PATIENCE: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! A client of the simulated gateway that knows nothing of this crate's own backend: the generated code alone.
+//! A client of the simulated gateway that uses the generated code only, not the backend of this crate.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -32,7 +32,7 @@ pub struct Dialler {
     pub tna: TnaClient<Channel>,
 }
 
-/// A gateway to readers with these settings.
+/// A gateway to devices with these settings.
 pub async fn server(settings: &str) -> GatewayServer {
     GatewayServer::start(GatewayServerOptions::new(settings.parse().unwrap())).await.unwrap()
 }
@@ -61,7 +61,7 @@ impl Dialler {
         }
     }
 
-    /// Connects the n-th reader where the simulator puts those without an address.
+    /// Connects the n-th device at the address that it has by default.
     pub async fn connect_nth(&mut self, n: u8) -> u32 {
         self.connect_at(&format!("10.0.0.{}", n + 1)).await.unwrap()
     }
@@ -117,7 +117,7 @@ impl Dialler {
     }
 }
 
-/// Makes events at a reader, and gives their ids.
+/// Makes events of a device and returns their ids.
 pub fn make(simulator: &Simulator, device: u32, count: u32) -> Vec<u32> {
     let reader = simulator.reader(bs2_events::codec::DeviceId::new(device)).unwrap();
     reader.make(count).unwrap().iter().map(|event| event.id()).collect()
