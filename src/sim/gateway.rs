@@ -61,7 +61,6 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::backend::SimBackend;
 use super::{Certificates, Simulator};
 use crate::codec::DeviceId;
 use crate::{Error, ErrorKind, Result};
@@ -120,9 +119,7 @@ impl GatewayServer {
         };
         let listener = TcpListener::bind(options.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
-        let shared = Arc::clone(&simulator.shared);
-        let backend = SimBackend::new(Arc::clone(&shared), simulator.next_door());
-        let state = Arc::new(GatewayState::new(shared, backend, &options, Handle::current()));
+        let state = Arc::new(GatewayState::new(&simulator, &options, Handle::current()));
         let task = tokio::spawn(serve::serve(listener, acceptor, Arc::clone(&state))).abort_handle();
         Ok(Self { simulator, state, address, ca: certificates.ca_pem().map(str::to_owned), task })
     }
@@ -176,7 +173,8 @@ impl fmt::Debug for GatewayServer {
 ///
 /// [`ErrorKind::InvalidInput`] for more addresses than devices, and the errors of the simulator.
 fn simulator(options: &GatewayServerOptions) -> Result<Simulator> {
-    let mut settings = options.simulator.clone();
+    // Where a page begins is a matter of the gateway, not of its devices.
+    let mut settings = options.simulator.clone().with_inclusive(false);
     let addresses = options.devices.len();
     if settings.devices.is_none() && settings.replay.is_none() && addresses > 0 {
         settings = settings.with_devices(u32::try_from(addresses).unwrap_or(u32::MAX));
@@ -185,7 +183,7 @@ fn simulator(options: &GatewayServerOptions) -> Result<Simulator> {
         Some(path) => Simulator::with_state(settings, path)?,
         None => Simulator::with_options(settings)?,
     };
-    let devices = simulator.shared.readers.len();
+    let devices = simulator.inner.devices.len();
     if addresses > devices {
         let message =
             format!("{addresses} addresses are given for {devices} devices; give one address a device");

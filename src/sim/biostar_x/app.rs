@@ -174,7 +174,7 @@ impl Clock {
     fn new(start: Start) -> Self {
         let fixed = match start {
             Start::Now => None,
-            start => Some(crate::sim::generator::world::opening(start)),
+            start => Some(start.time()),
         };
         Self { fixed, moved: 0 }
     }

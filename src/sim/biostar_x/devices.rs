@@ -9,7 +9,7 @@ use super::options::BiostarXServerOptions;
 use super::records::StoredEvent;
 use crate::Result;
 use crate::codec::{DeviceId, Event, EventCode, Subject};
-use crate::sim::picture::picture;
+use crate::sim::extras::picture;
 use crate::sim::{SimOptions, Simulator};
 
 /// The simulated devices, which make the events in turn.

@@ -11,7 +11,6 @@ use secrecy::SecretString;
 
 use super::fault::BiostarXFaults;
 use crate::settings::{DurationText, Settings, SettingsText};
-use crate::sim::options_text::start;
 use crate::sim::{Certificates, Start};
 use crate::{Error, ErrorKind, Result};
 
@@ -450,7 +449,7 @@ impl FromStr for BiostarXServerOptions {
             devices: settings.number("devices", DEVICES)?.unwrap_or(default.devices),
             backlog: settings.number("backlog", BACKLOG)?.unwrap_or(default.backlog),
             rate: settings.number("rate", RATE)?.unwrap_or(default.rate),
-            start: settings.parsed("start", START, |value| start(value).ok())?.unwrap_or(default.start),
+            start: settings.parsed("start", Start::EXPECTED, Start::parse)?.unwrap_or(default.start),
             zone_minutes: settings.number("zone", ZONE)?.unwrap_or(default.zone_minutes),
             dialect: word(&settings, "dialect", &DIALECTS)?.unwrap_or(default.dialect),
             licence: settings.switch("licence")?.unwrap_or(default.licence),
@@ -489,7 +488,7 @@ impl fmt::Display for BiostarXServerOptions {
             .with_some("devices", changed(self.devices, default.devices))
             .with_some("backlog", changed(self.backlog, default.backlog))
             .with_some("rate", changed(self.rate, default.rate))
-            .with_some("start", changed(self.start, default.start).map(start_text))
+            .with_some("start", changed(self.start, default.start))
             .with_some("zone", changed(self.zone_minutes, default.zone_minutes))
             .with_some("dialect", changed(name_of(self.dialect, &DIALECTS), "documented"))
             .with_some("licence", changed(self.licence, default.licence))
@@ -557,14 +556,6 @@ fn name_of<T: PartialEq>(value: T, words: &[(&'static str, T)]) -> &'static str 
     words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }
 
-fn start_text(start: Start) -> String {
-    match start {
-        Start::Fixed => "fixed".to_owned(),
-        Start::Now => "now".to_owned(),
-        Start::At(time) => time.to_string(),
-    }
-}
-
 fn check_number<T: PartialOrd + fmt::Display>(name: &str, value: T, range: &RangeInclusive<T>) -> Result<()> {
     if range.contains(&value) {
         return Ok(());
@@ -574,7 +565,6 @@ fn check_number<T: PartialOrd + fmt::Display>(name: &str, value: T, range: &Rang
     Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
-const START: &str = "`fixed`, `now` or a time such as 2025-03-24T00:00:00Z";
 const DEFAULT_LOGIN: &str = "admin";
 const DEFAULT_PASSWORD: &str = "simulated";
 

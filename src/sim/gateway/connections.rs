@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::task::AbortHandle;
 
 use super::options::SimDeviceAddress;
+use crate::device::Monitoring;
 use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, AsyncConnectInfo, ConnectionMode, Status as WireStatus,
 };
@@ -32,6 +33,8 @@ pub(super) struct DeviceConnection {
 #[derive(Default)]
 pub(super) struct ConnectionState {
     pub(super) open: Option<OpenConnection>,
+    /// The subscription to the device's events. It is dropped outside the lock, also after the connection is lost.
+    pub(super) monitoring: Option<Monitoring>,
     /// The task that tries to connect until it succeeds.
     pub(super) attempt: Option<AbortHandle>,
     pub(super) is_asynchronous: bool,
@@ -45,8 +48,8 @@ pub(super) struct ConnectionState {
 
 pub(super) struct OpenConnection {
     pub(super) tls: bool,
-    /// Ends the subscription to the device's events.
-    pub(super) ticket: u64,
+    /// Counts connections: a later one to the same device is another.
+    pub(super) number: u64,
     pub(super) is_monitored: bool,
 }
 

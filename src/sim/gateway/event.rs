@@ -11,6 +11,7 @@ use super::faults::GatewayFaults;
 use super::state::{GatewayState, LiveEvent, limit};
 use super::status::each;
 use crate::codec::{DeviceId, Event as Record, EventCode, Subject};
+use crate::device::ImageFilter;
 use crate::device::gateway::proto::gsdk::event as wire;
 use crate::device::gateway::proto::gsdk::event::event_filter::Param;
 use crate::device::gateway::proto::gsdk::event::event_server::Event;
@@ -18,8 +19,6 @@ use crate::device::gateway::proto::gsdk::tna::tna_server::Tna;
 use crate::device::gateway::proto::gsdk::tna::{
     GetJobCodeLogRequest, GetJobCodeLogResponse, GetTnaLogRequest, GetTnaLogResponse, JobCodeLog, TnaLog,
 };
-use crate::device::{Backend, ImageFilter};
-use crate::sim::extras::Beside;
 
 /// Serves every client.
 #[derive(Clone)]
@@ -206,7 +205,7 @@ impl EventService {
         let extras = self.0.extras(device, &page);
         let events = page.into_iter().zip(extras);
         events
-            .map(|(event, Beside { temperature, .. })| event_log(&LiveEvent { event, temperature }))
+            .map(|(event, extras)| event_log(&LiveEvent { event, temperature: extras.temperature }))
             .collect()
     }
 

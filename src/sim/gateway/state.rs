@@ -1,5 +1,6 @@
 //! What all calls of all clients share: the devices, their connections, and the streams to clients.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,22 +14,20 @@ use super::connections::{ConnectionState, Connections, OpenConnection};
 use super::faults::{GatewayFaultInjector, GatewayFaults};
 use super::options::{ApiVersion, GatewayServerOptions};
 use super::status::{not_connected, status, timed_out};
-use crate::codec::{DeviceId, Event, Temperature};
-use crate::device::Backend;
+use crate::codec::{DeviceId, Event, Extras, Temperature};
 use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, ConnectionMode, Status as WireStatus, StatusChange,
 };
-use crate::sim::Inner;
-use crate::sim::backend::SimBackend;
-use crate::sim::extras::Beside;
-use crate::sim::subscriber::{Listener, Subscriber};
+use crate::device::{Backend, FurtherSubject, LiveSink, LiveTarget};
+use crate::sim::Simulator;
 use crate::sync::now;
 use crate::{Error, Result};
 
 /// The gateway behind its services.
 pub(super) struct GatewayState {
-    pub(super) shared: Arc<Inner>,
-    pub(super) backend: SimBackend,
+    pub(super) simulator: Simulator,
+    /// The devices, with their faults.
+    pub(super) backend: Arc<dyn Backend>,
     pub(super) connections: Connections,
     pub(super) events: Broadcast<LiveEvent>,
     pub(super) statuses: Broadcast<StatusChange>,
@@ -37,6 +36,8 @@ pub(super) struct GatewayState {
     runtime: Handle,
     reconnect: Duration,
     queue_timeout: Duration,
+    /// How many connections were opened.
+    opened: AtomicU64,
     /// Rises with every restart; clients that connected before are dropped.
     restarts: watch::Sender<u64>,
 }
@@ -49,23 +50,19 @@ pub(super) struct LiveEvent {
 }
 
 impl GatewayState {
-    pub(super) fn new(
-        shared: Arc<Inner>,
-        backend: SimBackend,
-        options: &GatewayServerOptions,
-        runtime: Handle,
-    ) -> Self {
+    pub(super) fn new(simulator: &Simulator, options: &GatewayServerOptions, runtime: Handle) -> Self {
         Self {
-            connections: Connections::new(shared.readers.len(), &options.devices),
-            faults: GatewayFaultInjector::new(options.faults, shared.settings.seed),
-            shared,
-            backend,
+            connections: Connections::new(simulator.inner.devices.len(), &options.devices),
+            faults: GatewayFaultInjector::new(options.faults, simulator.inner.options.seed),
+            simulator: simulator.clone(),
+            backend: simulator.backend(),
             events: Broadcast::default(),
             statuses: Broadcast::default(),
             api: options.api,
             runtime,
             reconnect: options.reconnect,
             queue_timeout: options.queue_timeout,
+            opened: AtomicU64::new(0),
             restarts: watch::Sender::new(0),
         }
     }
@@ -128,12 +125,12 @@ impl GatewayState {
     }
 
     pub(super) fn position(&self, device: u32) -> Option<usize> {
-        self.shared.position(DeviceId::new(device)).ok()
+        self.simulator.inner.position(DeviceId::new(device)).ok()
     }
 
     /// The number of the device at this position.
     pub(super) fn device(&self, position: usize) -> u32 {
-        self.shared.readers[position].device().get()
+        self.simulator.inner.devices[position].device().get()
     }
 
     /// How a stream behaves whose client asks for a queue of this size.
@@ -165,28 +162,20 @@ impl GatewayState {
         start: u32,
         max: u32,
     ) -> Result<Vec<Event>, Status> {
-        let longest = limit(self.shared.settings.page);
-        let max = u32::try_from(limit(max).min(longest)).unwrap_or(u32::MAX);
+        let max = if max == 0 { u32::MAX } else { max };
         let is_exclusive = self.faults.has(GatewayFaults::EXCLUSIVE);
-        let call = self.backend.call_after(
-            DeviceId::new(device),
-            |state| state.line.delay(),
-            |state| {
-                let repeats = start > 0 && state.line.repeats();
-                let start = if repeats { start - 1 } else { start };
-                Ok(state.life.log().answer(start, max, repeats || !is_exclusive))
-            },
-        );
-        let mut page = self.call_device(device, call).await?;
+        let after = if is_exclusive { start } else { start.saturating_sub(1) };
+        let call = self.backend.logs(DeviceId::new(device), after, max);
+        let mut page = self.call_device(device, call).await?.to_vec();
         self.faults.spoil_page(&mut page);
         Ok(page)
     }
 
     /// What the device knows of each of these events beyond its 48 bytes.
-    pub(super) fn extras(&self, device: u32, events: &[Event]) -> Vec<Beside> {
+    pub(super) fn extras(&self, device: u32, events: &[Event]) -> Vec<Extras> {
         let Some(position) = self.position(device) else { return Vec::new() };
-        let state = self.shared.readers[position].lock();
-        events.iter().map(|event| state.life.beside(event)).collect()
+        let parts = self.simulator.inner.devices[position].lock();
+        events.iter().map(|event| parts.state.extras(event)).collect()
     }
 
     // Connections.
@@ -212,37 +201,50 @@ impl GatewayState {
                 return Err(cannot("the device wants TLS"));
             }
         }
-        let device = &self.shared.readers[position];
-        let connected = timeout(HANDSHAKE_TIMEOUT, self.backend.connect(device.device())).await;
-        connected.map_err(|_| cannot("i/o timeout"))?.map_err(|error| cannot(&error.to_string()))?;
-        let feed = DeviceFeed { gateway: Arc::downgrade(self), position };
-        let subscriber = Subscriber::new(Arc::new(feed), &self.shared.settings)
-            .map_err(|error| cannot(&error.to_string()))?;
+        let device = DeviceId::new(self.device(position));
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let feed =
+            DeviceFeed { gateway: Arc::downgrade(self), position, number, is_lost: AtomicBool::new(false) };
+        let feed = Arc::new(feed);
+        let sink = LiveSink::to_target(device, Arc::clone(&feed) as Arc<dyn LiveTarget>);
+        let attempt = timeout(HANDSHAKE_TIMEOUT, async {
+            self.backend.connect(device).await?;
+            self.backend.monitor(device, sink).await
+        });
+        let monitoring =
+            attempt.await.map_err(|_| cannot("i/o timeout"))?.map_err(|error| cannot(&error.to_string()))?;
 
-        let mut state = device.lock();
-        let mut connection = self.connections.at(position).lock();
-        if connection.is_open() {
-            return Ok(()); // Another call was faster.
-        }
-        if !is_wanted(&connection) {
-            return Err(cannot("it is not wanted any more"));
-        }
-        self.backend.check(position, &state).map_err(|error| cannot(&error.to_string()))?;
-        let ticket = state.line.listen(self.backend.number(), subscriber);
-        connection.open = Some(OpenConnection { tls, ticket, is_monitored: false });
-        connection.refused_at = None;
-        self.send_status(self.device(position), connection.status());
+        let earlier = {
+            let mut connection = self.connections.at(position).lock();
+            if connection.is_open() {
+                return Ok(()); // Another call was faster.
+            }
+            if !is_wanted(&connection) {
+                return Err(cannot("it is not wanted any more"));
+            }
+            if feed.is_lost.load(Ordering::Relaxed) {
+                return Err(cannot("the connection is lost"));
+            }
+            connection.open = Some(OpenConnection { tls, number, is_monitored: false });
+            connection.refused_at = None;
+            self.send_status(self.device(position), connection.status());
+            connection.monitoring.replace(monitoring)
+        };
+        drop(earlier); // Outside the lock: it locks the device.
         Ok(())
     }
 
     /// Closes the connection to a device; `false` if there was none.
     pub(super) fn close(&self, position: usize) -> bool {
-        let mut state = self.shared.readers[position].lock();
-        let mut connection = self.connections.at(position).lock();
-        let Some(open) = connection.open.take() else { return false };
-        state.line.unlisten(open.ticket);
-        self.backend.forget(position);
-        self.send_status(self.device(position), WireStatus::Disconnected);
+        let monitoring = {
+            let mut connection = self.connections.at(position).lock();
+            if connection.open.take().is_none() {
+                return false;
+            }
+            self.send_status(self.device(position), WireStatus::Disconnected);
+            connection.monitoring.take()
+        };
+        drop(monitoring); // Outside the lock: it locks the device.
         true
     }
 
@@ -334,33 +336,47 @@ impl GatewayState {
     }
 }
 
-/// Receives the events of one connected device for the streams of the clients.
+/// Receives the events of one connection to a device for the streams of the clients.
 struct DeviceFeed {
     gateway: Weak<GatewayState>,
     position: usize,
+    number: u64,
+    /// Whether the connection was lost before it was open. Set and read under the lock of the connection.
+    is_lost: AtomicBool,
 }
 
-impl Listener for DeviceFeed {
-    fn event(&self, event: &Event, temperature: Option<Temperature>) {
+impl LiveTarget for DeviceFeed {
+    fn event(&self, event: &Event, temperature: Option<Temperature>, _: &[FurtherSubject]) {
         let Some(gateway) = self.gateway.upgrade() else { return };
         let is_monitored = {
             let connection = gateway.connections.at(self.position).lock();
-            connection.open.as_ref().is_some_and(|open| open.is_monitored)
+            let open = connection.open.as_ref().filter(|open| open.number == self.number);
+            open.is_some_and(|open| open.is_monitored)
         };
         if is_monitored {
             gateway.events.send(&LiveEvent { event: *event, temperature });
         }
     }
 
+    /// Clients see lost events by their ids alone.
+    fn lost(&self, _: u64) {}
+
     /// Monitoring ends with the connection. Only an asynchronous connection is opened again.
     fn disconnected(&self, _: Error) {
         let Some(gateway) = self.gateway.upgrade() else { return };
         let mut connection = gateway.connections.at(self.position).lock();
-        let Some(open) = connection.open.take() else { return };
+        let Some(open) = connection.open.take_if(|open| open.number == self.number) else {
+            self.is_lost.store(true, Ordering::Relaxed);
+            return;
+        };
         gateway.send_status(gateway.device(self.position), WireStatus::Disconnected);
         if connection.reconnects() {
             gateway.try_until_connected(self.position, open.tls, &mut connection);
         }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.gateway.strong_count() == 0
     }
 }
 
