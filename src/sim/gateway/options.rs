@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::GatewayFaults;
+use super::faults::GatewayFaults;
 use crate::settings::{DurationText, Settings, SettingsText};
 use crate::sim::options::NAMES as DEVICE_SETTINGS;
 use crate::sim::{Certificates, SimOptions};

@@ -22,7 +22,7 @@ use proto::gsdk::tna::tna_client::TnaClient;
 
 /// Every service, over one connection.
 #[derive(Clone)]
-pub struct Dialler {
+pub struct GatewayClient {
     pub channel: Channel,
     pub admin: AdminClient<Channel>,
     pub connect: ConnectClient<Channel>,
@@ -37,12 +37,12 @@ pub async fn server(settings: &str) -> GatewayServer {
     GatewayServer::start(GatewayServerOptions::new(settings.parse().unwrap())).await.unwrap()
 }
 
-impl Dialler {
+impl GatewayClient {
     pub async fn new(server: &GatewayServer) -> Self {
-        Self::dial(&server.address().to_string(), server.ca_pem().unwrap()).await
+        Self::connect_to(&server.address().to_string(), server.ca_pem().unwrap()).await
     }
 
-    pub async fn dial(address: &str, ca: &str) -> Self {
+    pub async fn connect_to(address: &str, ca: &str) -> Self {
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
         let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
         let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
