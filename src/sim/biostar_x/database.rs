@@ -65,9 +65,8 @@ impl Database {
             None => (None, Vec::new()),
         };
         let mut users: HashSet<String> = (1..=options.users).map(|id| id.to_string()).collect();
-        users.extend(
-            generator::users(options.seed)?.iter().filter_map(|user| user.as_text().map(str::to_owned)),
-        );
+        let generated = generator::users(options.seed)?;
+        users.extend(generated.iter().filter_map(|user| user.as_text().map(str::to_owned)));
         let mut database = Self {
             virtual_devices: BTreeMap::new(),
             events: Vec::new(),
