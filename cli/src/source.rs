@@ -31,7 +31,7 @@ impl Source {
     fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
         match text.split_once(':') {
             Some((gateway::SCHEME, _)) => return Ok(Self { client: gateway::open(text)?, simulator: None }),
-            Some((sdk::SCHEME, text)) => return Ok(Self { client: sdk::open(text)?, simulator: None }),
+            Some((sdk::SCHEME, _)) => return Ok(Self { client: sdk::open(text)?, simulator: None }),
             _ => {}
         }
         let simulator = Simulator::with_options(simulated(text, rate)?)?;

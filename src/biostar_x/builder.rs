@@ -12,10 +12,11 @@ use secrecy::SecretString;
 use options::{ImportOptions, LiveOptions};
 
 use super::client::{Client, Shared};
-use super::error::{Error, ErrorKind, Result};
 use super::session::{Credentials, Sessions};
 use super::transport::Transport;
+use crate::biostar_x::codes::invalid;
 use crate::tls::Trust;
+use crate::{Error, ErrorKind, Result};
 
 /// Settings of a [`Client`]; made by [`Client::builder`].
 ///
@@ -29,7 +30,7 @@ use crate::tls::Trust;
 ///
 /// use bs2_events::biostar_x::Client;
 ///
-/// # fn main() -> bs2_events::biostar_x::Result<()> {
+/// # fn main() -> bs2_events::Result<()> {
 /// let client = Client::builder("https://192.0.2.10")
 ///     .with_credentials("operator", "secret")
 ///     .with_timeout(Duration::from_secs(10))
@@ -305,7 +306,7 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidInput`] for an address that is none or holds a password, for `http://` to another computer,
-    /// and for certificates that cannot be read; [`ErrorKind::Certificate`] where there is nobody to trust.
+    /// and for certificates that cannot be read; [`ErrorKind::CertificateRefused`] where there is nobody to trust.
     ///
     /// # Examples
     ///
@@ -318,13 +319,7 @@ impl ClientBuilder {
         let base = self.address()?;
         // One that only speaks to this computer in the clear needs no authority, and there may be none.
         let trust = if base.scheme() == "http" { Trust::danger_accept_any_certificate() } else { self.trust };
-        let tls = trust.client_config(None, &[]).map_err(|error| {
-            let kind = match error.kind() {
-                crate::ErrorKind::InvalidInput => ErrorKind::InvalidInput,
-                _ => ErrorKind::Other,
-            };
-            Error::with_source(kind, error.to_string(), error)
-        })?;
+        let tls = trust.client_config(None, &[])?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .redirect(reqwest::redirect::Policy::none())
@@ -338,7 +333,7 @@ impl ClientBuilder {
             .pool_idle_timeout(Duration::from_secs(4))
             .build()
             .map_err(|error| {
-                Error::with_source(ErrorKind::Other, "HTTP cannot be set up", error.without_url())
+                Error::new(ErrorKind::Other, "HTTP cannot be set up").with_source(error.without_url())
             })?;
         Ok(Client(Arc::new(Shared {
             transport: Transport { http, base, answer_limit: self.answer_limit },
@@ -353,22 +348,21 @@ impl ClientBuilder {
 
     /// The address without `/api`, and without what must not be in it. Errors do not repeat it: it may hold a secret.
     fn address(&self) -> Result<Url> {
-        let expected =
-            || Error::invalid("setting `server`: an address such as https://192.0.2.10 is expected");
+        let expected = || invalid("setting `server`: an address such as https://192.0.2.10 is expected");
         let mut url: Url = self.base.trim().parse().map_err(|_| expected())?;
         if !matches!(url.scheme(), "https" | "http") || url.host_str().is_none_or(str::is_empty) {
             return Err(expected());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Error::invalid("setting `server`: name and password do not belong into the address"));
+            return Err(invalid("setting `server`: name and password do not belong into the address"));
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(Error::invalid("setting `server`: an address has no `?` and no `#`"));
+            return Err(invalid("setting `server`: an address has no `?` and no `#`"));
         }
         if url.scheme() == "http" && !self.allow_plain && !is_this_computer(&url) {
             let message =
                 "setting `server`: https:// is expected, since http:// would show the password to others";
-            return Err(Error::invalid(message));
+            return Err(invalid(message));
         }
         let path = url.path().trim_end_matches('/');
         let path = path.strip_suffix("/api").unwrap_or(path).trim_end_matches('/').to_owned();

@@ -8,10 +8,10 @@ use tokio_rustls::rustls::ClientConfig;
 
 use super::builder::ClientBuilder;
 use super::builder::options::{ImportOptions, LiveOptions};
-use super::error::{ErrorKind, Result};
 use super::json::Done;
 use super::session::{Login, Session, Sessions};
 use super::transport::{Request, Transport};
+use crate::{ErrorKind, Result};
 
 /// A BioStar X server; BioStar 2 answers the same calls except virtual devices and imports.
 ///
@@ -78,7 +78,7 @@ impl Client {
     /// # use bs2_events::biostar_x::Client;
     /// let client = Client::builder("https://192.0.2.10/api/").danger_accept_any_certificate().build()?;
     /// assert_eq!(client.server(), "https://192.0.2.10");
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
+    /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
     pub fn server(&self) -> String {
@@ -90,7 +90,7 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind::LoginRefused`], [`ErrorKind::AccountLocked`], [`ErrorKind::MfaRequired`] and
-    /// [`ErrorKind::PermissionDenied`] as the server says; [`ErrorKind::Certificate`] and [`ErrorKind::Disconnected`]
+    /// [`ErrorKind::PermissionDenied`] as the server says; [`ErrorKind::CertificateRefused`] and [`ErrorKind::Disconnected`]
     /// when it is not reached.
     ///
     /// # Examples

@@ -4,9 +4,9 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::client::Client;
-use super::error::Result;
 use super::json::{at, flag, number, rows, text};
 use super::transport::Request;
+use crate::Result;
 use crate::codec::EventCode;
 
 /// A kind of event of the server.

@@ -6,17 +6,18 @@ use bytes::Bytes;
 use reqwest::Method;
 
 use super::client::Client;
-use super::error::{Error, Result};
 use super::json::{at, text};
 use super::transport::Request;
+use crate::Result;
+use crate::biostar_x::codes::invalid;
 
 impl Client {
     /// The picture of an event, mostly a JPEG, by the key in [`EventRow::image`](super::EventRow::image).
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](super::ErrorKind::InvalidInput) for a key that is none;
-    /// [`InvalidAnswer`](super::ErrorKind::InvalidAnswer) where the answer holds no picture; and those of every call.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a key that is none;
+    /// [`InvalidData`](crate::ErrorKind::InvalidData) where the answer holds no picture; and those of every call.
     ///
     /// # Examples
     ///
@@ -38,7 +39,7 @@ impl Client {
     pub async fn image(&self, key: &str) -> Result<Bytes> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
         if key.is_empty() || !key.bytes().all(is_plain) {
-            return Err(Error::invalid("the key of an image holds letters, digits, `_` and `-` alone"));
+            return Err(invalid("the key of an image holds letters, digits, `_` and `-` alone"));
         }
         let path = format!("/api/events/images/{key}");
         let request = Request::new(Method::GET, "GET /api/events/images/{image_data}", path);

@@ -15,8 +15,9 @@ pub use fate::{Fate, ImportCount};
 
 use super::VirtualDeviceId;
 use super::client::Client;
-use super::error::{Error, Result};
 use super::transport::Request;
+use crate::biostar_x::codes::is_refusal_of_values;
+use crate::{Error, Result};
 use event::Body;
 
 /// An import: its events, and what has become of each.
@@ -69,7 +70,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](super::ErrorKind::InvalidInput) with the position of an event and the field that cannot be
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) with the position of an event and the field that cannot be
     /// right.
     ///
     /// # Examples
@@ -80,7 +81,7 @@ impl Client {
     /// let events = vec![ImportEvent::granted("", Timestamp::default())];
     /// let error = client.import(VirtualDeviceId::MIN, events).unwrap_err();
     /// assert_eq!(error.to_string(), "event 0: field `user_id` is empty");
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
+    /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn import(&self, device: VirtualDeviceId, events: Vec<ImportEvent>) -> Result<Import> {
         VirtualDeviceId::new(device.get())?;
@@ -104,7 +105,7 @@ impl Import {
     /// let events = vec![ImportEvent::granted("1001", Timestamp::default())];
     /// let import = client.import(VirtualDeviceId::MIN, events)?.resumed();
     /// assert_eq!(import.count().unknown, 1);
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
+    /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
     pub fn resumed(mut self) -> Self {
@@ -123,7 +124,7 @@ impl Import {
     /// # let client = Client::builder("https://192.0.2.10").danger_accept_any_certificate().build()?;
     /// let event = ImportEvent::granted("1001", Timestamp::default());
     /// let import = client.import(VirtualDeviceId::MIN, vec![event.clone()])?.after([event]);
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
+    /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
     pub fn after(mut self, before: impl IntoIterator<Item = ImportEvent>) -> Self {
@@ -178,14 +179,14 @@ impl Import {
             return Ok(true);
         };
         // A login that fails says nothing about an import that was not sent then.
-        let was_sent = error.endpoint() == Some(IMPORT);
+        let was_sent = error.http().is_some_and(|http| http.endpoint() == IMPORT);
         if !was_sent || !error.may_have_been_done() {
             self.set(chunk, &waiting.unwrap_or(Fate::Waiting { at_once: among }));
             return Err(error);
         }
         // Whether the server takes the others when it refuses one of several, or a part before it fails, no document
         // says: search will tell.
-        let concerns_these = error.is_refusal_of_values();
+        let concerns_these = is_refusal_of_values(&error);
         self.set(chunk, &Fate::Unknown { error: Some(error.clone()), among });
         if concerns_these { Ok(true) } else { Err(error) }
     }

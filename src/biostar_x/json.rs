@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
-use super::error::{Answer, Error, ErrorKind, Result};
+use super::codes::{refused, unreadable};
 use super::transport::Reply;
+use crate::error::HttpError;
+use crate::{Error, Result};
 
 /// What stands at a path of keys; `Null` where something on the way is missing.
 pub(super) fn at<'a>(value: &'a Value, path: &[&str]) -> &'a Value {
@@ -71,35 +73,32 @@ pub(super) struct Done {
     pub(super) body: Value,
     /// Whether the answer says so in so many words, with a code 0.
     pub(super) is_said: bool,
-    endpoint: &'static str,
-    answer: Answer,
+    http: HttpError,
 }
 
 impl Done {
     /// Decides by status and code; the body may hold the code in `Response` or bare, or hold none.
     pub(super) fn of(endpoint: &'static str, reply: &Reply) -> Result<Self> {
-        let mut answer = Answer::new(reply.status, &reply.body);
+        let mut http = HttpError::answered(endpoint, reply.status, &reply.body);
         let is_success = (200..300).contains(&reply.status);
         let body = match parsed(&reply.body) {
             Some(body) => body,
             None if is_success => {
                 let sentence = "the answer is no JSON: perhaps another server stands at this address";
-                return Err(Error::unreadable(endpoint, answer, ErrorKind::InvalidAnswer, sentence));
+                return Err(unreadable(http, sentence));
             }
-            None => return Err(Error::of_answer(endpoint, answer)),
+            None => return Err(refused(http)),
         };
         let response = match at(&body, &["Response"]) {
             Value::Object(_) => at(&body, &["Response"]),
             _ => &body,
         };
-        answer.code = text(at(response, &["code"])).map(|code| code.trim().to_owned());
-        answer.message = text(at(response, &["message"]));
-        answer.by = text(at(response, &["by"]));
-        match answer.code.as_deref() {
-            Some("0") | None if is_success => {
-                Ok(Self { is_said: answer.code.is_some(), body, endpoint, answer })
-            }
-            _ => Err(Error::of_answer(endpoint, answer)),
+        http.code = text(at(response, &["code"])).map(|code| code.trim().to_owned());
+        http.message = text(at(response, &["message"]));
+        http.by = text(at(response, &["by"]));
+        match http.code() {
+            Some("0") | None if is_success => Ok(Self { is_said: http.code.is_some(), body, http }),
+            _ => Err(refused(http)),
         }
     }
 
@@ -109,8 +108,7 @@ impl Done {
     }
 
     pub(super) fn unreadable(&self, sentence: &str) -> Error {
-        let answer = self.answer.clone();
-        Error::unreadable(self.endpoint, answer, ErrorKind::InvalidAnswer, sentence)
+        unreadable(self.http.clone(), sentence)
     }
 }
 
@@ -124,6 +122,8 @@ fn parsed(bytes: &[u8]) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+
+    use crate::ErrorKind;
 
     use super::*;
 
@@ -153,7 +153,7 @@ mod tests {
         assert!(!done(200, "").unwrap().is_said);
         let kind = |status, body| done(status, body).err().map(|error| error.kind());
         assert_eq!(kind(200, r#"{"Response":{"code":"1"}}"#), Some(ErrorKind::PartlyDone));
-        assert_eq!(kind(200, "<html>"), Some(ErrorKind::InvalidAnswer));
+        assert_eq!(kind(200, "<html>"), Some(ErrorKind::InvalidData));
         assert_eq!(kind(500, r#"{"Response":{"code":"0"}}"#), Some(ErrorKind::ServerFailed));
         assert_eq!(kind(403, r#"{"code":"331791","by":"web"}"#), Some(ErrorKind::LicenceMissing));
         assert_eq!(kind(403, r#"{"Response":{"code":"331791"}}"#), Some(ErrorKind::LicenceMissing));
@@ -178,7 +178,7 @@ mod tests {
         }
         for body in [r#"{"C":{"rows":"seven"}}"#, r#"{"C":{"rows":[1]}}"#, r#"{"C":{"rows":true}}"#] {
             let reply = done(200, body).unwrap();
-            assert_eq!(rows(&reply, "C").unwrap_err().kind(), ErrorKind::InvalidAnswer, "{body}");
+            assert_eq!(rows(&reply, "C").unwrap_err().kind(), ErrorKind::InvalidData, "{body}");
         }
     }
 }

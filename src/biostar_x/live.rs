@@ -13,8 +13,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::client::Client;
-use super::error::Result;
 use super::row::EventRow;
+use crate::Result;
 use follow::Follower;
 
 /// An item of a [`LiveStream`].

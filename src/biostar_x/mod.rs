@@ -24,7 +24,7 @@
 
 mod builder;
 mod client;
-mod error;
+mod codes;
 mod event_types;
 mod images;
 mod import;
@@ -41,7 +41,6 @@ mod virtual_devices;
 
 pub use builder::{ClientBuilder, VirtualDeviceFlag};
 pub use client::Client;
-pub use error::{Error, ErrorKind, Result};
 pub use event_types::EventType;
 pub use import::{Fate, Import, ImportCount, ImportEvent, Verdict};
 pub use live::{LiveItem, LiveStream};

@@ -12,11 +12,11 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use reqwest::Method;
 
 use super::client::Client;
-use super::error::Result;
 use super::json::{at, rows};
 use super::query::EventQuery;
 use super::row::EventRow;
 use super::transport::Request;
+use crate::{Error, Result};
 use pager::Pager;
 
 impl Client {
@@ -66,8 +66,8 @@ impl Client {
     /// # Errors
     ///
     /// The stream ends with the first error: those of every call,
-    /// [`InvalidAnswer`](super::ErrorKind::InvalidAnswer) from a server that does not order or does not heed the
-    /// conditions, and [`Other`](super::ErrorKind::Other) when it gives fewer events at once than one second has. What
+    /// [`InvalidData`](crate::ErrorKind::InvalidData) from a server that does not order or does not heed the
+    /// conditions, and [`Other`](crate::ErrorKind::Other) when it gives fewer events at once than one second has. What
     /// came before the error is right.
     ///
     /// # Examples
@@ -99,7 +99,7 @@ impl Client {
     fn pages(pager: Pager) -> EventStream {
         let pages = stream::try_unfold(pager, |mut pager| async move {
             let page = pager.next_page().await?;
-            Ok(page.map(|page| (stream::iter(page).map(Ok), pager)))
+            Ok::<_, Error>(page.map(|page| (stream::iter(page).map(Ok), pager)))
         });
         EventStream(pages.try_flatten().boxed())
     }

@@ -9,9 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
-use super::error::{Error, ErrorKind, Result};
 use super::json::{Done, at, flag, text};
 use super::transport::{Request, Transport};
+use crate::biostar_x::codes::login_refused;
+use crate::{Error, ErrorKind, Result};
 
 /// What the server tells about itself and the account at a login.
 ///
@@ -178,15 +179,12 @@ impl Login {
 
 /// Where no session was asked for, its end means that the login was refused.
 fn of_login(error: Error) -> Error {
-    if error.kind() == ErrorKind::SessionExpired { error.as_login_refused() } else { error }
+    if error.kind() == ErrorKind::SessionExpired { login_refused(&error) } else { error }
 }
 
 /// Whether the same login would fail again.
 fn is_final(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::AccountLocked | ErrorKind::InvalidInput | ErrorKind::LoginRefused | ErrorKind::MfaRequired
-    )
+    matches!(error.kind(), ErrorKind::AccountLocked | ErrorKind::InvalidInput | ErrorKind::LoginRefused)
 }
 
 #[derive(Serialize)]

@@ -5,7 +5,8 @@ use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::error::{Error, ErrorKind, Result};
+use super::codes::{not_sent, unanswered};
+use crate::{Error, ErrorKind, Result};
 
 /// The way to the server.
 #[derive(Debug)]
@@ -80,12 +81,7 @@ impl Transport {
         let mut call = self.http.request(request.method.clone(), url);
         if let Some(session) = session {
             let mut value = HeaderValue::from_str(session.expose_secret()).map_err(|_| {
-                Error::without_answer(
-                    endpoint,
-                    ErrorKind::InvalidAnswer,
-                    "the session id is no header value",
-                    None,
-                )
+                not_sent(endpoint, ErrorKind::InvalidData, "the session id is no header value", None)
             })?;
             value.set_sensitive(true);
             call = call.header(SESSION_HEADER, value);
@@ -122,8 +118,9 @@ impl Transport {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len().saturating_add(chunk.len()) > self.answer_limit {
-                let message = "the answer is larger than the limit that was set";
-                return Err(Error::without_answer(endpoint, ErrorKind::Unanswered, message, None));
+                let message =
+                    "the answer is larger than the limit: raise it with `with_answer_limit`, or ask for less";
+                return Err(unanswered(endpoint, ErrorKind::InvalidData, message, None));
             }
             body.extend_from_slice(&chunk);
         }
@@ -133,16 +130,21 @@ impl Transport {
 
 /// What a failure means: whether the request can have reached the server decides.
 fn failed(endpoint: &'static str, error: reqwest::Error) -> Error {
-    let (kind, message) = if is_certificate(&error) {
-        (ErrorKind::Certificate, "the server's certificate is not trusted: give its CA, or pin it")
-    } else if error.is_connect() || error.is_builder() {
-        (ErrorKind::Disconnected, "the server cannot be reached")
-    } else if error.is_timeout() {
+    if is_certificate(&error) {
+        let source = Some(error.without_url().into());
+        let message = "the server's certificate is not trusted: give its CA, or pin it";
+        return not_sent(endpoint, ErrorKind::CertificateRefused, message, source);
+    }
+    if error.is_connect() || error.is_builder() {
+        let source = Some(error.without_url().into());
+        return not_sent(endpoint, ErrorKind::Disconnected, "the server cannot be reached", source);
+    }
+    let (kind, message) = if error.is_timeout() {
         (ErrorKind::TimedOut, "the server did not answer in time")
     } else {
-        (ErrorKind::Unanswered, "the connection broke before the answer")
+        (ErrorKind::Disconnected, "the connection broke before the answer")
     };
-    Error::without_answer(endpoint, kind, message, Some(Box::new(error.without_url())))
+    unanswered(endpoint, kind, message, Some(error.without_url().into()))
 }
 
 /// Whether a failure to connect is one of trust. The reason lies inside `io::Error`s, whose `source` skips what they

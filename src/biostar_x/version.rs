@@ -6,9 +6,9 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::client::Client;
-use super::error::Result;
 use super::json::{Done, at, flag, number, text};
 use super::transport::Request;
+use crate::Result;
 
 /// What a server is licensed for.
 ///

@@ -12,9 +12,10 @@ use order::Group;
 pub use order::{NewVirtualDevice, VirtualDeviceChange};
 
 use super::client::Client;
-use super::error::{Error, Result};
 use super::json::{Done, at, number, objects, text};
 use super::transport::Request;
+use crate::biostar_x::codes::invalid;
+use crate::{Error, Result};
 
 /// A virtual device as the server has it.
 ///
@@ -57,9 +58,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](super::ErrorKind::InvalidInput) for an empty name;
-    /// [`LicenceMissing`](super::ErrorKind::LicenceMissing) without the licence;
-    /// [`Refused`](super::ErrorKind::Refused) when id or name are taken; and those of every call.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for an empty name;
+    /// [`LicenceMissing`](crate::ErrorKind::LicenceMissing) without the licence;
+    /// [`Refused`](crate::ErrorKind::Refused) when id or name are taken; and those of every call.
     ///
     /// # Examples
     ///
@@ -88,12 +89,14 @@ impl Client {
             },
         };
         let request = Request::plain(Method::POST, "POST /api/v2/virtual_devices").with_json(&body)?;
-        let done = self.call(&request).await?;
-        let echo = devices(&done)?.into_iter().next();
-        if echo.is_none() {
-            done.said("the answer does not say that the device was made")?;
-        }
-        Ok(echo.unwrap_or_else(|| VirtualDevice {
+        let echo = self.call(&request).await.and_then(|done| {
+            let echo = devices(&done)?.into_iter().next();
+            if echo.is_none() {
+                done.said("the answer does not say that the device was made")?;
+            }
+            Ok(echo)
+        });
+        Ok(echo.map_err(Error::of_creation)?.unwrap_or_else(|| VirtualDevice {
             id: device.id,
             name: device.name.clone(),
             description: device.description.clone(),
@@ -106,7 +109,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`LicenceMissing`](super::ErrorKind::LicenceMissing) without the licence, and those of every call.
+    /// [`LicenceMissing`](crate::ErrorKind::LicenceMissing) without the licence, and those of every call.
     ///
     /// # Examples
     ///
@@ -160,8 +163,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](super::ErrorKind::InvalidInput) for a change of nothing and for an empty name;
-    /// [`NotFound`](super::ErrorKind::NotFound) where the server has no such device; and those of every call.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a change of nothing and for an empty name;
+    /// [`NotFound`](crate::ErrorKind::NotFound) where the server has no such device; and those of every call.
     ///
     /// # Examples
     ///
@@ -189,7 +192,7 @@ impl Client {
     ) -> Result<VirtualDevice> {
         check_name(change.name.as_deref())?;
         if change.is_empty() {
-            return Err(Error::invalid("there is nothing to change: give a name, a description or a group"));
+            return Err(invalid("there is nothing to change: give a name, a description or a group"));
         }
         let path = format!("/api/v2/virtual_devices/{id}");
         let request = Request::new(Method::PUT, "PUT /api/v2/virtual_devices/{id}", path)
@@ -207,8 +210,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](super::ErrorKind::InvalidInput) for no device at all;
-    /// [`PartlyDone`](super::ErrorKind::PartlyDone) when some of them are still there; and those of every call.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for no device at all;
+    /// [`PartlyDone`](crate::ErrorKind::PartlyDone) when some of them are still there; and those of every call.
     ///
     /// # Examples
     ///
@@ -230,7 +233,7 @@ impl Client {
     /// ```
     pub async fn delete_virtual_devices(&self, ids: &[VirtualDeviceId]) -> Result<()> {
         if ids.is_empty() {
-            return Err(Error::invalid("there is nothing to delete: give at least one virtual device"));
+            return Err(invalid("there is nothing to delete: give at least one virtual device"));
         }
         let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
         // The separator is a plus sign as it is: as `%2B` it would belong to a number.
@@ -244,7 +247,7 @@ impl Client {
 
 fn check_name(name: Option<&str>) -> Result<()> {
     if name.is_some_and(|name| name.trim().is_empty()) {
-        return Err(Error::invalid("field `name` of a virtual device is empty"));
+        return Err(invalid("field `name` of a virtual device is empty"));
     }
     Ok(())
 }

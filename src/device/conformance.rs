@@ -20,10 +20,10 @@ use tokio::task::JoinSet;
 use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 
-use super::live::{DeviceQueue, queue};
-use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, ReconnectPolicy, Subscription};
+use super::live::queue;
+use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, Subscription};
 use crate::codec::{DeviceId, Event, EventCode, EventMask};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, RetryPolicy};
 
 /// What the suite needs: a backend, one reader, and a hand on that reader.
 ///
@@ -60,6 +60,18 @@ pub trait Stage: Send + Sync {
 pub struct Violation {
     point: &'static str,
     found: String,
+}
+
+impl Violation {
+    pub(crate) fn new(point: &'static str, found: impl Into<String>) -> Self {
+        Self { point, found: found.into() }
+    }
+
+    /// The name of the point.
+    #[must_use]
+    pub const fn point(&self) -> &'static str {
+        self.point
+    }
 }
 
 impl fmt::Display for Violation {
@@ -116,10 +128,9 @@ pub async fn check_backend(stage: &dyn Stage) -> Result<(), Violation> {
 ///
 /// See `tests/backend_conformance.rs`.
 pub async fn check_client(stage: &dyn Stage) -> Result<(), Violation> {
-    let policy = ReconnectPolicy::default()
-        .with_first(Duration::from_millis(5))
-        .with_longest(Duration::from_millis(50));
-    let client = Client::with_options(stage.backend(), ClientOptions::default().with_reconnect(policy));
+    let policy =
+        RetryPolicy::default().with_first(Duration::from_millis(5)).with_longest(Duration::from_millis(50));
+    let client = Client::with_options(stage.backend(), ClientOptions::default().with_retry(policy));
     let device = client.device(stage.device());
 
     let point = "the whole log comes in order, each event once";
@@ -292,8 +303,8 @@ struct Listener {
 
 fn listener(device: DeviceId) -> Listener {
     let (sender, receiver) = queue(64);
-    let (queue, breaks) = DeviceQueue::new(device, sender, Arc::default());
-    Listener { sink: LiveSink::new(queue), items: Subscription::new(receiver, JoinSet::new()), breaks }
+    let (sink, breaks) = LiveSink::new(device, sender, Arc::default());
+    Listener { sink, items: Subscription::new(receiver, JoinSet::new()), breaks }
 }
 
 /// Makes a call until it fails for good, as a user's program would.

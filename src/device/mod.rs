@@ -3,7 +3,6 @@
 mod backend;
 mod client;
 pub mod conformance;
-mod further;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 mod handle;
@@ -12,15 +11,12 @@ mod live;
 #[cfg(feature = "native")]
 pub mod native;
 mod page;
-mod reconnect;
 mod state;
 
 pub use backend::{Backend, LiveSink, LiveTarget, Monitoring, scan_image_logs};
 pub use client::{Client, ClientOptions};
-pub use further::FurtherSubject;
 pub use handle::Device;
 pub use info::{Capabilities, DeviceInfo, DeviceList, ImageFilter, ImageLog};
 pub use live::{Live, LogListener, Subscription};
 pub use page::EventPage;
-pub use reconnect::ReconnectPolicy;
 pub use state::{ConnectionState, StateChange, StateStream};

@@ -4,7 +4,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::codec::{DeviceId, Event, SdkCode, Temperature};
+use crate::codec::{DeviceId, Event, Extras, SdkCode};
 use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
@@ -67,12 +67,12 @@ impl Connection {
     }
 
     /// Reports a live event to every subscriber.
-    pub(super) fn report(&self, event: &Event, temperature: Option<Temperature>) {
+    pub(super) fn report(&self, event: &Event, extras: Option<Box<Extras>>) {
         for subscriber in &self.subscribers {
             match &subscriber.queue {
                 // A full queue drops the event, and only the ids show it: real gateways do the same.
-                Some(queue) => drop(queue.events.try_send((*event, temperature))),
-                None => report(&subscriber.sink, event, temperature),
+                Some(queue) => drop(queue.events.try_send((*event, extras.clone()))),
+                None => subscriber.sink.push(event, extras.clone()),
             }
         }
     }
@@ -96,7 +96,7 @@ pub(super) struct Subscriber {
 
 /// Events that the device holds back for one subscriber.
 pub(super) struct Queue {
-    events: mpsc::Sender<(Event, Option<Temperature>)>,
+    events: mpsc::Sender<(Event, Option<Box<Extras>>)>,
     pump: AbortHandle,
 }
 
@@ -116,8 +116,8 @@ impl Queue {
         let (events, mut waiting) = mpsc::channel(capacity as usize);
         let sink = sink.clone();
         let pump = runtime.spawn(async move {
-            while let Some((event, temperature)) = waiting.recv().await {
-                report(&sink, &event, temperature);
+            while let Some((event, extras)) = waiting.recv().await {
+                sink.push(&event, extras);
             }
         });
         Ok(Some(Self { events, pump: pump.abort_handle() }))
@@ -127,13 +127,6 @@ impl Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         self.pump.abort();
-    }
-}
-
-fn report(sink: &LiveSink, event: &Event, temperature: Option<Temperature>) {
-    match temperature {
-        Some(temperature) => sink.push_with_temperature(event, temperature),
-        None => sink.push(event),
     }
 }
 

@@ -7,7 +7,7 @@ use super::device_state::{Command, DeviceState, History, HistoryEntry, Origin};
 use super::generator::GeneratorContext;
 use super::ground_truth::Outputs;
 use crate::Result;
-use crate::codec::{DeviceId, Event, SdkCode};
+use crate::codec::{DeviceId, Event, Extras, SdkCode};
 use crate::device::ImageFilter;
 use crate::sync::lock;
 
@@ -121,7 +121,10 @@ impl DeviceParts {
         }
         // An event that the state file misses is not reported: a simulator that continues would not know it.
         if self.connection.has_subscribers() && outputs.check().is_ok() {
-            self.connection.report(event, self.state.extras(event).temperature);
+            // Live, a device reports the temperature alone.
+            let temperature = self.state.extras(event).temperature;
+            let extras = temperature.map(|temperature| Extras::default().with_temperature(temperature));
+            self.connection.report(event, extras.map(Box::new));
         }
     }
 }

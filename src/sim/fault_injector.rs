@@ -12,10 +12,10 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::rng::SeededRng;
-use crate::codec::{DeviceId, Event, EventMask, PortableBlob, SdkCode, Temperature, Timestamp};
+use crate::codec::{DeviceId, Event, EventMask, Extras, PortableBlob, SdkCode, Timestamp};
 use crate::device::{
-    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, FurtherSubject, ImageFilter, ImageLog,
-    LiveSink, LiveTarget, Monitoring,
+    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, LiveTarget,
+    Monitoring,
 };
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
@@ -389,7 +389,7 @@ struct FaultySubscriber {
     held: Option<HeldEvent>,
 }
 
-type HeldEvent = (Event, Option<Temperature>, Vec<FurtherSubject>);
+type HeldEvent = (Event, Option<Box<Extras>>);
 
 impl DeviceFaults {
     fn new(device: DeviceId, options: Arc<FaultOptions>) -> Self {
@@ -497,14 +497,14 @@ impl DeviceFaults {
             if held.is_none() && rng.per_mille(options.rate(Faults::REORDER, EVENT_IS_LATE)) {
                 subscriber.held = Some(event);
             } else {
-                subscriber.push(&event);
                 if rng.per_mille(options.rate(Faults::REPEAT, EVENT_REPEATS)) {
-                    subscriber.push(&event);
+                    subscriber.push(event.clone());
                 }
+                subscriber.push(event);
             }
         }
         if let Some(held) = held {
-            subscriber.push(&held);
+            subscriber.push(held);
         }
         if rng.per_mille(options.rate(Faults::DISCONNECT, CONNECTION_IS_LOST)) {
             let refusals = rng.below(MOST_REFUSALS + 1);
@@ -514,8 +514,8 @@ impl DeviceFaults {
 }
 
 impl FaultySubscriber {
-    fn push(&self, (event, temperature, further): &HeldEvent) {
-        self.sink.push_with_further(event, *temperature, further);
+    fn push(&self, (event, extras): HeldEvent) {
+        self.sink.push(&event, extras);
     }
 }
 
@@ -526,8 +526,8 @@ struct FaultySink {
 }
 
 impl LiveTarget for FaultySink {
-    fn event(&self, event: &Event, temperature: Option<Temperature>, further: &[FurtherSubject]) {
-        lock(&self.faults).report(self.number, (*event, temperature, further.to_vec()));
+    fn event(&self, event: &Event, extras: Option<Box<Extras>>) {
+        lock(&self.faults).report(self.number, (*event, extras));
     }
 
     fn lost(&self, count: u64) {

@@ -15,7 +15,7 @@ use super::{Batch, Gap, ResumePoint, Sink, Stored};
 use crate::biostar_x::{Client, Fate, Import, ImportEvent, UnmappedCount, VirtualDeviceId};
 use crate::codec::{DeviceId, Event};
 use crate::device::DeviceInfo;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, HttpError, Result};
 use state::{Pending, State};
 
 /// A virtual device of a BioStar X server, which gets every authentication of the readers once.
@@ -227,7 +227,7 @@ impl BiostarXSink {
         for ((id, _), fate) in pending.mapped().zip(import.fates()) {
             match fate {
                 Fate::Certain => {}
-                Fate::Refused(error) => refused.push((id, error.code().unwrap_or_default().to_owned())),
+                Fate::Refused(error) => refused.push((id, code(error))),
                 _ => {
                     let message = "the server has not confirmed every event of the batch";
                     return Err(Error::new(ErrorKind::TimedOut, message));
@@ -299,6 +299,11 @@ impl fmt::Debug for BiostarXSink {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
+}
+
+/// The server's code; empty where it gave none.
+fn code(error: &Error) -> String {
+    error.http().and_then(HttpError::code).unwrap_or_default().to_owned()
 }
 
 /// What of a batch can be imported, with the ids of its events.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bs2_events::ErrorKind;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::Timestamp;
 use bs2_events::sim::biostar_x::{BiostarXFaults, BiostarXServer, BiostarXServerOptions, PlannedFault};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bs2_events::ErrorKind;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::DeviceId;
 use bs2_events::sim::biostar_x::{BiostarXServer, PlannedFault, StoredEvent};
@@ -108,7 +109,7 @@ async fn a_certificate_is_trusted_by_its_authority_or_by_itself_and_not_otherwis
         plain().with_pinned_certificate(other.certificate_pem()),
     ] {
         let error = refused.build().unwrap().login().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Certificate, "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::CertificateRefused, "{error:?}");
         assert!(!error.may_have_been_done());
     }
 }
@@ -119,6 +120,6 @@ async fn a_pinned_certificate_may_have_another_name_and_one_of_an_authority_may_
     let server = BiostarXServer::start(settings.with_names(["biostar.example"])).await.unwrap();
     let plain = || Client::builder(&server.url()).with_credentials("admin", "simulated");
     let by_name = plain().with_authorities(server.ca_pem().unwrap()).build().unwrap();
-    assert_eq!(by_name.login().await.unwrap_err().kind(), ErrorKind::Certificate);
+    assert_eq!(by_name.login().await.unwrap_err().kind(), ErrorKind::CertificateRefused);
     plain().with_pinned_certificate(server.certificate_pem()).build().unwrap().login().await.unwrap();
 }

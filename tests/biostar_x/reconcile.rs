@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use bs2_events::ErrorKind;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::Timestamp;
 use serde_json::{Value, json};
@@ -125,7 +126,7 @@ async fn a_search_that_does_not_say_that_it_was_done_shows_nothing() {
         let site = Site::new(10, Answer::Cut, |_| {}, usize::MAX, answer).await;
         let mut import = site.import(events(10, 1));
         assert!(import.step().await.is_err());
-        assert_eq!(import.reconcile().await.unwrap_err().kind(), ErrorKind::InvalidAnswer, "{body}");
+        assert_eq!(import.reconcile().await.unwrap_err().kind(), ErrorKind::InvalidData, "{body}");
         assert_eq!((import.count().unknown, site.imports()), (10, 1), "{body}");
     }
 }
@@ -144,7 +145,7 @@ async fn rows_that_may_be_events_of_the_import_leave_those_unknown() {
         let mut import = site.import(events(10, 1));
         assert!(import.step().await.is_err());
         let error = import.reconcile().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidAnswer, "{number}: {error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{number}: {error}");
         assert!(error.to_string().contains("without a person"), "{number}: {error}");
         // What no row can be is sent, the rest is not.
         assert_eq!((import.count().unknown, import.count().waiting), (4, 6), "{number}");

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use bs2_events::biostar_x::*;
 use bs2_events::codec::Timestamp;
+use bs2_events::{ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::biostar_x_script::{Answer, Script, log};
@@ -125,7 +126,7 @@ async fn a_server_that_does_not_heed_conditions_or_order_is_told_and_gives_nothi
             events.next().await.unwrap().unwrap();
         }
         let error = events.next().await.unwrap().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidAnswer, "{error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
         assert!(events.next().await.is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bs2_events::ErrorKind;
 use bs2_events::biostar_x::*;
 use futures_util::future::join_all;
 
@@ -58,7 +59,7 @@ async fn a_refused_password_is_not_tried_again_until_asked_to() {
     for result in join_all((0..10).map(|_| client.virtual_devices())).await {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::LoginRefused);
     }
-    assert_eq!(client.virtual_devices().await.unwrap_err().code(), Some("101"));
+    assert_eq!(client.virtual_devices().await.unwrap_err().http().unwrap().code(), Some("101"));
     assert_eq!(script.logins(), 1);
     assert_eq!(client.login().await.unwrap_err().kind(), ErrorKind::LoginRefused);
     assert_eq!(script.logins(), 2);
@@ -68,17 +69,20 @@ async fn a_refused_password_is_not_tried_again_until_asked_to() {
 async fn each_reason_why_a_login_fails_has_its_kind() {
     for (status, body, kind) in [
         (400, r#"{"Response":{"code":"113","message":"locked"}}"#, ErrorKind::AccountLocked),
-        (400, r#"{"Response":{"code":"122"}}"#, ErrorKind::MfaRequired),
+        (400, r#"{"Response":{"code":"122"}}"#, ErrorKind::LoginRefused),
         (400, r#"{"Response":{"code":121}}"#, ErrorKind::LoginRefused),
         (400, r#"{"Response":{"code":"109"}}"#, ErrorKind::PermissionDenied),
         (401, r#"{"Response":{"code":"11"}}"#, ErrorKind::LoginRefused),
         (401, "", ErrorKind::LoginRefused),
-        (200, r#"{"Response":{"code":"0"}}"#, ErrorKind::InvalidAnswer),
-        (200, "<html></html>", ErrorKind::InvalidAnswer),
+        (200, r#"{"Response":{"code":"0"}}"#, ErrorKind::InvalidData),
+        (200, "<html></html>", ErrorKind::InvalidData),
         (404, "", ErrorKind::NotFound),
     ] {
         let script = Script::with(move |_| Answer::Body(status, body.to_owned())).await;
-        assert_eq!(script.client().login().await.unwrap_err().kind(), kind, "{status} {body}");
+        let error = script.client().login().await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{status} {body}");
+        // The second factor has the same advice as a wrong password, and a sentence of its own.
+        assert_eq!(error.to_string().contains("second factor"), body.contains("122"), "{status} {body}");
     }
 }
 
@@ -104,7 +108,7 @@ async fn what_may_have_been_done_is_told_apart() {
     let script = Script::new([Answer::Cut, Answer::Silence]).await;
     let client = script.builder().with_timeout(Duration::from_millis(300)).build().unwrap();
     let error = client.virtual_devices().await.unwrap_err();
-    assert_eq!((error.kind(), error.may_have_been_done()), (ErrorKind::Unanswered, true));
+    assert_eq!((error.kind(), error.may_have_been_done()), (ErrorKind::Disconnected, true));
     let error = client.virtual_devices().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_been_done()), (ErrorKind::TimedOut, true));
     assert!(error.is_retryable());

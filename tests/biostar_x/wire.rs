@@ -1,5 +1,6 @@
 //! What the BioStar X client sends, byte for byte, and how it reads the vendor's recorded answers.
 
+use bs2_events::ErrorKind;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
 
@@ -113,10 +114,11 @@ async fn a_missing_licence_is_told_bare_or_wrapped() {
         let script = Script::new([Answer::Body(403, vector(name))]).await;
         let error = script.client().virtual_devices().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::LicenceMissing, "{name}");
-        assert_eq!((error.status(), error.code(), error.by()), (Some(403), Some("331791"), Some("web")));
-        assert_eq!(error.message(), Some("License is required."));
-        assert_eq!(error.endpoint(), Some("GET /api/v2/virtual_devices"));
-        assert!(error.body().unwrap().contains("support.supremainc.com"));
+        let http = error.http().unwrap();
+        assert_eq!((http.status(), http.code(), http.by()), (Some(403), Some("331791"), Some("web")));
+        assert_eq!(http.message(), Some("License is required."));
+        assert_eq!(http.endpoint(), "GET /api/v2/virtual_devices");
+        assert!(http.body().unwrap().contains("support.supremainc.com"));
         assert!(error.to_string().contains("Event Log API"), "{error}");
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bs2_events::ErrorKind;
 use bs2_events::codec::{DeviceId, Event, EventMask, Temperature};
 use bs2_events::device::gateway::Gateway;
-use bs2_events::device::{Backend, Client, ClientOptions, Live, ReconnectPolicy, Subscription};
+use bs2_events::device::{Backend, Client, ClientOptions, Live, Subscription};
+use bs2_events::{ErrorKind, RetryPolicy};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use prost::Message;
@@ -108,6 +108,20 @@ async fn what_does_not_fit_is_an_error_that_says_so_after_what_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_not_hidden_by_what_did_not_fit_before_it() {
+    let fake = Fake::start();
+    for id in 1..=5 {
+        let user_id = if id % 2 == 0 { "8".repeat(33) } else { "17".to_owned() };
+        fake.state.make(event::EventLog { user_id, ..log(id) });
+    }
+    let device = client(&fake).device(READER);
+    // The answer begins with event 2, which the caller knows already.
+    assert_eq!(ids(&device.logs(2, 10).await.unwrap()), [3]);
+    assert_eq!(device.logs(3, 10).await.unwrap_err().unreadable_event(), Some(4));
+    assert_eq!(ids(&device.logs(4, 10).await.unwrap()), [5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn temperatures_travel_beside_the_events() {
     let fake = Fake::start();
     fake.state.make(event::EventLog { temperature: 3_655, ..log(1) });
@@ -120,7 +134,8 @@ async fn temperatures_travel_beside_the_events() {
     fake.state.make(event::EventLog { temperature: 3_700, ..log(3) });
     assert!(matches!(
         next(&mut live).await,
-        Live::Event { temperature: Some(found), .. } if found == Temperature::from_hundredths(3_700)
+        Live::Event { extras: Some(extras), .. }
+            if extras.temperature == Some(Temperature::from_hundredths(3_700))
     ));
 }
 
@@ -359,10 +374,9 @@ fn client(fake: &Fake) -> Client {
 }
 
 fn options() -> ClientOptions {
-    let policy = ReconnectPolicy::default()
-        .with_first(Duration::from_millis(5))
-        .with_longest(Duration::from_millis(20));
-    ClientOptions::default().with_reconnect(policy)
+    let policy =
+        RetryPolicy::default().with_first(Duration::from_millis(5)).with_longest(Duration::from_millis(20));
+    ClientOptions::default().with_retry(policy)
 }
 
 /// Answers one call, by the last part of its path, in a way of its own.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bs2_events::codec::{DeviceId, Event, Temperature};
-use bs2_events::device::{Client, ClientOptions, FurtherSubject, Live, LiveSink, LiveTarget, Subscription};
+use bs2_events::codec::{DeviceId, Event, Extras};
+use bs2_events::device::{Client, ClientOptions, Live, LiveSink, LiveTarget, Subscription};
 use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
 use bs2_events::{ErrorKind, Result};
 use futures_util::FutureExt;
@@ -315,7 +315,7 @@ fn lengths(simulator: &Simulator) -> Vec<usize> {
 struct Deaf;
 
 impl LiveTarget for Deaf {
-    fn event(&self, _: &Event, _: Option<Temperature>, _: &[FurtherSubject]) {}
+    fn event(&self, _: &Event, _: Option<Box<Extras>>) {}
     fn lost(&self, _: u64) {}
     fn disconnected(&self, _: bs2_events::Error) {}
     fn is_closed(&self) -> bool {

@@ -114,7 +114,7 @@ impl Import {
         if self.json {
             let refused: Vec<_> = import
                 .refused()
-                .map(|(position, error)| json!({ "event": position, "code": error.code() }))
+                .map(|(position, error)| json!({ "event": position, "code": error.http().and_then(bs2_events::HttpError::code) }))
                 .collect();
             output.json(&json!({
                 "certain": counts.certain, "refused": refused, "unknown": counts.unknown, "waiting": counts.waiting,

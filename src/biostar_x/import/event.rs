@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use crate::biostar_x::error::{Error, Result};
+use crate::Result;
+use crate::biostar_x::codes::invalid;
 use crate::biostar_x::row::EventRow;
 use crate::biostar_x::{VirtualDeviceFlag, VirtualDeviceId};
 use crate::codec::{EventCode, Timestamp};
@@ -154,7 +155,7 @@ impl ImportEvent {
         } else {
             return Ok(());
         };
-        Err(Error::invalid(format!("event {position}: {problem}")))
+        Err(invalid(format!("event {position}: {problem}")).with_position(position))
     }
 
     /// What search shows of it, except the key.

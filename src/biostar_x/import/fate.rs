@@ -1,6 +1,6 @@
 //! What has become of imported events.
 
-use crate::biostar_x::error::Error;
+use crate::Error;
 
 /// What has become of an event.
 ///

@@ -2,7 +2,8 @@
 
 use super::sight::{Sight, Windows};
 use super::{Fate, Import};
-use crate::biostar_x::error::{Error, ErrorKind, Result};
+use crate::biostar_x::codes::is_refusal_of_values;
+use crate::{Error, ErrorKind, Result};
 
 impl Import {
     /// Finds out by search which of the unknown events arrived, and sends the rest, and what still waits.
@@ -60,7 +61,7 @@ impl Import {
     ///
     /// # Errors
     ///
-    /// Those of search; then nothing has changed. [`InvalidAnswer`](super::super::ErrorKind::InvalidAnswer) where the
+    /// Those of search; then nothing has changed. [`InvalidData`](crate::ErrorKind::InvalidData) where the
     /// server shows rows without a person, a time or a code: those events that they could be stay unknown.
     ///
     /// # Examples
@@ -135,7 +136,7 @@ impl Import {
                 !found
             });
         }
-        let unclear = Error::new(ErrorKind::InvalidAnswer, UNCLEAR);
+        let unclear = Error::new(ErrorKind::InvalidData, UNCLEAR);
         let mut is_clear = true;
         let dim = seen.dim();
         for (event, fate) in open {
@@ -147,8 +148,8 @@ impl Import {
             }
             *fate = match error {
                 // The server said no, or only a part of it, and search agrees.
-                Some(error) if error.is_refusal_of_values() && *among == 1 => Fate::Refused(error.clone()),
-                Some(error) if error.is_refusal_of_values() => Fate::Waiting { at_once: among.div_ceil(2) },
+                Some(error) if is_refusal_of_values(error) && *among == 1 => Fate::Refused(error.clone()),
+                Some(error) if is_refusal_of_values(error) => Fate::Waiting { at_once: among.div_ceil(2) },
                 _ => Fate::Waiting { at_once: (*among).max(1) },
             };
         }

@@ -6,10 +6,10 @@ use super::ImportEvent;
 use super::event::Trace;
 use crate::biostar_x::VirtualDeviceId;
 use crate::biostar_x::client::Client;
-use crate::biostar_x::error::{Error, ErrorKind, Result};
 use crate::biostar_x::query::EventQuery;
 use crate::biostar_x::row::EventRow;
 use crate::codec::{DeviceId, EventCode, Timestamp};
+use crate::{Error, ErrorKind, Result};
 
 /// The spans of time in which events may have arrived, apart from each other and in order.
 pub(super) struct Windows(Vec<(Timestamp, Timestamp)>);
@@ -81,7 +81,7 @@ impl Sight {
         if row.device.is_some_and(|other| other != device) {
             let message =
                 "the server's search does not heed its conditions, so that nothing can be looked up";
-            return Err(Error::new(ErrorKind::InvalidAnswer, message));
+            return Err(Error::new(ErrorKind::InvalidData, message));
         }
         self.length += 1;
         match Trace::of_row(row) {

@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep};
 use super::LiveItem;
 use super::socket::{Frame, Socket, replaced, silent};
 use crate::biostar_x::client::Client;
-use crate::biostar_x::error::{ErrorKind, Result};
 use crate::biostar_x::json::{at, elements, number};
 use crate::biostar_x::query::{EventQuery, Order};
 use crate::biostar_x::row::{EventRow, Identity};
 use crate::codec::Timestamp;
+use crate::{ErrorKind, Result};
 
 pub(super) struct Follower {
     client: Client,
@@ -39,7 +39,7 @@ impl Follower {
             Ok(known) => known,
             Err(error)
                 if error.is_retryable()
-                    || matches!(error.kind(), ErrorKind::InvalidAnswer | ErrorKind::Other) =>
+                    || matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::Other) =>
             {
                 Default::default()
             }

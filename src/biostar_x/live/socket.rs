@@ -16,10 +16,11 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_websockets::{Message, WebSocketStream};
 
 use crate::biostar_x::client::Client;
-use crate::biostar_x::error::{Error, ErrorKind, Result};
+use crate::biostar_x::codes::{not_sent, unanswered};
 use crate::biostar_x::json::{at, number, text};
 use crate::biostar_x::session::Session;
 use crate::biostar_x::transport::{Request, is_certificate};
+use crate::{Error, ErrorKind, Result};
 
 /// What a socket runs over.
 trait Connection: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
@@ -60,7 +61,7 @@ impl Socket {
         let mut socket = Self { stream, session };
         timeout(BIND_LIMIT, socket.bind()).await.map_err(|_| {
             let message = "the server did not say in time that the socket belongs to the session";
-            Error::without_answer(ENDPOINT, ErrorKind::TimedOut, message, None)
+            unanswered(ENDPOINT, ErrorKind::TimedOut, message, None)
         })??;
         socket.start(client).await?;
         Ok(socket)
@@ -140,38 +141,38 @@ fn untrusted(error: std::io::Error) -> Error {
         return unreached(Some(error.into()));
     }
     let message = "the server's certificate is not trusted: give its CA, or pin it";
-    Error::without_answer(ENDPOINT, ErrorKind::Certificate, message, Some(error.into()))
+    not_sent(ENDPOINT, ErrorKind::CertificateRefused, message, Some(error.into()))
 }
 
 fn unreached(source: Option<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     let message = "the server does not open a socket for events";
-    Error::without_answer(ENDPOINT, ErrorKind::Disconnected, message, source)
+    not_sent(ENDPOINT, ErrorKind::Disconnected, message, source)
 }
 
 /// The server does not answer a ping.
 pub(super) fn silent() -> Error {
-    Error::without_answer(ENDPOINT, ErrorKind::Disconnected, "the socket is silent", None)
+    not_sent(ENDPOINT, ErrorKind::Disconnected, "the socket is silent", None)
 }
 
 /// The socket's session is another one's now.
 pub(super) fn replaced() -> Error {
-    Error::without_answer(ENDPOINT, ErrorKind::SessionExpired, "the socket's session has ended", None)
+    not_sent(ENDPOINT, ErrorKind::SessionExpired, "the socket's session has ended", None)
 }
 
 fn broken(source: Option<tokio_websockets::Error>) -> Error {
     let message = "the socket is closed";
-    Error::without_answer(ENDPOINT, ErrorKind::Disconnected, message, source.map(Into::into))
+    not_sent(ENDPOINT, ErrorKind::Disconnected, message, source.map(Into::into))
 }
 
 /// The server does not take the session for the socket. Codes 10, 11 and 1101 say that it has ended.
 fn refused(code: Option<&str>) -> Error {
     match code {
         Some("10" | "11" | "1101") => {
-            Error::without_answer(ENDPOINT, ErrorKind::SessionExpired, "the session has ended", None)
+            not_sent(ENDPOINT, ErrorKind::SessionExpired, "the session has ended", None)
         }
         _ => {
             let message = "the server does not take the session for the socket";
-            Error::without_answer(ENDPOINT, ErrorKind::Disconnected, message, None)
+            not_sent(ENDPOINT, ErrorKind::Disconnected, message, None)
         }
     }
 }

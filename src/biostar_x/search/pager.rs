@@ -6,10 +6,11 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::biostar_x::client::Client;
-use crate::biostar_x::error::{Error, ErrorKind, Result};
+use crate::biostar_x::codes::invalid;
 use crate::biostar_x::query::{EventQuery, Order, latest_after};
 use crate::biostar_x::row::{EventRow, Identity};
 use crate::codec::Timestamp;
+use crate::{Error, ErrorKind, Result};
 
 /// Where a search stands.
 pub(super) struct Pager {
@@ -57,7 +58,7 @@ impl Pager {
     /// The next events; `None` when there are no more.
     pub(super) async fn next_page(&mut self) -> Result<Option<Vec<EventRow>>> {
         if self.cursor > self.end {
-            return Err(Error::invalid("the end of the search lies before its start"));
+            return Err(invalid("the end of the search lies before its start"));
         }
         loop {
             if let Some(failure) = self.failure.take() {
@@ -81,7 +82,7 @@ impl Pager {
         self.longest = longest.max(length);
         if let Some(problem) = unordered(&rows) {
             // Nothing says where the next page begins, so there may be more than these.
-            let error = Error::new(ErrorKind::InvalidAnswer, problem);
+            let error = Error::new(ErrorKind::InvalidData, problem);
             if is_full {
                 return Err(error);
             }
@@ -115,7 +116,7 @@ impl Pager {
         if rows.iter().filter_map(|row| row.time).any(|time| !(from..=to).contains(&time)) {
             let message =
                 "the server's search does not heed its conditions, so that nothing can be looked up";
-            return Err(Error::new(ErrorKind::InvalidAnswer, message));
+            return Err(Error::new(ErrorKind::InvalidData, message));
         }
         Ok(rows)
     }

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::biostar_x::{Error, Result};
+use crate::biostar_x::codes::invalid;
 use crate::codec::DeviceId;
+use crate::{Error, Result};
 
 /// The number of a virtual device: 100 001 to 999 999, both included.
 ///
@@ -17,7 +18,7 @@ use crate::codec::DeviceId;
 /// use bs2_events::biostar_x::VirtualDeviceId;
 ///
 /// assert_eq!("100001".parse::<VirtualDeviceId>()?, VirtualDeviceId::MIN);
-/// # Ok::<(), bs2_events::biostar_x::Error>(())
+/// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct VirtualDeviceId(u32);
@@ -32,7 +33,7 @@ impl VirtualDeviceId {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](crate::biostar_x::ErrorKind::InvalidInput) outside 100 001 to 999 999.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) outside 100 001 to 999 999.
     ///
     /// # Examples
     ///
@@ -46,7 +47,7 @@ impl VirtualDeviceId {
             return Ok(Self(id));
         }
         let (min, max) = (Self::MIN.0, Self::MAX.0);
-        Err(Error::invalid(format!("virtual device id {id} lies outside {min} to {max}")))
+        Err(invalid(format!("virtual device id {id} lies outside {min} to {max}")))
     }
 
     /// What a server calls a virtual device is one, whatever its number.
@@ -79,7 +80,7 @@ impl FromStr for VirtualDeviceId {
 
     fn from_str(text: &str) -> Result<Self> {
         let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        number.map_or_else(|| Err(Error::invalid("a virtual device id is no number")), Self::new)
+        number.map_or_else(|| Err(invalid("a virtual device id is no number")), Self::new)
     }
 }
 

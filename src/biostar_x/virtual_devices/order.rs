@@ -11,7 +11,7 @@ use super::VirtualDeviceId;
 /// ```
 /// use bs2_events::biostar_x::{NewVirtualDevice, VirtualDeviceId};
 ///
-/// # fn main() -> bs2_events::biostar_x::Result<()> {
+/// # fn main() -> bs2_events::Result<()> {
 /// let device = NewVirtualDevice::new(VirtualDeviceId::new(100_001)?, "Main gate").with_description("bridge");
 /// # Ok(())
 /// # }
@@ -54,7 +54,7 @@ impl NewVirtualDevice {
     /// # use bs2_events::biostar_x::{NewVirtualDevice, VirtualDeviceId};
     /// # let id = VirtualDeviceId::new(100_001)?;
     /// let device = NewVirtualDevice::new(id, "Main gate");
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
+    /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn new(id: VirtualDeviceId, name: impl Into<String>) -> Self {
         Self { id, name: name.into(), description: None, group: ALL_DEVICES }
@@ -68,7 +68,7 @@ impl NewVirtualDevice {
     /// # use bs2_events::biostar_x::{NewVirtualDevice, VirtualDeviceId};
     /// # let id = VirtualDeviceId::new(100_001)?;
     /// let device = NewVirtualDevice::new(id, "Main gate").with_description("punches of the mobile app");
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
+    /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn with_description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
@@ -83,7 +83,7 @@ impl NewVirtualDevice {
     /// # use bs2_events::biostar_x::{NewVirtualDevice, VirtualDeviceId};
     /// # let id = VirtualDeviceId::new(100_001)?;
     /// let device = NewVirtualDevice::new(id, "Main gate").with_group(3);
-    /// # Ok::<(), bs2_events::biostar_x::Error>(())
+    /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub const fn with_group(mut self, group: u32) -> Self {
         self.group = group;

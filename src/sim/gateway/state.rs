@@ -18,7 +18,7 @@ use crate::codec::{DeviceId, Event, Extras, Temperature};
 use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, ConnectionMode, Status as WireStatus, StatusChange,
 };
-use crate::device::{Backend, FurtherSubject, LiveSink, LiveTarget};
+use crate::device::{Backend, LiveSink, LiveTarget};
 use crate::sim::Simulator;
 use crate::sync::now;
 use crate::{Error, Result};
@@ -346,7 +346,7 @@ struct DeviceFeed {
 }
 
 impl LiveTarget for DeviceFeed {
-    fn event(&self, event: &Event, temperature: Option<Temperature>, _: &[FurtherSubject]) {
+    fn event(&self, event: &Event, extras: Option<Box<Extras>>) {
         let Some(gateway) = self.gateway.upgrade() else { return };
         let is_monitored = {
             let connection = gateway.connections.at(self.position).lock();
@@ -354,6 +354,7 @@ impl LiveTarget for DeviceFeed {
             open.is_some_and(|open| open.is_monitored)
         };
         if is_monitored {
+            let temperature = extras.and_then(|extras| extras.temperature);
             gateway.events.send(&LiveEvent { event: *event, temperature });
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use bs2_events::Result;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::Timestamp;
 

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use bs2_events::biostar_x::{Client, ClientBuilder, NewVirtualDevice, Result, VirtualDeviceId};
+use bs2_events::Result;
+use bs2_events::biostar_x::{Client, ClientBuilder, NewVirtualDevice, VirtualDeviceId};
 use bs2_events::sim::biostar_x::BiostarXServer;
 
 /// A server with these settings and a virtual device.

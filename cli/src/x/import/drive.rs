@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use bs2_events::biostar_x::{ErrorKind, Import, Result};
+use bs2_events::biostar_x::Import;
+use bs2_events::{Error, ErrorKind, Result};
 
 /// Sends what waits and looks for what is unknown, until neither is left, the server refuses for good, or nothing
 /// has got on for longer than `patience`. `told` hears after each request how many events are done with.
@@ -59,7 +60,7 @@ async fn settle(import: &mut Import, sent: Result<()>) -> Result<()> {
 
 /// Whether the same may go better later. An answer that is none may come from something in between.
 fn goes_on(kind: ErrorKind) -> bool {
-    kind.is_retryable() || kind == ErrorKind::InvalidAnswer
+    kind.is_retryable() || kind == ErrorKind::InvalidData
 }
 
 /// How long nothing has got on.
@@ -84,7 +85,7 @@ impl Stuck {
     }
 
     /// Waits before the next round, or gives up.
-    async fn wait(&mut self, import: &Import, error: bs2_events::biostar_x::Error) -> Result<()> {
+    async fn wait(&mut self, import: &Import, error: Error) -> Result<()> {
         let counts = import.count();
         let done = counts.certain + counts.refused;
         if done > self.done {
@@ -92,7 +93,7 @@ impl Stuck {
         }
         self.rounds += 1;
         let is_hopeless = match error.kind() {
-            ErrorKind::InvalidAnswer | ErrorKind::SessionExpired => self.rounds >= ROUNDS,
+            ErrorKind::InvalidData | ErrorKind::SessionExpired => self.rounds >= ROUNDS,
             // One that never took anything is less likely to do so.
             kind => {
                 let patience = if self.done == 0 { self.patience / 4 } else { self.patience };

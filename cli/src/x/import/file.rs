@@ -121,7 +121,8 @@ fn shown(column: usize, name: &[u8]) -> String {
 }
 
 fn invalid(line: u64, problem: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("line {line}: {problem}"))
+    let error = Error::new(ErrorKind::InvalidInput, format!("line {line}: {problem}"));
+    error.with_position(usize::try_from(line).unwrap_or(usize::MAX))
 }
 
 /// The first are needed.
