@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::codec::{FullLog, FullPageCodec, LogPage, PageCodec};
+use super::codec::{LogPage, PageCodec};
 use super::proto::gsdk::event::{ClearLogRequest, ClearLogResponse, GetLogRequest};
 use super::proto::gsdk::tna::{GetJobCodeLogRequest, GetJobCodeLogResponse};
 use super::session::Session;
-use crate::codec::{BlobHead, DeviceId, Event, EventMask, JobCode, PortableBlob};
+use crate::codec::{BlobHead, DeviceId, Event, EventMask, JobCode, PortableBlob, Temperature};
 use crate::device::EventPage;
 use crate::{Error, ErrorKind, Result};
 
@@ -14,11 +14,11 @@ impl Session {
     /// Up to `max` events with ids greater than `after`, ascending; not more than [`PAGE`].
     pub(super) async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
         let ask = |request| self.link().call_into::<PageCodec>("logs", GET_LOG, request);
-        let (answer, known) = page(ask, device, after, max, Event::id).await?;
-        let page = EventPage::from(answer.logs);
+        let (answer, known) = page(ask, device, after, max).await?;
+        let page = EventPage::from(answer.events);
         // The records before are not copied away but passed over.
         let page = EventPage::from_bytes(page.as_bytes().slice(known * Event::SIZE..))?;
-        Ok(if answer.further.is_empty() { page } else { page.with_further(answer.further) })
+        Ok(if answer.extras.is_empty() { page } else { page.with_extras(answer.extras) })
     }
 
     /// Up to `max` blobs of events with ids greater than `after` to which a field of `mask` applies, ascending. A blob
@@ -36,14 +36,13 @@ impl Session {
             // Every event has the fields of `INFO`; of others there may be few.
             let wanted = if mask.contains(EventMask::INFO) { max - blobs.len() } else { usize::MAX };
             let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-            let ask = |request| self.link().call_into::<FullPageCodec>("blobs", GET_LOG, request);
-            let (answer, known) = page(ask, device, cursor, wanted, |(event, _)| event.id()).await?;
-            let logs = answer.logs.get(known..).unwrap_or_default();
-            let Some((last, _)) = logs.last() else { break };
-            let job_codes = self.job_codes(device, cursor, logs, mask).await?;
+            let page = self.logs(device, cursor, wanted).await?;
+            let Some(last) = page.last() else { break };
+            let job_codes = self.job_codes(device, cursor, &page, mask).await?;
             cursor = last.id();
-            for log in logs {
-                blobs.extend(self.blob(log, job_codes.get(&log.0.id()), mask).await?);
+            for event in page.iter() {
+                let temperature = page.extras_of(event.id()).and_then(|extras| extras.temperature);
+                blobs.extend(self.blob(event, temperature, job_codes.get(&event.id()), mask).await?);
                 if blobs.len() == max {
                     break;
                 }
@@ -54,7 +53,8 @@ impl Session {
 
     async fn blob(
         &self,
-        (event, temperature): &FullLog,
+        event: &Event,
+        temperature: Option<Temperature>,
         job_code: Option<&JobCode>,
         mask: EventMask,
     ) -> Result<Option<PortableBlob<'static>>> {
@@ -83,14 +83,14 @@ impl Session {
         &self,
         device: DeviceId,
         after: u32,
-        logs: &[FullLog],
+        events: &[Event],
         mask: EventMask,
     ) -> Result<BTreeMap<u32, JobCode>> {
         let mut codes = BTreeMap::new();
-        let Some((last, _)) = logs.last().filter(|_| mask.contains(EventMask::JOB_CODE)) else {
+        let Some(last) = events.last().filter(|_| mask.contains(EventMask::JOB_CODE)) else {
             return Ok(codes);
         };
-        let max_num_of_log = u32::try_from(logs.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let max_num_of_log = u32::try_from(events.len()).unwrap_or(u32::MAX).saturating_add(1);
         let mut start_event_id = after;
         loop {
             let request = GetJobCodeLogRequest { device_id: device.get(), start_event_id, max_num_of_log };
@@ -120,13 +120,12 @@ impl Session {
 ///
 /// The question begins at `after` itself: that costs one record and serves gateways that take the start for the first
 /// id that is wanted, as the manual says, and those that take it for the last that is known.
-async fn page<T: PartialEq, F: Future<Output = Result<LogPage<T>>>>(
+async fn page<F: Future<Output = Result<LogPage>>>(
     ask: impl Fn(GetLogRequest) -> F,
     device: DeviceId,
     after: u32,
     max: u32,
-    id: impl Fn(&T) -> u32,
-) -> Result<(LogPage<T>, usize)> {
+) -> Result<(LogPage, usize)> {
     let max = max.min(PAGE);
     let of = |start_event_id, max_num_of_log| GetLogRequest {
         device_id: device.get(),
@@ -134,41 +133,37 @@ async fn page<T: PartialEq, F: Future<Output = Result<LogPage<T>>>>(
         max_num_of_log,
     };
     let answer = ask(of(after, max.saturating_add((after > 0).into()))).await?;
-    let is_end = answer.logs.is_empty() && answer.misfit.is_none();
-    let (answer, known) = ordered(answer, after, max, &id)?;
-    if is_end || answer.logs.len() > known || after == u32::MAX {
+    let is_end = answer.events.is_empty() && answer.misfits.is_empty();
+    let (answer, known) = ordered(answer, after, max)?;
+    if is_end || answer.events.len() > known || after == u32::MAX {
         return Ok((answer, known));
     }
     // Nothing but what was known: where pages are short this is not the end.
-    ordered(ask(of(after.saturating_add(1), max)).await?, after, max, &id)
+    ordered(ask(of(after.saturating_add(1), max)).await?, after, max)
 }
 
-/// An answer with its logs ascending, each once, up to the first that does not fit an event, and how many at the
-/// beginning are not after `after`; after these at most `max`. What stands beside others than these is not sorted out.
+/// An answer with its events ascending, each once, up to the first that does not fit an event, and how many at the
+/// beginning are not after `after`; after these at most `max`. Extras of others than these are not sorted out.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::InvalidData`] where the first after `after` does not fit an event.
-fn ordered<T: PartialEq>(
-    mut answer: LogPage<T>,
-    after: u32,
-    max: u32,
-    id: impl Fn(&T) -> u32,
-) -> Result<(LogPage<T>, usize)> {
-    let logs = &mut answer.logs;
-    if !logs.is_sorted_by(|a, b| id(a) < id(b)) {
-        logs.sort_by_key(&id);
-        logs.dedup(); // Two that differ under one id are both kept: that is for the client to see.
+fn ordered(mut answer: LogPage, after: u32, max: u32) -> Result<(LogPage, usize)> {
+    let events = &mut answer.events;
+    if !events.is_sorted_by(|a, b| a.id() < b.id()) {
+        events.sort_by_key(Event::id);
+        events.dedup(); // Two that differ under one id are both kept: that is for the client to see.
     }
-    let known = logs.partition_point(|log| id(log) <= after);
-    if let Some(misfit) = answer.misfit.filter(|misfit| misfit.id > after) {
-        logs.truncate(logs.partition_point(|log| id(log) < misfit.id));
-        if logs.len() <= known {
+    let known = events.partition_point(|event| event.id() <= after);
+    let misfits = answer.misfits.iter().filter(|misfit| misfit.id > after);
+    if let Some(misfit) = misfits.min_by_key(|misfit| misfit.id) {
+        events.truncate(events.partition_point(|event| event.id() < misfit.id));
+        if events.len() <= known {
             let error = Error::new(ErrorKind::InvalidData, misfit.to_string());
             return Err(error.with_unreadable_event(misfit.id));
         }
     }
-    logs.truncate(known.saturating_add(usize::try_from(max).unwrap_or(usize::MAX)));
+    events.truncate(known.saturating_add(usize::try_from(max).unwrap_or(usize::MAX)));
     Ok((answer, known))
 }
 

@@ -86,7 +86,9 @@ impl Session {
             has_image: true,
             ..EventLog::default()
         };
-        log.to_event(&mut Vec::new()).map_err(|misfit| Error::new(ErrorKind::InvalidData, misfit.to_string()))
+        log.to_event()
+            .map(|(event, _)| event)
+            .map_err(|misfit| Error::new(ErrorKind::InvalidData, misfit.to_string()))
     }
 }
 

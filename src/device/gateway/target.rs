@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
+use super::options::DeviceAddress;
 use super::readers::State;
 use super::session::Session;
-use super::settings::DeviceAddress;
 use crate::codec::DeviceId;
 use crate::{Error, ErrorKind, Result};
 

@@ -7,7 +7,6 @@ use tonic_prost::ProstCodec;
 
 use super::backend::Gateway;
 use super::connections::numbers;
-use super::failure::{device_errors, failure, too_late};
 use super::pictures::messages;
 use super::proto::gsdk::connect;
 use super::proto::gsdk::event::{
@@ -15,6 +14,7 @@ use super::proto::gsdk::event::{
     DisableMonitoringMultiResponse, EnableMonitoringMultiRequest, EnableMonitoringMultiResponse,
     SetImageFilterMultiRequest, SetImageFilterMultiResponse,
 };
+use super::status::{device_errors, failure, too_late};
 use crate::codec::DeviceId;
 use crate::device::ImageFilter;
 use crate::{Error, Result};

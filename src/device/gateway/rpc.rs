@@ -15,9 +15,9 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use super::bundle::Bundling;
-use super::failure::{failure, too_late};
+use super::batching::Bundling;
 use super::proto::gsdk::login::{LoginRequest, LoginResponse};
+use super::status::{failure, too_late};
 use crate::Result;
 
 /// A channel, and what every call over it needs.
