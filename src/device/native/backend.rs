@@ -285,7 +285,7 @@ impl Backend for NativeBackend {
     }
 
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
-        let amount = max.clamp(1, MOST);
+        let amount = max.clamp(1, MAX_AMOUNT);
         self.call(device, move |context, device| context.log(device, after, amount)).await
     }
 
@@ -296,7 +296,7 @@ impl Backend for NativeBackend {
         max: u32,
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
-        let amount = max.clamp(1, MOST);
+        let amount = max.clamp(1, MAX_AMOUNT);
         self.call(device, move |context, device| context.blobs(device, after, amount, mask)).await
     }
 
@@ -378,6 +378,6 @@ fn open(options: &NativeOptions, slot: ContextSlot, presence: Arc<Presence>) -> 
     Ok(opened)
 }
 
-/// No device keeps more events: the largest keep three million. The library is never asked for more, since the amount
-/// is the only limit for the number of records that it claims to return.
-const MOST: u32 = 4_000_000;
+/// No device keeps more events: the largest keep three million. The amount of a call is the only limit that a returned count
+/// can be checked against.
+const MAX_AMOUNT: u32 = 4_000_000;
