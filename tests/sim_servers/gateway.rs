@@ -1,7 +1,7 @@
 //! What the simulated gateway answers.
 
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
-use bs2_events::sim::gateway::{Api, GatewayFaults, Server, ServerSettings};
+use bs2_events::sim::gateway::{ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions};
 use prost::Message;
 use tonic::Code;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -220,11 +220,12 @@ async fn working_hours_are_the_events_with_a_key() {
 #[tokio::test]
 async fn what_gateway_and_readers_are_is_numbered_as_the_version_does() {
     for (api, version, image_field, summer_time_field) in
-        [(Api::UpTo17, "1.7.0", 21, 43), (Api::From18, "1.8.0", 14, 21)]
+        [(ApiVersion::UpTo17, "1.7.0", 21, 43), (ApiVersion::From18, "1.8.0", 14, 21)]
     {
         for images in [0, 1] {
             let settings = format!("devices=1&images={images}").parse().unwrap();
-            let server = Server::start(ServerSettings::new(settings).with_api(api)).await.unwrap();
+            let server =
+                GatewayServer::start(GatewayServerOptions::new(settings).with_api(api)).await.unwrap();
             let mut dialler = Dialler::new(&server).await;
             let device_id = dialler.connect_nth(0).await;
             let info = dialler.admin.get_info(admin::GetInfoRequest {}).await.unwrap().into_inner();
@@ -272,8 +273,9 @@ async fn users_are_answered_with_nothing_and_the_unknown_is_refused() {
 #[tokio::test]
 async fn faults_of_pages_are_as_they_are_described() {
     let page = async |faults: GatewayFaults| {
-        let settings = ServerSettings::new("devices=1&backlog=100".parse().unwrap()).with_faults(faults);
-        let server = Server::start(settings).await.unwrap();
+        let settings =
+            GatewayServerOptions::new("devices=1&backlog=100".parse().unwrap()).with_faults(faults);
+        let server = GatewayServer::start(settings).await.unwrap();
         let mut dialler = Dialler::new(&server).await;
         let device = dialler.connect_nth(0).await;
         let mut pages = Vec::new();
@@ -299,8 +301,8 @@ async fn faults_of_pages_are_as_they_are_described() {
 async fn the_same_seed_fails_the_same_calls() {
     let failures = async || {
         let settings =
-            ServerSettings::new("devices=1&seed=3".parse().unwrap()).with_faults(GatewayFaults::ERROR);
-        let server = Server::start(settings).await.unwrap();
+            GatewayServerOptions::new("devices=1&seed=3".parse().unwrap()).with_faults(GatewayFaults::ERROR);
+        let server = GatewayServer::start(settings).await.unwrap();
         let mut dialler = Dialler::new(&server).await;
         let mut codes = Vec::new();
         for _ in 0..200 {

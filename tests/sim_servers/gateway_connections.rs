@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
-use bs2_events::sim::gateway::{Certificates, Server, ServerSettings};
+use bs2_events::sim::Certificates;
+use bs2_events::sim::gateway::{GatewayServer, GatewayServerOptions};
 use prost::Message;
 use tokio::time::timeout;
 use tonic::{Code, Streaming};
@@ -72,8 +73,8 @@ async fn an_error_of_many_devices_is_one_detail_and_no_other_trailer() {
 #[tokio::test]
 async fn a_connection_is_listed_told_and_ended() {
     let settings =
-        ServerSettings::new("devices=2".parse().unwrap()).with_device("192.168.0.2".parse().unwrap());
-    let server = Server::start(settings).await.unwrap();
+        GatewayServerOptions::new("devices=2".parse().unwrap()).with_device("192.168.0.2".parse().unwrap());
+    let server = GatewayServer::start(settings).await.unwrap();
     let mut dialler = Dialler::new(&server).await;
     let mut statuses = dialler.statuses().await;
     assert!(list(&mut dialler).await.is_empty());
@@ -263,10 +264,11 @@ async fn a_hundred_clients_are_served_at_the_same_time() {
 async fn certificates_are_for_the_names_that_clients_dial_and_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..2 {
-        let certificates =
-            Certificates::open_or_make(folder.path(), &["gateway.example".to_owned()]).unwrap();
-        let settings = ServerSettings::new("devices=1".parse().unwrap()).with_certificates(certificates);
-        let server = Server::start(settings).await.unwrap();
+        let names = Certificates::LOOPBACK.into_iter().chain(["gateway.example"]);
+        let certificates = Certificates::open_or_make(folder.path(), names).unwrap();
+        let settings =
+            GatewayServerOptions::new("devices=1".parse().unwrap()).with_certificates(certificates);
+        let server = GatewayServer::start(settings).await.unwrap();
         let ca = std::fs::read_to_string(folder.path().join("ca.crt")).unwrap();
         assert_eq!(server.ca_pem(), Some(ca.as_str()));
         for host in ["127.0.0.1", "localhost"] {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bs2_events::sim::gateway::{GatewayFaults, Server, ServerSettings};
+use bs2_events::sim::gateway::{GatewayFaults, GatewayServer, GatewayServerOptions};
 use tonic::Streaming;
 
 use crate::dialler::proto::gsdk::event::{self, EventLog};
@@ -30,8 +30,9 @@ async fn a_queue_of_one_loses_nothing_while_the_client_reads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_drops_the_newest_and_does_not_say_so() {
-    let settings = ServerSettings::new("devices=1&backlog=0".parse().unwrap()).with_patience(Duration::ZERO);
-    let server = Server::start(settings).await.unwrap();
+    let settings =
+        GatewayServerOptions::new("devices=1&backlog=0".parse().unwrap()).with_queue_timeout(Duration::ZERO);
+    let server = GatewayServer::start(settings).await.unwrap();
     let mut dialler = Dialler::new(&server).await;
     let device = dialler.connect_nth(0).await;
     let mut live = dialler.live(16).await;
@@ -119,8 +120,8 @@ async fn a_queue_below_nothing_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_end_or_fall_silent_where_that_is_the_fault() {
     for (faults, ends) in [(GatewayFaults::END, true), (GatewayFaults::SILENT, false)] {
-        let settings = ServerSettings::new("devices=1&backlog=0".parse().unwrap()).with_faults(faults);
-        let server = Server::start(settings).await.unwrap();
+        let settings = GatewayServerOptions::new("devices=1&backlog=0".parse().unwrap()).with_faults(faults);
+        let server = GatewayServer::start(settings).await.unwrap();
         let mut dialler = Dialler::new(&server).await;
         let device = dialler.connect_nth(0).await;
         dialler.monitor(device).await.unwrap();
@@ -144,8 +145,8 @@ async fn streams_end_or_fall_silent_where_that_is_the_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_a_frame_of_its_own_where_that_is_the_fault() {
-    let settings = ServerSettings::new("devices=1".parse().unwrap()).with_faults(GatewayFaults::FRAMES);
-    let server = Server::start(settings).await.unwrap();
+    let settings = GatewayServerOptions::new("devices=1".parse().unwrap()).with_faults(GatewayFaults::FRAMES);
+    let server = GatewayServer::start(settings).await.unwrap();
     let mut dialler = Dialler::new(&server).await;
     let device = dialler.connect_nth(0).await;
     let mut live = dialler.live(8).await;

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bs2_events::sim::gateway::{Api, Certificates, DeviceAddress, GatewayFaults, Server, ServerSettings};
+use bs2_events::sim::Certificates;
+use bs2_events::sim::gateway::{
+    ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions, SimDeviceAddress,
+};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 use tokio::time::{MissedTickBehavior, interval};
@@ -43,10 +46,10 @@ pub(crate) struct Gateway {
     names: Vec<String>,
     /// The version whose interface is spoken: 1.8 renumbered capabilities
     #[arg(long, value_name = "1.7|1.8", default_value = "1.8")]
-    api: Api,
+    api: ApiVersion,
     /// The address of a reader, IP or IP:PORT, the first reader's first; others are at 10.0.0.1 and so on
     #[arg(long = "device", value_name = "IP")]
-    devices: Vec<DeviceAddress>,
+    devices: Vec<SimDeviceAddress>,
     /// Keep the readers in this file: a gateway started again with it, also after kill -9, is the same one
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -68,7 +71,7 @@ impl Gateway {
 
     async fn serve(&self) -> Result<ExitCode> {
         let mut interrupt = Interrupt::new()?;
-        let server = Server::start(self.settings()?).await?;
+        let server = GatewayServer::start(self.settings()?).await?;
         let simulator = server.simulator();
         source::tell_cut(simulator);
         if let Some(path) = &self.truth {
@@ -81,14 +84,14 @@ impl Gateway {
         }
         simulator.start()?;
         let mut output = Output::new();
-        let readers = server.readers().count();
-        for (device, address) in server.readers().take(SHOWN) {
+        let readers = server.devices().count();
+        for (device, address) in server.devices().take(SHOWN) {
             output.line(format_args!("reader {device} at {address}"))?;
         }
         if readers > SHOWN {
             output.line(format_args!("and {} more", readers - SHOWN))?;
         }
-        let version = if self.api == Api::UpTo17 { "1.7" } else { "1.8" };
+        let version = if self.api == ApiVersion::UpTo17 { "1.7" } else { "1.8" };
         let served = count(readers as u64, "reader");
         output.line(format_args!("gateway {version} with {served} listens at {}", server.address()))?;
         output.flush()?;
@@ -102,11 +105,11 @@ impl Gateway {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn settings(&self) -> Result<ServerSettings> {
+    fn settings(&self) -> Result<GatewayServerOptions> {
         let certificates = match (&self.cert, &self.key, &self.make_certs) {
             (Some(cert), Some(key), None) => Certificates::open(cert, key)?,
             (cert, key, Some(folder)) => {
-                let made = Certificates::open_or_make(folder, &self.names())?;
+                let made = Certificates::open_or_make(folder, self.names())?;
                 match (cert, key) {
                     (Some(cert), Some(key)) => Certificates::open(cert, key)?,
                     _ => made,
@@ -119,7 +122,7 @@ impl Gateway {
                 ));
             }
         };
-        let settings = ServerSettings::new(source::live_settings(&self.source)?)
+        let settings = GatewayServerOptions::new(source::live_settings(&self.source)?)
             .with_listen(self.listen)
             .with_certificates(certificates)
             .with_api(self.api)
@@ -128,16 +131,17 @@ impl Gateway {
         Ok(self.state.iter().fold(settings, |settings, path| settings.with_state(path)))
     }
 
-    /// What the certificate is for, beside this machine.
+    /// The names in the certificate: this machine's, those of the command line, and the address of `--listen`.
     fn names(&self) -> Vec<String> {
         let ip = self.listen.ip();
         let listen = (!ip.is_unspecified()).then(|| ip.to_string());
-        self.names.iter().cloned().chain(listen).collect()
+        let loopback = Certificates::LOOPBACK.into_iter().map(str::to_owned);
+        loopback.chain(self.names.iter().cloned()).chain(listen).collect()
     }
 }
 
 /// Waits until the state cannot be written any more.
-async fn state_lost(server: &Server) -> Error {
+async fn state_lost(server: &GatewayServer) -> Error {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {

@@ -4,28 +4,12 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
-use super::state::{StoredEvent, VirtualDevice};
+use super::records::Change;
 use crate::{Error, ErrorKind, Result};
 
 /// The state file, or nowhere. A line is written whole before the answer, so what was answered survives the end of
 /// the process at any moment; a line that was cut by it was never answered, and is cut off at the next start.
 pub(super) struct Journal(Option<File>);
-
-/// One change.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Line {
-    /// A server began here: sessions of the one before are over.
-    Start,
-    User(String),
-    /// Created, or changed: the whole device.
-    VirtualDevice(VirtualDevice),
-    Deleted(Vec<u32>),
-    /// Stored together or not at all.
-    Events(Vec<StoredEvent>),
-}
 
 impl Journal {
     pub(super) fn nowhere() -> Self {
@@ -36,7 +20,7 @@ impl Journal {
     ///
     /// [`Storage`](ErrorKind::Storage) when the file cannot be read or written, [`Busy`](ErrorKind::Busy) when
     /// another server writes it, [`InvalidData`](ErrorKind::InvalidData) when a whole line is no change.
-    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Line>)> {
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<Change>)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
@@ -64,7 +48,7 @@ impl Journal {
     ///
     /// [`NotFound`](ErrorKind::NotFound) or [`Storage`](ErrorKind::Storage) when the file cannot be read,
     /// [`InvalidData`](ErrorKind::InvalidData) when a whole line is no change.
-    pub(super) fn read(path: &Path) -> Result<Vec<Line>> {
+    pub(super) fn read(path: &Path) -> Result<Vec<Change>> {
         let bytes = fs::read(path).map_err(|error| failed(path, error))?;
         Ok(lines(path, &bytes)?.0)
     }
@@ -72,12 +56,12 @@ impl Journal {
     /// # Errors
     ///
     /// [`Storage`](ErrorKind::Storage) when the file cannot be written.
-    pub(super) fn write(&mut self, line: &Line) -> Result<()> {
+    pub(super) fn write(&mut self, change: &Change) -> Result<()> {
         let Some(file) = &mut self.0 else { return Ok(()) };
         let failed = |error: io::Error| {
             Error::new(ErrorKind::Storage, "cannot write the state file").with_source(error)
         };
-        let mut bytes = serde_json::to_vec(line).map_err(|error| failed(error.into()))?;
+        let mut bytes = serde_json::to_vec(change).map_err(|error| failed(error.into()))?;
         bytes.push(b'\n');
         let before = file.stream_position().map_err(failed)?;
         file.write_all(&bytes).map_err(|error| {
@@ -89,7 +73,7 @@ impl Journal {
 }
 
 /// The changes of all whole lines, and the length of these.
-fn lines(path: &Path, bytes: &[u8]) -> Result<(Vec<Line>, u64)> {
+fn lines(path: &Path, bytes: &[u8]) -> Result<(Vec<Change>, u64)> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
     let mut lines = Vec::new();
     for (number, line) in (1..).zip(bytes[..whole].split_inclusive(|byte| *byte == b'\n')) {

@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use bs2_events::sim::Simulator;
-use bs2_events::sim::gateway::{Server, ServerSettings};
+use bs2_events::sim::gateway::{GatewayServer, GatewayServerOptions};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status, Streaming};
 
@@ -33,12 +33,12 @@ pub struct Dialler {
 }
 
 /// A gateway to readers with these settings.
-pub async fn server(settings: &str) -> Server {
-    Server::start(ServerSettings::new(settings.parse().unwrap())).await.unwrap()
+pub async fn server(settings: &str) -> GatewayServer {
+    GatewayServer::start(GatewayServerOptions::new(settings.parse().unwrap())).await.unwrap()
 }
 
 impl Dialler {
-    pub async fn new(server: &Server) -> Self {
+    pub async fn new(server: &GatewayServer) -> Self {
         Self::dial(&server.address().to_string(), server.ca_pem().unwrap()).await
     }
 
