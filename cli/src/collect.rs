@@ -65,7 +65,7 @@ impl Collect {
         if is_bar_seen() {
             options = options.with_estimate();
         }
-        let mut collector = Collector::new(sink.clone()).with_options(options).with_on_failure(|error| {
+        let mut collector = Collector::new(sink.clone()).with_options(options).on_failure(|error| {
             output::note(&format!("{}; it is tried again", output::sentence(error)));
         });
         let mut readers = 0;

@@ -109,7 +109,7 @@ impl Listening {
         let failures = Arc::clone(&reported);
         let collector = Collector::new(Arc::new(sink.clone()))
             .with_client(client(reader))
-            .with_on_failure(move |error| failures.lock().unwrap().push(error.to_string()));
+            .on_failure(move |error| failures.lock().unwrap().push(error.to_string()));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
         Self { reported, stop, task }

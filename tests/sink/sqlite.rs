@@ -8,7 +8,7 @@ use bs2_events::ErrorKind;
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Outcome, Subject, Timestamp, UserId};
 use bs2_events::device::DeviceInfo;
 use bs2_events::sink::sqlite::{self, SqliteSink};
-use bs2_events::sink::{Batch, GapReason, Sink, Stored};
+use bs2_events::sink::{self, Batch, GapReason, Sink, Stored};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use tempfile::TempDir;
@@ -264,6 +264,22 @@ fn a_name_that_is_special_to_sqlite_is_a_file_like_any_other() {
         drop(SqliteSink::open(folder.path().join(name)).unwrap());
         assert!(folder.path().join(name).exists(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_url_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("50%25 of%3F.db").display());
+    sink::open(&url).unwrap().close().await.unwrap();
+    assert!(folder.path().join("50% of?.db").exists());
+
+    for url in ["sqlite:", "sqlite://host/a.db", "sqlite:a.db?mode=ro", "sqlite:/no/such/folder/a.db", "a.db"]
+    {
+        let kind = sink::open(url).unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::InvalidInput | ErrorKind::NotFound), "{url}");
+    }
+    assert_eq!(sink::open("memory:a").unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(sink::open("memory:").unwrap().gaps(DEVICE).await.unwrap().is_empty());
 }
 
 #[test]
