@@ -67,7 +67,6 @@ mod events;
 mod fault;
 mod http;
 mod info;
-mod journal;
 mod options;
 mod records;
 mod request;

@@ -73,7 +73,6 @@ impl Journal {
     ///
     /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`] where it cannot be read.
     #[cfg(feature = "sim-servers")]
-    #[allow(dead_code)] // For the state of the BioStar X server.
     pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         std::fs::read(path).map_err(|error| failed(path, "read", error))
     }

@@ -344,7 +344,7 @@ const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
 /// 4.8 GB, made in some seconds: more is probably a mistake.
 const MOST_EVENTS: u64 = 100_000_000;
 
-const NAMES: [&str; 12] = [
+pub(super) const NAMES: [&str; 12] = [
     "devices",
     "backlog",
     "rate",

@@ -1,4 +1,4 @@
-//! The simulated BioStar X server, on the wire: what it says and what it refuses.
+//! The responses and refusals of the simulated BioStar X server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,7 +45,7 @@ async fn a_login_tells_who_and_which_version_and_gives_the_session_in_a_header_a
 }
 
 #[tokio::test]
-async fn a_bad_login_is_told_apart_from_a_locked_a_barred_and_a_phone_account() {
+async fn a_bad_login_differs_from_a_locked_a_barred_and_a_phone_account() {
     let account = |login: &str, state| Account::new(login, "simulated").with_state(state);
     let settings = BiostarXServerOptions::default().with_lock_after(2).with_accounts([
         Account::new("admin", "simulated"),
@@ -118,7 +118,7 @@ async fn a_session_ends_by_idleness_by_logout_by_the_server_and_by_a_second_logi
 }
 
 #[tokio::test]
-async fn paths_are_told_apart_from_methods_and_from_what_is_no_api() {
+async fn unknown_paths_wrong_methods_and_paths_outside_the_api_have_different_errors() {
     let wire = Wire::new("").await;
     for (method, target, status, code) in [
         ("GET", "/api/unknown", 400, "103"),
@@ -153,7 +153,7 @@ async fn the_dialect_can_be_forced_on_every_path() {
 }
 
 #[tokio::test]
-async fn says_its_version_and_licences_and_event_types() {
+async fn reports_its_version_licences_and_event_types() {
     let wire = Wire::new("licence=0").await;
     assert_eq!(wire.call("GET", "/js/info.json", "").await.json()["version"], "2.9.8.14");
     let installation = wire.call("GET", "/api/setting/biostar", "").await.json();

@@ -1,4 +1,4 @@
-//! The simulated BioStar X server goes wrong: as planned and by chance, and what it stores stays true.
+//! Planned and random faults of the simulated BioStar X server. Its database stays correct.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const EVENTS: [(&str, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn a_planned_cut_or_failure_stores_what_it_says() {
+async fn a_planned_cut_or_failure_stores_what_its_documentation_says() {
     for (fault, stored) in [
         (PlannedFault::CutBefore, 0),
         (PlannedFault::CutAfter, 4),
@@ -94,7 +94,7 @@ async fn few_rows_come_in_every_shape_that_was_seen() {
 }
 
 #[tokio::test]
-async fn a_partial_import_says_so_and_stores_a_part() {
+async fn a_partial_import_has_code_1_and_stores_a_part() {
     let wire = Wire::new("").await;
     wire.device(100_001).await;
     wire.server.plan(IMPORT, PlannedFault::Partial);
@@ -132,7 +132,7 @@ async fn numbers_come_as_text_and_errors_wrapped_where_planned() {
 async fn under_every_fault_by_chance_what_was_acknowledged_is_stored_and_the_rest_can_be_found() {
     let settings = "faults=slow,cut,500,session,rows,partial,strings,wrapped&seed=11";
     let mut wire = Wire::logged_out(settings.parse().unwrap()).await;
-    // What a caller knows of each event: stored, or not known.
+    // What a client knows of each event: stored, or unknown.
     let mut certain = BTreeMap::new();
     let mut device = false;
     for second in 0..120 {
@@ -195,7 +195,7 @@ async fn a_body_beyond_all_limits_is_refused_and_the_server_stays() {
 }
 
 #[tokio::test]
-async fn tests_in_other_languages_have_the_same_hands() {
+async fn tests_in_other_languages_control_the_server_over_http() {
     let wire = Wire::new("control=1").await;
     wire.device(100_001).await;
     let sim = async |method: &str, what: &str, body: Value| -> (u16, Value) {

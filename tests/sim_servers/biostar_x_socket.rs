@@ -144,7 +144,7 @@ async fn frames_come_as_text_as_binary_and_in_fragments() {
 }
 
 #[tokio::test]
-async fn imported_events_are_told_unless_that_is_turned_off() {
+async fn sockets_receive_imported_events_unless_push_is_off() {
     for (push, told) in [("1", true), ("0", false)] {
         let wire = Wire::new(&format!("push={push}")).await;
         wire.device(100_001).await;

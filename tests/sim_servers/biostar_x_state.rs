@@ -55,7 +55,7 @@ async fn a_second_server_goes_on_where_the_first_ended() {
 }
 
 #[tokio::test]
-async fn a_line_that_was_cut_is_forgotten_and_a_bad_one_is_named() {
+async fn a_partial_line_is_ignored_and_a_bad_one_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server.jsonl");
     let wire = Wire::with(settings(&path)).await;
@@ -68,7 +68,7 @@ async fn a_line_that_was_cut_is_forgotten_and_a_bad_one_is_named() {
         fs::write(&copy, &whole[..cut]).unwrap();
         let state = Snapshot::read(&copy).unwrap();
         assert!([0, 2].contains(&state.events().len()), "an import is there whole or not at all");
-        assert_eq!(fs::read(&copy).unwrap().len(), cut, "looking changes nothing");
+        assert_eq!(fs::read(&copy).unwrap().len(), cut, "reading changes nothing");
     }
     let copy = folder.path().join("cut.jsonl");
     fs::write(&copy, &whole[..whole.len() - 5]).unwrap();
@@ -79,12 +79,12 @@ async fn a_line_that_was_cut_is_forgotten_and_a_bad_one_is_named() {
     fs::write(&path, [&whole[..], b"{\"events\":7}\n"].concat()).unwrap();
     let error = Snapshot::read(&path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
-    assert!(error.to_string().ends_with("line 4: no such change"), "{error}");
+    assert!(error.to_string().ends_with("line 4 is not a change"), "{error}");
     assert_eq!(BiostarXServer::start(settings(&path)).await.unwrap_err().kind(), ErrorKind::InvalidData);
 }
 
 #[tokio::test]
-async fn two_servers_never_write_one_file() {
+async fn two_servers_cannot_write_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("server.jsonl");
     let _first = BiostarXServer::start(settings(&path)).await.unwrap();

@@ -108,8 +108,8 @@ fn what_cannot_be_right_is_named() {
         (&["--faults", "fire"][..], "setting `faults`: `fire` is not known"),
         (&["--set", "colour=1"], "setting `colour` is not known"),
         (&["--session-ttl", "500ms"], "setting `session`: `500ms` is not a duration from 1s"),
-        (&["--state", "none/server.jsonl"], "cannot use the state file `none/server.jsonl`"),
-        (&["--state", "none.jsonl", "--print-state"], "cannot use the state file `none.jsonl`"),
+        (&["--state", "none/server.jsonl"], "state file `none/server.jsonl` cannot be opened"),
+        (&["--state", "none.jsonl", "--print-state"], "state file `none.jsonl` cannot be read"),
         (&["--cert", "none.pem", "--key", "none.pem"], "cannot read `none.pem`"),
         (&["--password-file", "none.txt"], "cannot read `none.txt`"),
     ] {

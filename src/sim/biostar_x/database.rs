@@ -6,12 +6,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::journal::Journal;
 use super::options::BiostarXServerOptions;
 use super::records::{Change, StoredEvent, StoredVirtualDevice};
-use crate::Result;
 use crate::codec::Timestamp;
 use crate::sim::generator;
+use crate::sim::journal::{Journal, whole_lines};
+use crate::{Error, ErrorKind, Result};
 
 /// The server's tables. Every change is in the state file before any client sees it.
 pub(super) struct Database {
@@ -27,7 +27,8 @@ pub(super) struct Database {
     indexes: HashMap<u32, u32>,
     /// How many servers have started on this state.
     pub(super) starts: u64,
-    journal: Journal,
+    /// The state file: one line of JSON for each change, written before the server responds.
+    journal: Option<Journal>,
 }
 
 /// An event to import. The database gives it a row and an index.
@@ -44,17 +45,24 @@ impl Database {
     ///
     /// # Errors
     ///
-    /// [`Storage`](crate::ErrorKind::Storage) when the file cannot be read or written,
-    /// [`Busy`](crate::ErrorKind::Busy) when another server writes it,
-    /// [`InvalidData`](crate::ErrorKind::InvalidData) when it is not a state file.
+    /// [`Storage`](ErrorKind::Storage) when the file cannot be read or written,
+    /// [`Busy`](ErrorKind::Busy) when another server writes it,
+    /// [`InvalidData`](ErrorKind::InvalidData) when it is not a state file.
     pub(super) fn open(
         options: &BiostarXServerOptions,
         devices: BTreeMap<u32, String>,
         backlog: Vec<StoredEvent>,
     ) -> Result<Self> {
         let (journal, changes) = match &options.state {
-            Some(path) => Journal::open(path)?,
-            None => (Journal::nowhere(), Vec::new()),
+            Some(path) => {
+                let (journal, bytes) = Journal::open(path)?;
+                let lines = whole_lines(&bytes);
+                let changes = changes(path, lines)?;
+                // A part of a line was never acknowledged.
+                journal.truncate(lines.len() as u64)?;
+                (Some(journal), changes)
+            }
+            None => (None, Vec::new()),
         };
         let mut users: HashSet<String> = (1..=options.users).map(|id| id.to_string()).collect();
         let generated = generator::users(options.seed)?;
@@ -148,7 +156,13 @@ impl Database {
     }
 
     fn change(&mut self, change: Change) -> Result<()> {
-        self.journal.write(&change)?;
+        if let Some(journal) = &self.journal {
+            let mut line = serde_json::to_vec(&change).map_err(|error| {
+                Error::new(ErrorKind::Storage, "the change cannot be written as JSON").with_source(error)
+            })?;
+            line.push(b'\n');
+            journal.append(&line)?;
+        }
         self.apply(change);
         Ok(())
     }
@@ -213,12 +227,13 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) or [`Storage`](crate::ErrorKind::Storage) when the file cannot be
-    /// read, [`InvalidData`](crate::ErrorKind::InvalidData) when it is not a state file.
+    /// [`NotFound`](ErrorKind::NotFound) or [`Storage`](ErrorKind::Storage) when the file cannot be
+    /// read, [`InvalidData`](ErrorKind::InvalidData) when it is not a state file.
     pub fn read(path: &Path) -> Result<Self> {
         let mut devices = BTreeMap::new();
         let mut events = Vec::new();
-        for change in Journal::read(path)? {
+        let bytes = Journal::read(path)?;
+        for change in changes(path, whole_lines(&bytes))? {
             match change {
                 Change::Start | Change::User(_) => {}
                 Change::VirtualDevice(device) => {
@@ -263,6 +278,23 @@ impl fmt::Debug for Snapshot {
             .field("events", &self.events.len())
             .finish()
     }
+}
+
+/// The changes in the lines of a state file.
+///
+/// # Errors
+///
+/// [`InvalidData`](ErrorKind::InvalidData) for a line that is not a change.
+fn changes(path: &Path, lines: &[u8]) -> Result<Vec<Change>> {
+    let lines = (1..).zip(lines.split_inclusive(|byte| *byte == b'\n'));
+    let changes = lines.map(|(number, line)| {
+        serde_json::from_slice(line).map_err(|_| {
+            // The source would quote the line.
+            let message = format!("state file `{}`, line {number} is not a change", path.display());
+            Error::new(ErrorKind::InvalidData, message)
+        })
+    });
+    changes.collect()
 }
 
 /// Year and month of a time: each month has its own log.

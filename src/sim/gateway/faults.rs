@@ -1,5 +1,6 @@
 //! Faults of the gateway itself.
 
+use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard};
 
@@ -66,11 +67,20 @@ impl FromStr for GatewayFaults {
             named.map(|(_, fault)| faults | fault).ok_or_else(|| {
                 let known: Vec<_> =
                     Self::all().iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect();
-                let message =
-                    format!("faults of the gateway: `{word}` is not known; known are {}", known.join(", "));
+                let message = format!(
+                    "setting `gateway-faults`: `{word}` is not known; known are {}",
+                    known.join(", ")
+                );
                 Error::new(ErrorKind::InvalidInput, message)
             })
         })
+    }
+}
+
+impl fmt::Display for GatewayFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        f.write_str(&names.join(","))
     }
 }
 

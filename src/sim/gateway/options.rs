@@ -2,15 +2,32 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::GatewayFaults;
+use super::faults::GatewayFaults;
+use crate::settings::{DurationText, Settings, SettingsText};
+use crate::sim::options::NAMES as DEVICE_SETTINGS;
 use crate::sim::{Certificates, SimOptions};
 use crate::{Error, ErrorKind, Result};
 
-/// Options of a [`GatewayServer`](super::GatewayServer).
+/// Options of a [`GatewayServer`](super::GatewayServer), also as text: `devices=2&rate=10&api=1.7`.
+///
+/// The text has the settings of [`SimOptions`], which are about the devices, and these:
+///
+/// | setting | value | default |
+/// |---|---|---|
+/// | `listen` | the address and port that the gateway listens on | `127.0.0.1:0` |
+/// | `api` | the version of the interface, `1.7` or `1.8` | `1.8` |
+/// | `device` | the address of the next device, `IP` or `IP:PORT`; may occur several times | 10.0.0.1, 10.0.0.2, … |
+/// | `state` | the file that keeps the devices | none |
+/// | `gateway-faults` | faults of the gateway, separated by commas; see [`GatewayFaults`] | none |
+/// | `queue-timeout` | how long a client may take no event before its queue counts as full | `1s` |
+/// | `reconnect` | the time between attempts to open an asynchronous connection | `1s` |
+///
+/// Certificates are set in code.
 ///
 /// # Examples
 ///
@@ -19,7 +36,11 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// let options = GatewayServerOptions::new("devices=2&rate=10".parse()?)
 ///     .with_api(ApiVersion::UpTo17)
-///     .with_device("192.168.0.2".parse()?);
+///     .with_device("192.168.0.2:51211".parse()?);
+/// assert_eq!(options.to_string(), "devices=2&rate=10&api=1.7&device=192.168.0.2:51211");
+///
+/// let error = "devices=2&lisen=127.0.0.1:4000".parse::<GatewayServerOptions>().unwrap_err();
+/// assert!(error.to_string().starts_with("setting `lisen` is not known; did you mean `listen`?"));
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -63,7 +84,7 @@ pub enum ApiVersion {
 /// ```
 /// use bs2_events::sim::gateway::SimDeviceAddress;
 ///
-/// assert_eq!("192.168.0.2".parse::<SimDeviceAddress>()?.to_string(), "192.168.0.2:51211");
+/// assert_eq!("192.168.0.2:51212".parse::<SimDeviceAddress>()?.to_string(), "192.168.0.2:51212");
 /// assert!("192.168.0".parse::<SimDeviceAddress>().is_err());
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
@@ -156,6 +177,60 @@ impl Default for GatewayServerOptions {
     }
 }
 
+/// Reads the settings of the table above. Every error names the setting and its value.
+impl FromStr for GatewayServerOptions {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.strip_prefix("sim:").unwrap_or(text);
+        let once = [&NAMES[..], &DEVICE_SETTINGS[..]].concat();
+        let settings = Settings::parse(text, &once, &[DEVICE])?;
+        let is_own = |part: &&str| {
+            let name = part.split('=').next().unwrap_or_default();
+            name == DEVICE || NAMES.contains(&name)
+        };
+        let of_devices: Vec<_> = text.split('&').filter(|part| !is_own(part)).collect();
+        let default = Self::default();
+        let devices = settings.all(DEVICE).map(str::parse).collect::<Result<_>>()?;
+        let address = |value: &str| value.parse().ok();
+        Ok(Self {
+            simulator: of_devices.join("&").parse()?,
+            listen: settings
+                .parsed("listen", "an address such as 127.0.0.1:4000", address)?
+                .unwrap_or(default.listen),
+            certificates: None,
+            api: settings.value("api").map_or(Ok(default.api), str::parse)?,
+            devices,
+            state: settings.file("state")?,
+            faults: settings.value("gateway-faults").map_or(Ok(default.faults), str::parse)?,
+            queue_timeout: settings.duration("queue-timeout", ANY_TIME)?.unwrap_or(default.queue_timeout),
+            reconnect: settings.duration("reconnect", ANY_TIME)?.unwrap_or(default.reconnect),
+        })
+    }
+}
+
+/// Writes the settings that differ from the defaults. Certificates are not settings.
+impl fmt::Display for GatewayServerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn changed<T: PartialEq>(value: T, default: T) -> Option<T> {
+            Some(value).filter(|value| *value != default)
+        }
+        let default = Self::default();
+        let text = SettingsText::without_address()
+            .with_some("listen", changed(self.listen, default.listen))
+            .with_some("api", changed(self.api, default.api));
+        let text = self.devices.iter().fold(text, |text, address| text.with(DEVICE, address));
+        let text = text
+            .with_some("state", self.state.as_ref().map(|path| path.display()))
+            .with_some("gateway-faults", changed(self.faults, default.faults))
+            .with_some("queue-timeout", changed(self.queue_timeout, default.queue_timeout).map(DurationText))
+            .with_some("reconnect", changed(self.reconnect, default.reconnect).map(DurationText));
+        let (of_devices, own) = (self.simulator.to_string(), text.to_string());
+        let separator = if of_devices.is_empty() || own.is_empty() { "" } else { "&" };
+        write!(f, "{of_devices}{separator}{own}")
+    }
+}
+
 impl ApiVersion {
     /// The version that the service `Admin` reports.
     pub(super) fn version(self) -> &'static str {
@@ -173,8 +248,20 @@ impl FromStr for ApiVersion {
         match text {
             "1.7" => Ok(Self::UpTo17),
             "1.8" => Ok(Self::From18),
-            _ => Err(Error::new(ErrorKind::InvalidInput, format!("api: `{text}` is neither 1.7 nor 1.8"))),
+            _ => {
+                let message = format!("setting `api`: `{text}` is neither 1.7 nor 1.8");
+                Err(Error::new(ErrorKind::InvalidInput, message))
+            }
         }
+    }
+}
+
+impl fmt::Display for ApiVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UpTo17 => "1.7",
+            Self::From18 => "1.8",
+        })
     }
 }
 
@@ -201,19 +288,66 @@ impl FromStr for SimDeviceAddress {
     fn from_str(text: &str) -> Result<Self> {
         let whole = text.parse().map(|address: SocketAddr| (address.ip(), Some(address.port())));
         let (ip, port) = whole.or_else(|_| text.parse().map(|ip| (ip, None))).map_err(|_| {
-            let message =
-                format!("device: `{text}` is not an address such as 192.168.0.2 or 192.168.0.2:51211");
+            let message = format!(
+                "setting `device`: `{text}` is not an address such as 192.168.0.2 or 192.168.0.2:51211"
+            );
             Error::new(ErrorKind::InvalidInput, message)
         })?;
         Ok(Self { ip, port })
     }
 }
 
+/// Writes the IP address, and the port if the address has one.
 impl fmt::Display for SimDeviceAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.socket().fmt(f)
+        match self.port {
+            Some(port) => SocketAddr::new(self.ip, port).fmt(f),
+            None => self.ip.fmt(f),
+        }
     }
 }
 
 /// The port of devices.
 const DEVICE_PORT: u16 = 51_211;
+
+const NAMES: [&str; 6] = ["listen", "api", "state", "gateway-faults", "queue-timeout", "reconnect"];
+/// The setting that may occur several times.
+const DEVICE: &str = "device";
+const ANY_TIME: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_every_setting() {
+        let text = "devices=2&rate=5&faults=drop&listen=127.0.0.1:4000&api=1.7&device=192.168.0.2&device=192.168.0.3:51212\
+                    &state=devices.state&gateway-faults=short,end&queue-timeout=0s&reconnect=30s";
+        assert_eq!(text.parse::<GatewayServerOptions>().unwrap().to_string(), text);
+        assert_eq!("".parse::<GatewayServerOptions>().unwrap().to_string(), "");
+        assert_eq!("sim:api=1.7".parse::<GatewayServerOptions>().unwrap().to_string(), "api=1.7");
+    }
+
+    #[test]
+    fn names_the_setting_and_its_bad_value() {
+        for (name, value) in [
+            ("listen", "x"),
+            ("api", "1.9"),
+            ("device", "192.168.0"),
+            ("gateway-faults", "fire"),
+            ("queue-timeout", "1"),
+            ("reconnect", "?"),
+            ("devices", "0"),
+        ] {
+            let error = format!("{name}={value}").parse::<GatewayServerOptions>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let message = error.to_string();
+            assert!(
+                message.contains(&format!("`{name}`")) && message.contains(&format!("`{value}`")),
+                "{message}"
+            );
+        }
+        let error = "api=1.7&api=1.7".parse::<GatewayServerOptions>().unwrap_err();
+        assert_eq!(error.to_string(), "setting `api` is given twice");
+    }
+}

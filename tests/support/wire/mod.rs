@@ -1,4 +1,4 @@
-//! A simulated BioStar X server and a plain HTTP client before it.
+//! A simulated BioStar X server, and a plain HTTP client that is logged in.
 #![allow(dead_code)] // Each test file uses its own part.
 
 use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
@@ -13,7 +13,7 @@ pub(crate) struct Wire {
     pub(crate) session: String,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -113,7 +113,7 @@ pub(crate) fn client(ca: &str) -> Client {
     // The second test of a process finds it installed.
     let _ = ring::default_provider().install_default();
     let root = Certificate::from_pem(ca.as_bytes()).unwrap();
-    // A retry by the client would hide what the server does.
+    // A retry by the client would hide the server's behaviour.
     let builder = Client::builder().tls_certs_only([root]).pool_max_idle_per_host(0).no_proxy();
     builder.retry(reqwest::retry::never()).build().unwrap()
 }
