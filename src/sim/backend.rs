@@ -18,7 +18,8 @@ use super::picture::picture;
 use super::subscriber::Subscriber;
 use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Timestamp};
 use crate::device::{
-    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
+    Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog,
+    backend::{Backend, DeviceList, LiveSink, Monitoring},
 };
 use crate::{Error, ErrorKind, Result};
 

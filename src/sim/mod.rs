@@ -36,7 +36,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::codec::capture::CaptureError;
 use crate::codec::{DeviceId, Event};
-use crate::device::Backend;
+use crate::device::backend::Backend;
 use crate::{Error, ErrorKind, Result};
 
 mod backend;

@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 use super::extras::temperature;
 use super::options::SimOptions;
 use crate::codec::{Event, Extras, Temperature};
-use crate::device::LiveSink;
+use crate::device::backend::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
 /// Who is told of what a reader reports. It is told under the reader's lock: it must neither wait nor ask the reader.

@@ -9,7 +9,7 @@ use super::connect::TYPE;
 use super::desk::Desk;
 use super::settings::Api;
 use crate::codec::DeviceId;
-use crate::device::Backend;
+use crate::device::backend::Backend;
 use crate::device::gateway::proto::gsdk::admin;
 use crate::device::gateway::proto::gsdk::admin::admin_server::Admin;
 use crate::device::gateway::proto::gsdk::device as wire;

@@ -14,7 +14,7 @@ use super::refusal::each;
 use crate::codec::{DeviceId, Event as Record, EventCode};
 use crate::device::gateway::proto::gsdk::event as wire;
 use crate::device::gateway::proto::gsdk::event::event_server::Event;
-use crate::device::{Backend, ImageFilter};
+use crate::device::{ImageFilter, backend::Backend};
 use crate::sim::extras::Beside;
 
 /// The service, for every client.

@@ -13,7 +13,7 @@ use super::desk::{Desk, Told};
 use super::settings::DeviceAddress;
 use crate::Error;
 use crate::codec::{Event, Temperature};
-use crate::device::Backend;
+use crate::device::backend::Backend;
 use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, AsyncConnectInfo, ConnectionMode, Status as State, StatusChange,
 };

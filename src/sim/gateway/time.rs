@@ -7,7 +7,7 @@ use tonic::{Request, Response, Status};
 use super::desk::Desk;
 use super::refusal::each;
 use crate::codec::{DeviceId, Timestamp};
-use crate::device::Backend;
+use crate::device::backend::Backend;
 use crate::device::gateway::proto::gsdk::time as wire;
 use crate::device::gateway::proto::gsdk::time::time_server::Time;
 use crate::sim::device_state::Command;
