@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use bs2_events::codec::{Category, Confidence, EventCode, NameStatus, SdkCode, Severity, SubjectKind};
+use bs2_events::codec::code::{Category, NameStatus, Severity};
+use bs2_events::codec::sdk_code::SdkCode;
+use bs2_events::codec::subject::Confidence;
+use bs2_events::codec::{EventCode, SubjectKind};
 
 #[test]
 fn constants_are_those_of_the_table() {

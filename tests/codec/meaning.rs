@@ -1,6 +1,7 @@
 //! What codes and parameters mean, at the edges of their ranges.
 
-use bs2_events::codec::{DeviceId, Event, EventBuilder, EventCode, Outcome, Subject, Timestamp, UserId};
+use bs2_events::codec::code::Outcome;
+use bs2_events::codec::{DeviceId, Event, EventBuilder, EventCode, Subject, Timestamp, UserId};
 
 #[test]
 fn a_time_and_attendance_key_is_1_to_16_and_only_of_an_authentication() {

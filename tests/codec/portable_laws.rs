@@ -1,9 +1,8 @@
 //! What holds for every portable blob.
 
-use bs2_events::codec::{
-    BlobHead, DecodeReason, EventBlob, EventMask, PortableBlob, SmallBlob32, SmallBlob64, SmallBlobEx64,
-    Temperature,
-};
+use bs2_events::codec::blob::{BlobHead, EventBlob, EventMask, SmallBlob32, SmallBlob64, SmallBlobEx64};
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{DecodeReason, Temperature};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

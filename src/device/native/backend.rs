@@ -182,7 +182,8 @@ impl NativeBackend {
         self.check_open()?;
         self.connections().into_iter().find(|connection| connection.device() == Some(device)).ok_or_else(
             || {
-                let message = "unknown device: connect it by its address, or search for devices";
+                let message =
+                    "the vendor's library does not know this device: name its address, or search for devices";
                 Error::new(ErrorKind::NotFound, message).with_device(device)
             },
         )
