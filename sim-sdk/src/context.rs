@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
-use bs2_events::device::{Backend, Client, ClientOptions, Subscription};
+use bs2_events::device::{Client, ClientOptions, Subscription, backend::Backend};
 use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use tokio::runtime::{Builder, Runtime};
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use crate::hostile_library::{DEVICE, Hostile, options, path, without};
 use async_trait::async_trait;
 use bs2_events::codec::{DeviceId, Event, EventMask};
-use bs2_events::device::conformance::{Stage, check_backend, check_client};
+use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::device::native::{NativeBackend, NativeOptions};
-use bs2_events::device::{Backend, Client, ClientOptions, ConnectionState, Live, StateChange, Subscription};
+use bs2_events::device::{
+    Client, ClientOptions, ConnectionState, Live, StateChange, Subscription, backend::Backend,
+};
 use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use tokio_stream::StreamExt;
 
@@ -715,7 +717,7 @@ impl Stub {
 }
 
 #[async_trait]
-impl Stage for Stub {
+impl BackendStage for Stub {
     fn backend(&self) -> Arc<dyn Backend> {
         Arc::clone(&self.backend) as _
     }

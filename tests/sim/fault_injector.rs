@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bs2_events::codec::{DeviceId, Event, Extras, SdkCode};
-use bs2_events::device::{Backend, LiveSink, LiveTarget, Monitoring};
+use bs2_events::device::backend::{Backend, LiveSink, LiveTarget, Monitoring};
 use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
 use bs2_events::{Error, ErrorKind};
 

@@ -23,8 +23,8 @@ use super::options::NativeOptions;
 use super::worker::{Worker, closed};
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
-    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
-    StateStream, scan_image_logs,
+    Capabilities, ConnectionSubscription, DeviceInfo, EventPage, ImageFilter, ImageLog,
+    backend::{Backend, DeviceList, LiveSink, Monitoring, scan_image_logs},
 };
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
@@ -122,7 +122,7 @@ impl NativeBackend {
     /// [`Client::states`](crate::device::Client::states) reports those of the client's own calls and subscriptions.
     #[doc(alias = "BS2_SetDeviceEventListener")]
     #[must_use]
-    pub fn states(&self) -> StateStream {
+    pub fn states(&self) -> ConnectionSubscription {
         self.presence.board.subscribe()
     }
 

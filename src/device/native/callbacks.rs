@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use super::abi::guarded;
 use super::options::TlsFiles;
 use crate::codec::{DeviceId, Event, Extras, SdkCode, Temperature};
-use crate::device::LiveSink;
-use crate::device::state::{ConnectionState, StateBoard};
+use crate::device::backend::LiveSink;
+use crate::device::connection::{ConnectionState, StateBoard};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 

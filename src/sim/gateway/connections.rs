@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::task::AbortHandle;
 
 use super::options::SimDeviceAddress;
-use crate::device::Monitoring;
+use crate::device::backend::Monitoring;
 use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, AsyncConnectInfo, ConnectionMode, Status as WireStatus,
 };
