@@ -37,10 +37,10 @@ command = ["cargo", "metadata", "--format-version", "1", "--all-features"]
 metadata = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
 packages = {package["id"]: package for package in metadata["packages"]}
-own = packages.pop(metadata["resolve"]["root"])
+own = [packages.pop(member) for member in metadata["workspace_members"]]
 
-# What those get who depend on the crate.
-reached, waiting = set(), [own["id"]]
+# What the packages' users build.
+reached, waiting = {package["id"] for package in own}, [package["id"] for package in own]
 while waiting:
     for dependency in nodes[waiting.pop()]["deps"]:
         at = dependency["pkg"]
@@ -50,9 +50,10 @@ while waiting:
 
 wrong = [f"{package['id']}: licence {package['license']}" for package in packages.values() if not allows(package["license"])]
 wrong += [f"{package['id']}: not from crates.io" for package in packages.values() if package["source"] != CRATES_IO]
-highest = max((packages[at] for at in reached), key=lambda package: version(package["rust_version"]))
+highest = max((packages[at] for at in reached if at in packages), key=lambda package: version(package["rust_version"]))
 asks = f"{highest['name']} {highest['version']} asks for Rust {highest['rust_version']}"
-if version(own["rust_version"]) != version(highest["rust_version"]):
-    wrong.append(f"the stated rust-version is {own['rust_version']}, and {asks}")
+for package in own:
+    if version(package["rust_version"]) != version(highest["rust_version"]):
+        wrong.append(f"{package['name']} states rust-version {package['rust_version']}, and {asks}")
 print(f"{len(packages)} dependencies; {asks}")
 sys.exit("\n".join(wrong) or 0)

@@ -32,10 +32,13 @@ use std::process::ExitCode;
 
 use bs2_events::{Error, ErrorKind, Result};
 use clap::{Parser, Subcommand};
+use tokio_rustls::rustls::crypto::ring;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let CommandLine { verb } = CommandLine::parse();
+    // Nothing is installed yet: this is the first statement that could.
+    let _ = ring::default_provider().install_default();
     match start_log().and_then(|()| verb.run()) {
         Ok(code) => code,
         Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,

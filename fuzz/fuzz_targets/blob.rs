@@ -63,7 +63,7 @@ fn event_blob(bytes: &[u8]) {
     buffer[..len].copy_from_slice(&bytes[..len]);
     let blob = EventBlob::from_bytes(&buffer).unwrap();
     head(blob.head());
-    assert!(!format!("{blob:?} {:?}", blob.to_event()).is_empty());
+    assert!(!format!("{blob:?} {:?} {:?}", blob.to_event(), blob.extras()).is_empty());
     let size = usize::from(blob.head().image_size());
     assert_eq!(
         blob.image().map(<[u8]>::len),

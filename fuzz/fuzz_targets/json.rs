@@ -5,7 +5,7 @@
 
 use bs2_events::codec::capture::{CapturePayloadBuf, CaptureRecordBuf};
 use bs2_events::codec::{
-    BlobHead, Event, EventBlob, EventFilter, ExtInfo, ExtIoDevice, ExtrasBuf, PortableBlob, SmallBlob32,
+    BlobHead, Event, EventBlob, EventFilter, ExtInfo, ExtIoDevice, Extras, PortableBlob, SmallBlob32,
     SmallBlob64, SmallBlobEx32, SmallBlobEx64, UserId,
 };
 use libfuzzer_sys::fuzz_target;
@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     text::<SmallBlobEx64>(bytes);
     text::<SmallBlobEx32>(bytes);
     text::<PortableBlob<'static>>(bytes);
-    text::<ExtrasBuf>(bytes);
+    text::<Extras>(bytes);
     text::<CapturePayloadBuf>(bytes);
     text::<CaptureRecordBuf>(bytes);
 

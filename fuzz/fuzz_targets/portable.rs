@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn check(blob: &PortableBlob<'_>) {
-    assert!(!format!("{blob:?} {:?}", blob.to_event()).is_empty());
+    assert!(!format!("{blob:?} {:?} {:?}", blob.to_event(), blob.extras()).is_empty());
     let small: SmallBlobEx32 = blob.to_small_blob_ex(0xF00);
     let image = blob.image().unwrap_or_default();
     assert!(PortableBlob::from_small_blob_ex(&small, image).unwrap() == *blob);

@@ -13,9 +13,9 @@ use options::{ImportOptions, LiveOptions};
 
 use super::client::{Client, Shared};
 use super::session::{Credentials, Sessions};
-use super::tls::Trust;
 use super::transport::Transport;
 use crate::biostar_x::codes::invalid;
+use crate::tls::Trust;
 use crate::{Error, ErrorKind, Result};
 
 /// Settings of a [`Client`]; made by [`Client::builder`].
@@ -43,7 +43,7 @@ use crate::{Error, ErrorKind, Result};
 pub struct ClientBuilder {
     base: String,
     credentials: Option<Credentials>,
-    trust: Result<Trust>,
+    trust: Trust,
     allow_plain: bool,
     connect_timeout: Duration,
     timeout: Duration,
@@ -76,7 +76,7 @@ impl ClientBuilder {
         Self {
             base: base.to_owned(),
             credentials: None,
-            trust: Ok(Trust::System),
+            trust: Trust::system(),
             allow_plain: false,
             connect_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),
@@ -123,7 +123,7 @@ impl ClientBuilder {
     /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
     /// ```
     pub fn with_authorities(mut self, pem: impl AsRef<[u8]>) -> Self {
-        self.trust = Trust::authorities(pem.as_ref());
+        self.trust = Trust::ca(pem.as_ref());
         self
     }
 
@@ -140,7 +140,7 @@ impl ClientBuilder {
     /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
     /// ```
     pub fn with_pinned_certificate(mut self, certificate: impl AsRef<[u8]>) -> Self {
-        self.trust = Trust::leaf(certificate.as_ref());
+        self.trust = Trust::pin(certificate.as_ref());
         self
     }
 
@@ -153,7 +153,7 @@ impl ClientBuilder {
     /// assert!(Client::builder("https://192.0.2.10").danger_accept_any_certificate().build().is_ok());
     /// ```
     pub fn danger_accept_any_certificate(mut self) -> Self {
-        self.trust = Ok(Trust::Anything);
+        self.trust = Trust::danger_accept_any_certificate();
         self
     }
 
@@ -318,8 +318,8 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client> {
         let base = self.address()?;
         // One that only speaks to this computer in the clear needs no authority, and there may be none.
-        let trust = if base.scheme() == "http" { Trust::Anything } else { self.trust? };
-        let tls = trust.config()?;
+        let trust = if base.scheme() == "http" { Trust::danger_accept_any_certificate() } else { self.trust };
+        let tls = trust.client_config(None, &[])?;
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.clone())
             .redirect(reqwest::redirect::Policy::none())
@@ -375,7 +375,7 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("has_credentials", &self.credentials.is_some())
-            .field("trust", &self.trust.as_ref().ok())
+            .field("trust", &self.trust)
             .field("connect_timeout", &self.connect_timeout)
             .field("timeout", &self.timeout)
             .field("import", &self.import)

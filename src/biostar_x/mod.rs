@@ -35,7 +35,6 @@ mod query;
 mod row;
 mod search;
 mod session;
-mod tls;
 mod transport;
 mod version;
 mod virtual_devices;

@@ -5,15 +5,11 @@ use core::fmt;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::record::{Layout, bytes_and_records};
-use super::{DecodeError, DecodeReason, Event, EventMask};
+use super::{DecodeError, DecodeReason, Event, EventMask, Extras};
 
-mod extras;
 mod head;
 mod subject;
 
-#[cfg(feature = "serde")]
-pub use extras::ExtrasBuf;
-pub use extras::{Extras, JobCode, Temperature};
 pub use head::BlobHead;
 pub use subject::BlobSubject;
 
@@ -171,22 +167,16 @@ impl EventBlob {
         self.reserved
     }
 
-    /// This blob as an event, and what an event cannot hold; see [`BlobHead::to_event`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{BlobHead, EventBlob, ExtInfo, JobCode};
-    /// let head = BlobHead::new(7).with_info(ExtInfo::default()).with_job_code(JobCode(3));
-    /// let mut buffer = vec![0; EventBlob::SIZE];
-    /// let (event, extras) = EventBlob::fill(&mut buffer, head, &[])?.to_event().unwrap();
-    /// assert_eq!((event.id(), extras.job_code), (7, Some(JobCode(3))));
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
+    /// This blob as an event; see [`BlobHead::to_event`].
     #[must_use]
-    pub fn to_event(&self) -> Option<(Event, Extras<'_>)> {
-        let event = self.head.to_event()?;
-        Some((event, Extras { job_code: self.head.job_code(), image: self.image(), temperature: None }))
+    pub fn to_event(&self) -> Option<Event> {
+        self.head.to_event()
+    }
+
+    /// What this blob holds beyond an event, apart from the [image](Self::image).
+    #[must_use]
+    pub fn extras(&self) -> Extras {
+        Extras { job_code: self.head.job_code(), ..Extras::default() }
     }
 
     const LAYOUT: Layout = Layout {

@@ -44,6 +44,7 @@ mod device_id;
 mod error;
 mod event;
 mod ext;
+mod extras;
 #[cfg(feature = "serde")]
 mod fields;
 mod filter;
@@ -57,14 +58,13 @@ mod small_blob;
 mod subject;
 mod time;
 
-#[cfg(feature = "serde")]
-pub use blob::ExtrasBuf;
-pub use blob::{BlobHead, BlobSubject, EventBlob, Extras, JobCode, Temperature};
+pub use blob::{BlobHead, BlobSubject, EventBlob};
 pub use code::{Category, CodeName, EventCode, NameStatus, Outcome, ParseCodeError, Severity};
 pub use device_id::DeviceId;
 pub use error::{DecodeError, DecodeReason};
 pub use event::{Event, EventBuilder};
 pub use ext::{ExtInfo, ExtIoDevice};
+pub use extras::{ExtraSubject, Extras, JobCode, Temperature};
 pub use filter::EventFilter;
 pub use flags::EventFlags;
 pub use mask::EventMask;

@@ -128,18 +128,16 @@ impl<A: Address> SmallBlob<A> {
         self.reserved
     }
 
-    /// This blob as an event, and what an event cannot hold, except the image; see [`BlobHead::to_event`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{BlobHead, SmallBlob64};
-    /// assert_eq!(SmallBlob64::new(BlobHead::new(7), 0).to_event(), None);
-    /// ```
+    /// This blob as an event; see [`BlobHead::to_event`].
     #[must_use]
-    pub fn to_event(&self) -> Option<(Event, Extras<'static>)> {
-        let event = self.head.to_event()?;
-        Some((event, Extras { job_code: self.head.job_code(), ..Extras::default() }))
+    pub fn to_event(&self) -> Option<Event> {
+        self.head.to_event()
+    }
+
+    /// What this blob holds beyond an event, apart from the image.
+    #[must_use]
+    pub fn extras(&self) -> Extras {
+        Extras { job_code: self.head.job_code(), ..Extras::default() }
     }
 
     const LAYOUT: Layout = Layout { record: "small blob", fields: A::FIELDS, size: Self::SIZE };
@@ -273,19 +271,16 @@ impl<A: Address> SmallBlobEx<A> {
         Temperature::from_hundredths(self.temperature.get())
     }
 
-    /// This blob as an event, and what an event cannot hold, except the image; see [`BlobHead::to_event`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::SmallBlobEx64;
-    /// assert_eq!(SmallBlobEx64::from_bytes(&[0; 70])?.to_event(), None);
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
+    /// This blob as an event; see [`BlobHead::to_event`].
     #[must_use]
-    pub fn to_event(&self) -> Option<(Event, Extras<'static>)> {
-        let (event, extras) = self.small_blob.to_event()?;
-        Some((event, Extras { temperature: self.temperature(), ..extras }))
+    pub fn to_event(&self) -> Option<Event> {
+        self.small_blob.to_event()
+    }
+
+    /// What this blob holds beyond an event, apart from the image.
+    #[must_use]
+    pub fn extras(&self) -> Extras {
+        Extras { temperature: self.temperature(), ..self.small_blob.extras() }
     }
 
     const LAYOUT: Layout = Layout { record: "small blob ex", fields: A::FIELDS_EX, size: Self::SIZE };

@@ -211,7 +211,7 @@ async fn blobs_tell_the_events_of_the_log(backend: &dyn Backend, device: DeviceI
     let events = backend.logs(device, 3, 20).await.kept(point)?;
     expect(blobs.len() == events.len(), point, (blobs.len(), events.len()))?;
     for (blob, event) in blobs.iter().zip(events.iter()) {
-        let told = blob.to_event().map(|(told, _)| (told.id(), told.timestamp(), told.code()));
+        let told = blob.to_event().map(|told| (told.id(), told.timestamp(), told.code()));
         let expected = (event.id(), event.timestamp(), event.code());
         expect(told == Some(expected) && mask.contains(blob.head().mask()), point, (blob, event))?;
     }

@@ -22,6 +22,7 @@
 
 mod backend;
 mod bundle;
+mod channel;
 mod codec;
 mod connections;
 mod event_log;
@@ -36,7 +37,6 @@ pub(crate) mod proto;
 mod readers;
 mod session;
 mod settings;
-mod tls;
 mod wire;
 
 pub use backend::Gateway;

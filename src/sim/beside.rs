@@ -85,7 +85,7 @@ mod tests {
             | EventMask::JOB_CODE
             | EventMask::TEMPERATURE;
         assert_eq!(whole.head().mask(), expected);
-        assert_eq!(whole.to_event().unwrap().0, event);
+        assert_eq!(whole.to_event().unwrap(), event);
         assert_eq!(told(EventMask::JOB_CODE).unwrap().head().info(), None);
         assert!(told(EventMask::DOOR_ID | EventMask::IMAGE).is_none());
     }

@@ -101,8 +101,7 @@ impl Server {
     /// # Errors
     ///
     /// As [`Simulator::with_settings`], [`Simulator::with_state`] and [`Certificates::make`].
-    /// [`InvalidData`](ErrorKind::InvalidData) for certificates that cannot be used,
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for more addresses than readers, [`Other`](ErrorKind::Other) when
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for certificates that cannot be used and for more addresses than readers, [`Other`](ErrorKind::Other) when
     /// the address cannot be listened at.
     ///
     /// # Examples

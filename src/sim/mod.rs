@@ -62,6 +62,8 @@ mod shared;
 mod truth;
 mod world;
 
+#[cfg(feature = "sim-servers")]
+pub use crate::tls::certificates::Certificates;
 pub use reader::Reader;
 pub use settings::{Faults, ReplaySource, SimSettings, Start};
 

@@ -127,8 +127,8 @@ fn event(record: &CaptureRecord<'_>) -> Option<(Event, Beside)> {
     match record.payload {
         CapturePayload::SmallBlob(bytes) => {
             let blob = PortableBlob::decode(bytes).ok()?; // The reader has checked it.
-            let (event, extras) = blob.to_event()?;
-            beside.picture = extras.image.map(Bytes::copy_from_slice);
+            let (event, extras) = (blob.to_event()?, blob.extras());
+            beside.picture = blob.image().map(Bytes::copy_from_slice);
             (beside.temperature, beside.job_code) = (extras.temperature, extras.job_code);
             return Some((event, beside));
         }

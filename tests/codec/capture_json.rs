@@ -4,7 +4,8 @@ use bs2_events::codec::capture::{
     CapturePayload, CapturePayloadBuf, CaptureRecord, CaptureRecordBuf, LinkState,
 };
 use bs2_events::codec::{
-    DeviceId, Event, EventCode, Extras, ExtrasBuf, JobCode, PortableBlob, Subject, Temperature, UserId,
+    DeviceId, Event, EventCode, ExtraSubject, Extras, JobCode, PortableBlob, Subject, SubjectKind,
+    Temperature, UserId,
 };
 use proptest::prelude::*;
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};
@@ -43,14 +44,19 @@ proptest! {
     }
 
     #[test]
-    fn any_extras_survive_json(blob in crate::strategies::portable_blob()) {
+    fn any_extras_survive_json(extras in crate::strategies::extras()) {
+        let again: Extras = from_str(&to_string(&extras).unwrap()).unwrap();
+        prop_assert_eq!(&again, &extras);
+        prop_assert_eq!(to_value(&again).unwrap(), to_value(&extras).unwrap());
+    }
+
+    #[test]
+    fn the_extras_of_a_blob_are_its_job_code_and_temperature(blob in crate::strategies::portable_blob()) {
         let mut extras = Extras::default();
         extras.job_code = blob.head().job_code();
-        extras.image = blob.image();
         extras.temperature = blob.temperature();
-        let again: ExtrasBuf = from_str(&to_string(&extras).unwrap()).unwrap();
-        prop_assert_eq!(again.as_extras(), extras);
-        prop_assert_eq!(to_value(&again).unwrap(), to_value(extras).unwrap());
+        prop_assert_eq!(blob.extras().is_empty(), extras == Extras::default());
+        prop_assert_eq!(blob.extras(), extras);
     }
 }
 
@@ -227,13 +233,36 @@ fn nothing_personal_is_shown() {
     ]
     .map(|payload| record(payload).into())
     .into();
-    let mut extras = Extras::default();
-    (extras.job_code, extras.image, extras.temperature) = (Some(JobCode(7)), Some(&b"Zelda"[..]), Some(hot));
-    let shown = format!("{held:?} {:?}", ExtrasBuf::from(extras));
+    let card = ExtraSubject::new(SubjectKind::Card, *b"Zelda, Zelda, Zelda, Zelda, 3977");
+    let extras = Extras::default().with_job_code(JobCode(7)).with_temperature(hot).with_subject(card);
+    let shown = format!("{held:?} {extras:?}");
     for secret in ["Zelda", "3977", "39.77", "90, 101"] {
         assert!(!shown.contains(secret), "{shown}");
     }
     assert!(shown.contains("5 bytes") && shown.contains("JobCode(7)"), "{shown}");
+}
+
+#[test]
+fn extras_are_an_object_of_what_there_is() {
+    assert_eq!(to_value(Extras::default()).unwrap(), json!({}));
+    let door = ExtraSubject::new(SubjectKind::Door, Subject::Door { door_id: 5 }.to_bytes());
+    let extras = Extras::default().with_job_code(JobCode(7)).with_subject(door);
+    let object = json!({"job_code": 7, "subjects": [{"kind": "door", "door_id": 5}]});
+    assert_eq!(to_value(&extras).unwrap(), object);
+    assert_eq!(from_value::<Extras>(object).unwrap(), extras);
+
+    // Bytes that the kind does not use are not lost.
+    let odd = ExtraSubject::new(SubjectKind::Door, [5; 32]);
+    let object = to_value(odd).unwrap();
+    assert_eq!(object["raw"], "05".repeat(32));
+    assert_eq!(from_value::<ExtraSubject>(object).unwrap(), odd);
+
+    let error = |object| from_value::<Extras>(object).unwrap_err().to_string();
+    assert_eq!(error(json!({"image": "/9j/2Q=="})), "unknown field `image`");
+    assert_eq!(
+        error(json!({"subjects": [{"kind": "Ada"}]})),
+        "field `subjects`: an array of subjects is expected"
+    );
 }
 
 fn record(payload: CapturePayload<'_>) -> CaptureRecord<'_> {

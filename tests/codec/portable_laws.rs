@@ -28,7 +28,7 @@ proptest! {
         while let Some(blob) = blobs.next() {
             match blob {
                 Ok(blob) => {
-                    let shown = format!("{blob:?} {:?}", blob.to_event());
+                    let shown = format!("{blob:?} {:?} {:?}", blob.to_event(), blob.extras());
                     prop_assert!(!shown.is_empty());
                     blob.encode(&mut written).unwrap();
                     prop_assert_eq!(blobs.rest(), &bytes[written.len()..]);
@@ -134,8 +134,8 @@ proptest! {
         // Bytes of a subject that is not valid stay behind.
         let subject = if head.mask().intersects(EventMask::SUBJECT) { *head.subject_field() } else { [0; 32] };
         let event = head.with_subject_field(subject).with_image_size(0).with_mask(head.mask()).to_event();
-        prop_assert_eq!(portable.to_event().map(|(event, _)| event.subject().to_bytes()), event.map(|event| event.subject().to_bytes()));
-        prop_assert_eq!(portable.to_event().map(|(_, extras)| extras.job_code), blob.to_event().map(|(_, extras)| extras.job_code));
+        prop_assert_eq!(portable.to_event().map(|event| event.subject().to_bytes()), event.map(|event| event.subject().to_bytes()));
+        prop_assert_eq!(portable.extras(), blob.extras());
         let mut again = vec![0xA5; EventBlob::SIZE];
         prop_assert_eq!(PortableBlob::from(&*portable.fill_event_blob(&mut again).unwrap()), portable);
     }

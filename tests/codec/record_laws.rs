@@ -119,7 +119,7 @@ proptest! {
         prop_assert!(blob.as_bytes() == bytes);
         let size = usize::from(blob.head().image_size()).min(16_384);
         prop_assert!(blob.image().is_none_or(|image| image.len() == size));
-        let shown = format!("{blob:?} {:?}", blob.to_event());
+        let shown = format!("{blob:?} {:?} {:?}", blob.to_event(), blob.extras());
         prop_assert!(!shown.is_empty());
     }
 

@@ -25,6 +25,8 @@ struct Site {
 
 impl Site {
     async fn new(settings: &str) -> Self {
+        // The second test of a process finds it installed.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let site = Self {
             server: Server::start(settings.parse().unwrap()).await.unwrap(),
             folder: tempfile::tempdir().unwrap(),

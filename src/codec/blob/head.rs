@@ -5,9 +5,9 @@ use core::fmt;
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::BlobSubject;
 use super::subject::bit_of;
-use super::{BlobSubject, JobCode};
-use crate::codec::{Event, EventCode, EventFlags, EventMask, ExtInfo, Subject};
+use crate::codec::{Event, EventCode, EventFlags, EventMask, ExtInfo, JobCode, Subject};
 
 /// What every blob begins with: 57 bytes, packed. The mask says which fields are valid.
 ///

@@ -1,39 +1,69 @@
-//! What stands beside an event.
+//! Extras of an event, with their subjects.
 
-use super::{Base64, FieldError, deserialize_from_fields, object, serialize_as_fields};
-use crate::codec::{Extras, ExtrasBuf, JobCode, Temperature};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use super::subject::SubjectFields;
+use super::{FieldError, Reason, Value, deserialize_from_fields, object, present, serialize_as_fields};
+use crate::codec::{ExtraSubject, Extras, JobCode, SubjectKind, Temperature};
 
 object! {
     /// Those that there are.
     ExtrasFields {
         job_code: JobCode,
-        image: Base64,
         temperature: Temperature,
+        subjects: Vec<ExtraSubject>,
     }
 }
 
-serialize_as_fields!(Extras<'_> as ExtrasFields);
-serialize_as_fields!(ExtrasBuf as ExtrasFields);
-deserialize_from_fields!(ExtrasBuf as ExtrasFields);
+impl Value for Vec<ExtraSubject> {
+    const EXPECTED: &'static str = "an array of subjects";
+}
 
-impl From<&Extras<'_>> for ExtrasFields {
-    fn from(&Extras { job_code, image, temperature }: &Extras<'_>) -> Self {
-        Self { job_code, image: image.map(|image| Base64(image.into())), temperature }
+serialize_as_fields!(Extras as ExtrasFields);
+deserialize_from_fields!(Extras as ExtrasFields);
+deserialize_from_fields!(ExtraSubject as SubjectFields);
+
+impl From<&Extras> for ExtrasFields {
+    fn from(extras: &Extras) -> Self {
+        let subjects = Some(extras.subjects.clone()).filter(|subjects| !subjects.is_empty());
+        Self { job_code: extras.job_code, temperature: extras.temperature, subjects }
     }
 }
 
-impl From<&ExtrasBuf> for ExtrasFields {
-    fn from(extras: &ExtrasBuf) -> Self {
-        Self::from(&extras.as_extras())
-    }
-}
-
-impl TryFrom<&ExtrasFields> for ExtrasBuf {
+impl TryFrom<&ExtrasFields> for Extras {
     type Error = FieldError;
 
     fn try_from(fields: &ExtrasFields) -> Result<Self, FieldError> {
-        let ExtrasFields { job_code, image, temperature } = fields;
-        let image = image.as_ref().map(|image| image.0.as_slice());
-        Ok(Extras { job_code: *job_code, image, temperature: *temperature }.into())
+        let subjects = fields.subjects.clone().unwrap_or_default();
+        Ok(Self { job_code: fields.job_code, temperature: fields.temperature, subjects })
+    }
+}
+
+/// `raw` is written only if the other fields do not give all 32 bytes.
+impl serde::Serialize for ExtraSubject {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = SubjectFields::from(self);
+        if SubjectFields::from(&self.subject()).to_bytes().as_ref() == Ok(self.as_bytes()) {
+            fields.raw = None;
+        }
+        fields.serialize(serializer)
+    }
+}
+
+impl From<&ExtraSubject> for SubjectFields {
+    fn from(subject: &ExtraSubject) -> Self {
+        Self { raw: Some(subject.as_bytes().as_slice().into()), ..Self::from(&subject.subject()) }
+    }
+}
+
+impl TryFrom<&SubjectFields> for ExtraSubject {
+    type Error = FieldError;
+
+    fn try_from(fields: &SubjectFields) -> Result<Self, FieldError> {
+        let word = present(&fields.kind, "kind")?;
+        let kind = SubjectKind::ALL.into_iter().find(|kind| kind.to_string() == *word);
+        let kind = kind.ok_or(FieldError::new("kind", Reason::Kind))?;
+        Ok(Self::new(kind, fields.to_bytes()?))
     }
 }

@@ -111,23 +111,17 @@ impl<'a> PortableBlob<'a> {
         SmallBlobEx::from_fields(self.to_small_blob(image_address), self.temperature)
     }
 
-    /// This blob as an event, and what an event cannot hold; see
-    /// [`BlobHead::to_event`](crate::codec::BlobHead::to_event). A subject for which the mask has no bit, such as that
-    /// of a lift or a relay, has no place in a portable blob: the event's is empty.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{BlobHead, ExtInfo, PortableBlob};
-    /// let blob = PortableBlob::new(BlobHead::new(7).with_info(ExtInfo::default()), &[1, 2])?;
-    /// let (event, extras) = blob.to_event().unwrap();
-    /// assert_eq!((event.id(), extras.image), (7, Some(&[1, 2][..])));
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
+    /// This blob as an event; see [`BlobHead::to_event`](crate::codec::BlobHead::to_event). A subject for which the mask
+    /// has no bit, such as that of a lift or a relay, has no place in a portable blob: the event's is empty.
     #[must_use]
-    pub fn to_event(&self) -> Option<(Event, Extras<'_>)> {
-        let (job_code, image, temperature) = (self.head.job_code(), self.image(), self.temperature());
-        Some((self.head.to_event()?, Extras { job_code, image, temperature }))
+    pub fn to_event(&self) -> Option<Event> {
+        self.head.to_event()
+    }
+
+    /// What this blob holds beyond an event, apart from the [image](Self::image).
+    #[must_use]
+    pub fn extras(&self) -> Extras {
+        Extras { job_code: self.head.job_code(), temperature: self.temperature(), ..Extras::default() }
     }
 
     /// This blob with an image of its own, so that it may outlive the bytes that it was read from.

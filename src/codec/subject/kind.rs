@@ -45,6 +45,22 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
+    /// Every kind, in alphabetical order.
+    pub const ALL: [Self; 12] = [
+        Self::AlarmZone,
+        Self::Card,
+        Self::Door,
+        Self::Input,
+        Self::Interlock,
+        Self::Lift,
+        Self::None,
+        Self::Osdp,
+        Self::Relay,
+        Self::Unknown,
+        Self::User,
+        Self::Zone,
+    ];
+
     /// The member that `code` uses. The rows are those of `src/codec/tables/subjects.tsv`.
     ///
     /// # Examples

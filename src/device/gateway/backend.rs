@@ -8,15 +8,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
-use tonic::transport::Endpoint;
 
+use super::channel::{self, ChannelFactory};
 use super::connections::Connections;
 use super::link::Link;
 use super::place::Place;
 use super::readers::{Readers, State};
 use super::session::{Running, Session};
 use super::settings::GatewaySettings;
-use super::tls;
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
     Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
@@ -53,7 +52,7 @@ pub struct Gateway {
 
 struct Shared {
     settings: GatewaySettings,
-    endpoint: Endpoint,
+    channels: ChannelFactory,
     /// Ours, for the log-in at a master gateway.
     certificate: Option<String>,
     places: Vec<Place>,
@@ -83,14 +82,9 @@ impl Gateway {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn new(settings: GatewaySettings) -> Result<Self> {
-        let endpoint = tls::endpoint(&settings)?;
-        let certificate = match (&settings.master, &settings.client_certificate) {
-            (Some(_), Some((file, _))) => {
-                let pem = tls::file(file, "client-cert")?;
-                Some(String::from_utf8(pem).map_err(|_| {
-                    Error::new(ErrorKind::InvalidInput, "setting `client-cert`: the file is no PEM")
-                })?)
-            }
+        let channels = ChannelFactory::new(&settings)?;
+        let certificate = match (&settings.master, channel::identity(&settings)) {
+            (Some(_), Some(identity)) => Some(identity.certificate_pem()?),
             (Some(_), None) => {
                 let message = "a master gateway asks for `client-cert` and `client-key`";
                 return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -99,7 +93,7 @@ impl Gateway {
         };
         let places = settings.devices.iter().map(Place::new).collect();
         let (readers, current, running, closed) = Default::default();
-        let shared = Shared { settings, endpoint, certificate, places, readers, current, running, closed };
+        let shared = Shared { settings, channels, certificate, places, readers, current, running, closed };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -112,9 +106,9 @@ impl Gateway {
         if let Some(session) = self.current()? {
             return Ok(session);
         }
-        let Shared { settings, endpoint, certificate, readers, .. } = &*self.shared;
+        let Shared { settings, channels, certificate, readers, .. } = &*self.shared;
         *running = None; // Whatever it still does ends here.
-        let link = Link::new(tls::channel(endpoint), settings.deadline, certificate.clone());
+        let link = Link::new(channels.channel(), settings.deadline, certificate.clone());
         let connections = Connections::new(link, settings.master.clone());
         let opened = Running::open(connections, Arc::clone(readers), settings).await?;
         let session = Arc::clone(&opened.session);

@@ -14,13 +14,13 @@ use tokio::sync::watch;
 
 use super::abi::MOST_FILTERS;
 use super::callbacks::{self, Presence};
+use super::connection::Link;
 use super::context::{Context, OpenContext};
+use super::context_slot::{Place, Ticket};
 use super::describe::describe;
-use super::link::Link;
 use super::options::NativeOptions;
-use super::place::{Place, Ticket};
 use super::worker::{Worker, closed};
-use super::{filters, logs, releases};
+use super::{filters, logs, release_queue};
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
     Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
@@ -239,7 +239,7 @@ impl NativeBackend {
             for thread in threads {
                 let _ = thread.join(); // A thread that has panicked has ended too.
             }
-            releases::wait();
+            release_queue::wait();
             opened.lock().unwrap_or_else(PoisonError::into_inner).take();
             released.send_replace(true);
         });
@@ -356,7 +356,7 @@ impl Backend for NativeBackend {
 impl NativeBackend {
     fn unreturned(&self) -> Error {
         let stuck = self.links().into_iter().find_map(|link| Some((link.overdue()?, link.device())));
-        let other = || Some((self.control.overdue().or_else(releases::overdue)?, None));
+        let other = || Some((self.control.overdue().or_else(release_queue::overdue)?, None));
         let (name, device) =
             stuck.or_else(other).map_or(("a call", None), |((name, _), device)| (name, device));
         let message = format!("{name} has not returned, so the library's context stays open");

@@ -7,7 +7,7 @@ use std::ptr;
 use super::abi::{Function, GetBlobs};
 use super::context::{Context, check};
 use super::memory::{Owned, array};
-use super::releases::Releases;
+use super::release_queue::Releases;
 use super::worker::Calling;
 use crate::codec::{BlobHead, DecodeError, DeviceId, EventBlob, EventMask, PortableBlob, Temperature};
 use crate::codec::{SmallBlob, SmallBlobEx};

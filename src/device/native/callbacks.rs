@@ -13,8 +13,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
-use super::link::LinkState;
-use super::strangers;
+use super::connection::LinkState;
+use super::unknown_devices;
 use crate::codec::{DeviceId, Event, Temperature};
 use crate::device::LiveSink;
 use crate::device::state::{ConnectionState, StateBoard};
@@ -68,7 +68,7 @@ pub(super) fn attach(presence: Option<Arc<Presence>>) {
     let old = std::mem::replace(&mut *PRESENCE.write().unwrap_or_else(PoisonError::into_inner), presence);
     let routes = std::mem::take(&mut *ROUTES.write().unwrap_or_else(PoisonError::into_inner));
     drop((old, routes)); // What they hold goes away without a lock.
-    strangers::tell();
+    unknown_devices::tell();
 }
 
 /// From now on the reader's events go to this sink too. The ticket ends it.
@@ -157,7 +157,7 @@ unsafe fn copied(event: *const c_void) -> Option<[u8; Event::SIZE]> {
 fn report(callback: &str, number: u32, bytes: Option<[u8; Event::SIZE]>, temperature: Option<Temperature>) {
     let device = DeviceId::new(number);
     let Some(route) = route(device) else {
-        return presence(number, |_, device| strangers::count(device));
+        return presence(number, |_, device| unknown_devices::count(device));
     };
     let event = bytes.as_ref().and_then(|bytes| Event::from_bytes(bytes).ok());
     if event.is_none() && route.link.is_first_nothing() {

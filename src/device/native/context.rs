@@ -10,11 +10,11 @@ use super::abi::{
     DeviceCapabilities, EventConfig, FactoryConfig, Function, Guarded, SimpleDeviceInfo, Zeroed,
 };
 use super::blobs::{Request, Word};
+use super::context_slot::Place;
 use super::library::Library;
 use super::memory::{array, bytes};
 use super::options::NativeOptions;
-use super::place::Place;
-use super::releases::Releases;
+use super::release_queue::Releases;
 use super::worker::Calling;
 use super::{callbacks, tls};
 use crate::codec::{

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::slice;
 
-use super::releases::Releases;
+use super::release_queue::Releases;
 use crate::{Error, ErrorKind, Result};
 
 /// An object that the library has allocated for us, which is handed over to be given back by the library's own

@@ -1,14 +1,8 @@
 //! Certificates of the simulated server.
 
-use std::sync::Arc;
-
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::settings::Identity;
 use crate::{Error, ErrorKind, Result};
@@ -116,25 +110,7 @@ impl std::fmt::Debug for Certificates {
 /// [`InvalidInput`](ErrorKind::InvalidInput) for a certificate or a key that is none, or where they do not belong
 /// together.
 pub(super) fn acceptor(identity: &Identity, http2: bool) -> Result<TlsAcceptor> {
-    let bad = |what: &str| Error::new(ErrorKind::InvalidInput, format!("the server's {what} is none in PEM"));
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(identity.certificates.as_bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| bad("certificate").with_source(error))?;
-    let key =
-        PrivateKeyDer::from_pem_slice(identity.key.expose_secret().as_bytes()).map_err(|_| bad("key"))?;
-    let unfit = |error| {
-        Error::new(ErrorKind::InvalidInput, "the server's certificate and key cannot be used")
-            .with_source(error)
-    };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(unfit)?
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(unfit)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    if http2 {
-        config.alpn_protocols.insert(0, b"h2".to_vec());
-    }
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    let certificates =
+        crate::sim::Certificates::from_pem(identity.certificates.as_str(), identity.key.expose_secret());
+    certificates.acceptor(if http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] })
 }

@@ -1,22 +1,16 @@
 //! Certificates as a gateway's installer makes them.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::{Error, ErrorKind, Result};
 
@@ -162,22 +156,9 @@ impl Certificates {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidData`] where the PEM holds no certificate or key, or they do not belong together.
+    /// [`ErrorKind::InvalidInput`] where the PEM holds no certificate or key, or they do not belong together.
     pub(super) fn acceptor(&self) -> Result<TlsAcceptor> {
-        let made = || -> Result<ServerConfig, Box<dyn StdError + Send + Sync>> {
-            let chain =
-                CertificateDer::pem_slice_iter(self.cert.as_bytes()).collect::<Result<Vec<_>, _>>()?;
-            let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes())?;
-            let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-                .with_safe_default_protocol_versions()?;
-            let mut config = config.with_no_client_auth().with_single_cert(chain, key)?;
-            config.alpn_protocols = vec![b"h2".to_vec()];
-            Ok(config)
-        };
-        let config = made().map_err(|error| {
-            Error::new(ErrorKind::InvalidData, "the certificate and key cannot be used").with_source(error)
-        })?;
-        Ok(TlsAcceptor::from(Arc::new(config)))
+        crate::sim::Certificates::from_pem(self.cert.as_str(), self.key.as_str()).acceptor(&[b"h2"])
     }
 }
 

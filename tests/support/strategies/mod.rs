@@ -2,8 +2,8 @@
 #![allow(dead_code)] // Each test file uses its own part.
 
 use bs2_events::codec::{
-    Address, BlobHead, DeviceId, Event, EventCode, EventFlags, EventMask, ExtInfo, JobCode, SdkCode,
-    SmallBlob, SmallBlobEx, Subject, Temperature, Timestamp,
+    Address, BlobHead, DeviceId, Event, EventCode, EventFlags, EventMask, ExtInfo, ExtraSubject, Extras,
+    JobCode, SdkCode, SmallBlob, SmallBlobEx, Subject, SubjectKind, Temperature, Timestamp,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -90,6 +90,21 @@ pub(crate) fn blob_head() -> impl Strategy<Value = BlobHead> {
                 .with_job_code(JobCode(job_code))
                 .with_image_size(size)
                 .with_mask(mask)
+        },
+    )
+}
+
+/// Any extras, with few subjects, of which many have bytes that their kind does not use.
+pub(crate) fn extras() -> impl Strategy<Value = Extras> {
+    let subject = (select(&SubjectKind::ALL[..]), subject_bytes())
+        .prop_map(|(kind, bytes)| ExtraSubject::new(kind, bytes));
+    (any::<Option<u32>>(), any::<Option<u32>>(), vec(subject, 0..4)).prop_map(
+        |(job_code, temperature, subjects)| {
+            let mut extras = Extras::default();
+            extras.job_code = job_code.map(JobCode);
+            extras.temperature = temperature.map(Temperature::from_hundredths);
+            extras.subjects = subjects;
+            extras
         },
     )
 }
