@@ -146,6 +146,8 @@ pub mod device;
 #[cfg(any(feature = "biostar-x", feature = "device"))]
 mod error;
 #[cfg(any(feature = "biostar-x", feature = "device"))]
+mod retry;
+#[cfg(any(feature = "biostar-x", feature = "device"))]
 pub mod settings;
 #[cfg(feature = "sim")]
 pub mod sim;
@@ -156,6 +158,8 @@ pub mod tls;
 
 #[cfg(any(feature = "biostar-x", feature = "device"))]
 pub use error::{Error, ErrorKind, HttpError, Result};
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+pub use retry::RetryPolicy;
 
 /// The code in the prose is compiled and run like any other example.
 #[cfg(all(doctest, feature = "biostar-x", feature = "sim-servers", feature = "sqlite"))]

@@ -1,25 +1,21 @@
 //! Calls that are made again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use backon::{ExponentialBuilder, Retryable};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 
 /// Makes a call that changes nothing again for as long as that may help, a few times.
 ///
-/// A deadline that has passed is what the user asked to be told, and whoever waits is not kept for minutes.
+/// A call that timed out is not made again: the deadline is the user's.
 pub(crate) async fn retried<T, F>(call: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let begun = Instant::now();
-    let may_help = |error: &Error| {
-        error.is_retryable() && error.kind() != ErrorKind::TimedOut && begun.elapsed() < PATIENCE
-    };
-    let delays = ExponentialBuilder::new().with_max_times(RETRIES).with_jitter();
-    call.retry(delays.with_min_delay(FIRST_DELAY)).sleep(tokio::time::sleep).when(may_help).await
+    let may_help = |error: &Error| error.is_retryable() && error.kind() != ErrorKind::TimedOut;
+    let policy = RetryPolicy::default().with_first(FIRST_WAIT).with_retries(RETRIES).with_total(PATIENCE);
+    policy.retry(call, may_help).await
 }
 
 const RETRIES: usize = 6;
-const FIRST_DELAY: Duration = Duration::from_millis(100);
+const FIRST_WAIT: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
-use bs2_events::device::{Device, FurtherSubject, Live, ReconnectPolicy, Subscription};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::device::{Device, FurtherSubject, Live, Subscription};
+use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use clap::Args;
 use futures_util::FutureExt;
 use tokio::sync::{Semaphore, mpsc};
@@ -139,7 +139,7 @@ type Item = Result<(Live, Vec<FurtherSubject>)>;
 /// back.
 async fn follow(device: Device, items: mpsc::Sender<Item>, begun: Arc<Semaphore>, deaf: Arc<AtomicUsize>) {
     let mut failures: u32 = 0;
-    for delay in ReconnectPolicy::default().delays() {
+    for delay in RetryPolicy::default().delays() {
         match device.subscribe().await {
             Ok(mut live) => {
                 deaf.fetch_sub(1, Ordering::Relaxed);

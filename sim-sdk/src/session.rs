@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bs2_events::device::{Backend, Client, ClientOptions, ReconnectPolicy};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::device::{Backend, Client, ClientOptions};
+use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::boundary::{Answer, INVALID_CONFIG, TIMEOUT, code_of, lock};
@@ -64,7 +64,7 @@ impl Session {
         let runtime = runtime.map_err(threads)?;
         let backend = world.simulator.backend();
         let options = ClientOptions::default()
-            .with_reconnect(ReconnectPolicy::never())
+            .with_retry(RetryPolicy::never())
             .with_deadline(LIVE_DEADLINE)
             .with_queue_capacity(LIVE_QUEUE);
         let client = Client::with_options(Arc::clone(&backend), options);

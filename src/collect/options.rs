@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::device::ReconnectPolicy;
+use crate::RetryPolicy;
 
 /// Settings of a [`Collector`](super::Collector).
 ///
@@ -21,7 +21,7 @@ pub struct CollectOptions {
     pub(super) page: u32,
     pub(super) settle: Duration,
     pub(super) poll: Duration,
-    pub(super) retry: ReconnectPolicy,
+    pub(super) retry: RetryPolicy,
     pub(super) attempts: usize,
     pub(super) estimate: bool,
 }
@@ -79,11 +79,11 @@ impl CollectOptions {
     ///
     /// ```
     /// # use bs2_events::collect::CollectOptions;
-    /// # use bs2_events::device::ReconnectPolicy;
-    /// let options = CollectOptions::default().with_retry(ReconnectPolicy::never());
+    /// # use bs2_events::RetryPolicy;
+    /// let options = CollectOptions::default().with_retry(RetryPolicy::never());
     /// ```
     #[must_use]
-    pub const fn with_retry(mut self, policy: ReconnectPolicy) -> Self {
+    pub const fn with_retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
@@ -124,7 +124,7 @@ impl Default for CollectOptions {
             page: 4_096,
             settle: Duration::from_millis(100),
             poll: Duration::from_secs(30),
-            retry: ReconnectPolicy::default(),
+            retry: RetryPolicy::default(),
             attempts: 8,
             estimate: false,
         }

@@ -8,12 +8,13 @@ use std::sync::atomic::AtomicBool;
 use futures_util::future::try_join_all;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, sleep};
 
 use super::live::{DeviceQueue, Sender, queue};
 use super::state::StateBoard;
 use super::{Backend, ConnectionState, Device, LiveSink, LogListener, Monitoring, StateStream, Subscription};
 use crate::codec::{DeviceId, Event};
+use crate::retry::Retry;
 use crate::{Error, ErrorKind, Result};
 
 mod options;
@@ -276,18 +277,10 @@ impl Client {
     where
         F: Future<Output = Result<T>>,
     {
-        let mut delays = self.shared.options.reconnect.delays().take(CALL_RETRIES);
-        let begun = Instant::now();
-        loop {
-            let error = match self.call_once(device, what, call()).await {
-                Err(error) if error.kind() == ErrorKind::Disconnected => error,
-                result => return result,
-            };
-            match delays.next().filter(|_| begun.elapsed() < self.shared.options.deadline) {
-                Some(delay) => tokio::time::sleep(delay).await,
-                None => return Err(error),
-            }
-        }
+        let ClientOptions { retry, deadline, .. } = self.shared.options;
+        let policy = retry.within(CALL_RETRIES, deadline);
+        let connection_lost = |error: &Error| error.kind() == ErrorKind::Disconnected;
+        policy.retry(|| self.call_once(device, what, call()), connection_lost).await
     }
 
     /// One call to a connected reader, for what must not be done twice.
@@ -368,13 +361,15 @@ impl Feed {
 
     /// Waits for the end of the connection and makes it again, until the policy gives up or nobody listens.
     async fn keep_alive(self, mut connection: Connection) {
+        let mut retry = Retry::new(self.client.shared.options.retry);
         loop {
             // `None` without a word: the backend has dropped its sink, which ends the monitoring too.
             let error = connection.broken.recv().await;
             drop(connection);
             tracing::info!(device = %self.device, ?error, "monitoring was interrupted");
             self.client.shared.states.set(self.device, ConnectionState::Disconnected);
-            match self.restart().await {
+            retry.reset();
+            match self.restart(&mut retry).await {
                 Some(again) => connection = again,
                 None => return,
             }
@@ -383,9 +378,9 @@ impl Feed {
         }
     }
 
-    async fn restart(&self) -> Option<Connection> {
-        for delay in self.client.shared.options.reconnect.delays() {
-            tokio::time::sleep(delay).await;
+    async fn restart(&self, retry: &mut Retry) -> Option<Connection> {
+        while let Some(delay) = retry.next_delay() {
+            sleep(delay).await;
             match self.start(true).await {
                 Ok(connection) => return Some(connection),
                 Err(error) if error.kind() == ErrorKind::Closed => return None,

@@ -21,9 +21,9 @@ use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 
 use super::live::{DeviceQueue, queue};
-use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, ReconnectPolicy, Subscription};
+use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, Subscription};
 use crate::codec::{DeviceId, Event, EventCode, EventMask};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, RetryPolicy};
 
 /// What the suite needs: a backend, one reader, and a hand on that reader.
 ///
@@ -116,10 +116,9 @@ pub async fn check_backend(stage: &dyn Stage) -> Result<(), Violation> {
 ///
 /// See `tests/backend_conformance.rs`.
 pub async fn check_client(stage: &dyn Stage) -> Result<(), Violation> {
-    let policy = ReconnectPolicy::default()
-        .with_first(Duration::from_millis(5))
-        .with_longest(Duration::from_millis(50));
-    let client = Client::with_options(stage.backend(), ClientOptions::default().with_reconnect(policy));
+    let policy =
+        RetryPolicy::default().with_first(Duration::from_millis(5)).with_longest(Duration::from_millis(50));
+    let client = Client::with_options(stage.backend(), ClientOptions::default().with_retry(policy));
     let device = client.device(stage.device());
 
     let point = "the whole log comes in order, each event once";

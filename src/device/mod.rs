@@ -12,7 +12,6 @@ mod live;
 #[cfg(feature = "native")]
 pub mod native;
 mod page;
-mod reconnect;
 mod state;
 
 pub use backend::{Backend, LiveSink, Monitoring, scan_image_logs};
@@ -22,5 +21,4 @@ pub use handle::Device;
 pub use info::{Capabilities, DeviceInfo, DeviceList, ImageFilter, ImageLog};
 pub use live::{Live, LogListener, Subscription};
 pub use page::EventPage;
-pub use reconnect::ReconnectPolicy;
 pub use state::{ConnectionState, StateChange, StateStream};

@@ -5,8 +5,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::scripted_backend::{DEVICE, Scripted, event};
+use bs2_events::RetryPolicy;
 use bs2_events::codec::SubjectKind;
-use bs2_events::device::{Client, ClientOptions, FurtherSubject, Live, ReconnectPolicy};
+use bs2_events::device::{Client, ClientOptions, FurtherSubject, Live};
 
 #[tokio::test(start_paused = true)]
 async fn what_was_lost_is_told_in_its_place() {
@@ -104,7 +105,7 @@ async fn what_stands_beside_an_event_comes_behind_it_or_is_dropped_with_it() {
 #[tokio::test(start_paused = true)]
 async fn the_stream_ends_when_the_policy_gives_up() {
     let reader = Scripted::default();
-    let options = ClientOptions::default().with_reconnect(ReconnectPolicy::never());
+    let options = ClientOptions::default().with_retry(RetryPolicy::never());
     let mut live = client(&reader, options).device(DEVICE).subscribe().await.unwrap();
     reader.report(event(1, 0));
     reader.disconnect();

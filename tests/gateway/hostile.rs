@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bs2_events::ErrorKind;
 use bs2_events::codec::{DeviceId, Event, EventMask, Temperature};
 use bs2_events::device::gateway::Gateway;
-use bs2_events::device::{Backend, Client, ClientOptions, Live, ReconnectPolicy, Subscription};
+use bs2_events::device::{Backend, Client, ClientOptions, Live, Subscription};
+use bs2_events::{ErrorKind, RetryPolicy};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
 use prost::Message;
@@ -359,10 +359,9 @@ fn client(fake: &Fake) -> Client {
 }
 
 fn options() -> ClientOptions {
-    let policy = ReconnectPolicy::default()
-        .with_first(Duration::from_millis(5))
-        .with_longest(Duration::from_millis(20));
-    ClientOptions::default().with_reconnect(policy)
+    let policy =
+        RetryPolicy::default().with_first(Duration::from_millis(5)).with_longest(Duration::from_millis(20));
+    ClientOptions::default().with_retry(policy)
 }
 
 /// Answers one call, by the last part of its path, in a way of its own.

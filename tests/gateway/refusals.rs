@@ -7,9 +7,9 @@ use std::time::Duration;
 use bs2_events::codec::DeviceId;
 use bs2_events::collect::{CollectOptions, Collector, Stop};
 use bs2_events::device::gateway::{DeviceAddress, Gateway};
-use bs2_events::device::{Backend, Client, ReconnectPolicy};
+use bs2_events::device::{Backend, Client};
 use bs2_events::sink::{GapReason, MemorySink};
-use bs2_events::{Error, ErrorKind};
+use bs2_events::{Error, ErrorKind, RetryPolicy};
 use futures_util::FutureExt;
 use prost::Message;
 use tokio::sync::oneshot;
@@ -158,7 +158,7 @@ fn client(fake: &Fake) -> Client {
 }
 
 fn collector(sink: &MemorySink) -> Collector {
-    let policy = ReconnectPolicy::default().with_first(Duration::from_millis(5));
+    let policy = RetryPolicy::default().with_first(Duration::from_millis(5));
     Collector::new(Arc::new(sink.clone())).with_options(CollectOptions::default().with_retry(policy))
 }
 

@@ -9,10 +9,8 @@ use async_trait::async_trait;
 use bs2_events::codec::{DeviceId, Event, EventMask};
 use bs2_events::device::conformance::{Stage, check_backend, check_client};
 use bs2_events::device::native::{NativeBackend, NativeOptions};
-use bs2_events::device::{
-    Backend, Client, ClientOptions, ConnectionState, Live, ReconnectPolicy, StateChange, Subscription,
-};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::device::{Backend, Client, ClientOptions, ConnectionState, Live, StateChange, Subscription};
+use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use tokio_stream::StreamExt;
 
 #[tokio::test]
@@ -321,8 +319,8 @@ async fn a_missing_function_is_named_when_it_is_needed_with_the_version_of_the_l
 async fn codes_at_random_are_errors_and_lose_nothing() {
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 3_000);
-    let policy = ReconnectPolicy::default().with_first(Duration::from_millis(1));
-    let options = ClientOptions::default().with_reconnect(policy);
+    let policy = RetryPolicy::default().with_first(Duration::from_millis(1));
+    let options = ClientOptions::default().with_retry(policy);
     let client = Client::with_options(hostile.open(), options);
     let device = client.device(DEVICE);
     device.time().await.unwrap();
@@ -697,8 +695,8 @@ async fn a_reader_is_described_as_it_describes_itself() {
 }
 
 async fn listening(hostile: &Hostile) -> (Client, Subscription) {
-    let policy = ReconnectPolicy::default().with_first(Duration::from_millis(1));
-    let client = Client::with_options(hostile.open(), ClientOptions::default().with_reconnect(policy));
+    let policy = RetryPolicy::default().with_first(Duration::from_millis(1));
+    let client = Client::with_options(hostile.open(), ClientOptions::default().with_retry(policy));
     let live = client.subscribe(&[DEVICE]).await.unwrap();
     (client, live)
 }

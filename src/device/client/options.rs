@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::device::ReconnectPolicy;
+use crate::RetryPolicy;
 
 /// Settings of a [`Client`](crate::device::Client).
 ///
@@ -13,18 +13,19 @@ use crate::device::ReconnectPolicy;
 /// ```
 /// use std::time::Duration;
 ///
-/// use bs2_events::device::{ClientOptions, ReconnectPolicy};
+/// use bs2_events::RetryPolicy;
+/// use bs2_events::device::ClientOptions;
 ///
 /// let options = ClientOptions::default()
 ///     .with_deadline(Duration::from_secs(5))
 ///     .with_queue_capacity(10_000)
-///     .with_reconnect(ReconnectPolicy::never());
+///     .with_retry(RetryPolicy::never());
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ClientOptions {
     pub(super) deadline: Duration,
     pub(super) queue_capacity: usize,
-    pub(super) reconnect: ReconnectPolicy,
+    pub(super) retry: RetryPolicy,
 }
 
 impl ClientOptions {
@@ -69,23 +70,19 @@ impl ClientOptions {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::device::{ClientOptions, ReconnectPolicy};
-    /// let options = ClientOptions::default().with_reconnect(ReconnectPolicy::never());
+    /// # use bs2_events::{RetryPolicy, device::ClientOptions};
+    /// let options = ClientOptions::default().with_retry(RetryPolicy::never());
     /// ```
     #[must_use]
-    pub const fn with_reconnect(mut self, policy: ReconnectPolicy) -> Self {
-        self.reconnect = policy;
+    pub const fn with_retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
         self
     }
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        Self {
-            deadline: Duration::from_secs(15),
-            queue_capacity: 4_096,
-            reconnect: ReconnectPolicy::default(),
-        }
+        Self { deadline: Duration::from_secs(15), queue_capacity: 4_096, retry: RetryPolicy::default() }
     }
 }
 

@@ -197,10 +197,10 @@ impl ServerSettings {
     ///
     /// ```
     /// # use bs2_events::sim::gateway::ServerSettings;
-    /// let settings = ServerSettings::default().with_reconnect(std::time::Duration::from_secs(30));
+    /// let settings = ServerSettings::default().with_retry(std::time::Duration::from_secs(30));
     /// ```
     #[must_use]
-    pub fn with_reconnect(mut self, time: Duration) -> Self {
+    pub fn with_retry(mut self, time: Duration) -> Self {
         self.reconnect = time;
         self
     }
