@@ -51,7 +51,7 @@ impl FromStr for Store {
 
     fn from_str(text: &str) -> Result<Self> {
         let problem = match text.split_once(':') {
-            Some((BIOSTAR_X, rest)) => return Ok(Self::BiostarX(Box::new(Target::read(rest)?))),
+            Some((BIOSTAR_X, _)) => return Ok(Self::BiostarX(Box::new(Target::read(text)?))),
             Some((SQLITE, "")) => "has no path".to_owned(),
             Some((SQLITE, path)) => return Ok(Self::Sqlite(path.into())),
             Some((scheme, _)) => format!("scheme `{scheme}` is not known"),

@@ -101,12 +101,17 @@ async fn a_logout_ends_the_session_and_the_next_call_begins_another() {
 #[tokio::test]
 async fn what_may_have_been_done_is_told_apart() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let client = Client::builder(&format!("http://{closed}")).with_credentials("a", "b").build().unwrap();
+    let client = BiostarX::new(
+        BiostarXOptions::new(format!("http://{closed}"))
+            .with_credentials("a", "b")
+            .with_patience(Duration::ZERO),
+    )
+    .unwrap();
     let error = client.virtual_devices().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_been_done()), (ErrorKind::Disconnected, false));
 
     let script = Script::new([Answer::Cut, Answer::Silence]).await;
-    let client = script.builder().with_timeout(Duration::from_millis(300)).build().unwrap();
+    let client = BiostarX::new(script.builder().with_timeout(Duration::from_millis(300))).unwrap();
     let error = client.virtual_devices().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_been_done()), (ErrorKind::Disconnected, true));
     let error = client.virtual_devices().await.unwrap_err();
