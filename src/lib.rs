@@ -153,6 +153,8 @@ pub mod settings;
 pub mod sim;
 #[cfg(feature = "collect")]
 pub mod sink;
+#[cfg(any(feature = "biostar-x", feature = "device"))]
+mod sync;
 #[cfg(any(feature = "biostar-x", feature = "gateway"))]
 pub mod tls;
 

@@ -262,6 +262,21 @@ impl Settings {
         }
     }
 
+    /// Every value of a setting, each as `read` understands it; `expected` completes the sentence of the error.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](ErrorKind::InvalidInput) where `read` returns `None`.
+    pub fn parsed_all<T>(
+        &self,
+        name: &str,
+        expected: &str,
+        read: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>> {
+        let wrong = |value| invalid(format!("setting `{name}`: `{}` is not {expected}", shown(value)));
+        self.all(name).map(|value| read(value).ok_or_else(|| wrong(value))).collect()
+    }
+
     /// Refuses settings that exclude each other.
     ///
     /// # Errors

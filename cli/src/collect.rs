@@ -63,7 +63,7 @@ impl Collect {
         if bar::is_seen() {
             options = options.with_estimate();
         }
-        let mut collector = Collector::new(sink.clone()).with_options(options).with_trouble(|error| {
+        let mut collector = Collector::new(sink.clone()).with_options(options).with_on_failure(|error| {
             output::note(&format!("{}; it is tried again", output::sentence(error)));
         });
         let mut readers = 0;
@@ -160,12 +160,12 @@ is kept.
 LIBRARY is the file of the vendor's library; if missing, the platform looks for libBS_SDK_V2.so or
 BS_SDK_V2.dll. All readers of it stand in one source. Settings, as name=value joined by &:
   device     a reader's IPv4 address, with :PORT unless it is 51211; may be given several times
-  search     1 to look for readers in the local network
-  accept     how many readers connect to us; they are waited for
+  search     true to search for devices in the local network
+  accept     how many devices connect to this process; bs2 waits for them
   preload    a library that the vendor's needs and does not name, such as libssl.so.1.1; may be
              given several times
-  port, ssl-port  where readers connect to us [51212, 51213]
-  ssl-ca, ssl-cert, ssl-key  files of encrypted connections; BS2_SSL_PASSWORD is the key's password
+  port, tls-port  where devices connect to this process [51212, 51213]
+  ca, client-cert, client-key  files for TLS; BS2_CLIENT_KEY_PASSWORD is the key's password
   timeout    how long one call may take, such as 30s [15s]
 What --json prints: one object, whose `devices` has an object for each epoch of each reader, with
 device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed.

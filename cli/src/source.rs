@@ -2,7 +2,7 @@
 
 use bs2_events::codec::DeviceId;
 use bs2_events::device::{Client, Device};
-use bs2_events::sim::{SimSettings, Simulator};
+use bs2_events::sim::{SimOptions, Simulator};
 use bs2_events::{Error, ErrorKind, Result};
 
 use crate::output;
@@ -31,10 +31,10 @@ impl Source {
     fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
         match text.split_once(':') {
             Some((gateway::SCHEME, _)) => return Ok(Self { client: gateway::open(text)?, simulator: None }),
-            Some((sdk::SCHEME, text)) => return Ok(Self { client: sdk::open(text)?, simulator: None }),
+            Some((sdk::SCHEME, _)) => return Ok(Self { client: sdk::open(text)?, simulator: None }),
             _ => {}
         }
-        let simulator = Simulator::with_settings(simulated(text, rate)?)?;
+        let simulator = Simulator::with_options(simulated(text, rate)?)?;
         tell_cut(&simulator);
         Ok(Self { client: Client::new(simulator.backend()), simulator: Some(simulator) })
     }
@@ -110,17 +110,17 @@ pub(crate) fn tell_cut(simulator: &Simulator) {
 }
 
 /// The settings of simulated readers that live: they get a rate where none is set.
-pub(crate) fn live_settings(text: &str) -> Result<SimSettings> {
+pub(crate) fn live_settings(text: &str) -> Result<SimOptions> {
     simulated(text, Some(LIVE_RATE))
 }
 
-fn simulated(text: &str, rate: Option<u32>) -> Result<SimSettings> {
+fn simulated(text: &str, rate: Option<u32>) -> Result<SimOptions> {
     let settings = match text.split_once(':') {
         Some((SIM, settings)) => settings.strip_prefix('?').unwrap_or(settings),
         Some((scheme, _)) => return Err(unknown(&format!("scheme `{scheme}` is not known"))),
         None => return Err(unknown(&format!("`{text}` has no scheme"))),
     };
-    let parsed: SimSettings = settings.parse()?;
+    let parsed: SimOptions = settings.parse()?;
     let rate = rate.filter(|_| !settings.split('&').any(|part| part.starts_with("rate=")));
     Ok(rate.map_or(parsed.clone(), |rate| parsed.with_rate(rate)))
 }

@@ -14,31 +14,31 @@
 //!   [collector](../../collect/index.html) reads the log where it sees one.
 //! * It has a field for each thing that an event may concern, a record has room for one: the one that the event's code
 //!   says. What a gateway sets beside it, such as the door of an authentication, travels beside the event: in
-//!   [`EventPage::further`](super::EventPage::further) and live as [`Live::Further`](super::Live::Further). Blobs have
+//!   [`EventPage::extras`](super::EventPage::extras) and live in [`Live::Event`](super::Live::Event). Blobs have
 //!   one subject, as events, and nothing beside it.
 //! * It answers with gRPC's codes, not with the vendor library's: [`Error::sdk_code`](crate::Error::sdk_code) is
 //!   `None`.
 //! * The reader's time zone and daylight saving are not in its events; see [`EventFlags`](crate::codec::EventFlags).
 
+mod admin;
 mod backend;
-mod bundle;
+mod batching;
 mod channel;
 mod codec;
 mod connections;
+mod device_calls;
 mod event_log;
-mod facts;
-mod failure;
-mod link;
 mod logs;
-mod manage;
+mod options;
 mod pictures;
-mod place;
 pub(crate) mod proto;
 mod readers;
+mod rpc;
 mod session;
-mod settings;
+mod status;
+mod target;
 mod wire;
 
+pub use admin::{AcceptFilter, FoundDevice};
 pub use backend::Gateway;
-pub use manage::{AcceptFilter, FoundDevice};
-pub use settings::{DeviceAddress, GatewaySettings};
+pub use options::{DeviceAddress, GatewaySettings};

@@ -8,14 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::Shared;
-use super::beside::{Beside, blob};
-use super::life::Act;
-use super::line::{INVALID_PARAMETER, NO_SUCH_LOG, NOT_SUPPORTED, Trouble};
+use super::Inner;
+use super::connection::{INVALID_PARAMETER, NO_SUCH_LOG, NOT_SUPPORTED, Trouble};
+use super::device::{SimDevice, State};
+use super::device_state::Command;
+use super::extras::{Beside, blob};
 use super::log::PICTURES;
-use super::outlet::Outlet;
 use super::picture::picture;
-use super::reader::{Cell, State};
+use super::subscriber::Subscriber;
 use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Timestamp};
 use crate::device::{
     Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
@@ -23,16 +23,16 @@ use crate::device::{
 use crate::{Error, ErrorKind, Result};
 
 /// One way to the readers, with its connections.
-pub(super) struct Door {
-    shared: Arc<Shared>,
+pub(super) struct SimBackend {
+    shared: Arc<Inner>,
     number: u64,
     /// For each reader the generation of its line when it was connected; 0 for never.
     connections: Box<[AtomicU64]>,
     closed: AtomicBool,
 }
 
-impl Door {
-    pub(super) fn new(shared: Arc<Shared>, number: u64) -> Self {
+impl SimBackend {
+    pub(super) fn new(shared: Arc<Inner>, number: u64) -> Self {
         let connections = shared.readers.iter().map(|_| AtomicU64::new(0)).collect();
         Self { shared, number, connections, closed: AtomicBool::new(false) }
     }
@@ -68,7 +68,7 @@ impl Door {
     }
 
     /// Does something to a connected reader.
-    pub(super) async fn act(&self, device: DeviceId, act: Act) -> Result<()> {
+    pub(super) async fn act(&self, device: DeviceId, act: Command) -> Result<()> {
         self.call(device, |state| {
             state.act(&self.shared.books, act);
             self.shared.books.check()
@@ -116,7 +116,7 @@ impl Door {
     }
 
     /// The reader, unless it is stuck: then this never returns.
-    async fn reader(&self, device: DeviceId) -> Result<(usize, &Cell)> {
+    async fn reader(&self, device: DeviceId) -> Result<(usize, &SimDevice)> {
         self.check_open()?;
         let position = self.shared.position(device)?;
         let reader = &self.shared.readers[position];
@@ -144,10 +144,10 @@ impl Door {
 }
 
 #[async_trait]
-impl Backend for Door {
+impl Backend for SimBackend {
     async fn devices(&self) -> Result<DeviceList> {
         self.check_open()?;
-        Ok(DeviceList::new(self.shared.readers.iter().map(Cell::device)))
+        Ok(DeviceList::new(self.shared.readers.iter().map(SimDevice::device)))
     }
 
     async fn connect(&self, device: DeviceId) -> Result<()> {
@@ -285,11 +285,11 @@ impl Backend for Door {
     }
 
     async fn clear_log(&self, device: DeviceId) -> Result<()> {
-        self.act(device, Act::ClearLog).await
+        self.act(device, Command::ClearLog).await
     }
 
     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> {
-        let outlet = Outlet::new(Arc::new(sink), &self.shared.settings)?;
+        let outlet = Subscriber::new(Arc::new(sink), &self.shared.settings)?;
         let position = self.shared.position(device)?;
         self.call(device, |state| {
             let ticket = state.line.listen(self.number, outlet);
@@ -308,15 +308,15 @@ impl Backend for Door {
     }
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for SimBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").field("settings", &self.shared.settings).finish_non_exhaustive()
+        f.debug_struct("SimBackend").field("settings", &self.shared.settings).finish_non_exhaustive()
     }
 }
 
 /// Ends a monitoring when it is dropped.
 struct Listening {
-    shared: Arc<Shared>,
+    shared: Arc<Inner>,
     position: usize,
     ticket: u64,
 }

@@ -67,7 +67,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use super::Simulator;
-use super::backend::Door;
+use super::backend::SimBackend;
 use crate::codec::DeviceId;
 use crate::{Error, ErrorKind, Result};
 use desk::Desk;
@@ -100,8 +100,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// As [`Simulator::with_settings`], [`Simulator::with_state`] and [`Certificates::make`].
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for certificates that cannot be used and for more addresses than readers, [`Other`](ErrorKind::Other) when
+    /// As [`Simulator::with_options`], [`Simulator::with_state`] and [`Certificates::make`].
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for certificates that cannot be used and for more addresses than
+    /// devices, [`Other`](ErrorKind::Other) when
     /// the address cannot be listened at.
     ///
     /// # Examples
@@ -134,7 +135,7 @@ impl Server {
         let listener = TcpListener::bind(settings.listen).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;
         let shared = Arc::clone(&simulator.shared);
-        let door = Door::new(Arc::clone(&shared), simulator.next_door());
+        let door = SimBackend::new(Arc::clone(&shared), simulator.next_door());
         let desk = Arc::new(Desk::new(shared, door, &settings, Handle::current()));
         let task = tokio::spawn(serve::serve(listener, acceptor, Arc::clone(&desk))).abort_handle();
         Ok(Self { simulator, desk, address, ca: certificates.ca_pem().map(str::to_owned), task })
@@ -252,7 +253,7 @@ fn simulator(settings: &ServerSettings) -> Result<Simulator> {
     }
     let simulator = match &settings.state {
         Some(path) => Simulator::with_state(wanted, path)?,
-        None => Simulator::with_settings(wanted)?,
+        None => Simulator::with_options(wanted)?,
     };
     let readers = simulator.shared.readers.len();
     if addresses > readers {

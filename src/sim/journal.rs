@@ -22,9 +22,9 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::life::{Act, Turn};
-use super::settings::{SimSettings, Start};
-use super::world::opening;
+use super::device_state::{Command, HistoryEntry};
+use super::generator::world::opening;
+use super::options::{SimOptions, Start};
 use crate::codec::{DeviceId, EventCode, Timestamp};
 use crate::device::ImageFilter;
 use crate::{Error, ErrorKind, Result};
@@ -46,7 +46,7 @@ struct Pen {
 #[derive(Default)]
 pub(super) struct Past {
     pub(super) made: u64,
-    pub(super) turns: Vec<(u64, Turn)>,
+    pub(super) turns: Vec<(u64, HistoryEntry)>,
 }
 
 impl Journal {
@@ -58,7 +58,7 @@ impl Journal {
     /// [`ErrorKind::Storage`] and [`ErrorKind::PermissionDenied`] for a file that cannot be read and written,
     /// [`ErrorKind::Busy`] for one that another process uses, [`ErrorKind::InvalidData`] for one that is no state,
     /// [`ErrorKind::InvalidInput`] for one of other settings.
-    pub(super) fn open(path: &Path, settings: &mut SimSettings) -> Result<(Self, Option<String>)> {
+    pub(super) fn open(path: &Path, settings: &mut SimOptions) -> Result<(Self, Option<String>)> {
         let failed = |error: io::Error| {
             let kind = match error.kind() {
                 io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
@@ -91,7 +91,7 @@ impl Journal {
     }
 
     /// Begins a new file, with these readers and what they have made.
-    pub(super) fn begin(&self, settings: &SimSettings, readers: &[(DeviceId, u64)]) -> Result<()> {
+    pub(super) fn begin(&self, settings: &SimOptions, readers: &[(DeviceId, u64)]) -> Result<()> {
         let mut text = format!("{MAGIC}\n{}", decisive(settings));
         if text.len() >= COUNTS_AT {
             return Err(Error::new(
@@ -130,7 +130,7 @@ impl Journal {
     }
 
     /// Notes what will be done to a reader that has made so many events.
-    pub(super) fn turn(&self, device: DeviceId, made: u64, turn: &Turn) {
+    pub(super) fn turn(&self, device: DeviceId, made: u64, turn: &HistoryEntry) {
         let line = format!("{} {made} {}\n", device.get(), turn_text(turn));
         self.write(|pen| pen.append(line.as_bytes()));
     }
@@ -199,7 +199,7 @@ pub(super) fn pasts(text: &str, devices: &[DeviceId]) -> Result<Vec<Past>> {
 }
 
 /// The whole lines of a file; `None` for a new one, and for one whose first lines were never written to their end.
-fn read(bytes: &[u8], settings: &mut SimSettings) -> Result<Option<String>> {
+fn read(bytes: &[u8], settings: &mut SimOptions) -> Result<Option<String>> {
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     let no_state = || Error::new(ErrorKind::InvalidData, "this is no state of a simulator");
     let text = str::from_utf8(&bytes[..whole]).map_err(|_| no_state())?;
@@ -226,7 +226,7 @@ fn read(bytes: &[u8], settings: &mut SimSettings) -> Result<Option<String>> {
 }
 
 /// The settings that decide which events there are.
-fn decisive(settings: &SimSettings) -> String {
+fn decisive(settings: &SimOptions) -> String {
     let start = opening(settings.start).as_unix_seconds();
     let replay = settings.replay.as_ref().map_or_else(|| "none".to_owned(), |source| format!("{source:?}"));
     format!(
@@ -239,12 +239,14 @@ fn decisive(settings: &SimSettings) -> String {
     )
 }
 
-fn turn_text(turn: &Turn) -> String {
+fn turn_text(turn: &HistoryEntry) -> String {
     match turn {
-        Turn::Act(Act::ClearLog) => "clear".to_owned(),
-        Turn::Act(Act::FactoryReset { restart_ids }) => format!("reset {}", u8::from(*restart_ids)),
-        Turn::Act(Act::SetClock(time)) => format!("clock {}", time.as_unix_seconds()),
-        Turn::Filters(filters) => {
+        HistoryEntry::Command(Command::ClearLog) => "clear".to_owned(),
+        HistoryEntry::Command(Command::FactoryReset { restart_ids }) => {
+            format!("reset {}", u8::from(*restart_ids))
+        }
+        HistoryEntry::Command(Command::SetClock(time)) => format!("clock {}", time.as_unix_seconds()),
+        HistoryEntry::Filters(filters) => {
             let filter = |filter: &ImageFilter| {
                 format!(" {}/{}/{}", filter.code.get(), u8::from(filter.exact), filter.schedule_id)
             };
@@ -253,16 +255,18 @@ fn turn_text(turn: &Turn) -> String {
     }
 }
 
-fn read_turn(line: &str, devices: &[DeviceId]) -> Option<(usize, u64, Turn)> {
+fn read_turn(line: &str, devices: &[DeviceId]) -> Option<(usize, u64, HistoryEntry)> {
     let mut parts = line.split(' ');
     let device = DeviceId::new(parts.next()?.parse().ok()?);
     let position = devices.binary_search(&device).ok()?;
     let made = parts.next()?.parse().ok()?;
     let turn = match parts.next()? {
-        "clear" => Turn::Act(Act::ClearLog),
-        "reset" => Turn::Act(Act::FactoryReset { restart_ids: parts.next()? == "1" }),
-        "clock" => Turn::Act(Act::SetClock(Timestamp::from_unix_seconds(parts.next()?.parse().ok()?))),
-        "filters" => Turn::Filters(parts.by_ref().map(read_filter).collect::<Option<_>>()?),
+        "clear" => HistoryEntry::Command(Command::ClearLog),
+        "reset" => HistoryEntry::Command(Command::FactoryReset { restart_ids: parts.next()? == "1" }),
+        "clock" => HistoryEntry::Command(Command::SetClock(Timestamp::from_unix_seconds(
+            parts.next()?.parse().ok()?,
+        ))),
+        "filters" => HistoryEntry::Filters(parts.by_ref().map(read_filter).collect::<Option<_>>()?),
         _ => return None,
     };
     parts.next().is_none().then_some((position, made, turn))
@@ -293,12 +297,12 @@ mod tests {
             ImageFilter::new(EventCode::new(0x1301)).exactly(),
         ];
         let turns = [
-            Turn::Act(Act::ClearLog),
-            Turn::Act(Act::FactoryReset { restart_ids: true }),
-            Turn::Act(Act::FactoryReset { restart_ids: false }),
-            Turn::Act(Act::SetClock(Timestamp::from_unix_seconds(7))),
-            Turn::Filters(Vec::new()),
-            Turn::Filters(filters),
+            HistoryEntry::Command(Command::ClearLog),
+            HistoryEntry::Command(Command::FactoryReset { restart_ids: true }),
+            HistoryEntry::Command(Command::FactoryReset { restart_ids: false }),
+            HistoryEntry::Command(Command::SetClock(Timestamp::from_unix_seconds(7))),
+            HistoryEntry::Filters(Vec::new()),
+            HistoryEntry::Filters(filters),
         ];
         let devices = [DeviceId::new(3), DeviceId::new(9)];
         for turn in turns {

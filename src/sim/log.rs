@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::replay::Recorded;
+use super::recorded_log::Recorded;
 use crate::codec::Event;
 
 /// Events in the order in which they were written, the ids that have a picture, and the counter.

@@ -40,37 +40,38 @@ use crate::device::Backend;
 use crate::{Error, ErrorKind, Result};
 
 mod backend;
-mod beside;
 #[cfg(feature = "sim-servers")]
 pub mod biostar_x;
-mod dice;
+mod connection;
+mod device;
+mod device_state;
+mod extras;
+mod faults;
 #[cfg(feature = "sim-servers")]
 pub mod gateway;
+mod generator;
+mod ground_truth;
+mod inner;
 mod journal;
-mod life;
-mod line;
 mod log;
-mod office;
-mod outlet;
-mod people;
+mod options;
+mod options_text;
 mod picture;
-mod pulse;
-mod reader;
-mod replay;
-mod settings;
-mod shared;
-mod truth;
-mod world;
+mod recorded_log;
+mod rng;
+mod subscriber;
+mod ticker;
 
 #[cfg(feature = "sim-servers")]
 pub use crate::tls::certificates::Certificates;
-pub use reader::Reader;
-pub use settings::{Faults, ReplaySource, SimSettings, Start};
+pub use device::Reader;
+pub use faults::Faults;
+pub use options::{ReplaySource, SimOptions, Start};
 
-use backend::Door;
-use reader::Cell;
-use shared::Shared;
-use truth::Truth;
+use backend::SimBackend;
+use device::SimDevice;
+use ground_truth::GroundTruth;
+use inner::Inner;
 
 /// Readers in memory. Cheap to clone; clones share everything.
 ///
@@ -90,15 +91,15 @@ use truth::Truth;
 /// ```
 #[derive(Clone)]
 pub struct Simulator {
-    shared: Arc<Shared>,
+    shared: Arc<Inner>,
 }
 
 impl Simulator {
-    /// Readers by settings in text, such as `devices=4&backlog=1000&seed=7`; see [`SimSettings`].
+    /// Readers by settings in text, such as `devices=4&backlog=1000&seed=7`; see [`SimOptions`].
     ///
     /// # Errors
     ///
-    /// As [`with_settings`](Self::with_settings).
+    /// As [`with_options`](Self::with_options).
     ///
     /// # Examples
     ///
@@ -112,7 +113,7 @@ impl Simulator {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn new(settings: &str) -> Result<Self> {
-        Self::with_settings(settings.parse()?)
+        Self::with_options(settings.parse()?)
     }
 
     /// Readers by settings.
@@ -127,12 +128,12 @@ impl Simulator {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{SimSettings, Simulator};
-    /// let simulator = Simulator::with_settings(SimSettings::default().with_devices(3))?;
+    /// # use bs2_events::sim::{SimOptions, Simulator};
+    /// let simulator = Simulator::with_options(SimOptions::default().with_devices(3))?;
     /// assert_eq!(simulator.device_ids().len(), 3);
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
-    pub fn with_settings(settings: SimSettings) -> Result<Self> {
+    pub fn with_options(settings: SimOptions) -> Result<Self> {
         Self::make(settings, None)
     }
 
@@ -146,7 +147,7 @@ impl Simulator {
     ///
     /// # Errors
     ///
-    /// As [`with_settings`](Self::with_settings), and for the file [`Storage`](ErrorKind::Storage) or
+    /// As [`with_options`](Self::with_options), and for the file [`Storage`](ErrorKind::Storage) or
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) when it cannot be read and written,
     /// [`Busy`](ErrorKind::Busy) when it is in use, [`InvalidData`](ErrorKind::InvalidData) when it is no such file,
     /// and [`InvalidInput`](ErrorKind::InvalidInput) when it was made with other settings.
@@ -154,21 +155,21 @@ impl Simulator {
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{SimSettings, Simulator};
+    /// # use bs2_events::sim::{SimOptions, Simulator};
     /// # let folder = std::env::temp_dir().join(format!("bs2-sim-state-{}", std::process::id()));
     /// # std::fs::create_dir_all(&folder).unwrap();
     /// let path = folder.join("readers.state");
-    /// let simulator = Simulator::with_state(SimSettings::default().with_backlog(10), &path)?;
+    /// let simulator = Simulator::with_state(SimOptions::default().with_backlog(10), &path)?;
     /// let device = simulator.device_ids()[0];
     /// assert_eq!(simulator.make_event(device)?.id(), 11);
     /// drop(simulator);
     ///
-    /// let simulator = Simulator::with_state(SimSettings::default().with_backlog(10), &path)?;
+    /// let simulator = Simulator::with_state(SimOptions::default().with_backlog(10), &path)?;
     /// assert_eq!(simulator.make_event(device)?.id(), 12);
     /// # std::fs::remove_dir_all(folder).unwrap();
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
-    pub fn with_state(settings: SimSettings, path: impl AsRef<Path>) -> Result<Self> {
+    pub fn with_state(settings: SimOptions, path: impl AsRef<Path>) -> Result<Self> {
         Self::make(settings, Some(path.as_ref()))
     }
 
@@ -187,8 +188,8 @@ impl Simulator {
         self.shared.cut
     }
 
-    fn make(settings: SimSettings, state: Option<&Path>) -> Result<Self> {
-        Ok(Self { shared: Arc::new(Shared::new(settings, state)?) })
+    fn make(settings: SimOptions, state: Option<&Path>) -> Result<Self> {
+        Ok(Self { shared: Arc::new(Inner::new(settings, state)?) })
     }
 
     /// A way to the readers, with connections of its own: closing it leaves the simulator and other ways as they are.
@@ -207,7 +208,7 @@ impl Simulator {
     /// ```
     #[must_use]
     pub fn backend(&self) -> Arc<dyn Backend> {
-        Arc::new(Door::new(Arc::clone(&self.shared), self.next_door()))
+        Arc::new(SimBackend::new(Arc::clone(&self.shared), self.next_door()))
     }
 
     fn next_door(&self) -> u64 {
@@ -225,7 +226,7 @@ impl Simulator {
     /// ```
     #[must_use]
     pub fn device_ids(&self) -> Vec<DeviceId> {
-        self.shared.readers.iter().map(Cell::device).collect()
+        self.shared.readers.iter().map(SimDevice::device).collect()
     }
 
     /// The hand on one reader.
@@ -297,7 +298,7 @@ impl Simulator {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn start(&self) -> Result<()> {
-        pulse::start(&self.shared)
+        ticker::start(&self.shared)
     }
 
     /// Ends the life of the office: once this has returned nothing happens by itself any more.
@@ -337,7 +338,7 @@ impl Simulator {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     pub fn write_truth_to(&self, writer: impl Write + Send + 'static) -> Result<()> {
-        let truth = Mutex::new(Truth::new(Box::new(writer)));
+        let truth = Mutex::new(GroundTruth::new(Box::new(writer)));
         if self.shared.books.truth.set(truth).is_err() {
             return Err(Error::new(ErrorKind::InvalidInput, "the truth is written already"));
         }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jpeg_encoder::{ColorType, Encoder};
 
-use super::dice::Dice;
+use super::rng::SeededRng;
 use crate::codec::Event;
 use crate::{Error, ErrorKind, Result};
 
@@ -11,7 +11,7 @@ use crate::{Error, ErrorKind, Result};
 /// always the same for the same seed, reader and id.
 pub(super) fn picture(seed: u64, event: &Event) -> Result<Bytes> {
     let stream = u64::from(event.device_id().get()) << 32 | u64::from(event.id());
-    let pixels = portrait(&mut Dice::new(seed, stream));
+    let pixels = portrait(&mut SeededRng::new(seed, stream));
     let mut jpeg = Vec::new();
     Encoder::new(&mut jpeg, QUALITY).encode(&pixels, SIDE as u16, SIDE as u16, ColorType::Luma).map_err(
         |error| {
@@ -23,7 +23,7 @@ pub(super) fn picture(seed: u64, event: &Event) -> Result<Bytes> {
     Ok(jpeg.into())
 }
 
-fn portrait(dice: &mut Dice) -> Vec<u8> {
+fn portrait(dice: &mut SeededRng) -> Vec<u8> {
     let mut between = |low: u32, high: u32| i64::from(low + dice.below(high - low));
     let (wall, skin, shirt) = (between(150, 240), between(90, 200), between(20, 120));
     let (centre, width, height) = (between(40, 56), between(14, 20), between(20, 26));

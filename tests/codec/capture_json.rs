@@ -3,9 +3,9 @@
 use bs2_events::codec::capture::{
     CapturePayload, CapturePayloadBuf, CaptureRecord, CaptureRecordBuf, LinkState,
 };
+use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::{
-    DeviceId, Event, EventCode, ExtraSubject, Extras, JobCode, PortableBlob, Subject, SubjectKind,
-    Temperature, UserId,
+    DeviceId, Event, EventCode, ExtraSubject, Extras, JobCode, Subject, SubjectKind, Temperature, UserId,
 };
 use proptest::prelude::*;
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};
@@ -277,6 +277,6 @@ fn event() -> Event {
 
 fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    blob.encode(&mut bytes).unwrap();
+    blob.encode(&mut bytes);
     bytes
 }

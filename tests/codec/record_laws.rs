@@ -1,9 +1,11 @@
 //! What holds for every record beside the event, whatever its bytes.
 
-use bs2_events::codec::{
-    BlobHead, BlobSubject, DecodeReason, EventBlob, EventCode, EventFilter, EventMask, ExtInfo, ExtIoDevice,
-    SmallBlob32, SmallBlob64, SmallBlobEx32, SmallBlobEx64,
+use bs2_events::codec::blob::{
+    BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64,
+    SmallBlobEx32, SmallBlobEx64,
 };
+use bs2_events::codec::filter::EventFilter;
+use bs2_events::codec::{DecodeReason, EventCode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 

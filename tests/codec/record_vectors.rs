@@ -2,10 +2,13 @@
 
 #[cfg(feature = "serde")]
 use bs2_events::codec::Event;
-use bs2_events::codec::{
-    BlobHead, BlobSubject, DecodeReason, EventBlob, EventFilter, EventMask, ExtInfo, ExtIoDevice, PortValue,
-    SmallBlob32, SmallBlob64, SmallBlobEx32, SmallBlobEx64, Temperature, UserId,
+use bs2_events::codec::blob::{
+    BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64,
+    SmallBlobEx32, SmallBlobEx64,
 };
+use bs2_events::codec::filter::EventFilter;
+use bs2_events::codec::subject::PortValue;
+use bs2_events::codec::{DecodeReason, Temperature, UserId};
 
 use crate::vectors::records::{Row, rows};
 
@@ -198,7 +201,7 @@ fn the_fuzz_corpora_begin_with_the_vectors() {
 
 #[cfg(feature = "serde")]
 fn json(row: &Row) -> Option<String> {
-    use bs2_events::codec::PortableBlob;
+    use bs2_events::codec::portable::PortableBlob;
     use serde_json::to_string;
 
     let bytes = &row.bytes[..];
@@ -242,7 +245,9 @@ fn check_head(row: &Row, head: &BlobHead) {
 }
 
 mod portable {
-    use bs2_events::codec::{EventMask, PortableBlob, Temperature};
+    use bs2_events::codec::Temperature;
+    use bs2_events::codec::blob::EventMask;
+    use bs2_events::codec::portable::PortableBlob;
 
     use super::{Row, check_head};
 
@@ -262,7 +267,7 @@ mod portable {
             blob = blob.with_temperature(Temperature::from_hundredths(row.number("temperature")));
         }
         let mut bytes = vec![0xA5];
-        blob.with_reserved(row.number("reserved")).encode(&mut bytes).unwrap();
+        blob.with_reserved(row.number("reserved")).encode(&mut bytes);
         bytes.split_off(1)
     }
 }

@@ -108,6 +108,20 @@ async fn what_does_not_fit_is_an_error_that_says_so_after_what_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_not_hidden_by_what_did_not_fit_before_it() {
+    let fake = Fake::start();
+    for id in 1..=5 {
+        let user_id = if id % 2 == 0 { "8".repeat(33) } else { "17".to_owned() };
+        fake.state.make(event::EventLog { user_id, ..log(id) });
+    }
+    let device = client(&fake).device(READER);
+    // The answer begins with event 2, which the caller knows already.
+    assert_eq!(ids(&device.logs(2, 10).await.unwrap()), [3]);
+    assert_eq!(device.logs(3, 10).await.unwrap_err().unreadable_event(), Some(4));
+    assert_eq!(ids(&device.logs(4, 10).await.unwrap()), [5]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn temperatures_travel_beside_the_events() {
     let fake = Fake::start();
     fake.state.make(event::EventLog { temperature: 3_655, ..log(1) });
@@ -120,7 +134,8 @@ async fn temperatures_travel_beside_the_events() {
     fake.state.make(event::EventLog { temperature: 3_700, ..log(3) });
     assert!(matches!(
         next(&mut live).await,
-        Live::Event { temperature: Some(found), .. } if found == Temperature::from_hundredths(3_700)
+        Live::Event { extras: Some(extras), .. }
+            if extras.temperature == Some(Temperature::from_hundredths(3_700))
     ));
 }
 

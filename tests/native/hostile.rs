@@ -1,4 +1,4 @@
-//! The backend over a library that does everything wrong: errors, and no crash, no leak, no silence.
+//! The backend with a library that misbehaves: every fault is an error, without a crash, a leak or a silent loss.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use tokio_stream::StreamExt;
 
 #[tokio::test]
-async fn the_backend_keeps_the_contract_over_a_library_that_does_nothing_wrong() {
+async fn the_backend_keeps_the_contract_with_a_library_without_faults() {
     let stage = Stub::new().await;
     check_backend(&stage).await.unwrap();
     stage.hostile.assert_nothing_is_held();
 }
 
 #[tokio::test]
-async fn it_keeps_the_contract_over_answers_that_repeat_disorder_and_begin_too_early() {
+async fn it_keeps_the_contract_with_pages_that_repeat_are_unordered_or_begin_too_early() {
     for wrong in [
         &["inclusive"][..],
         &["reverse"],
@@ -38,35 +38,33 @@ async fn it_keeps_the_contract_over_answers_that_repeat_disorder_and_begin_too_e
 }
 
 #[tokio::test]
-async fn short_answers_that_begin_too_early_are_not_the_end_of_the_log() {
+async fn short_pages_that_begin_too_early_do_not_end_the_log() {
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 3);
     hostile.set("inclusive", 1);
     hostile.set("most", 1);
-    let backend = hostile.open();
-    backend.connect(DEVICE).await.unwrap();
+    let client = Client::new(hostile.open());
     for after in 0..4 {
-        let page = backend.logs(DEVICE, after, 10).await.unwrap();
+        let page = client.device(DEVICE).logs(after, 10).await.unwrap();
         assert_eq!(page.first().map(Event::id), (after < 3).then_some(after + 1));
     }
-    backend.close().await.unwrap();
+    client.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn full_answers_with_nothing_new_are_not_the_end_of_the_log_either() {
+async fn full_pages_without_a_new_event_do_not_end_the_log() {
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 10);
-    let backend = hostile.open();
-    backend.connect(DEVICE).await.unwrap();
+    let client = Client::new(hostile.open());
     hostile.set("flood", 7);
-    let error = backend.logs(DEVICE, 7, 10).await.unwrap_err();
+    let error = client.device(DEVICE).logs(7, 10).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     assert!(error.to_string().contains("none is after event 7"), "{error}");
-    backend.close().await.unwrap();
+    client.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn the_client_keeps_its_promises_over_them() {
+async fn the_client_keeps_the_contract_with_such_pages() {
     for wrong in [&["inclusive"][..], &["reverse"], &["swap"], &["repeat", "inclusive"]] {
         let stage = Stub::new().await;
         wrong.iter().for_each(|name| stage.hostile.set(name, 1));
@@ -76,7 +74,7 @@ async fn the_client_keeps_its_promises_over_them() {
 }
 
 #[tokio::test]
-async fn a_page_is_the_memory_of_the_library_until_its_last_clone_is_gone() {
+async fn a_page_owns_memory_of_the_library_until_its_last_clone_is_dropped() {
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 1_000);
     let backend = hostile.open();
@@ -89,7 +87,7 @@ async fn a_page_is_the_memory_of_the_library_until_its_last_clone_is_gone() {
     drop(backend);
     assert_eq!((clone.last().map(Event::id), hostile.call("stub_objects")), (Some(1_000), 1));
     drop(clone);
-    // Who closes waits for what was dropped.
+    // Closing waits for the release of dropped objects.
     hostile.open().close().await.unwrap();
     assert_eq!((tail[0], hostile.call("stub_objects")), (232, 1));
     drop(tail);
@@ -97,7 +95,7 @@ async fn a_page_is_the_memory_of_the_library_until_its_last_clone_is_gone() {
 }
 
 #[tokio::test]
-async fn records_at_no_address_and_impossible_counts_are_errors_that_name_the_function() {
+async fn null_arrays_and_impossible_counts_are_errors_that_name_the_function() {
     for (wrong, value) in [
         ("null_with_count", 3),
         ("null_with_count", 0xFFFF_FFFF),
@@ -115,12 +113,12 @@ async fn records_at_no_address_and_impossible_counts_are_errors_that_name_the_fu
             (backend.blobs(DEVICE, 0, 10, mask).await.unwrap_err(), "BS2_GetLogSmallBlobEx"),
         ] {
             assert_eq!((error.kind(), error.device()), (ErrorKind::InvalidData, Some(DEVICE)), "{error}");
-            assert!(error.to_string().starts_with(&format!("device 1000: {function} answers")), "{error}");
+            assert!(error.to_string().starts_with(&format!("device 1000: {function} returned")), "{error}");
         }
         if wrong == "count" {
             let error = backend.image_log(DEVICE, 3).await.unwrap_err();
             let message = format!(
-                "device 1000: BS2_GetImageLog answers with {value} bytes where 1048576 are the most that can be"
+                "device 1000: BS2_GetImageLog returned {value} bytes where at most 1048576 are possible"
             );
             assert_eq!((error.kind(), error.to_string()), (ErrorKind::InvalidData, message));
         }
@@ -132,7 +130,7 @@ async fn records_at_no_address_and_impossible_counts_are_errors_that_name_the_fu
 }
 
 #[tokio::test]
-async fn more_records_than_were_asked_for_are_an_error_and_are_not_read() {
+async fn more_records_than_requested_are_an_error_and_are_not_read() {
     for (wrong, value, count) in [("all", 1, 10), ("count", 5, 5), ("count", 3_000_000, 3_000_000)] {
         let hostile = Hostile::take().await;
         hostile.make_events(DEVICE, 10);
@@ -140,7 +138,7 @@ async fn more_records_than_were_asked_for_are_an_error_and_are_not_read() {
         backend.connect(DEVICE).await.unwrap();
         hostile.set(wrong, value);
         let error = backend.logs(DEVICE, 0, 4).await.unwrap_err();
-        let sentence = format!("answers with {count} records where 4 are the most that can be");
+        let sentence = format!("returned {count} records where at most 4 are possible");
         assert_eq!(error.to_string(), format!("device 1000: BS2_GetLog {sentence}"));
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         if wrong == "count" {
@@ -181,7 +179,7 @@ async fn the_library_is_never_asked_for_everything() {
 }
 
 #[tokio::test]
-async fn pictures_are_given_back_once_each_also_where_they_are_shared_or_missing() {
+async fn each_image_is_released_once_even_if_it_is_shared_or_missing() {
     let mask = EventMask::INFO | EventMask::IMAGE | EventMask::JOB_CODE | EventMask::TEMPERATURE;
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 30);
@@ -197,7 +195,7 @@ async fn pictures_are_given_back_once_each_also_where_they_are_shared_or_missing
         assert_eq!(blob.temperature().map(|t| t.hundredths()), Some(3_600 + id));
     }
     hostile.assert_nothing_is_held();
-    // Pictures that nobody asked for come too, and are given back.
+    // Images that were not requested are returned too, and released.
     assert_eq!(backend.blobs(DEVICE, 0, 30, EventMask::INFO).await.unwrap().len(), 30);
     hostile.assert_nothing_is_held();
 
@@ -214,7 +212,7 @@ async fn pictures_are_given_back_once_each_also_where_they_are_shared_or_missing
 }
 
 #[tokio::test]
-async fn what_an_older_library_lacks_is_done_otherwise_or_named() {
+async fn an_older_function_replaces_one_that_the_library_lacks() {
     let hostile = Hostile::take().await;
     let mask = EventMask::INFO | EventMask::IMAGE;
     let newer =
@@ -233,7 +231,7 @@ async fn what_an_older_library_lacks_is_done_otherwise_or_named() {
 }
 
 #[tokio::test]
-async fn what_an_older_reader_does_not_support_is_done_otherwise_or_named() {
+async fn an_older_function_replaces_one_that_the_device_does_not_support() {
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 9);
     let client = Client::new(hostile.open());
@@ -343,7 +341,7 @@ async fn codes_at_random_are_errors_and_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_call_that_never_returns_is_an_error_in_time_and_stops_only_its_reader() {
+async fn a_call_that_never_returns_is_an_error_at_the_deadline_and_blocks_only_its_device() {
     let hostile = Hostile::take().await;
     let other = DeviceId::new(1_001);
     let backend = hostile.open_with(|options| {
@@ -366,7 +364,7 @@ async fn a_call_that_never_returns_is_an_error_in_time_and_stops_only_its_reader
     assert_eq!(backend.logs(DEVICE, 0, 1).await.unwrap_err().kind(), ErrorKind::Closed);
     let short = options(path()).with_deadline(Duration::from_millis(10));
     assert_eq!(NativeBackend::open(short).unwrap_err().kind(), ErrorKind::Busy);
-    // When it returns after all, its answer is given back, the context is released, and another one can be opened.
+    // When it returns, its array and the context are released, and another context can be opened.
     hostile.hang(None);
     backend.close().await.unwrap();
     hostile.assert_nothing_is_held();
@@ -374,21 +372,21 @@ async fn a_call_that_never_returns_is_an_error_in_time_and_stops_only_its_reader
 }
 
 #[tokio::test]
-async fn a_release_that_never_returns_keeps_neither_the_log_nor_closing_from_ending() {
+async fn a_release_that_never_returns_blocks_neither_calls_nor_closing() {
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 30);
     let backend = hostile.open_with(|options| options.with_deadline(Duration::from_millis(300)));
     backend.connect(DEVICE).await.unwrap();
     let page = backend.logs(DEVICE, 0, 30).await.unwrap();
     hostile.hang(Some("BS2_ReleaseObject"));
-    // On a thread of its own, so that a drop that waits is an error here.
+    // On another thread, so that this test fails if the drop waits.
     let (dropped, has_dropped) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         drop(page);
         dropped.send(()).unwrap();
     });
     has_dropped.recv_timeout(Duration::from_secs(10)).unwrap();
-    // Pages, pictures, and the pictures of blobs, which the reader's thread drops.
+    // Pages, images, and the images of blobs, which the device's thread drops.
     assert_eq!(backend.logs(DEVICE, 0, 30).await.unwrap().len(), 30);
     assert!(!backend.image_log(DEVICE, 3).await.unwrap().is_empty());
     let mask = EventMask::INFO | EventMask::IMAGE;
@@ -400,7 +398,7 @@ async fn a_release_that_never_returns_keeps_neither_the_log_nor_closing_from_end
     assert_eq!(error.to_string(), message);
     let short = options(path()).with_deadline(Duration::from_millis(10));
     assert_eq!(NativeBackend::open(short).unwrap_err().kind(), ErrorKind::Busy);
-    // When it returns after all, everything else is given back too, and then the context.
+    // When it returns, all other objects are released, and then the context.
     hostile.hang(None);
     backend.close().await.unwrap();
     assert_eq!(hostile.call("stub_objects"), 0);
@@ -409,7 +407,7 @@ async fn a_release_that_never_returns_keeps_neither_the_log_nor_closing_from_end
 }
 
 #[tokio::test]
-async fn a_start_that_never_returns_is_an_error_in_time() {
+async fn a_start_that_never_returns_is_an_error_at_the_deadline() {
     for function in ["BS2_Initialize", "BS2_ConnectDeviceViaIP"] {
         let hostile = Hostile::take().await;
         hostile.hang(Some(function));
@@ -426,7 +424,7 @@ async fn a_start_that_never_returns_is_an_error_in_time() {
 }
 
 #[tokio::test]
-async fn a_dropped_call_leaves_its_buffers_with_the_library() {
+async fn a_dropped_call_leaves_its_buffers_to_the_library() {
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 5);
     let backend = hostile.open();
@@ -434,7 +432,7 @@ async fn a_dropped_call_leaves_its_buffers_with_the_library() {
     hostile.hang(Some("BS2_GetLog"));
     let call = tokio::time::timeout(Duration::from_millis(50), backend.logs(DEVICE, 0, 5));
     assert!(call.await.is_err());
-    // Neither begun nor wanted: it is left out.
+    // Its caller stops waiting before it begins: it is skipped.
     assert!(tokio::time::timeout(Duration::from_millis(50), backend.clear_log(DEVICE)).await.is_err());
     hostile.hang(None);
     assert_eq!(backend.logs(DEVICE, 0, 5).await.unwrap().len(), 5);
@@ -443,12 +441,12 @@ async fn a_dropped_call_leaves_its_buffers_with_the_library() {
 }
 
 #[tokio::test]
-async fn one_context_is_open_at_a_time() {
+async fn only_one_context_is_open_at_a_time() {
     let hostile = Hostile::take().await;
     let backend = hostile.open();
     let error = NativeBackend::open(options(path())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
-    assert!(error.to_string().contains("open in this process already"), "{error}");
+    assert!(error.to_string().contains("already open in this process"), "{error}");
     drop(backend);
     hostile.open().close().await.unwrap();
 }
@@ -467,8 +465,9 @@ async fn callbacks_from_eight_threads_at_once_are_all_delivered_or_counted() {
         let (mut seen, mut missed) = (BTreeSet::new(), 0);
         while seen.len() as u64 + missed < 80_000 {
             match live.next().await.unwrap() {
-                Live::Event { event, temperature, .. } => {
+                Live::Event { event, extras, .. } => {
                     assert!(seen.insert(event.id()) && event.device_id() == DEVICE);
+                    let temperature = extras.and_then(|extras| extras.temperature);
                     assert_eq!(temperature.map(|t| t.hundredths()), Some(3_650));
                 }
                 Live::Lagged { missed: more, .. } => missed += more,
@@ -492,13 +491,13 @@ async fn callbacks_after_stop_disconnection_and_release_do_nothing() {
     assert!(matches!(live.next().await, Some(Live::Event { .. })));
     drop(live);
     hostile.storm(DEVICE, 8, 1_000, true);
-    hostile.call("stub_report_strangers");
+    hostile.call("stub_report_unknown");
     client.close().await.unwrap();
     hostile.storm(DEVICE, 8, 1_000, true);
     drop(client);
     hostile.storm(DEVICE, 8, 1_000, true);
-    hostile.call("stub_report_strangers");
-    // And while monitorings come and go.
+    hostile.call("stub_report_unknown");
+    // And while subscriptions start and end.
     let client = Client::new(hostile.open());
     let storm = tokio::task::spawn_blocking(move || {
         hostile.storm(DEVICE, 8, 20_000, true);
@@ -512,7 +511,7 @@ async fn callbacks_after_stop_disconnection_and_release_do_nothing() {
 }
 
 #[tokio::test]
-async fn an_event_at_no_address_is_reported_as_lost() {
+async fn a_callback_with_a_null_event_is_reported_as_lost() {
     let hostile = Hostile::take().await;
     let client = Client::new(hostile.open());
     let mut live = client.subscribe(&[DEVICE]).await.unwrap();
@@ -522,34 +521,34 @@ async fn an_event_at_no_address_is_reported_as_lost() {
 }
 
 #[tokio::test]
-async fn what_the_library_reports_for_nothing_and_nobody_is_told_once_and_in_all() {
+async fn null_events_and_events_of_unknown_devices_are_logged_once() {
     let hostile = Hostile::take().await;
     let file = tempfile::NamedTempFile::new().unwrap();
     let log = tracing_subscriber::fmt().with_writer(Arc::new(file.reopen().unwrap())).with_ansi(false);
-    // The callbacks come on this thread.
+    // The library calls back on this thread.
     let recording = tracing::subscriber::set_default(log.finish());
     let client = Client::new(hostile.open());
     let live = client.subscribe(&[DEVICE]).await.unwrap();
     for _ in 0..3 {
         hostile.of("stub_report_nothing", DEVICE);
-        hostile.call("stub_report_strangers");
+        hostile.call("stub_report_unknown");
     }
     drop(live);
     client.close().await.unwrap();
     drop(client);
-    // Whoever opens the library next begins anew.
-    hostile.call("stub_report_strangers");
+    // The next context counts from 0 again.
+    hostile.call("stub_report_unknown");
     hostile.open().close().await.unwrap();
     drop(recording);
     let told = std::fs::read_to_string(file.path()).unwrap();
     let times = |sentence: &str| told.matches(sentence).count();
-    assert_eq!(times("calls back with no event, and each time counts as one lost"), 1, "{told}");
+    assert_eq!(times("calls back without an event; each such call counts as one lost event"), 1, "{told}");
     assert_eq!(times(r#"device=1000 callback="OnLogReceivedEx""#), 1, "{told}");
-    assert_eq!(times("reader that is not connected here: they are left out device=77"), 1, "{told}");
+    assert_eq!(times("device that is not connected here; they are dropped device=77"), 1, "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_panic_in_the_users_callback_stops_no_event_after_it() {
+async fn a_panic_in_the_users_callback_does_not_stop_later_events() {
     let hostile = Hostile::take().await;
     let client = Client::new(hostile.open());
     let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
@@ -569,14 +568,14 @@ async fn a_panic_in_the_users_callback_stops_no_event_after_it() {
 }
 
 #[tokio::test]
-async fn after_a_lost_connection_monitoring_starts_again_and_the_stream_says_so() {
+async fn monitoring_resumes_after_a_lost_connection_and_the_stream_reports_it() {
     for reported in [1, 0] {
         let hostile = Hostile::take().await;
         hostile.set("report_disconnect", reported);
         let (client, mut live) = listening(&hostile).await;
         hostile.of("stub_disconnect", DEVICE);
         if reported == 0 {
-            // Without a word from the library, the next call finds it out.
+            // If the library does not report the loss, the next call finds it.
             client.device(DEVICE).time().await.unwrap();
         }
         assert_eq!(live.next().await, Some(Live::Resumed { device: DEVICE }));
@@ -587,7 +586,7 @@ async fn after_a_lost_connection_monitoring_starts_again_and_the_stream_says_so(
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_without_a_word_is_noticed_though_nobody_calls() {
+async fn an_unreported_loss_of_a_connection_is_noticed_without_a_call() {
     let hostile = Hostile::take().await;
     hostile.set("report_disconnect", 0);
     let (client, mut live) = listening(&hostile).await;
@@ -597,13 +596,13 @@ async fn a_connection_that_ends_without_a_word_is_noticed_though_nobody_calls() 
 }
 
 #[tokio::test]
-async fn a_disconnection_that_was_none_heals() {
+async fn monitoring_resumes_after_a_false_disconnection() {
     let hostile = Hostile::take().await;
     let (client, mut live) = listening(&hostile).await;
     hostile.set("code", -107);
     assert_eq!(client.device(DEVICE).time().await.unwrap_err().kind(), ErrorKind::Disconnected);
     hostile.set("code", 0);
-    // The library still monitors, and refuses to begin twice: it is stopped first.
+    // The library still monitors and refuses a second start, so monitoring is stopped first.
     assert_eq!(live.next().await, Some(Live::Resumed { device: DEVICE }));
     hostile.make_events(DEVICE, 1);
     assert!(matches!(live.next().await, Some(Live::Event { .. })));
@@ -611,7 +610,7 @@ async fn a_disconnection_that_was_none_heals() {
 }
 
 #[tokio::test]
-async fn readers_are_found_by_search_and_taken_when_they_connect() {
+async fn devices_are_found_by_search_and_accepted_when_they_connect() {
     let hostile = Hostile::take().await;
     let bare = || NativeOptions::default().with_library(path());
     let backend = NativeBackend::open(bare().with_search()).unwrap();
@@ -626,7 +625,7 @@ async fn readers_are_found_by_search_and_taken_when_they_connect() {
     hostile.of("stub_accept", DeviceId::new(1_004));
     let list = backend.devices().await.unwrap();
     assert_eq!(list.devices, [DeviceId::new(1_004)]);
-    assert_eq!(list.failures[0].to_string(), "1 of 2 readers have connected to us in time");
+    assert_eq!(list.failures[0].to_string(), "1 of 2 devices have connected in time");
     hostile.of("stub_accept", DeviceId::new(1_002));
     assert_eq!(backend.devices().await.unwrap().devices, [1_002, 1_004].map(DeviceId::new));
     backend.connect(DeviceId::new(1_004)).await.unwrap();
@@ -639,37 +638,37 @@ async fn readers_are_found_by_search_and_taken_when_they_connect() {
 }
 
 #[tokio::test]
-async fn connecting_without_an_id_and_to_another_reader_are_errors() {
+async fn connecting_without_an_id_and_to_another_device_are_errors() {
     let hostile = Hostile::take().await;
     let backend = hostile.open();
     hostile.set("no_id", 1);
     let error = backend.devices().await.unwrap().failures.remove(0);
     assert_eq!(error.kind(), ErrorKind::InvalidData);
-    assert_eq!(error.to_string(), "BS2_ConnectDeviceViaIP to 127.0.0.1:51211 gives no device id");
+    assert_eq!(error.to_string(), "BS2_ConnectDeviceViaIP to 127.0.0.1:51211 returned no device id");
     hostile.set("no_id", 0);
     backend.connect(DEVICE).await.unwrap();
     hostile.set("other_id", 1_005);
     hostile.of("stub_disconnect", DEVICE);
     let error = backend.connect(DEVICE).await.unwrap_err();
-    assert_eq!(error.to_string(), "device 1000: device 1005 answers at its address");
+    assert_eq!(error.to_string(), "device 1000: another device, 1005, is at its address");
     backend.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn two_addresses_of_one_reader_are_an_error_that_names_both() {
+async fn two_addresses_of_one_device_are_an_error_that_names_both() {
     let hostile = Hostile::take().await;
     let backend = hostile.open_with(|options| options.with_device("127.0.0.1:51212".parse().unwrap()));
     hostile.set("other_id", 1_000);
     let error = backend.devices().await.unwrap().failures.remove(0);
     assert_eq!((error.kind(), error.device()), (ErrorKind::InvalidInput, Some(DEVICE)));
     let message = error.to_string();
-    assert!(message.starts_with("device 1000: the same reader answers at 127.0.0.1:5121"), "{message}");
+    assert!(message.starts_with("device 1000: the same device is connected at 127.0.0.1:5121"), "{message}");
     assert!(message.contains(":51211") && message.contains(":51212"), "{message}");
     backend.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_connection_that_is_lost_before_it_is_made_is_not_taken_for_one() {
+async fn a_connection_that_is_lost_at_once_is_not_open() {
     let hostile = Hostile::take().await;
     let backend = hostile.open();
     hostile.set("gone_at_once", 1);
@@ -681,7 +680,7 @@ async fn a_connection_that_is_lost_before_it_is_made_is_not_taken_for_one() {
 }
 
 #[tokio::test]
-async fn a_reader_is_described_as_it_describes_itself() {
+async fn device_information_is_what_the_device_reports() {
     let hostile = Hostile::take().await;
     let backend = hostile.open();
     backend.connect(DEVICE).await.unwrap();

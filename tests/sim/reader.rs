@@ -8,7 +8,7 @@ use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, L
 use bs2_events::codec::{BlobHead, EventMask, JobCode, PortableBlob, Temperature};
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, SdkCode, Timestamp};
 use bs2_events::device::{Backend, Client, EventPage, ImageFilter};
-use bs2_events::sim::{Reader, SimSettings, Simulator};
+use bs2_events::sim::{Reader, SimOptions, Simulator};
 use bs2_events::{ErrorKind, Result};
 use futures_util::{FutureExt, StreamExt};
 
@@ -34,7 +34,7 @@ fn the_same_seed_gives_the_same_bytes_whatever_the_interleaving() {
 #[test]
 fn seeds_and_readers_differ() {
     let simulator =
-        |seed: u64| Simulator::with_settings(SimSettings::default().with_devices(2).with_seed(seed)).unwrap();
+        |seed: u64| Simulator::with_options(SimOptions::default().with_devices(2).with_seed(seed)).unwrap();
     let subjects = |simulator: &Simulator, index: usize| -> Vec<[u8; 32]> {
         events(simulator, simulator.device_ids()[index])
             .iter()
@@ -273,7 +273,7 @@ async fn a_replayed_reader_tells_what_was_recorded_beside_its_events_and_makes_n
     let head = BlobHead::from_event(&blob).with_job_code(JobCode(777));
     let mut bytes = Vec::new();
     let portable = PortableBlob::new(head, b"jpeg").unwrap();
-    portable.with_temperature(Temperature::from_hundredths(3_701)).encode(&mut bytes).unwrap();
+    portable.with_temperature(Temperature::from_hundredths(3_701)).encode(&mut bytes);
     let temperature = Temperature::from_hundredths(3_655);
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut writer = CaptureWriter::new(file.reopen().unwrap()).unwrap();

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
 use bs2_events::device::ImageFilter;
-use bs2_events::sim::{SimSettings, Simulator, Start};
+use bs2_events::sim::{SimOptions, Simulator, Start};
 use bs2_events::{ErrorKind, Result};
 
 #[tokio::test]
@@ -79,7 +79,7 @@ fn no_id_is_given_twice_to_different_events_over_many_lives() -> Result<()> {
 fn the_time_of_now_is_the_one_of_the_first_life() -> Result<()> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let now = || SimSettings::default().with_backlog(1).with_start(Start::Now);
+    let now = || SimOptions::default().with_backlog(1).with_start(Start::Now);
     let text = Simulator::with_state(now(), &path)?.truth_text();
     let other = fs::read_to_string(&path).unwrap();
     let start = other.split("start=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
@@ -87,7 +87,7 @@ fn the_time_of_now_is_the_one_of_the_first_life() -> Result<()> {
     fs::write(&path, moved).unwrap();
     let again = Simulator::with_state(now(), &path)?.truth_text();
     assert_ne!(again, text);
-    assert_eq!(again, Simulator::with_settings(SimSettings::default().with_backlog(1))?.truth_text());
+    assert_eq!(again, Simulator::with_options(SimOptions::default().with_backlog(1))?.truth_text());
     Ok(())
 }
 
@@ -96,7 +96,7 @@ fn refuses_a_file_of_other_settings_one_in_use_and_one_that_is_no_state() -> Res
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     let refused =
-        |settings: SimSettings, path: &Path| Simulator::with_state(settings, path).map(|_| ()).unwrap_err();
+        |settings: SimOptions, path: &Path| Simulator::with_state(settings, path).map(|_| ()).unwrap_err();
     let simulator = Simulator::with_state(settings(), &path)?;
     assert_eq!(refused(settings(), &path).kind(), ErrorKind::Busy);
     drop(simulator);
@@ -127,8 +127,8 @@ async fn live(simulator: &Simulator) -> Result<String> {
     Ok(simulator.truth_text())
 }
 
-fn settings() -> SimSettings {
-    SimSettings::default().with_devices(2).with_backlog(20).with_seed(5)
+fn settings() -> SimOptions {
+    SimOptions::default().with_devices(2).with_backlog(20).with_seed(5)
 }
 
 trait Look {

@@ -106,7 +106,7 @@ fn a_reader_without_events_is_told_as_such() {
 fn a_reader_that_fails_is_told_and_the_others_are_collected() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["collect", "--from", "sim:", "--from", "sim:devices=2", "--once"];
-    let sentence = "device 541000001: the device was given twice: two sources must not claim one device";
+    let sentence = "device 541000001: the device is given twice; name it in one source only";
     let run = bs2_in(folder.path(), &[arguments.as_slice(), &["--json"]].concat());
     assert_eq!((run.code, run.stderr.as_str()), (Some(1), format!("bs2: {sentence}\n").as_str()));
     let report = object(&run);
@@ -140,9 +140,12 @@ fn arguments_that_cannot_be_right_are_refused_before_anything_is_made() {
         (&["--from", "sim:replay=no/such.tsv"], "replayed file `no/such.tsv` cannot be read"),
         (
             &["--into", "postgres:events"],
-            "store: scheme `postgres` is not known; there are `sqlite:PATH` and `biostar-x://HOST?…`",
+            "destination `postgres:` is not known; known are `biostar-x://HOST`, `memory:` and `sqlite:PATH`",
         ),
-        (&["--into", "sqlite:"], "store: has no path"),
+        (
+            &["--into", "sqlite:"],
+            "destination `sqlite:` needs the path of a file, such as `sqlite:events.db`",
+        ),
         (&["--truth", "no/such/folder/truth.tsv"], "cannot write the truth into no/such/folder/truth.tsv"),
         (&["--into", "sqlite:text"], "cannot open: the file is not an SQLite database"),
         (&["--into", "sqlite:no/such/folder/a.db"], "no/such/folder"),

@@ -11,11 +11,11 @@ use tokio::sync::Mutex;
 
 use super::channel::{self, ChannelFactory};
 use super::connections::Connections;
-use super::link::Link;
-use super::place::Place;
+use super::options::GatewaySettings;
 use super::readers::{Readers, State};
+use super::rpc::Link;
 use super::session::{Running, Session};
-use super::settings::GatewaySettings;
+use super::target::Place;
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
     Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,

@@ -15,7 +15,7 @@ use tonic::codegen::http::Uri;
 use tonic::codegen::{Service, StdError as BoxError};
 use tonic::transport::{Channel, Endpoint};
 
-use super::settings::{GatewaySettings, Trust};
+use super::options::{GatewaySettings, Trust};
 use crate::tls::{self, ClientIdentity};
 use crate::{Error, ErrorKind, Result};
 

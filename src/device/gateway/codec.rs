@@ -6,27 +6,26 @@ use tonic::Status;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstCodec;
 
-use super::bundle::messages;
+use super::batching::messages;
 use super::event_log::{EventLog, Misfit};
 use super::proto::gsdk::event::{GetLogRequest, SubscribeRealtimeLogRequest};
 use super::wire::{Reader, Value, WireError, WireFault};
-use crate::codec::{Event, Temperature};
-use crate::device::FurtherSubject;
+use crate::codec::{Event, Extras};
 
-/// An answer to GetLog: what was made of each `EventLog`, in the order in which they came.
-#[derive(Debug)]
-pub(super) struct LogPage<T> {
-    pub(super) logs: Vec<T>,
-    /// What stands beside them.
-    pub(super) further: Vec<FurtherSubject>,
-    /// Of what does not fit an event, the one with the lowest id.
-    pub(super) misfit: Option<Misfit>,
+/// An answer to GetLog: the events, in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct LogPage {
+    pub(super) events: Vec<Event>,
+    /// Their extras, by event id.
+    pub(super) extras: Vec<(u32, Extras)>,
+    /// What does not fit an event. Each counts: the caller may know one of them already and not the next.
+    pub(super) misfits: Vec<Misfit>,
 }
 
-impl<T> LogPage<T> {
+impl LogPage {
     /// Reads a `GetLogResponse`.
-    fn read(bytes: &[u8], of: impl Fn(Event, &EventLog<'_>) -> T) -> Result<Self, WireError> {
-        let mut page = Self { logs: Vec::new(), further: Vec::new(), misfit: None };
+    fn read(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut page = Self::default();
         let mut reader = Reader::new(bytes);
         loop {
             let message = match reader.short_message() {
@@ -43,79 +42,55 @@ impl<T> LogPage<T> {
             };
             let mut log = EventLog::default();
             log.merge(message)?;
-            match log.to_event(&mut page.further) {
-                Ok(event) => {
-                    if page.logs.is_empty() {
+            match log.to_event() {
+                Ok((event, extras)) => {
+                    if page.events.is_empty() {
                         let first = bytes.len().saturating_sub(reader.bytes().len());
-                        page.logs.reserve(likely(bytes.len(), first));
+                        page.events.reserve(likely(bytes.len(), first));
                     }
-                    page.logs.push(of(event, &log));
+                    page.events.push(event);
+                    page.extras.extend(extras.map(|extras| (event.id(), extras)));
                 }
-                Err(misfit) => page.note(misfit),
+                Err(misfit) => page.misfits.push(misfit),
             }
         }
     }
-
-    #[cold]
-    fn note(&mut self, misfit: Misfit) {
-        if self.misfit.is_none_or(|known| misfit.id < known.id) {
-            self.misfit = Some(misfit);
-        }
-    }
 }
-
-/// An event, and the person's temperature where there was a thermal camera.
-pub(super) type FullLog = (Event, Option<Temperature>);
 
 /// Live events that came together.
 #[derive(Debug, Default)]
 pub(super) struct LiveLogs {
-    pub(super) logs: Vec<FullLog>,
-    /// What is more than an event, or does not fit one, and how many of `logs` stand before it.
-    pub(super) odd: Vec<(usize, Odd)>,
-}
-
-/// A live event that goes its own way.
-#[derive(Debug)]
-pub(super) enum Odd {
-    Further(FullLog, Vec<FurtherSubject>),
-    Misfit(Misfit),
+    pub(super) logs: Vec<(Event, Option<Box<Extras>>)>,
+    /// What does not fit an event, and how many of `logs` came before it.
+    pub(super) misfits: Vec<(usize, Misfit)>,
 }
 
 impl LiveLogs {
-    /// Reads a [bundle](super::bundle) of `EventLog`s.
+    /// Reads a [bundle](super::batching) of `EventLog`s.
     fn read(bytes: &[u8]) -> Result<Self, WireError> {
-        let (mut live, mut further) = (Self::default(), Vec::new());
+        let mut live = Self::default();
         for message in messages(bytes) {
             let message =
                 message.ok_or_else(|| Reader::new(bytes).error("EventLog", WireFault::Compressed))?;
             let mut log = EventLog::default();
             log.merge(Reader::new(message))?;
-            match log.to_event(&mut further) {
-                Ok(event) if !further.is_empty() => {
-                    let log = (event, log.temperature());
-                    live.odd.push((live.logs.len(), Odd::Further(log, std::mem::take(&mut further))));
-                }
-                Ok(event) => {
+            match log.to_event() {
+                Ok((event, extras)) => {
                     if live.logs.is_empty() {
                         live.logs.reserve(likely(bytes.len(), message.len()));
                     }
-                    live.logs.push((event, log.temperature()));
+                    live.logs.push((event, extras.map(Box::new)));
                 }
-                Err(misfit) => live.odd.push((live.logs.len(), Odd::Misfit(misfit))),
+                Err(misfit) => live.misfits.push((live.logs.len(), misfit)),
             }
         }
         Ok(live)
     }
 }
 
-/// GetLog, into events.
+/// GetLog, into events and their extras.
 #[derive(Debug, Default)]
 pub(super) struct PageCodec;
-
-/// GetLog, into events and what stands beside them.
-#[derive(Debug, Default)]
-pub(super) struct FullPageCodec;
 
 /// SubscribeRealtimeLog in bundles, into events.
 #[derive(Debug, Default)]
@@ -149,10 +124,7 @@ macro_rules! codec {
     };
 }
 
-codec!(PageCodec, GetLogRequest => LogPage<Event>, |bytes| LogPage::read(bytes, |event, _| event));
-codec!(FullPageCodec, GetLogRequest => LogPage<FullLog>, |bytes| {
-    LogPage::read(bytes, |event, log| (event, log.temperature()))
-});
+codec!(PageCodec, GetLogRequest => LogPage, LogPage::read);
 codec!(LiveCodec, SubscribeRealtimeLogRequest => LiveLogs, LiveLogs::read);
 
 /// Reads a whole message and takes it out of the buffer.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::link::Link;
+use super::options::DeviceAddress;
 use super::proto::gsdk::{connect, connect_master as master};
-use super::settings::DeviceAddress;
+use super::rpc::Link;
 use crate::Result;
 use crate::codec::DeviceId;
 

@@ -12,9 +12,9 @@
 //! ports stand there. Where no source says what the subject is, it is the first that is set of `cardData`, `userID`,
 //! `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`.
 //!
-//! A record has room for one subject. What else is set is a [`FurtherSubject`], of the kind that its field names;
-//! `entityID` beside another subject is of none that a source would name. A field is set when it is not empty and not
-//! 0: protobuf sends no others.
+//! A record has room for one subject. What else is set is an [`ExtraSubject`] of the kind that its field names;
+//! `entityID` beside another subject is of none that a source would name. `temperature` is among the extras too. A
+//! field is set when it is not empty and not 0: protobuf sends no others.
 //!
 //! What fits neither is a [`Misfit`].
 
@@ -24,8 +24,9 @@ use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32};
 
 use super::wire::{Reader, Value, WireError, WireFault, number};
-use crate::codec::{DeviceId, Event, EventCode, EventFlags, Subject, SubjectKind, Temperature};
-use crate::device::FurtherSubject;
+use crate::codec::{
+    DeviceId, Event, EventCode, EventFlags, ExtraSubject, Extras, Subject, SubjectKind, Temperature,
+};
 
 mod parts;
 
@@ -127,22 +128,23 @@ impl<'a> EventLog<'a> {
         fields
     }
 
-    /// The event; what is set beside its subject goes into `further`.
+    /// The event, and its extras: the temperature, and what is set beyond its own subject.
     ///
     /// # Errors
     ///
     /// The field that has no room in either.
     #[inline]
-    pub(super) fn to_event(&self, further: &mut Vec<FurtherSubject>) -> Result<Event, Misfit> {
+    pub(super) fn to_event(&self) -> Result<(Event, Option<Extras>), Misfit> {
         let code = self.code()?;
         let set = self.set();
         let own = own(SubjectKind::of(code), set);
         let subject = self.subject(own).map_err(|field| self.misfit(field))?;
-        if set & !own != 0 {
-            self.add_further(set & !own, further)?;
-        }
+        let extras = match set & !own {
+            0 if self.temperature == 0 => None,
+            more => Some(self.extras(more)?),
+        };
         let flags = if self.has_image { EventFlags::IMAGE } else { EventFlags::empty() };
-        Ok(zerocopy::transmute!(Fields {
+        let event = zerocopy::transmute!(Fields {
             id: self.id.into(),
             date_time: self.timestamp.into(),
             device_id: self.device_id.into(),
@@ -150,13 +152,8 @@ impl<'a> EventLog<'a> {
             code: code.get().into(),
             param: self.param(code),
             flags: flags.bits(),
-        }))
-    }
-
-    /// 0 where there was no thermal camera.
-    #[inline]
-    pub(super) fn temperature(&self) -> Option<Temperature> {
-        (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature))
+        });
+        Ok((event, extras))
     }
 
     #[inline]
@@ -202,19 +199,16 @@ impl<'a> EventLog<'a> {
         }
     }
 
+    /// The temperature, which is 0 if there was no thermal camera, and the subjects in these fields.
     #[cold]
-    fn add_further(&self, fields: u8, further: &mut Vec<FurtherSubject>) -> Result<(), Misfit> {
-        let before = further.len();
+    fn extras(&self, fields: u8) -> Result<Extras, Misfit> {
+        let mut extras = Extras::default();
+        extras.temperature = (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature));
         for (field, kind) in KINDS.into_iter().filter(|(field, _)| fields & field != 0) {
-            match self.subject(field) {
-                Ok(bytes) => further.push(FurtherSubject::new(self.id, kind, bytes)),
-                Err(field) => {
-                    further.truncate(before);
-                    return Err(self.misfit(field));
-                }
-            }
+            let bytes = self.subject(field).map_err(|field| self.misfit(field))?;
+            extras.subjects.push(ExtraSubject::new(kind, bytes));
         }
-        Ok(())
+        Ok(extras)
     }
 
     #[inline]

@@ -2,23 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use super::codec::{FullLog, FullPageCodec, LogPage, PageCodec};
+use super::codec::PageCodec;
 use super::proto::gsdk::event::{ClearLogRequest, ClearLogResponse, GetLogRequest};
 use super::proto::gsdk::tna::{GetJobCodeLogRequest, GetJobCodeLogResponse};
 use super::session::Session;
-use crate::codec::{BlobHead, DeviceId, Event, EventMask, JobCode, PortableBlob};
-use crate::device::EventPage;
+use crate::codec::{BlobHead, DeviceId, Event, EventMask, JobCode, PortableBlob, Temperature};
+use crate::device::{EventPage, paging};
 use crate::{Error, ErrorKind, Result};
 
 impl Session {
-    /// Up to `max` events with ids greater than `after`, ascending; not more than [`PAGE`].
+    /// One answer of the gateway, as it is; at most [`PAGE`] events behind that of `after`.
+    ///
+    /// The request begins at `after` itself: that costs one record. Some gateways take the start for the first id that
+    /// is wanted, as the manual says, and others for the last that is known; both answer what is needed.
     pub(super) async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
-        let ask = |request| self.link().call_into::<PageCodec>("logs", GET_LOG, request);
-        let (answer, known) = page(ask, device, after, max, Event::id).await?;
-        let page = EventPage::from(answer.logs);
-        // The records before are not copied away but passed over.
-        let page = EventPage::from_bytes(page.as_bytes().slice(known * Event::SIZE..))?;
-        Ok(if answer.further.is_empty() { page } else { page.with_further(answer.further) })
+        let max_num_of_log = max.min(PAGE).saturating_add((after > 0).into());
+        let request = GetLogRequest { device_id: device.get(), start_event_id: after, max_num_of_log };
+        let answer = self.link().call_into::<PageCodec>("logs", GET_LOG, request).await?;
+        let mut page = EventPage::from(answer.events).overlapping();
+        if !answer.extras.is_empty() {
+            page = page.with_extras(answer.extras);
+        }
+        Ok(answer
+            .misfits
+            .iter()
+            .fold(page, |page, misfit| page.with_unreadable(misfit.id, misfit.to_string())))
     }
 
     /// Up to `max` blobs of events with ids greater than `after` to which a field of `mask` applies, ascending. A blob
@@ -31,20 +39,17 @@ impl Session {
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
         let (mut blobs, mut cursor) = (Vec::new(), after);
-        let max = usize::try_from(max).unwrap_or(usize::MAX);
-        while blobs.len() < max {
-            // Every event has the fields of `INFO`; of others there may be few.
-            let wanted = if mask.contains(EventMask::INFO) { max - blobs.len() } else { usize::MAX };
-            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-            let ask = |request| self.link().call_into::<FullPageCodec>("blobs", GET_LOG, request);
-            let (answer, known) = page(ask, device, cursor, wanted, |(event, _)| event.id()).await?;
-            let logs = answer.logs.get(known..).unwrap_or_default();
-            let Some((last, _)) = logs.last() else { break };
-            let job_codes = self.job_codes(device, cursor, logs, mask).await?;
+        // Every event has the fields of `INFO`; of others there may be few.
+        let wanted = if mask.contains(EventMask::INFO) { max } else { PAGE };
+        while blobs.is_empty() {
+            let page = paging::page(cursor, wanted, |from, amount| self.logs(device, from, amount)).await?;
+            let Some(last) = page.last() else { break };
+            let job_codes = self.job_codes(device, cursor, &page, mask).await?;
             cursor = last.id();
-            for log in logs {
-                blobs.extend(self.blob(log, job_codes.get(&log.0.id()), mask).await?);
-                if blobs.len() == max {
+            for event in page.iter() {
+                let temperature = page.extras_of(event.id()).and_then(|extras| extras.temperature);
+                blobs.extend(self.blob(event, temperature, job_codes.get(&event.id()), mask).await?);
+                if u32::try_from(blobs.len()).is_ok_and(|count| count == max) {
                     break;
                 }
             }
@@ -54,7 +59,8 @@ impl Session {
 
     async fn blob(
         &self,
-        (event, temperature): &FullLog,
+        event: &Event,
+        temperature: Option<Temperature>,
         job_code: Option<&JobCode>,
         mask: EventMask,
     ) -> Result<Option<PortableBlob<'static>>> {
@@ -83,14 +89,14 @@ impl Session {
         &self,
         device: DeviceId,
         after: u32,
-        logs: &[FullLog],
+        events: &[Event],
         mask: EventMask,
     ) -> Result<BTreeMap<u32, JobCode>> {
         let mut codes = BTreeMap::new();
-        let Some((last, _)) = logs.last().filter(|_| mask.contains(EventMask::JOB_CODE)) else {
+        let Some(last) = events.last().filter(|_| mask.contains(EventMask::JOB_CODE)) else {
             return Ok(codes);
         };
-        let max_num_of_log = u32::try_from(logs.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let max_num_of_log = u32::try_from(events.len()).unwrap_or(u32::MAX).saturating_add(1);
         let mut start_event_id = after;
         loop {
             let request = GetJobCodeLogRequest { device_id: device.get(), start_event_id, max_num_of_log };
@@ -114,62 +120,6 @@ impl Session {
         let ClearLogResponse {} = self.link().call("clearing the log", CLEAR_LOG, request).await?;
         Ok(())
     }
-}
-
-/// A page in the client's terms: what was answered, ascending, and how much of its beginning is known already.
-///
-/// The question begins at `after` itself: that costs one record and serves gateways that take the start for the first
-/// id that is wanted, as the manual says, and those that take it for the last that is known.
-async fn page<T: PartialEq, F: Future<Output = Result<LogPage<T>>>>(
-    ask: impl Fn(GetLogRequest) -> F,
-    device: DeviceId,
-    after: u32,
-    max: u32,
-    id: impl Fn(&T) -> u32,
-) -> Result<(LogPage<T>, usize)> {
-    let max = max.min(PAGE);
-    let of = |start_event_id, max_num_of_log| GetLogRequest {
-        device_id: device.get(),
-        start_event_id,
-        max_num_of_log,
-    };
-    let answer = ask(of(after, max.saturating_add((after > 0).into()))).await?;
-    let is_end = answer.logs.is_empty() && answer.misfit.is_none();
-    let (answer, known) = ordered(answer, after, max, &id)?;
-    if is_end || answer.logs.len() > known || after == u32::MAX {
-        return Ok((answer, known));
-    }
-    // Nothing but what was known: where pages are short this is not the end.
-    ordered(ask(of(after.saturating_add(1), max)).await?, after, max, &id)
-}
-
-/// An answer with its logs ascending, each once, up to the first that does not fit an event, and how many at the
-/// beginning are not after `after`; after these at most `max`. What stands beside others than these is not sorted out.
-///
-/// # Errors
-///
-/// [`ErrorKind::InvalidData`] where the first after `after` does not fit an event.
-fn ordered<T: PartialEq>(
-    mut answer: LogPage<T>,
-    after: u32,
-    max: u32,
-    id: impl Fn(&T) -> u32,
-) -> Result<(LogPage<T>, usize)> {
-    let logs = &mut answer.logs;
-    if !logs.is_sorted_by(|a, b| id(a) < id(b)) {
-        logs.sort_by_key(&id);
-        logs.dedup(); // Two that differ under one id are both kept: that is for the client to see.
-    }
-    let known = logs.partition_point(|log| id(log) <= after);
-    if let Some(misfit) = answer.misfit.filter(|misfit| misfit.id > after) {
-        logs.truncate(logs.partition_point(|log| id(log) < misfit.id));
-        if logs.len() <= known {
-            let error = Error::new(ErrorKind::InvalidData, misfit.to_string());
-            return Err(error.with_unreadable_event(misfit.id));
-        }
-    }
-    logs.truncate(known.saturating_add(usize::try_from(max).unwrap_or(usize::MAX)));
-    Ok((answer, known))
 }
 
 /// The longest page that is asked for: with records of up to 4 000 bytes it is within the limit of a message, and the

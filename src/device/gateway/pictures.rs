@@ -8,7 +8,7 @@ use super::proto::gsdk::event::{
 };
 use super::session::Session;
 use crate::codec::{DeviceId, Event, EventCode};
-use crate::device::{ImageFilter, ImageLog};
+use crate::device::{ImageFilter, ImageLog, paging};
 use crate::{Error, ErrorKind, Result};
 
 impl Session {
@@ -22,27 +22,14 @@ impl Session {
         Ok(found(self.pictures(device, id.saturating_sub(1), 2).await?))
     }
 
-    /// Up to `max` pictures of events with ids greater than `after`, ascending.
+    /// One answer of the gateway; at most [`PICTURES`] pictures behind that of `after`.
     pub(super) async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>> {
-        let max = usize::try_from(max).unwrap_or(usize::MAX);
-        let (mut images, mut cursor) = (Vec::new(), after);
-        while images.len() < max {
-            let wanted = u32::try_from(max - images.len()).unwrap_or(u32::MAX).min(PICTURES);
-            let mut answer = self.pictures(device, cursor, wanted.saturating_add(1)).await?;
-            let is_end = answer.is_empty();
-            answer.retain(|picture| picture.id > cursor);
-            if answer.is_empty() && !is_end {
-                answer = self.pictures(device, cursor.saturating_add(1), wanted).await?;
-                answer.retain(|picture| picture.id > cursor);
-            }
-            answer.sort_by_key(|picture| picture.id);
-            answer.dedup_by_key(|picture| picture.id);
-            answer.truncate(max - images.len());
-            let Some(last) = answer.last() else { break };
-            cursor = last.id;
-            for picture in answer {
-                images.push(ImageLog::new(self.event_of(device, &picture).await?, picture.jpg_image));
-            }
+        let mut images = Vec::new();
+        for picture in self.pictures(device, after, max.min(PICTURES).saturating_add(1)).await? {
+            // What was asked for already needs no event of the log.
+            let event = if picture.id > after { self.logged(device, picture.id).await? } else { None };
+            let event = event.map_or_else(|| described(&picture), Ok)?;
+            images.push(ImageLog::new(event, picture.jpg_image));
         }
         Ok(images)
     }
@@ -68,26 +55,28 @@ impl Session {
         Ok(answer.image_events)
     }
 
-    /// The event of a picture as the log has it; if it no longer does, what the picture says of it and a record holds.
-    async fn event_of(&self, device: DeviceId, picture: &proto::ImageLog) -> Result<Event> {
-        if let Some(before) = picture.id.checked_sub(1)
-            && let Some(event) = self.logs(device, before, 1).await?.first()
-            && event.id() == picture.id
-        {
-            return Ok(*event);
-        }
-        let log = EventLog {
-            id: picture.id,
-            timestamp: picture.timestamp,
-            device_id: picture.device_id,
-            user_id: picture.user_id.as_bytes(),
-            event_code: picture.event_code,
-            sub_code: picture.sub_code,
-            has_image: true,
-            ..EventLog::default()
-        };
-        log.to_event(&mut Vec::new()).map_err(|misfit| Error::new(ErrorKind::InvalidData, misfit.to_string()))
+    /// The event as the log has it, if it still does.
+    async fn logged(&self, device: DeviceId, id: u32) -> Result<Option<Event>> {
+        let Some(before) = id.checked_sub(1) else { return Ok(None) };
+        let page = paging::page(before, 1, |from, amount| self.logs(device, from, amount)).await?;
+        Ok(page.first().copied().filter(|event| event.id() == id))
     }
+}
+
+/// The event of a picture that the log no longer has: what the picture says of it and a record holds.
+fn described(picture: &proto::ImageLog) -> Result<Event> {
+    let log = EventLog {
+        id: picture.id,
+        timestamp: picture.timestamp,
+        device_id: picture.device_id,
+        user_id: picture.user_id.as_bytes(),
+        event_code: picture.event_code,
+        sub_code: picture.sub_code,
+        has_image: true,
+        ..EventLog::default()
+    };
+    let event = log.to_event().map(|(event, _)| event);
+    event.map_err(|misfit| Error::new(ErrorKind::InvalidData, misfit.to_string()))
 }
 
 /// Filters as the gateway writes them.

@@ -16,19 +16,19 @@ use tonic::Status;
 use tonic::codec::Streaming;
 use tonic_prost::ProstCodec;
 
-use super::codec::{FullLog, LiveCodec, LiveLogs, Odd};
+use super::codec::{LiveCodec, LiveLogs};
 use super::connections::Connections;
 use super::event_log::Misfit;
-use super::failure::failure;
-use super::link::Link;
+use super::options::GatewaySettings;
 use super::proto::gsdk::connect::{StatusChange, SubscribeStatusRequest};
 use super::proto::gsdk::event::{
     EnableMonitoringRequest, EnableMonitoringResponse, SubscribeRealtimeLogRequest,
 };
 use super::readers::{Readers, State};
-use super::settings::GatewaySettings;
-use crate::codec::DeviceId;
-use crate::device::{FurtherSubject, LiveSink};
+use super::rpc::Link;
+use super::status::failure;
+use crate::codec::{DeviceId, Event, Extras};
+use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
 /// A session under way; it ends with this value, or when one of its streams does.
@@ -154,27 +154,14 @@ impl Session {
     }
 
     /// Gives events that came together to those who listen.
-    fn deliver(&self, logs: &[FullLog]) {
+    fn deliver(&self, logs: &[(Event, Option<Box<Extras>>)]) {
         let listeners = self.read();
         for logs in logs.chunk_by(|(a, _), (b, _)| a.device_id() == b.device_id()) {
             let device = logs.first().map(|(event, _)| event.device_id());
             for (_, sink) in device.and_then(|device| listeners.by_device.get(&device)).into_iter().flatten()
             {
-                sink.push_all(logs);
+                sink.push_all(logs.iter().cloned());
             }
-        }
-    }
-
-    fn deliver_odd(&self, odd: &Odd) {
-        match odd {
-            Odd::Further(log, further) => self.deliver_with_further(log, further),
-            Odd::Misfit(misfit) => self.miss(*misfit),
-        }
-    }
-
-    fn deliver_with_further(&self, (event, temperature): &FullLog, further: &[FurtherSubject]) {
-        for (_, sink) in self.read().by_device.get(&event.device_id()).into_iter().flatten() {
-            sink.push_with_further(event, *temperature, further);
         }
     }
 
@@ -242,14 +229,14 @@ async fn watch_events(session: Arc<Session>, opening: Opening<LiveLogs>) {
     };
     loop {
         match stream.message().await {
-            Ok(Some(LiveLogs { logs, odd })) => {
-                let mut told = 0;
-                for (before, odd) in odd {
-                    session.deliver(&logs[told..before]);
-                    session.deliver_odd(&odd);
-                    told = before;
+            Ok(Some(LiveLogs { logs, misfits })) => {
+                let mut delivered = 0;
+                for (before, misfit) in misfits {
+                    session.deliver(&logs[delivered..before]);
+                    session.miss(misfit);
+                    delivered = before;
                 }
-                session.deliver(&logs[told..]);
+                session.deliver(&logs[delivered..]);
             }
             Ok(None) => return session.end(|| ended("live events")),
             Err(status) => return session.end(|| failure("live events", &status)),

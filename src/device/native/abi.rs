@@ -1,19 +1,55 @@
-//! The vendor's structures, as far as they are used, and its functions with their types.
+//! The vendor's functions with their types, and the structures that this crate uses.
 
 use std::ffi::{c_char, c_int, c_long, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::library::Library;
-use crate::Result;
+use super::worker::Calling;
+use crate::codec::SdkCode;
+use crate::{Error, ErrorKind, Result};
 
-/// A function of the library, and its name for errors.
+/// A function of the library. Errors and deadlines name it.
 pub(super) struct Function<F> {
     pub(super) name: &'static str,
     pub(super) call: F,
 }
 
+impl<F: Copy> Function<F> {
+    /// Calls the function by `call`, which returns the function's code.
+    ///
+    /// # Errors
+    ///
+    /// The error that the code stands for; its message is the function's name.
+    pub(super) fn run(&self, call: impl FnOnce(F) -> c_int) -> Result<()> {
+        match self.code(call) {
+            SUCCESS => Ok(()),
+            code => Err(Error::from_sdk_code(SdkCode::new(code), self.name)),
+        }
+    }
+
+    /// Calls the function by `call`, and returns its code.
+    pub(super) fn code(&self, call: impl FnOnce(F) -> c_int) -> c_int {
+        let _calling = Calling::new(self.name);
+        call(self.call)
+    }
+}
+
+/// Whether the library lacks the function, or the device does not support it.
+pub(super) fn is_unsupported<T>(result: &Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unsupported)
+}
+
+/// Runs our part of a callback. A panic must not unwind into the library.
+pub(super) fn guarded(call: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
+        // To drop the payload may panic again.
+        std::mem::forget(panic);
+    }
+}
+
 macro_rules! functions {
     ($($name:ident = $symbol:ident($($argument:ty),*) $(-> $result:ty)?;)*) => {
-        /// The functions in use. Each is looked up when it is asked for.
+        /// The functions that this crate uses. Each is looked up when it is needed.
         ///
         /// # Errors
         ///
@@ -68,7 +104,7 @@ functions! {
     version = BS2_Version() -> *const c_char;
 }
 
-/// What frees an object of the library.
+/// The function that releases an object of the library.
 pub(super) type Release = unsafe extern "C" fn(*mut c_void);
 
 /// One of the functions that read blobs.
@@ -82,17 +118,17 @@ pub(super) type PreferMethod = extern "C" fn(u32) -> u32;
 pub(super) type GetText = extern "C" fn(u32) -> *const c_char;
 pub(super) type OnErrorOccured = extern "C" fn(u32, c_int);
 
-/// A structure for the library to write to, with room behind it: a newer library may have a longer one.
+/// A structure that the library writes to, with spare bytes behind it: the structure of a newer library may be longer.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct Guarded<T> {
     pub(super) value: T,
-    room: [u8; ROOM],
+    spare: [u8; SPARE],
 }
 
 impl<T: Zeroed> Guarded<T> {
     pub(super) const fn new(value: T) -> Self {
-        Self { value, room: [0; ROOM] }
+        Self { value, spare: [0; SPARE] }
     }
 
     pub(super) const fn zeroed() -> Self {
@@ -100,7 +136,7 @@ impl<T: Zeroed> Guarded<T> {
     }
 }
 
-/// A structure of integers, so that whatever the library writes is a value of it.
+/// A structure of integers: any bytes that the library writes are a valid value.
 pub(super) trait Zeroed {
     const ZERO: Self;
 }
@@ -112,7 +148,7 @@ pub(super) struct SimpleDeviceInfo {
     pub(super) id: u32,
     pub(super) device_type: u16,
     pub(super) connection_mode: u8,
-    /// In the order in which it is written, the first number in the lowest byte.
+    /// The first number of the address is in the lowest byte.
     pub(super) ipv4_address: u32,
     pub(super) port: u16,
     rest: [u8; 33],
@@ -129,7 +165,7 @@ pub(super) struct FactoryConfig {
     board: [u8; 4],
     kernel: [u8; 4],
     core: [u8; 4],
-    /// Major, minor, extension, and a byte that is not used.
+    /// Major, minor, extension, and an unused byte.
     pub(super) firmware: [u8; 4],
     rest: [u8; 128],
 }
@@ -149,7 +185,7 @@ pub(super) struct DeviceCapabilities {
 #[repr(C)]
 pub(super) struct EventConfig {
     pub(super) count: u32,
-    pub(super) filters: [ImageEventFilter; MOST_FILTERS],
+    pub(super) filters: [ImageEventFilter; MAX_FILTERS],
     unused: [u8; 32],
 }
 
@@ -195,11 +231,14 @@ impl Zeroed for DeviceCapabilities {
 
 impl Zeroed for EventConfig {
     const ZERO: Self =
-        Self { count: 0, filters: [ImageEventFilter::new(0, 0, false, 0); MOST_FILTERS], unused: [0; 32] };
+        Self { count: 0, filters: [ImageEventFilter::new(0, 0, false, 0); MAX_FILTERS], unused: [0; 32] };
 }
 
-pub(super) const MOST_FILTERS: usize = 32;
-const ROOM: usize = 512;
+pub(super) const MAX_FILTERS: usize = 32;
+const SPARE: usize = 512;
+
+/// Other positive codes are kinds of authentication.
+pub(super) const SUCCESS: c_int = 1;
 
 const _: () = {
     use std::mem::offset_of;

@@ -5,33 +5,34 @@ use std::ffi::c_long;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio::sync::watch;
 
-use super::abi::MOST_FILTERS;
+use super::abi::MAX_FILTERS;
 use super::callbacks::{self, Presence};
-use super::connection::Link;
+use super::connection::Connection;
 use super::context::{Context, OpenContext};
-use super::context_slot::{Place, Ticket};
-use super::describe::describe;
+use super::context_slot::{ContextSlot, Ticket};
+use super::convert;
+use super::memory::ReleaseQueue;
 use super::options::NativeOptions;
 use super::worker::{Worker, closed};
-use super::{filters, logs, release_queue};
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
     Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
     StateStream, scan_image_logs,
 };
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
-/// Readers behind the vendor's C library.
+/// Devices behind the vendor's C library.
 ///
-/// The library allows one context in a process: a second backend can be opened when the first one is closed or dropped,
-/// and its calls have returned.
+/// The library allows one context in a process. A second backend can be opened when the first one is closed or dropped and
+/// its calls have returned.
 ///
 /// # Examples
 ///
@@ -53,7 +54,7 @@ use crate::{Error, ErrorKind, Result};
 /// # }
 /// ```
 ///
-/// A library that is not there is an error and no crash:
+/// A missing library is an error:
 ///
 /// ```
 /// use bs2_events::ErrorKind;
@@ -68,10 +69,10 @@ pub struct NativeBackend {
     context: Context,
     options: NativeOptions,
     presence: Arc<Presence>,
-    links: Mutex<Vec<Arc<Link>>>,
-    /// Makes the calls that concern no single reader.
+    connections: Mutex<Vec<Arc<Connection>>>,
+    /// Makes the calls that concern the whole library.
     control: Worker,
-    /// What is released at the end.
+    /// Released after the last call.
     opened: Arc<Mutex<Option<OpenContext>>>,
     ticket: Ticket,
     closed: AtomicBool,
@@ -79,44 +80,33 @@ pub struct NativeBackend {
 }
 
 impl NativeBackend {
-    /// Loads the library and starts it. Blocks until that is done, at the longest for the deadline; readers are connected
-    /// later, when they are used.
+    /// Loads the library and starts it. Blocks until that is done, at most until the deadline. Devices are connected later,
+    /// when they are used.
     ///
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) and [`InvalidInput`](ErrorKind::InvalidInput) where the library cannot be
-    /// loaded or the options name no reader; [`Busy`](ErrorKind::Busy) while another one is open;
-    /// [`Unsupported`](ErrorKind::Unsupported) where it has none of the functions to begin with;
-    /// [`TimedOut`](ErrorKind::TimedOut) at the deadline; and what the library answers, for example that its ports are
-    /// taken.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::ErrorKind;
-    /// use bs2_events::device::native::{NativeBackend, NativeOptions};
-    ///
-    /// let error = NativeBackend::open(NativeOptions::default()).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::InvalidInput); // No reader is named.
-    /// ```
+    /// loaded or the options name no device; [`Busy`](ErrorKind::Busy) while another backend is open;
+    /// [`Unsupported`](ErrorKind::Unsupported) where the library lacks a function that every backend needs;
+    /// [`TimedOut`](ErrorKind::TimedOut) at the deadline; and the library's own errors, for example that a port is in use.
     #[doc(alias("BS2_AllocateContext", "BS2_Initialize"))]
     pub fn open(options: NativeOptions) -> Result<Self> {
         options.check()?;
-        let place = Place::take(options.deadline)?;
-        let ticket = place.ticket();
+        let slot = ContextSlot::take(options.deadline)?;
+        let ticket = slot.ticket();
         let control = Worker::start(options.deadline, || {})?;
         let presence = Arc::new(Presence::new());
-        let (given, theirs) = (options.clone(), Arc::clone(&presence));
-        let opened = control.call_blocking(move || open(&given, place, theirs));
-        // Where the start has not returned in time, the place is free when it does.
-        let opened = opened.inspect_err(|_| ticket.leave())?;
+        let job = (options.clone(), Arc::clone(&presence));
+        let opened = control.call_blocking(move || open(&job.0, slot, job.1));
+        // If the start has not returned in time, the slot is free when it returns.
+        let opened = opened.inspect_err(|_| ticket.close())?;
         let context = opened.context;
-        let links = options.devices.iter().collect::<BTreeSet<_>>().into_iter();
-        let links = links.map(|&address| Link::at(address, context, options.deadline));
+        let addresses = options.devices.iter().collect::<BTreeSet<_>>().into_iter();
+        let connections = addresses.map(|&address| Connection::at(address, context, options.deadline));
         Ok(Self {
             context,
             presence,
-            links: Mutex::new(links.collect::<Result<_>>()?),
+            connections: Mutex::new(connections.collect::<Result<_>>()?),
             options,
             control,
             opened: Arc::new(Mutex::new(Some(opened))),
@@ -126,40 +116,26 @@ impl NativeBackend {
         })
     }
 
-    /// What the library itself reports of connections, also of readers that nobody uses.
+    /// The connection changes that the library reports, of all devices that it knows.
     ///
-    /// A [`Client`](crate::device::Client) tells how its own calls and subscriptions fare.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// use bs2_events::device::native::{NativeBackend, NativeOptions};
-    /// use tokio_stream::StreamExt;
-    ///
-    /// # async fn example() -> bs2_events::Result<()> {
-    /// let backend = NativeBackend::open(NativeOptions::default().with_accepted(1))?;
-    /// let mut states = backend.states();
-    /// println!("{:?}", states.next().await);
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// [`Client::states`](crate::device::Client::states) reports those of the client's own calls and subscriptions.
     #[doc(alias = "BS2_SetDeviceEventListener")]
     #[must_use]
     pub fn states(&self) -> StateStream {
         self.presence.board.subscribe()
     }
 
-    /// Makes every reader known that the options name; an error for each with whom that failed.
-    async fn meet(&self) -> Vec<Error> {
-        let strangers: Vec<_> = self.links().into_iter().filter(|link| link.device().is_none()).collect();
-        let mut met = join_all(strangers.iter().map(|link| link.connect())).await;
+    /// Finds and connects the devices that the options name, and returns the failures.
+    async fn discover(&self) -> Vec<Error> {
+        let new: Vec<_> = self.connections().into_iter().filter(|new| new.device().is_none()).collect();
+        let mut results = join_all(new.iter().map(|connection| connection.connect())).await;
         if self.options.search {
-            met.push(self.search().await);
+            results.push(self.search().await);
         }
         if self.options.accept > 0 {
-            met.push(self.wait_for_readers().await);
+            results.push(self.wait_for_devices().await);
         }
-        met.into_iter().filter_map(Result::err).collect()
+        results.into_iter().filter_map(Result::err).collect()
     }
 
     async fn search(&self) -> Result<()> {
@@ -173,76 +149,95 @@ impl NativeBackend {
         known.into_iter().chain(found).try_for_each(|device| self.add(device))
     }
 
-    /// Waits until as many readers have connected to us as were asked for.
-    async fn wait_for_readers(&self) -> Result<()> {
-        let wanted = self.options.accept;
+    /// Waits until the expected number of devices has connected to this process.
+    async fn wait_for_devices(&self) -> Result<()> {
+        let expected = self.options.accept;
         let mut accepted = self.presence.accepted.subscribe();
-        let enough = accepted.wait_for(|readers| readers.len() >= wanted);
+        let enough = accepted.wait_for(|devices| devices.len() >= expected);
         let in_time = tokio::time::timeout(self.options.deadline, enough).await.is_ok();
-        let readers = self.presence.accepted.borrow().clone();
-        let come = readers.len();
-        readers.into_iter().try_for_each(|device| self.add(device))?;
+        let devices = self.presence.accepted.borrow().clone();
+        let count = devices.len();
+        devices.into_iter().try_for_each(|device| self.add(device))?;
         if in_time {
             return Ok(());
         }
-        let message = format!("{come} of {wanted} readers have connected to us in time");
+        let message = format!("{count} of {expected} devices have connected in time");
         Err(Error::new(ErrorKind::TimedOut, message))
     }
 
     fn add(&self, device: DeviceId) -> Result<()> {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if device.get() != 0 && links.iter().all(|link| link.device() != Some(device)) {
-            links.push(Link::known(device, self.context, self.options.deadline)?);
+        let mut connections = lock(&self.connections);
+        if device.get() != 0 && connections.iter().all(|other| other.device() != Some(device)) {
+            connections.push(Connection::known(device, self.context, self.options.deadline)?);
         }
         Ok(())
     }
 
-    /// The reader, if it is known.
+    /// The connection of a known device.
     ///
     /// # Errors
     ///
-    /// `NotFound` if it is not; `Closed` after the end.
-    fn link(&self, device: DeviceId) -> Result<Arc<Link>> {
+    /// `NotFound` for an unknown device; `Closed` after the backend was closed.
+    fn connection(&self, device: DeviceId) -> Result<Arc<Connection>> {
         self.check_open()?;
-        self.links().into_iter().find(|link| link.device() == Some(device)).ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "the library knows no such reader").with_device(device)
-        })
+        self.connections().into_iter().find(|connection| connection.device() == Some(device)).ok_or_else(
+            || {
+                let message =
+                    "the vendor's library does not know this device: name its address, or search for devices";
+                Error::new(ErrorKind::NotFound, message).with_device(device)
+            },
+        )
     }
 
-    /// A call to a reader.
+    /// Makes a call to a device.
     async fn call<T: Send + 'static>(
         &self,
         device: DeviceId,
         call: impl FnOnce(Context, DeviceId) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let result = self.link(device)?.call(call).await;
+        let result = self.connection(device)?.call(call).await;
         result.map_err(|error| if error.device().is_some() { error } else { error.with_device(device) })
     }
 
-    fn links(&self) -> Vec<Arc<Link>> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn connections(&self) -> Vec<Arc<Connection>> {
+        lock(&self.connections).clone()
     }
 
     fn check_open(&self) -> Result<()> {
         if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
     }
 
-    /// Ends every connection, and the context when the last call has returned and what was dropped is given back.
+    /// Starts to close all connections. The context is released after the last call and the last release of an object.
     fn begin_close(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.ticket.leave();
-        let threads: Vec<_> = self.links().iter().filter_map(|link| link.finish()).collect();
+        self.ticket.close();
+        let threads: Vec<_> =
+            self.connections().iter().filter_map(|connection| connection.finish()).collect();
         let (opened, released) = (Arc::clone(&self.opened), self.released.clone());
         self.control.finish(move || {
             for thread in threads {
                 let _ = thread.join(); // A thread that has panicked has ended too.
             }
-            release_queue::wait();
-            opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+            ReleaseQueue::wait();
+            lock(&opened).take();
             released.send_replace(true);
         });
+    }
+
+    /// The error of a close that has not ended in time. It names the function that has not returned.
+    fn close_timed_out(&self) -> Error {
+        let overdue = self.connections().into_iter().find_map(|one| Some((one.overdue()?, one.device())));
+        let other = || Some((self.control.overdue().or_else(ReleaseQueue::overdue)?, None));
+        let (name, device) =
+            overdue.or_else(other).map_or(("a call", None), |((name, _), device)| (name, device));
+        let message = format!("{name} has not returned, so the library's context stays open");
+        let error = Error::new(ErrorKind::TimedOut, message);
+        match device {
+            Some(device) => error.with_device(device),
+            None => error,
+        }
     }
 }
 
@@ -250,39 +245,39 @@ impl NativeBackend {
 impl Backend for NativeBackend {
     async fn devices(&self) -> Result<DeviceList> {
         self.check_open()?;
-        let failures = self.meet().await;
-        let links = self.links();
-        Ok(DeviceList::new(links.iter().filter_map(|link| link.device())).with_failures(failures))
+        let failures = self.discover().await;
+        let connections = self.connections();
+        Ok(DeviceList::new(connections.iter().filter_map(|one| one.device())).with_failures(failures))
     }
 
     async fn connect(&self, device: DeviceId) -> Result<()> {
-        let link = match self.link(device) {
-            // Nobody has asked for the list yet, or the reader has come since.
+        let connection = match self.connection(device) {
+            // The devices were not listed yet, or this one connected later.
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let failures = self.meet().await;
-                // It may be any of those that cannot be reached.
-                self.link(device).map_err(|error| failures.into_iter().next().unwrap_or(error))?
+                let failures = self.discover().await;
+                // The device may be one of those that failed.
+                self.connection(device).map_err(|error| failures.into_iter().next().unwrap_or(error))?
             }
-            link => link?,
+            connection => connection?,
         };
-        link.connect().await
+        connection.connect().await
     }
 
     async fn info(&self, device: DeviceId) -> Result<DeviceInfo> {
-        let address = self.link(device)?.address();
+        let address = self.connection(device)?.address();
         let (info, factory) = self
             .call(device, |context, device| {
                 let info = context.device_info(device)?;
-                // Not every reader and library tells it, and the rest is worth having without.
+                // Some devices and libraries do not support it; the rest is useful without it.
                 Ok((info, context.factory_config(device).ok()))
             })
             .await?;
-        Ok(describe(device, &info, factory.as_ref(), address.map(SocketAddr::V4)))
+        Ok(convert::device_info(device, &info, factory.as_ref(), address.map(SocketAddr::V4)))
     }
 
     async fn capabilities(&self, device: DeviceId) -> Result<Capabilities> {
-        let answer = self.call(device, Context::capabilities).await?;
-        Ok(Capabilities::new(answer.max_event_logs).with_image_logs(answer.max_image_logs))
+        let capabilities = self.call(device, Context::capabilities).await?;
+        Ok(Capabilities::new(capabilities.max_event_logs).with_image_logs(capabilities.max_image_logs))
     }
 
     async fn time(&self, device: DeviceId) -> Result<Timestamp> {
@@ -290,7 +285,8 @@ impl Backend for NativeBackend {
     }
 
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
-        self.call(device, move |context, device| logs::logs(context, device, after, max)).await
+        let amount = max.clamp(1, MOST);
+        self.call(device, move |context, device| context.log(device, after, amount)).await
     }
 
     async fn blobs(
@@ -300,7 +296,8 @@ impl Backend for NativeBackend {
         max: u32,
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
-        self.call(device, move |context, device| logs::blobs(context, device, after, max, mask)).await
+        let amount = max.clamp(1, MOST);
+        self.call(device, move |context, device| context.blobs(device, after, amount, mask)).await
     }
 
     async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes> {
@@ -313,21 +310,19 @@ impl Backend for NativeBackend {
 
     async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>> {
         let config = self.call(device, Context::event_config).await?;
-        filters::read(&config)
+        convert::image_filters(&config)
     }
 
     async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()> {
-        self.link(device)?;
-        if filters.len() > MOST_FILTERS {
-            let message =
-                format!("{} image filters are too many: a reader has {MOST_FILTERS}", filters.len());
+        self.connection(device)?;
+        if filters.len() > MAX_FILTERS {
+            let message = format!("{} image filters, and a device has at most {MAX_FILTERS}", filters.len());
             return Err(Error::new(ErrorKind::InvalidInput, message).with_device(device));
         }
         let filters = filters.to_vec();
         self.call(device, move |context, device| {
-            // What else the structure holds stays as it is.
             let mut config = context.event_config(device)?;
-            filters::write(&mut config, &filters);
+            convert::set_image_filters(&mut config, &filters);
             context.set_event_config(device, config)
         })
         .await
@@ -338,32 +333,17 @@ impl Backend for NativeBackend {
     }
 
     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> {
-        self.link(device)?.monitor(sink).await
+        self.connection(device)?.monitor(sink).await
     }
 
-    /// Waits for calls that are under way, and for what was dropped to be given back, at the longest for the deadline.
-    /// The context is released when the last of them returns.
+    /// Waits for running calls and for the release of dropped objects, at most until the deadline. The context is released
+    /// when the last of them returns.
     async fn close(&self) -> Result<()> {
         self.begin_close();
         let mut released = self.released.subscribe();
         match tokio::time::timeout(self.options.deadline, released.wait_for(|released| *released)).await {
             Ok(_) => Ok(()),
-            Err(_) => Err(self.unreturned()),
-        }
-    }
-}
-
-impl NativeBackend {
-    fn unreturned(&self) -> Error {
-        let stuck = self.links().into_iter().find_map(|link| Some((link.overdue()?, link.device())));
-        let other = || Some((self.control.overdue().or_else(release_queue::overdue)?, None));
-        let (name, device) =
-            stuck.or_else(other).map_or(("a call", None), |((name, _), device)| (name, device));
-        let message = format!("{name} has not returned, so the library's context stays open");
-        let error = Error::new(ErrorKind::TimedOut, message);
-        match device {
-            Some(device) => error.with_device(device),
-            None => error,
+            Err(_) => Err(self.close_timed_out()),
         }
     }
 }
@@ -380,8 +360,8 @@ impl fmt::Debug for NativeBackend {
     }
 }
 
-fn open(options: &NativeOptions, place: Place, presence: Arc<Presence>) -> Result<OpenContext> {
-    let opened = OpenContext::open(options, place)?;
+fn open(options: &NativeOptions, slot: ContextSlot, presence: Arc<Presence>) -> Result<OpenContext> {
+    let opened = OpenContext::open(options, slot)?;
     let context = opened.context;
     if let Some(timeout) = options.response_timeout {
         let milliseconds = c_long::try_from(timeout.as_millis()).unwrap_or(c_long::MAX);
@@ -389,11 +369,15 @@ fn open(options: &NativeOptions, place: Place, presence: Arc<Presence>) -> Resul
     }
     callbacks::attach(Some(presence));
     match context.listen_to_devices() {
-        // Then a lost connection shows at the next call or look.
+        // A lost connection then shows at the next call or the next check of the connection.
         Err(error) if error.kind() == ErrorKind::Unsupported && options.accept == 0 => {
-            tracing::warn!(%error, "the library reports no connections");
+            tracing::warn!(%error, "the vendor's library does not report lost connections");
         }
         result => result?,
     }
     Ok(opened)
 }
+
+/// No device keeps more events: the largest keep three million. The library is never asked for more, since the amount
+/// is the only limit for the number of records that it claims to return.
+const MOST: u32 = 4_000_000;

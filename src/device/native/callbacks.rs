@@ -1,31 +1,34 @@
-//! What the library calls, and the one table that says whom it concerns.
+//! The functions that the library calls, and the process-wide tables that they use.
 //!
-//! The callbacks carry no pointer of ours, so the table is static, by the reader's number. A callback takes what it
-//! needs out of the table and lets go of it before it calls anything; nothing here waits for anything but the few
-//! instructions in which another thread changes an entry. The functions are part of the program and never go away, so
-//! a call that comes late finds no entry and does nothing.
+//! The library passes no pointer of ours to its callbacks, so the table of devices is static, by device id. A callback
+//! takes an entry out of the table and releases the lock before it calls anything else; it waits at most for the few
+//! instructions in which another thread replaces an entry. The functions stay as long as the process: a late call finds
+//! no entry and does nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::c_void;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::ffi::{CString, c_char, c_int, c_void};
+use std::net::SocketAddrV4;
+use std::path::Path;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
-use super::connection::LinkState;
-use super::unknown_devices;
-use crate::codec::{DeviceId, Event, Temperature};
+use super::abi::guarded;
+use super::options::TlsFiles;
+use crate::codec::{DeviceId, Event, Extras, SdkCode, Temperature};
 use crate::device::LiveSink;
 use crate::device::state::{ConnectionState, StateBoard};
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
-/// What the library reports of readers, beside their events.
+/// What the library reports of devices, except their events.
 pub(super) struct Presence {
     pub(super) board: StateBoard,
-    /// Readers that a search has found.
+    /// Devices that a search has found.
     pub(super) found: watch::Sender<BTreeSet<DeviceId>>,
-    /// Readers that have connected to us.
+    /// Devices that have connected to this process.
     pub(super) accepted: watch::Sender<BTreeSet<DeviceId>>,
 }
 
@@ -35,86 +38,138 @@ impl Presence {
     }
 }
 
-/// One reader in the table. It is replaced, never changed, so that whoever took it out can use it without a lock.
-#[derive(Clone)]
-struct Route {
-    link: Arc<LinkState>,
-    listeners: Vec<(u64, LiveSink)>,
+/// The state of the connection to one device.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Status {
+    pub(super) is_open: bool,
+    /// How many connections were lost.
+    losses: u64,
+    /// The value of `losses` when the library was asked to report events.
+    monitored: Option<u64>,
 }
 
-/// Puts the reader into the table, unless it is there.
+impl Status {
+    /// Whether the library reports the device's events over the open connection.
+    pub(super) fn is_monitored(self) -> bool {
+        self.is_open && self.monitored == Some(self.losses)
+    }
+}
+
+/// One device in the table. An entry is replaced and never changed, so a callback uses it without a lock.
+#[derive(Clone)]
+struct Route {
+    /// `None` for a device that is connected by its id.
+    address: Option<SocketAddrV4>,
+    status: Status,
+    listeners: Vec<(u64, LiveSink)>,
+    /// Whether a warning was written that the library has called back without an event.
+    warned: Arc<AtomicBool>,
+}
+
+/// From now on the library's reports of devices go to `presence`, or nowhere for `None`. Empties the table.
+pub(super) fn attach(presence: Option<Arc<Presence>>) {
+    let old = std::mem::replace(&mut *write(&PRESENCE), presence);
+    let routes = std::mem::take(&mut *write(&ROUTES));
+    drop((old, routes)); // Outside the locks.
+    UnknownDevices::report();
+}
+
+/// Notes that the device is connected, at this address or by its id.
 ///
 /// # Errors
 ///
-/// `InvalidInput` where it is there by another way: what is reported of it could be told to one of them only.
-pub(super) fn register(device: DeviceId, link: &Arc<LinkState>) -> Result<()> {
-    let new = || Arc::new(Route { link: Arc::clone(link), listeners: Vec::new() });
-    let mut routes = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
-    let route = routes.entry(device).or_insert_with(new);
-    if Arc::ptr_eq(&route.link, link) {
-        return Ok(());
+/// `InvalidInput` where the table has the device by another address: both would be the same device.
+pub(super) fn connected(device: DeviceId, address: Option<SocketAddrV4>) -> Result<()> {
+    let new = || {
+        let (status, listeners, warned) = Default::default();
+        Arc::new(Route { address, status, listeners, warned })
+    };
+    let mut routes = write(&ROUTES);
+    let entry = routes.entry(device).or_insert_with(new);
+    if entry.address != address {
+        let text = |address: Option<SocketAddrV4>| {
+            address.map_or_else(|| "by its id".to_owned(), |address| format!("at {address}"))
+        };
+        let message = format!("the same device is connected {} and {}", text(entry.address), text(address));
+        return Err(Error::new(ErrorKind::InvalidInput, message).with_device(device));
     }
-    let message = format!("the same reader answers {} and {}", route.link.way(), link.way());
-    Err(Error::new(ErrorKind::InvalidInput, message).with_device(device))
+    let mut route = Route::clone(entry);
+    route.status.is_open = true;
+    let old = std::mem::replace(entry, Arc::new(route));
+    drop(routes);
+    drop(old);
+    Ok(())
 }
 
-/// How many connections the library has reported as lost, of whatever reader.
+/// The state of the connection that was made at this address, or by id.
+pub(super) fn status(device: DeviceId, address: Option<SocketAddrV4>) -> Status {
+    route(device).filter(|route| route.address == address).map_or_else(Status::default, |route| route.status)
+}
+
+/// How many connections the library has reported as lost, of all devices.
 pub(super) fn disconnections() -> u64 {
     DISCONNECTIONS.load(Ordering::Acquire)
 }
 
-/// From now on what the library reports of readers goes here; nowhere for `None`, and the table is emptied.
-pub(super) fn attach(presence: Option<Arc<Presence>>) {
-    let old = std::mem::replace(&mut *PRESENCE.write().unwrap_or_else(PoisonError::into_inner), presence);
-    let routes = std::mem::take(&mut *ROUTES.write().unwrap_or_else(PoisonError::into_inner));
-    drop((old, routes)); // What they hold goes away without a lock.
-    unknown_devices::tell();
+/// Notes that the library reports events over the connection of this status. After a loss this has no effect.
+pub(super) fn monitored(device: DeviceId, status: Status) {
+    change(device, |route| route.status.monitored = Some(status.losses));
 }
 
-/// From now on the reader's events go to this sink too. The ticket ends it.
+pub(super) fn not_monitored(device: DeviceId) {
+    change(device, |route| route.status.monitored = None);
+}
+
+/// From now on the device's events go to this sink too. [`unlisten`] takes the returned ticket.
 pub(super) fn listen(device: DeviceId, sink: LiveSink) -> u64 {
     let ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
-    change(device, |listeners| listeners.push((ticket, sink)));
+    change(device, |route| route.listeners.push((ticket, sink)));
     ticket
 }
 
 pub(super) fn unlisten(device: DeviceId, ticket: u64) {
-    change(device, |listeners| listeners.retain(|(other, _)| *other != ticket));
+    change(device, |route| route.listeners.retain(|(other, _)| *other != ticket));
 }
 
 pub(super) fn has_listeners(device: DeviceId) -> bool {
     route(device).is_some_and(|route| !route.listeners.is_empty())
 }
 
-/// The connection is gone: those who listen are told why, and listen no more.
+/// Notes that the connection is lost, and ends its listeners with this error.
 pub(super) fn lost(device: DeviceId, error: impl Fn() -> Error) {
-    if let Some(route) = route(device) {
-        route.link.lost();
-        end_listening(device, error);
-    }
+    closed(device);
+    end_listening(device, error);
 }
 
-/// Those who listen are told why they listen no more.
+/// Notes that the connection is closed.
+pub(super) fn closed(device: DeviceId) {
+    change(device, |route| {
+        route.status.is_open = false;
+        route.status.losses = route.status.losses.wrapping_add(1);
+    });
+}
+
+/// Ends the device's listeners with this error.
 pub(super) fn end_listening(device: DeviceId, error: impl Fn() -> Error) {
     if !has_listeners(device) {
         return;
     }
-    let before = change(device, Vec::clear);
+    let before = change(device, |route| route.listeners.clear());
     for (_, sink) in before.iter().flat_map(|route| &route.listeners) {
         guarded(|| sink.disconnected(error()));
     }
 }
 
 fn route(device: DeviceId) -> Option<Arc<Route>> {
-    ROUTES.read().unwrap_or_else(PoisonError::into_inner).get(&device).cloned()
+    read(&ROUTES).get(&device).cloned()
 }
 
-/// Replaces the listeners of a reader; returns what was in the table before.
-fn change(device: DeviceId, change: impl FnOnce(&mut Vec<(u64, LiveSink)>)) -> Option<Arc<Route>> {
-    let mut routes = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+/// Replaces the entry of a device, and returns the entry before. Does nothing for a device without an entry.
+fn change(device: DeviceId, change: impl FnOnce(&mut Route)) -> Option<Arc<Route>> {
+    let mut routes = write(&ROUTES);
     let entry = routes.get_mut(&device)?;
     let mut route = Route::clone(entry);
-    change(&mut route.listeners);
+    change(&mut route);
     let old = std::mem::replace(entry, Arc::new(route));
     drop(routes);
     Some(old)
@@ -124,10 +179,10 @@ fn change(device: DeviceId, change: impl FnOnce(&mut Vec<(u64, LiveSink)>)) -> O
 ///
 /// # Safety
 ///
-/// `event` is null or points to 48 bytes that stay what they are during the call.
+/// `event` is NULL or points to 48 bytes that do not change during the call.
 pub(super) unsafe extern "C" fn on_log_received(device: u32, event: *const c_void) {
-    // SAFETY: as the caller says.
-    let event = unsafe { copied(event) };
+    // SAFETY: the caller's promise is the same.
+    let event = unsafe { copy(event) };
     guarded(|| report("OnLogReceived", device, event, None));
 }
 
@@ -137,8 +192,8 @@ pub(super) unsafe extern "C" fn on_log_received(device: u32, event: *const c_voi
 ///
 /// As [`on_log_received`].
 pub(super) unsafe extern "C" fn on_log_received_ex(device: u32, event: *const c_void, temperature: u32) {
-    // SAFETY: as the caller says.
-    let event = unsafe { copied(event) };
+    // SAFETY: the caller's promise is the same.
+    let event = unsafe { copy(event) };
     let temperature = Some(temperature).filter(|hundredths| *hundredths > 0);
     guarded(|| report("OnLogReceivedEx", device, event, temperature.map(Temperature::from_hundredths)));
 }
@@ -146,40 +201,44 @@ pub(super) unsafe extern "C" fn on_log_received_ex(device: u32, event: *const c_
 /// # Safety
 ///
 /// As [`on_log_received`].
-unsafe fn copied(event: *const c_void) -> Option<[u8; Event::SIZE]> {
+unsafe fn copy(event: *const c_void) -> Option<[u8; Event::SIZE]> {
     if event.is_null() {
         return None;
     }
-    // SAFETY: as the caller says; bytes need no alignment.
+    // SAFETY: the caller promises 48 readable bytes; an array of bytes needs no alignment.
     Some(unsafe { event.cast::<[u8; Event::SIZE]>().read() })
 }
 
-fn report(callback: &str, number: u32, bytes: Option<[u8; Event::SIZE]>, temperature: Option<Temperature>) {
-    let device = DeviceId::new(number);
+fn report(callback: &str, device: u32, bytes: Option<[u8; Event::SIZE]>, temperature: Option<Temperature>) {
+    let device = DeviceId::new(device);
     let Some(route) = route(device) else {
-        return presence(number, |_, device| unknown_devices::count(device));
+        return with_presence(|_| UnknownDevices::count(device));
     };
     let event = bytes.as_ref().and_then(|bytes| Event::from_bytes(bytes).ok());
-    if event.is_none() && route.link.is_first_nothing() {
-        tracing::warn!(%device, callback, "the library calls back with no event, and each time counts as one lost");
+    if event.is_none() && !route.warned.swap(true, Ordering::Relaxed) {
+        tracing::warn!(%device, callback, "the vendor's library calls back without an event; each such call counts as one lost event");
     }
     for (_, sink) in &route.listeners {
-        // One that panics keeps the others from nothing.
+        // A sink that panics does not affect the others.
         guarded(|| match (event, temperature) {
-            (Some(event), Some(temperature)) => sink.push_with_temperature(event, temperature),
-            (Some(event), None) => sink.push(event),
+            (Some(event), Some(temperature)) => {
+                sink.push(event, Some(Box::new(Extras::default().with_temperature(temperature))));
+            }
+            (Some(event), None) => sink.push(event, None),
             (None, _) => sink.lost(1),
         });
     }
 }
 
 pub(super) extern "C" fn on_device_found(device: u32) {
-    guarded(|| presence(device, |presence, device| insert(&presence.found, device)));
+    let device = DeviceId::new(device);
+    guarded(|| with_presence(|presence| insert(&presence.found, device)));
 }
 
 pub(super) extern "C" fn on_device_accepted(device: u32) {
+    let device = DeviceId::new(device);
     guarded(|| {
-        presence(device, |presence, device| {
+        with_presence(|presence| {
             insert(&presence.accepted, device);
             presence.board.set(device, ConnectionState::Connecting);
         });
@@ -187,25 +246,26 @@ pub(super) extern "C" fn on_device_accepted(device: u32) {
 }
 
 pub(super) extern "C" fn on_device_connected(device: u32) {
-    guarded(|| presence(device, |presence, device| presence.board.set(device, ConnectionState::Connected)));
+    let device = DeviceId::new(device);
+    guarded(|| with_presence(|presence| presence.board.set(device, ConnectionState::Connected)));
 }
 
 pub(super) extern "C" fn on_device_disconnected(device: u32) {
+    let device = DeviceId::new(device);
     guarded(|| {
-        presence(device, |presence, device| presence.board.set(device, ConnectionState::Disconnected));
+        with_presence(|presence| presence.board.set(device, ConnectionState::Disconnected));
         DISCONNECTIONS.fetch_add(1, Ordering::Release);
-        let device = DeviceId::new(device);
         lost(device, || {
-            let message = "the library reports that the connection is gone";
+            let message = "the vendor's library reports that the connection is lost";
             Error::new(ErrorKind::Disconnected, message).with_device(device)
         });
     });
 }
 
-fn presence(device: u32, tell: impl FnOnce(&Presence, DeviceId)) {
-    let presence = PRESENCE.read().unwrap_or_else(PoisonError::into_inner).clone();
+fn with_presence(report: impl FnOnce(&Presence)) {
+    let presence = read(&PRESENCE).clone();
     if let Some(presence) = presence {
-        tell(&presence, DeviceId::new(device));
+        report(&presence);
     }
 }
 
@@ -213,15 +273,119 @@ fn insert(devices: &watch::Sender<BTreeSet<DeviceId>>, device: DeviceId) {
     devices.send_if_modified(|devices| devices.insert(device));
 }
 
-/// A panic must not cross into the library.
-pub(super) fn guarded(call: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(call)) {
-        // Its payload may panic when it is dropped.
-        std::mem::forget(panic);
+/// Counts the events of devices that are not in the table.
+struct UnknownDevices;
+
+impl UnknownDevices {
+    /// Counts one event, and warns at the first one of the device.
+    fn count(device: DeviceId) {
+        let mut events = lock(&UNKNOWN_EVENTS);
+        // A library that invents device ids must not fill the memory.
+        let is_full = events.len() >= MAX_UNKNOWN_DEVICES && !events.contains_key(&device);
+        let device = if is_full { OTHER_DEVICES } else { device };
+        let count = events.entry(device).or_default();
+        *count = count.saturating_add(1);
+        let is_first = *count == 1;
+        drop(events);
+        if is_first {
+            tracing::warn!(%device, "the vendor's library reports events of a device that is not connected here; they are dropped");
+        }
+    }
+
+    /// Writes the counts into the log, and begins again at 0.
+    fn report() {
+        let all = std::mem::take(&mut *lock(&UNKNOWN_EVENTS));
+        for (device, events) in all {
+            tracing::warn!(%device, events, "events of a device that was not connected here were dropped");
+        }
     }
 }
+
+/// Sets the texts that the TLS callbacks return. They are never freed, because the library may keep them.
+///
+/// # Errors
+///
+/// `InvalidInput` for a text that contains a NUL.
+pub(super) fn set_tls_files(files: &TlsFiles) -> Result<()> {
+    let text = |name: &str, text: Vec<u8>| -> Result<Text> {
+        let text = CString::new(text)
+            .map_err(|_| Error::new(ErrorKind::InvalidInput, format!("the {name} contains a NUL byte")))?;
+        Ok(Text(Box::leak(text.into_boxed_c_str()).as_ptr()))
+    };
+    let path = |path: &Path| path.as_os_str().as_encoded_bytes().to_vec();
+    let texts = TlsTexts {
+        root_certificate: text("path of the root certificate", path(&files.root_certificate))?,
+        certificate: text("path of the certificate", path(&files.certificate))?,
+        key: text("path of the key", path(&files.key))?,
+        password: text("password of the key", files.password.clone().into_bytes())?,
+    };
+    *write(&TLS_TEXTS) = Some(texts);
+    Ok(())
+}
+
+/// `PreferMethod`: every method that the library has.
+pub(super) extern "C" fn prefer_method(_device: u32) -> u32 {
+    u32::MAX
+}
+
+pub(super) extern "C" fn root_certificate(_device: u32) -> *const c_char {
+    tls_text(|texts| texts.root_certificate)
+}
+
+pub(super) extern "C" fn certificate(_device: u32) -> *const c_char {
+    tls_text(|texts| texts.certificate)
+}
+
+pub(super) extern "C" fn key(_device: u32) -> *const c_char {
+    tls_text(|texts| texts.key)
+}
+
+pub(super) extern "C" fn password(_device: u32) -> *const c_char {
+    tls_text(|texts| texts.password)
+}
+
+pub(super) extern "C" fn on_tls_error(device: u32, code: c_int) {
+    guarded(|| {
+        tracing::warn!(device = %DeviceId::new(device), code = %SdkCode::new(code), "a TLS connection failed");
+    });
+}
+
+fn tls_text(choose: fn(&TlsTexts) -> Text) -> *const c_char {
+    let texts = read(&TLS_TEXTS);
+    texts.as_ref().map_or(ptr::null(), |texts| choose(texts).0)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct TlsTexts {
+    root_certificate: Text,
+    certificate: Text,
+    key: Text,
+    password: Text,
+}
+
+#[derive(Clone, Copy)]
+struct Text(*const c_char);
+
+// SAFETY: the text never changes and is never freed.
+unsafe impl Send for Text {}
+// SAFETY: as above.
+unsafe impl Sync for Text {}
 
 static ROUTES: RwLock<BTreeMap<DeviceId, Arc<Route>>> = RwLock::new(BTreeMap::new());
 static PRESENCE: RwLock<Option<Arc<Presence>>> = RwLock::new(None);
 static DISCONNECTIONS: AtomicU64 = AtomicU64::new(0);
 static TICKETS: AtomicU64 = AtomicU64::new(0);
+static UNKNOWN_EVENTS: Mutex<BTreeMap<DeviceId, u64>> = Mutex::new(BTreeMap::new());
+static TLS_TEXTS: RwLock<Option<TlsTexts>> = RwLock::new(None);
+
+/// As many devices as the library can be connected to.
+const MAX_UNKNOWN_DEVICES: usize = 1_024;
+/// Stands for all further devices: no device has this id.
+const OTHER_DEVICES: DeviceId = DeviceId::new(0);

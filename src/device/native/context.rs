@@ -1,4 +1,4 @@
-//! The library's one context, and its functions as methods.
+//! The library's context, with the functions of the library as methods.
 
 use std::ffi::{CString, c_int, c_long, c_void};
 use std::net::SocketAddrV4;
@@ -7,61 +7,60 @@ use std::ptr;
 use bytes::Bytes;
 
 use super::abi::{
-    DeviceCapabilities, EventConfig, FactoryConfig, Function, Guarded, SimpleDeviceInfo, Zeroed,
+    DeviceCapabilities, EventConfig, FactoryConfig, Function, GetBlobs, Guarded, SUCCESS, SimpleDeviceInfo,
+    Zeroed, is_unsupported,
 };
-use super::blobs::{Request, Word};
-use super::context_slot::Place;
+use super::callbacks;
+use super::context_slot::ContextSlot;
+use super::convert::{self, BlobRecord, Word};
 use super::library::Library;
-use super::memory::{array, bytes};
+use super::memory::{ReleaseQueue, array, bytes};
 use super::options::NativeOptions;
-use super::release_queue::Releases;
 use super::worker::Calling;
-use super::{callbacks, tls};
 use crate::codec::{
     DeviceId, Event, EventBlob, EventMask, PortableBlob, SdkCode, SmallBlob, SmallBlobEx, Timestamp,
 };
 use crate::device::EventPage;
 use crate::{Error, ErrorKind, Result};
 
-/// The context, to be called. Every method blocks, and returns when the library does.
+/// The context. Every method blocks until the library's function returns.
 #[derive(Clone, Copy)]
 pub(super) struct Context {
     library: &'static Library,
     raw: *mut c_void,
 }
 
-// SAFETY: the vendor allows every function on every thread, and the context is released when no call is under way.
+// SAFETY: the vendor allows every function on every thread, and the context is released when no call runs.
 unsafe impl Send for Context {}
 // SAFETY: as above.
 unsafe impl Sync for Context {}
 
-/// Releases the context when it is dropped, and lets another one be opened.
+/// Releases the context when it is dropped, and frees the slot.
 pub(super) struct OpenContext {
     pub(super) context: Context,
-    _place: Place,
+    _slot: ContextSlot,
 }
 
 impl OpenContext {
-    /// Loads the library, sets it up and starts it.
-    pub(super) fn open(options: &NativeOptions, place: Place) -> Result<Self> {
+    /// Loads the library, then allocates, configures and initialises the context.
+    pub(super) fn open(options: &NativeOptions, slot: ContextSlot) -> Result<Self> {
         let calling = Calling::new("loading the library");
         let library = Library::load(options.library.as_deref(), &options.preload)?;
         drop(calling);
         let allocate = library.allocate_context()?;
         let initialize = library.initialize()?;
         let calling = Calling::new(allocate.name);
-        // SAFETY: it takes nothing.
+        // SAFETY: it takes no arguments.
         let raw = unsafe { (allocate.call)() };
         drop(calling);
         if raw.is_null() {
-            return Err(Error::new(ErrorKind::Other, format!("{} gives no context", allocate.name)));
+            return Err(Error::new(ErrorKind::Other, format!("{} returned NULL", allocate.name)));
         }
-        // From here on dropping it releases it.
-        let opened = Self { context: Context { library, raw }, _place: place };
-        opened.context.set_up(options)?;
-        let _calling = Calling::new(initialize.name);
+        // From here on dropping it releases the context.
+        let opened = Self { context: Context { library, raw }, _slot: slot };
+        opened.context.configure(options)?;
         // SAFETY: the context is allocated and not released.
-        check(&initialize, unsafe { (initialize.call)(raw) })?;
+        initialize.run(|initialize| unsafe { initialize(raw) })?;
         Ok(opened)
     }
 }
@@ -72,125 +71,107 @@ impl Drop for OpenContext {
         match self.context.library.release_context() {
             Ok(release) => {
                 let _calling = Calling::new(release.name);
-                // SAFETY: the context is not released yet, and nobody calls it any more.
+                // SAFETY: the context is not released yet, and nobody uses it any more.
                 unsafe { (release.call)(self.context.raw) };
             }
-            Err(error) => tracing::warn!(%error, "the library's context is left to the end of the process"),
+            Err(error) => tracing::warn!(%error, "the library's context stays open until the process ends"),
         }
     }
 }
 
 impl Context {
-    pub(super) fn raw(self) -> *mut c_void {
-        self.raw
-    }
-
-    /// What comes before the context is initialised.
-    fn set_up(self, options: &NativeOptions) -> Result<()> {
+    /// The settings that must be made before the context is initialised.
+    fn configure(self, options: &NativeOptions) -> Result<()> {
         if let Some(port) = options.server_port {
-            let set = self.library.set_server_port()?;
-            let _calling = Calling::new(set.name);
             // SAFETY: the context is open.
-            check(&set, unsafe { (set.call)(self.raw, port) })?;
+            self.library.set_server_port()?.run(|set| unsafe { set(self.raw, port) })?;
         }
         if let Some(port) = options.tls_server_port {
-            let set = self.library.set_ssl_server_port()?;
-            let _calling = Calling::new(set.name);
             // SAFETY: the context is open.
-            check(&set, unsafe { (set.call)(self.raw, port) })?;
+            self.library.set_ssl_server_port()?.run(|set| unsafe { set(self.raw, port) })?;
         }
         if let Some(files) = &options.tls {
-            tls::offer(files)?;
-            let set = self.library.set_ssl_handler()?;
-            let _calling = Calling::new(set.name);
-            // SAFETY: the context is open, and the functions stay as long as the process.
-            let code = unsafe {
-                (set.call)(
+            callbacks::set_tls_files(files)?;
+            // SAFETY: the context is open, and the callbacks stay as long as the process.
+            self.library.set_ssl_handler()?.run(|set| unsafe {
+                set(
                     self.raw,
-                    Some(tls::prefer_method),
-                    Some(tls::root_certificate),
-                    Some(tls::certificate),
-                    Some(tls::key),
-                    Some(tls::password),
-                    Some(tls::on_error),
+                    Some(callbacks::prefer_method),
+                    Some(callbacks::root_certificate),
+                    Some(callbacks::certificate),
+                    Some(callbacks::key),
+                    Some(callbacks::password),
+                    Some(callbacks::on_tls_error),
                 )
-            };
-            check(&set, code)?;
+            })?;
         }
         Ok(())
     }
 
-    /// What comes after it.
+    /// Sets the callbacks for devices.
     ///
     /// # Errors
     ///
-    /// `Unsupported` where the library does not report connections.
+    /// `Unsupported` where the library has no such callbacks.
     pub(super) fn listen_to_devices(self) -> Result<()> {
-        let set = self.library.set_device_event_listener()?;
-        let _calling = Calling::new(set.name);
-        // SAFETY: the context is open, and the functions stay as long as the process.
-        let code = unsafe {
-            (set.call)(
+        // SAFETY: the context is open, and the callbacks stay as long as the process.
+        self.library.set_device_event_listener()?.run(|set| unsafe {
+            set(
                 self.raw,
                 Some(callbacks::on_device_found),
                 Some(callbacks::on_device_accepted),
                 Some(callbacks::on_device_connected),
                 Some(callbacks::on_device_disconnected),
             )
-        };
-        check(&set, code)
+        })
     }
 
     pub(super) fn set_response_timeout(self, milliseconds: c_long) -> Result<()> {
-        let set = self.library.set_default_response_timeout()?;
-        let _calling = Calling::new(set.name);
         // SAFETY: the context is open.
-        check(&set, unsafe { (set.call)(self.raw, milliseconds) })
+        self.library.set_default_response_timeout()?.run(|set| unsafe { set(self.raw, milliseconds) })
     }
 
     pub(super) fn search_devices(self) -> Result<()> {
-        let search = self.library.search_devices()?;
-        let _calling = Calling::new(search.name);
         // SAFETY: the context is open.
-        check(&search, unsafe { (search.call)(self.raw) })
+        self.library.search_devices()?.run(|search| unsafe { search(self.raw) })
     }
 
-    /// The readers that the library knows.
+    /// The devices that the library knows.
     pub(super) fn devices(self) -> Result<Vec<DeviceId>> {
-        let (get, releases) = (self.library.get_devices()?, self.releases()?);
-        let _calling = Calling::new(get.name);
+        let (get, queue) = (self.library.get_devices()?, self.release_queue()?);
         let (mut object, mut count) = (ptr::null_mut(), 0);
-        // SAFETY: the context is open, and both addresses can be written to.
-        check(&get, unsafe { (get.call)(self.raw, &raw mut object, &raw mut count) })?;
-        // SAFETY: the array is ours from here on.
-        let ids = unsafe { array(get.name, object, count, MOST_READERS, size_of::<u32>(), releases)? };
+        // SAFETY: the context is open, and both results can be written to.
+        get.run(|get| unsafe { get(self.raw, &raw mut object, &raw mut count) })?;
+        // SAFETY: the library leaves the array to us.
+        let ids = unsafe { array(get.name, object, count, MAX_DEVICES, size_of::<u32>(), queue)? };
         let ids = ids.as_ref().map_or(&[][..], AsRef::as_ref);
         let ids = ids.as_chunks::<4>().0.iter().map(|id| DeviceId::new(u32::from_ne_bytes(*id)));
         Ok(ids.collect())
     }
 
-    /// Connects to the reader at this address, and tells who it is.
+    /// Connects to the device at this address, and returns its id.
     pub(super) fn connect_to(self, address: SocketAddrV4) -> Result<DeviceId> {
         let connect = self.library.connect_device_via_ip()?;
-        let _calling = Calling::new(connect.name);
         let text = CString::new(address.ip().to_string()).map_err(|error| {
-            Error::new(ErrorKind::InvalidInput, "the address holds a NUL").with_source(error)
+            Error::new(ErrorKind::InvalidInput, "the address contains a NUL byte").with_source(error)
         })?;
         let mut device = 0;
-        // SAFETY: the context is open, the text lives until the call returns, and the number can be written to.
-        let code = unsafe { (connect.call)(self.raw, text.as_ptr(), address.port(), &raw mut device) };
+        let code = connect.code(|connect| {
+            // SAFETY: the context is open, the text lives until the call returns, and the id can be written to.
+            unsafe { connect(self.raw, text.as_ptr(), address.port(), &raw mut device) }
+        });
         if code != SUCCESS {
             let message = format!("{} to {address}", connect.name);
             return Err(Error::from_sdk_code(SdkCode::new(code), message));
         }
         if device == 0 {
-            let message = format!("{} to {address} gives no device id", connect.name);
+            let message = format!("{} to {address} returned no device id", connect.name);
             return Err(Error::new(ErrorKind::InvalidData, message));
         }
         Ok(DeviceId::new(device))
     }
 
-    /// Connects to a reader that the library knows.
+    /// Connects to a device that the library knows.
     pub(super) fn connect(self, device: DeviceId) -> Result<()> {
         self.simple(&self.library.connect_device()?, device)
     }
@@ -200,11 +181,10 @@ impl Context {
     }
 
     pub(super) fn is_connected(self, device: DeviceId) -> Result<bool> {
-        let is_connected = self.library.is_connected()?;
-        let _calling = Calling::new(is_connected.name);
         let mut connected = 1;
-        // SAFETY: the context is open, and the number can be written to.
-        check(&is_connected, unsafe { (is_connected.call)(self.raw, device.get(), &raw mut connected) })?;
+        let is_connected = self.library.is_connected()?;
+        // SAFETY: the context is open, and the result can be written to.
+        is_connected.run(|get| unsafe { get(self.raw, device.get(), &raw mut connected) })?;
         Ok(connected != 0)
     }
 
@@ -225,48 +205,43 @@ impl Context {
     }
 
     pub(super) fn set_event_config(self, device: DeviceId, config: EventConfig) -> Result<()> {
-        let set = self.library.set_event_config()?;
-        let _calling = Calling::new(set.name);
         let mut config = Guarded::new(config);
         // SAFETY: the context is open, and the structure lives until the call returns.
-        check(&set, unsafe { (set.call)(self.raw, device.get(), &raw mut config) })
+        self.library.set_event_config()?.run(|set| unsafe { set(self.raw, device.get(), &raw mut config) })
     }
 
     pub(super) fn time(self, device: DeviceId) -> Result<Timestamp> {
-        let get = self.library.get_device_time()?;
-        let _calling = Calling::new(get.name);
         let mut seconds = 0;
-        // SAFETY: the context is open, and the number can be written to.
-        check(&get, unsafe { (get.call)(self.raw, device.get(), &raw mut seconds) })?;
+        // SAFETY: the context is open, and the result can be written to.
+        self.library
+            .get_device_time()?
+            .run(|get| unsafe { get(self.raw, device.get(), &raw mut seconds) })?;
         Ok(Timestamp::from_unix_seconds(seconds))
     }
 
-    /// One answer of the reader's log, as it comes. The amount is not 0, which to the library is no bound.
+    /// One answer of the device's log, unchanged. `amount` is at least 1; for the library 0 means no limit.
     pub(super) fn log(self, device: DeviceId, after: u32, amount: u32) -> Result<EventPage> {
-        let (get, releases) = (self.library.get_log()?, self.releases()?);
-        let _calling = Calling::new(get.name);
+        let (get, queue) = (self.library.get_log()?, self.release_queue()?);
         let (mut object, mut count) = (ptr::null_mut(), 0);
-        // SAFETY: the context is open, and both addresses can be written to.
-        let code =
-            unsafe { (get.call)(self.raw, device.get(), after, amount, &raw mut object, &raw mut count) };
-        check(&get, code)?;
-        // SAFETY: the array is ours from here on.
-        let records = unsafe { array(get.name, object, count, amount, Event::SIZE, releases)? };
+        // SAFETY: the context is open, and both results can be written to.
+        get.run(|get| unsafe {
+            get(self.raw, device.get(), after, amount, &raw mut object, &raw mut count)
+        })?;
+        // SAFETY: the library leaves the array to us.
+        let records = unsafe { array(get.name, object, count, amount, Event::SIZE, queue)? };
         Ok(EventPage::from_bytes(records.map_or_else(Bytes::new, Bytes::from_owner))?)
     }
 
-    /// The picture of an event.
+    /// The image of an event.
     pub(super) fn image(self, device: DeviceId, id: u32) -> Result<Bytes> {
-        let (get, releases) = (self.library.get_image_log()?, self.releases()?);
-        let _calling = Calling::new(get.name);
+        let (get, queue) = (self.library.get_image_log()?, self.release_queue()?);
         let (mut object, mut size) = (ptr::null_mut(), 0);
-        // SAFETY: the context is open, and both addresses can be written to.
-        let code = unsafe { (get.call)(self.raw, device.get(), id, &raw mut object, &raw mut size) };
-        check(&get, code)?;
-        // SAFETY: the object is ours from here on.
-        match unsafe { bytes(get.name, object, size, MOST_IMAGE, releases)? } {
+        // SAFETY: the context is open, and both results can be written to.
+        get.run(|get| unsafe { get(self.raw, device.get(), id, &raw mut object, &raw mut size) })?;
+        // SAFETY: the library leaves the object to us.
+        match unsafe { bytes(get.name, object, size, MAX_IMAGE, queue)? } {
             Some(image) if size > 0 => Ok(Bytes::from_owner(image)),
-            _ => Err(Error::new(ErrorKind::NotFound, format!("event {id} has no picture"))),
+            _ => Err(Error::new(ErrorKind::NotFound, format!("event {id} has no image"))),
         }
     }
 
@@ -274,31 +249,29 @@ impl Context {
         self.simple(&self.library.clear_log()?, device)
     }
 
-    /// With temperatures where library and reader can tell them.
+    /// Starts the reports of events, with temperatures where the library and the device support them.
     pub(super) fn start_monitoring(self, device: DeviceId) -> Result<()> {
         let started = self.start_monitoring_ex(device);
         if !is_unsupported(&started) {
             return started;
         }
         let start = self.library.start_monitoring_log()?;
-        let _calling = Calling::new(start.name);
-        // SAFETY: the context is open, and the function stays as long as the process.
-        check(&start, unsafe { (start.call)(self.raw, device.get(), callbacks::on_log_received) })
+        // SAFETY: the context is open, and the callback stays as long as the process.
+        start.run(|start| unsafe { start(self.raw, device.get(), callbacks::on_log_received) })
     }
 
     fn start_monitoring_ex(self, device: DeviceId) -> Result<()> {
         let start = self.library.start_monitoring_log_ex()?;
-        let _calling = Calling::new(start.name);
-        // SAFETY: the context is open, and the function stays as long as the process.
-        check(&start, unsafe { (start.call)(self.raw, device.get(), callbacks::on_log_received_ex) })
+        // SAFETY: the context is open, and the callback stays as long as the process.
+        start.run(|start| unsafe { start(self.raw, device.get(), callbacks::on_log_received_ex) })
     }
 
     pub(super) fn stop_monitoring(self, device: DeviceId) -> Result<()> {
         self.simple(&self.library.stop_monitoring_log()?, device)
     }
 
-    /// One answer of the reader's log with what the mask asks for, by the best function that library and reader
-    /// have.
+    /// One answer of the device's log with the fields of the mask, by the newest function that both the library and the
+    /// device support.
     pub(super) fn blobs(
         self,
         device: DeviceId,
@@ -306,24 +279,45 @@ impl Context {
         amount: u32,
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
-        let releases = self.releases()?;
-        let request = Request { context: self, device, after, mask };
-        let small_ex = self.library.get_log_small_blob_ex();
-        let answer = small_ex.and_then(|get| request.ask::<SmallBlobEx<Word>>(&get, amount, releases));
-        if !is_unsupported(&answer) {
-            return answer;
+        let queue = self.release_queue()?;
+        let newest = self.library.get_log_small_blob_ex();
+        let blobs = newest
+            .and_then(|get| self.blobs_by::<SmallBlobEx<Word>>(&get, device, after, amount, mask, queue));
+        if !is_unsupported(&blobs) {
+            return blobs;
         }
-        let small = self.library.get_log_small_blob();
-        let answer = small.and_then(|get| request.ask::<SmallBlob<Word>>(&get, amount, releases));
-        if !is_unsupported(&answer) {
-            return answer;
+        let older = self.library.get_log_small_blob();
+        let blobs =
+            older.and_then(|get| self.blobs_by::<SmallBlob<Word>>(&get, device, after, amount, mask, queue));
+        if !is_unsupported(&blobs) {
+            return blobs;
         }
-        let get = self.library.get_log_blob()?;
-        request.ask::<EventBlob>(&get, amount.min(MOST_INLINE), releases)
+        let oldest = self.library.get_log_blob()?;
+        self.blobs_by::<EventBlob>(&oldest, device, after, amount.min(MAX_LONG_BLOBS), mask, queue)
     }
 
-    fn releases(self) -> Result<Releases> {
-        Releases::by(&self.library.release_object()?)
+    fn blobs_by<R: BlobRecord>(
+        self,
+        get: &Function<GetBlobs>,
+        device: DeviceId,
+        after: u32,
+        amount: u32,
+        mask: EventMask,
+        queue: ReleaseQueue,
+    ) -> Result<Vec<PortableBlob<'static>>> {
+        let (mut object, mut count) = (ptr::null_mut(), 0);
+        // SAFETY: the context is open, and both results can be written to.
+        get.run(|get| unsafe {
+            get(self.raw, device.get(), mask.bits(), after, amount, &raw mut object, &raw mut count)
+        })?;
+        // SAFETY: the library leaves the array to us.
+        let records = unsafe { array(get.name, object, count, amount, size_of::<R>(), queue)? };
+        // SAFETY: the library leaves the images to us too, each an object that the same function releases.
+        records.map_or_else(|| Ok(Vec::new()), |array| unsafe { convert::blobs::<R>(get.name, &array, mask) })
+    }
+
+    fn release_queue(self) -> Result<ReleaseQueue> {
+        ReleaseQueue::new(&self.library.release_object()?)
     }
 
     fn simple(
@@ -331,9 +325,8 @@ impl Context {
         function: &Function<unsafe extern "C" fn(*mut c_void, u32) -> c_int>,
         device: DeviceId,
     ) -> Result<()> {
-        let _calling = Calling::new(function.name);
         // SAFETY: the context is open.
-        check(function, unsafe { (function.call)(self.raw, device.get()) })
+        function.run(|call| unsafe { call(self.raw, device.get()) })
     }
 
     fn fill<T: Zeroed>(
@@ -341,37 +334,18 @@ impl Context {
         function: &Function<unsafe extern "C" fn(*mut c_void, u32, *mut Guarded<T>) -> c_int>,
         device: DeviceId,
     ) -> Result<T> {
-        let _calling = Calling::new(function.name);
         let mut structure = Guarded::zeroed();
-        // SAFETY: the context is open, and the structure can be written to, with room behind it.
-        check(function, unsafe { (function.call)(self.raw, device.get(), &raw mut structure) })?;
+        // SAFETY: the context is open, and the structure can be written to, with spare bytes behind it.
+        function.run(|get| unsafe { get(self.raw, device.get(), &raw mut structure) })?;
         Ok(structure.value)
     }
 }
 
-/// # Errors
-///
-/// What the code stands for, said of the function.
-pub(super) fn check<F>(function: &Function<F>, code: c_int) -> Result<()> {
-    match code {
-        SUCCESS => Ok(()),
-        code => Err(Error::from_sdk_code(SdkCode::new(code), function.name)),
-    }
-}
+/// Four times the devices that a context can be connected to.
+const MAX_DEVICES: u32 = 4_096;
 
-/// Whether the library lacks the function, or the reader says that it does.
-fn is_unsupported<T>(answer: &Result<T>) -> bool {
-    answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unsupported)
-}
+/// Twenty times the buffer of the vendor's samples; the manual names no limit for an image.
+const MAX_IMAGE: u32 = 1 << 20;
 
-/// The other positive codes are kinds of authentication.
-const SUCCESS: c_int = 1;
-
-/// Four times what a context can be connected to.
-const MOST_READERS: u32 = 4_096;
-
-/// Twenty times what the vendor's samples have room for; nowhere is it said how long a picture can be.
-const MOST_IMAGE: u32 = 1 << 20;
-
-/// Blobs with room for a picture are long: so many are 16 MB.
-const MOST_INLINE: u32 = 1_024;
+/// Blobs with room for an image are long: this many take 16 MB.
+const MAX_LONG_BLOBS: u32 = 1_024;

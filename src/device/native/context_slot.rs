@@ -1,46 +1,47 @@
-//! Room for one context in a process.
+//! The slot for the one context that the library allows in a process.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
-/// The place for the one context of a process.
-pub(super) struct Place(Ticket);
+/// The occupied slot. Dropping it frees the slot.
+pub(super) struct ContextSlot(Ticket);
 
-/// Which taking of the place is meant: who was in it need not be who is.
+/// Identifies one occupation of the slot, so that a late owner does not close the slot of the next one.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) struct Ticket(u64);
 
 #[derive(Clone, Copy, PartialEq)]
-enum Taken {
-    No,
+enum Slot {
+    Free,
     Open(Ticket),
-    /// Nobody uses it any more; it is free when the calls have returned that are under way.
+    /// The owner is done; the slot is free when the running calls have returned.
     Closing,
 }
 
-impl Place {
-    /// Takes it; waits for one that is being closed, at the longest for the deadline.
+impl ContextSlot {
+    /// Occupies the slot. While it is closing, waits for it up to the deadline.
     ///
     /// # Errors
     ///
-    /// `Busy` while a context is open.
+    /// `Busy` while a context is open or closing.
     pub(super) fn take(deadline: Duration) -> Result<Self> {
-        let taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = FREED.wait_timeout_while(taken, deadline, |taken| *taken == Taken::Closing);
-        let (mut taken, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        let message = match *taken {
-            Taken::No => {
+        let slot = lock(&SLOT);
+        let waited = FREED.wait_timeout_while(slot, deadline, |slot| *slot == Slot::Closing);
+        let (mut slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        let message = match *slot {
+            Slot::Free => {
                 let ticket = Ticket(TICKETS.fetch_add(1, Ordering::Relaxed));
-                *taken = Taken::Open(ticket);
+                *slot = Slot::Open(ticket);
                 return Ok(Self(ticket));
             }
-            Taken::Open(_) => {
-                "the vendor's library is open in this process already, and can be opened once at a time"
+            Slot::Open(_) => {
+                "the vendor's library is already open in this process, and it can be open only once: close the other backend first"
             }
-            Taken::Closing => "the vendor's library was closed, but a call to it has not returned",
+            Slot::Closing => "the vendor's library was closed, but a call to it has not returned",
         };
         Err(Error::new(ErrorKind::Busy, message))
     }
@@ -51,23 +52,23 @@ impl Place {
 }
 
 impl Ticket {
-    /// Whoever wants the place next may wait for it.
-    pub(super) fn leave(self) {
-        let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if *taken == Taken::Open(self) {
-            *taken = Taken::Closing;
+    /// Marks the slot as closing, unless it has another owner: the next one may wait for it.
+    pub(super) fn close(self) {
+        let mut slot = lock(&SLOT);
+        if *slot == Slot::Open(self) {
+            *slot = Slot::Closing;
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for ContextSlot {
     fn drop(&mut self) {
-        *TAKEN.lock().unwrap_or_else(PoisonError::into_inner) = Taken::No;
+        *lock(&SLOT) = Slot::Free;
         FREED.notify_all();
     }
 }
 
-static TAKEN: Mutex<Taken> = Mutex::new(Taken::No);
+static SLOT: Mutex<Slot> = Mutex::new(Slot::Free);
 static FREED: Condvar = Condvar::new();
 static TICKETS: AtomicU64 = AtomicU64::new(0);
 
@@ -76,20 +77,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_leaves_late_does_not_close_the_place_of_the_next() -> Result<()> {
-        let first = Place::take(Duration::ZERO)?;
+    fn a_late_owner_does_not_close_the_slot_of_the_next() -> Result<()> {
+        let first = ContextSlot::take(Duration::ZERO)?;
         let late = first.ticket();
         drop(first);
-        let next = Place::take(Duration::ZERO)?;
-        late.leave();
-        assert!(refusal().contains("open in this process already"), "{}", refusal());
-        next.ticket().leave();
+        let next = ContextSlot::take(Duration::ZERO)?;
+        late.close();
+        assert!(refusal().contains("already open in this process"), "{}", refusal());
+        next.ticket().close();
         assert!(refusal().contains("was closed"), "{}", refusal());
         drop(next);
-        Place::take(Duration::ZERO).map(drop)
+        ContextSlot::take(Duration::ZERO).map(drop)
     }
 
     fn refusal() -> String {
-        Place::take(Duration::ZERO).err().map(|error| error.to_string()).unwrap_or_default()
+        ContextSlot::take(Duration::ZERO).err().map(|error| error.to_string()).unwrap_or_default()
     }
 }

@@ -1,10 +1,11 @@
-//! The library's file: found, loaded, and never unloaded.
+//! Finding and loading the library's file. A loaded library is never unloaded.
 
 use std::ffi::CStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// A loaded library.
@@ -14,21 +15,21 @@ pub(super) struct Library {
 }
 
 impl Library {
-    /// Loads a library, after those that it needs but does not name. It stays loaded until the process ends.
+    /// Loads a library, after the libraries that it needs and does not name. It stays loaded until the process ends.
     ///
     /// # Errors
     ///
-    /// `NotFound` for a file that is not there; `InvalidInput` for one that is cut or cannot be loaded.
+    /// `NotFound` for a missing file; `InvalidInput` for one that is truncated or cannot be loaded.
     pub(super) fn load(path: Option<&Path>, preload: &[PathBuf]) -> Result<&'static Self> {
         for path in preload {
-            // Its symbols must stay.
+            // It must stay loaded.
             std::mem::forget(open(path, Symbols::Global)?);
         }
         let path = path.unwrap_or(Path::new(NAME));
-        let library = Self { handle: open(path, Symbols::Own)?, path: path.to_owned() };
-        tracing::debug!(library = %path.display(), version = %library.version_text(), "loaded");
+        let library = Self { handle: open(path, Symbols::Local)?, path: path.to_owned() };
+        tracing::debug!(library = %path.display(), version = %library.version_text(), "loaded the vendor's library");
         let library: &Self = Box::leak(Box::new(library));
-        LOADED.lock().unwrap_or_else(PoisonError::into_inner).push(library);
+        lock(&LOADED).push(library);
         Ok(library)
     }
 
@@ -40,9 +41,9 @@ impl Library {
     ///
     /// # Safety
     ///
-    /// `F` must be the type of the function of this name.
+    /// `F` is the type of the function of this name.
     pub(super) unsafe fn resolve<F: Copy>(&self, name: &'static str) -> Result<F> {
-        // SAFETY: the caller vouches for the type.
+        // SAFETY: the caller promises the type.
         let symbol = unsafe { self.handle.get::<F>(name) };
         symbol.map(|symbol| *symbol).map_err(|_| {
             let path = self.path.display();
@@ -51,15 +52,15 @@ impl Library {
         })
     }
 
-    /// The library's version in words.
+    /// The library's version, as messages show it.
     pub(super) fn version_text(&self) -> String {
         let Ok(version) = self.version() else { return "of unknown version".to_owned() };
-        // SAFETY: the function takes nothing.
+        // SAFETY: the function takes no arguments.
         let text = unsafe { (version.call)() };
         if text.is_null() {
             return "of unknown version".to_owned();
         }
-        // SAFETY: it returns a text that ends with NUL and lives as long as the library.
+        // SAFETY: the text ends with a NUL and lives as long as the library.
         let text = unsafe { CStr::from_ptr(text) };
         format!("version {}", text.to_bytes().escape_ascii())
     }
@@ -71,35 +72,36 @@ impl fmt::Debug for Library {
     }
 }
 
-/// Who sees the symbols of a library.
+/// Where the symbols of a library are visible.
 #[derive(Clone, Copy)]
 enum Symbols {
-    /// Every library that is loaded after it.
+    /// To every library that is loaded later.
     Global,
-    /// Only who asks for them.
-    Own,
+    /// Only through the handle of the library.
+    Local,
 }
 
 fn open(path: &Path, symbols: Symbols) -> Result<libloading::Library> {
     #[cfg(unix)]
     check_whole(path)?;
     load(path, symbols).map_err(|error| {
-        // A name without a folder is looked for by the platform.
+        // The platform searches for a name without a folder.
         let is_missing = path.components().count() > 1 && !path.exists();
         let kind = if is_missing { ErrorKind::NotFound } else { ErrorKind::InvalidInput };
         Error::new(kind, format!("cannot load the library `{}`", path.display())).with_source(error)
     })
 }
 
-/// The system's loader maps segments without a look at the length of the file, and a page behind its end is a signal
-/// (`SIGBUS`) and no error. What is no file, or none for this platform, the loader refuses by itself.
+/// Checks that a file contains all its segments. The system's loader maps segments without comparing them with the length
+/// of the file; an access behind its end is a signal (`SIGBUS`), not an error. The loader itself refuses files of other
+/// formats.
 ///
 /// # Errors
 ///
 /// `InvalidInput` for a file that ends before its segments do.
 #[cfg(unix)]
 fn check_whole(path: &Path) -> Result<()> {
-    // A name without a folder is looked for by the platform; to open a pipe would wait for its other end.
+    // The platform searches for a name without a folder. Opening a pipe would wait for its other end.
     if path.components().count() == 1 || !path.is_file() {
         return Ok(());
     }
@@ -108,12 +110,13 @@ fn check_whole(path: &Path) -> Result<()> {
         return Ok(());
     }
     let path = path.display();
-    let message =
-        format!("the library `{path}` is cut: {reached} bytes belong to it, and the file has {len}");
+    let message = format!(
+        "the library `{path}` is truncated: its segments need {reached} bytes, and the file has {len}; copy it again"
+    );
     Err(Error::new(ErrorKind::InvalidInput, message))
 }
 
-/// How far the segments of an ELF file reach that are loaded, and how long it is.
+/// Where the last loaded segment of an ELF file ends, and the length of the file.
 #[cfg(unix)]
 fn extent(file: std::fs::File) -> Option<(u64, u64)> {
     use object_files::elf::PT_LOAD;
@@ -124,7 +127,7 @@ fn extent(file: std::fs::File) -> Option<(u64, u64)> {
     #[cfg(target_pointer_width = "32")]
     type Header = object_files::elf::FileHeader32<Endianness>;
 
-    // Of the file, which can be long, the headers alone are read.
+    // Reads only the headers: the file can be long.
     let file = ReadCache::new(file);
     let header = Header::parse(&file).ok()?;
     let order = header.endian().ok()?;
@@ -142,24 +145,24 @@ fn load(path: &Path, symbols: Symbols) -> Result<libloading::Library, libloading
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LAZY, RTLD_LOCAL};
     let visibility = match symbols {
         Symbols::Global => RTLD_GLOBAL,
-        Symbols::Own => RTLD_LOCAL,
+        Symbols::Local => RTLD_LOCAL,
     };
-    // Lazily: some versions refer to symbols that nothing here calls.
-    // SAFETY: whoever names a library trusts it to be one; what it does while it is loaded is its own affair.
+    // Lazily, since some versions refer to missing symbols that this crate does not need.
+    // SAFETY: the user names the library and trusts the code that it runs while it is loaded.
     let library = unsafe { Library::open(Some(path), RTLD_LAZY | visibility) };
     library.map(Into::into)
 }
 
 #[cfg(not(unix))]
 fn load(path: &Path, _: Symbols) -> Result<libloading::Library, libloading::Error> {
-    // Symbols of loaded libraries are found by everybody here.
-    // SAFETY: whoever names a library trusts it to be one; what it does while it is loaded is its own affair.
+    // On this platform the symbols of loaded libraries are visible to all.
+    // SAFETY: the user names the library and trusts the code that it runs while it is loaded.
     unsafe { libloading::Library::new(path) }
 }
 
-/// As the platform calls the library.
+/// The library's file name on this platform.
 const NAME: &str = if cfg!(windows) { "BS_SDK_V2.dll" } else { "libBS_SDK_V2.so" };
 const VERSION: &str = "BS2_Version";
 
-/// Everything that was ever loaded: kept, and not lost.
+/// All loaded libraries, so that tools which look for leaks find them.
 static LOADED: Mutex<Vec<&Library>> = Mutex::new(Vec::new());

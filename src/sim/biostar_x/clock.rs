@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::codec::Timestamp;
 use crate::sim::Start;
-use crate::sim::world::FIXED_START;
+use crate::sim::generator::world::FIXED_START;
 
 /// A clock that runs with the machine's, or stands still until it is moved.
 pub(super) struct Clock {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bitflags::bitflags;
 
 use crate::Result;
-use crate::sim::dice::Dice;
-use crate::sim::settings::invalid;
+use crate::sim::options::invalid;
+use crate::sim::rng::SeededRng;
 
 bitflags! {
     /// What goes wrong by chance, on the paths under `/api`. The log itself is never wrong.
@@ -170,12 +170,12 @@ impl fmt::Debug for Fault {
 pub(super) struct Fate {
     faults: Faults,
     planned: VecDeque<(String, Fault)>,
-    dice: Dice,
+    dice: SeededRng,
 }
 
 impl Fate {
     pub(super) fn new(faults: Faults, seed: u64) -> Self {
-        Self { faults, planned: VecDeque::new(), dice: Dice::new(seed, STREAM) }
+        Self { faults, planned: VecDeque::new(), dice: SeededRng::new(seed, STREAM) }
     }
 
     pub(super) fn plan(&mut self, path: String, fault: Fault) {
@@ -200,7 +200,7 @@ impl Fate {
             return Vec::new();
         }
         let mut faults = Vec::new();
-        let mut chance = |fault, per_mille, make: &dyn Fn(&mut Dice) -> Fault| {
+        let mut chance = |fault, per_mille, make: &dyn Fn(&mut SeededRng) -> Fault| {
             if self.faults.contains(fault) && self.dice.per_mille(per_mille) {
                 faults.push(make(&mut self.dice));
             }

@@ -10,7 +10,7 @@ use super::store::Store;
 use crate::Result;
 use crate::codec::{DeviceId, Event, EventCode, Subject};
 use crate::sim::picture::picture;
-use crate::sim::{SimSettings, Simulator};
+use crate::sim::{SimOptions, Simulator};
 
 /// The readers, and what they will report next.
 pub(super) struct Office {
@@ -22,9 +22,9 @@ pub(super) struct Office {
 impl Office {
     pub(super) fn new(settings: &ServerSettings) -> Result<Self> {
         let sim =
-            SimSettings::default().with_seed(settings.seed).with_devices(settings.devices).with_backlog(0);
+            SimOptions::default().with_seed(settings.seed).with_devices(settings.devices).with_backlog(0);
         // Nobody reads these logs: the server has the events.
-        let simulator = Simulator::with_settings(sim.with_capacity(1))?;
+        let simulator = Simulator::with_options(sim.with_capacity(1))?;
         Ok(Self { simulator, seed: settings.seed, turn: 0 })
     }
 

@@ -9,13 +9,13 @@ use tokio::sync::mpsc;
 use super::refusal::Refusal;
 use super::settings::{AccountState, ServerSettings};
 use crate::codec::Timestamp;
-use crate::sim::dice::Dice;
+use crate::sim::rng::SeededRng;
 
 /// The sessions, by id, and the failures to get one.
 pub(super) struct Sessions {
     open: HashMap<String, Session>,
     failures: HashMap<String, u32>,
-    dice: Dice,
+    dice: SeededRng,
 }
 
 pub(super) struct Session {
@@ -35,7 +35,7 @@ pub(super) struct Socket {
 
 impl Sessions {
     pub(super) fn new(seed: u64) -> Self {
-        Self { open: HashMap::new(), failures: HashMap::new(), dice: Dice::new(seed, STREAM) }
+        Self { open: HashMap::new(), failures: HashMap::new(), dice: SeededRng::new(seed, STREAM) }
     }
 
     /// The id of a new session.

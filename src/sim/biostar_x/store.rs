@@ -7,7 +7,7 @@ use super::settings::ServerSettings;
 use super::state::{State, StoredEvent, VirtualDevice};
 use crate::Result;
 use crate::codec::Timestamp;
-use crate::sim::people::people;
+use crate::sim::generator::users::people;
 
 /// The server's tables. Every change is in the journal before anybody is told of it.
 pub(super) struct Store {

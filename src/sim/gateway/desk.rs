@@ -17,14 +17,14 @@ use super::settings::{Api, ServerSettings};
 use crate::Result;
 use crate::codec::{DeviceId, Event, Temperature};
 use crate::device::gateway::proto::gsdk::connect::StatusChange;
-use crate::sim::Shared;
-use crate::sim::backend::Door;
+use crate::sim::Inner;
+use crate::sim::backend::SimBackend;
 
 /// What all calls of all clients share.
 pub(super) struct Desk {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<Inner>,
     /// The way to the readers.
-    pub(super) door: Door,
+    pub(super) door: SimBackend,
     pub(super) links: Links,
     pub(super) events: Hub<Told>,
     pub(super) statuses: Hub<StatusChange>,
@@ -46,7 +46,12 @@ pub(super) struct Told {
 }
 
 impl Desk {
-    pub(super) fn new(shared: Arc<Shared>, door: Door, settings: &ServerSettings, runtime: Handle) -> Self {
+    pub(super) fn new(
+        shared: Arc<Inner>,
+        door: SimBackend,
+        settings: &ServerSettings,
+        runtime: Handle,
+    ) -> Self {
         Self {
             links: Links::new(shared.readers.len(), &settings.devices),
             mischief: Mischief::new(settings.faults, shared.settings.seed),

@@ -15,7 +15,7 @@ use crate::codec::{DeviceId, Event as Record, EventCode};
 use crate::device::gateway::proto::gsdk::event as wire;
 use crate::device::gateway::proto::gsdk::event::event_server::Event;
 use crate::device::{Backend, ImageFilter};
-use crate::sim::beside::Beside;
+use crate::sim::extras::Beside;
 
 /// The service, for every client.
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use bitflags::bitflags;
 use tonic::Status;
 
 use super::queue::Fate;
-use crate::sim::dice::Dice;
+use crate::sim::rng::SeededRng;
 use crate::{Error, ErrorKind, Result};
 
 bitflags! {
@@ -76,12 +76,12 @@ impl FromStr for GatewayFaults {
 /// Draws what goes wrong.
 pub(super) struct Mischief {
     faults: GatewayFaults,
-    dice: Mutex<Dice>,
+    dice: Mutex<SeededRng>,
 }
 
 impl Mischief {
     pub(super) fn new(faults: GatewayFaults, seed: u64) -> Self {
-        Self { faults, dice: Mutex::new(Dice::new(seed, STREAM)) }
+        Self { faults, dice: Mutex::new(SeededRng::new(seed, STREAM)) }
     }
 
     pub(super) fn has(&self, fault: GatewayFaults) -> bool {
@@ -133,7 +133,7 @@ impl Mischief {
         }
     }
 
-    fn dice(&self) -> MutexGuard<'_, Dice> {
+    fn dice(&self) -> MutexGuard<'_, SeededRng> {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

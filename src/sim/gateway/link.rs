@@ -18,8 +18,8 @@ use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, AsyncConnectInfo, ConnectionMode, Status as State, StatusChange,
 };
 use crate::device::gateway::proto::gsdk::time::TimeConfig;
-use crate::sim::outlet::{Listener, Outlet};
-use crate::sim::world::now;
+use crate::sim::generator::world::now;
+use crate::sim::subscriber::{Listener, Subscriber};
 
 /// All connections.
 pub(super) struct Links {
@@ -154,8 +154,8 @@ impl Desk {
         let connected = timeout(HANDSHAKE, self.door.connect(reader.device())).await;
         connected.map_err(|_| cannot("i/o timeout"))?.map_err(|error| cannot(&error.to_string()))?;
         let feed = Feed { desk: Arc::downgrade(self), position };
-        let outlet =
-            Outlet::new(Arc::new(feed), &self.shared.settings).map_err(|error| cannot(&error.to_string()))?;
+        let outlet = Subscriber::new(Arc::new(feed), &self.shared.settings)
+            .map_err(|error| cannot(&error.to_string()))?;
 
         let mut state = reader.lock();
         let mut link = self.links.at(position).lock();

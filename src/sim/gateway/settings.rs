@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::{Certificates, GatewayFaults};
-use crate::sim::SimSettings;
+use crate::sim::SimOptions;
 use crate::{Error, ErrorKind, Result};
 
 /// The settings of a [`Server`](super::Server).
@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
-    pub(super) simulator: SimSettings,
+    pub(super) simulator: SimOptions,
     pub(super) listen: SocketAddr,
     pub(super) certificates: Option<Certificates>,
     pub(super) api: Api,
@@ -84,7 +84,7 @@ impl ServerSettings {
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[must_use]
-    pub fn new(simulator: SimSettings) -> Self {
+    pub fn new(simulator: SimOptions) -> Self {
         Self { simulator, ..Self::default() }
     }
 
@@ -209,7 +209,7 @@ impl ServerSettings {
 impl Default for ServerSettings {
     fn default() -> Self {
         Self {
-            simulator: SimSettings::default(),
+            simulator: SimOptions::default(),
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             certificates: None,
             api: Api::default(),

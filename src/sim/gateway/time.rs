@@ -10,7 +10,7 @@ use crate::codec::{DeviceId, Timestamp};
 use crate::device::Backend;
 use crate::device::gateway::proto::gsdk::time as wire;
 use crate::device::gateway::proto::gsdk::time::time_server::Time;
-use crate::sim::life::Act;
+use crate::sim::device_state::Command;
 
 /// The service, for every client.
 #[derive(Clone)]
@@ -72,7 +72,7 @@ impl Desk {
     async fn set_time(self: &Arc<Self>, device: u32, seconds: u64) -> Result<(), Status> {
         let seconds = u32::try_from(seconds)
             .map_err(|_| Status::invalid_argument(format!("GMTTime: no reader's clock shows {seconds}")))?;
-        let act = Act::SetClock(Timestamp::from_unix_seconds(seconds));
+        let act = Command::SetClock(Timestamp::from_unix_seconds(seconds));
         self.reader(device, self.door.act(DeviceId::new(device), act)).await
     }
 

@@ -15,6 +15,7 @@ use prost::Message;
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::Status;
 use tonic::body::Body;
@@ -77,6 +78,8 @@ impl Fake {
     pub fn with_certificates(certificates: &Certificates) -> Self {
         let folder = tempfile::tempdir().unwrap();
         certificates.write(folder.path());
+        // tonic's server takes the process's provider. The second test of a process finds it installed.
+        let _ = ring::default_provider().install_default();
         let mut fake =
             Self { address: ([127, 0, 0, 1], 0).into(), state: Arc::default(), folder, runtime: None };
         fake.run();

@@ -8,8 +8,7 @@ use super::super::event_log::{Alarm, EventLog, Input, Interlock};
 use super::super::proto::gsdk::event as proto;
 use super::super::wire::Reader;
 use super::LogPage;
-use crate::codec::{PortValue, Subject, SubjectKind};
-use crate::device::FurtherSubject;
+use crate::codec::{ExtraSubject, Extras, PortValue, Subject, SubjectKind, Temperature};
 
 proptest! {
     #[test]
@@ -53,36 +52,38 @@ proptest! {
     #[test]
     fn any_bytes_are_read_or_refused_alike(bytes in vec(any::<u8>(), 0..200)) {
         prop_assert!(agrees(&bytes));
-        let page = LogPage::read(&bytes, |event, _| event);
+        let page = LogPage::read(&bytes);
         prop_assert_eq!(page.is_ok(), proto::GetLogResponse::decode(&*bytes).is_ok());
     }
 
     #[test]
-    fn what_is_set_is_in_the_event_or_beside_it_or_an_error(log in log()) {
+    fn what_is_set_is_in_the_event_or_in_its_extras_or_an_error(log in log()) {
         let message = proto::GetLogResponse { events: vec![log.clone()] }.encode_to_vec();
-        let page = LogPage::read(&message, |event, _| event).unwrap();
-        let Some(event) = page.logs.first() else {
-            let field = page.misfit.unwrap().field;
+        let page = LogPage::read(&message).unwrap();
+        let Some(event) = page.events.first() else {
+            let field = page.misfits[0].field;
             prop_assert!(is_too_large(&log, field), "{field}");
             return Ok(());
         };
+        let (id, extras) = page.extras.first().cloned().unwrap_or((log.id, Extras::default()));
+        prop_assert_eq!(id, log.id);
         for (kind, bytes) in set(&log) {
             let is_own = event.as_bytes()[12..44] == bytes;
-            let further = FurtherSubject::new(log.id, kind, bytes);
-            prop_assert!(is_own || page.further.contains(&further), "{kind} is lost");
+            prop_assert!(is_own || extras.subjects.contains(&ExtraSubject::new(kind, bytes)), "{kind} is lost");
         }
-        prop_assert!(page.further.len() <= set(&log).len());
+        prop_assert_eq!(extras.temperature.map_or(0, Temperature::hundredths), log.temperature);
+        prop_assert!(extras.subjects.len() <= set(&log).len());
     }
 
     #[test]
     fn a_page_has_every_event_or_says_which_does_not_fit(logs in vec(log(), 0..20), more in unknown()) {
         let message = proto::GetLogResponse { events: logs.clone() };
         let bytes = [message.encode_to_vec(), more].concat();
-        let page = LogPage::read(&bytes, |event, _| event).unwrap();
+        let page = LogPage::read(&bytes).unwrap();
         let fitting: Vec<u32> = logs.iter().filter(|log| fits(log)).map(|log| log.id).collect();
-        let smallest = logs.iter().filter(|log| !fits(log)).map(|log| log.id).min();
-        prop_assert_eq!(page.logs.iter().map(crate::codec::Event::id).collect::<Vec<_>>(), fitting);
-        prop_assert_eq!(page.misfit.map(|misfit| misfit.id), smallest);
+        let unfit: Vec<u32> = logs.iter().filter(|log| !fits(log)).map(|log| log.id).collect();
+        prop_assert_eq!(page.events.iter().map(crate::codec::Event::id).collect::<Vec<_>>(), fitting);
+        prop_assert_eq!(page.misfits.iter().map(|misfit| misfit.id).collect::<Vec<_>>(), unfit);
     }
 }
 
@@ -197,7 +198,7 @@ fn is_too_large(log: &proto::EventLog, field: &str) -> bool {
 }
 
 fn fits(log: &proto::EventLog) -> bool {
-    borrowed(log).to_event(&mut Vec::new()).is_ok()
+    borrowed(log).to_event().is_ok()
 }
 
 fn log() -> impl Strategy<Value = proto::EventLog> {

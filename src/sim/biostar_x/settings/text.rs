@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Dialect, FlagForm, Frames, ServerSettings, Unbound};
 use crate::sim::biostar_x::fault;
-use crate::sim::settings::text::{number, start, switch};
-use crate::sim::settings::{invalid, no_number};
+use crate::sim::options::{invalid, no_number};
+use crate::sim::options_text::{number, start, switch};
 use crate::{Error, Result};
 
 /// Reads `name=value` joined by `&`, each name at most once. The empty text is the default.

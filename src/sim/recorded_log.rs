@@ -1,0 +1,287 @@
+//! Logs that were written down, as readers.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::Path;
+
+use bytes::Bytes;
+use nom::bytes::complete::{is_not, tag};
+use nom::combinator::{all_consuming, map_res};
+use nom::error::{ErrorKind as NomKind, FromExternalError, ParseError};
+use nom::sequence::terminated;
+use nom::{IResult, Parser};
+
+use super::extras::Beside;
+use super::options::ReplaySource;
+use crate::codec::capture::{CaptureError, CapturePayload, CaptureReader, CaptureRecord};
+use crate::codec::{DeviceId, Event, EventCode, JobCode, PortableBlob, Temperature, Timestamp};
+use crate::{Error, ErrorKind, Result};
+
+/// What a source has.
+#[derive(Default)]
+pub(super) struct Replay {
+    pub(super) readers: BTreeMap<DeviceId, Recorded>,
+    /// The record inside which a capture ends.
+    pub(super) cut: Option<CaptureError>,
+}
+
+/// What a source has of one reader.
+#[derive(Default)]
+pub(super) struct Recorded {
+    /// Its rows in the order in which they came, repetitions included.
+    pub(super) rows: Vec<Event>,
+    /// The pictures that came with them, by id.
+    pub(super) pictures: BTreeMap<u32, Bytes>,
+    /// The temperatures that came with them, by id.
+    pub(super) temperatures: BTreeMap<u32, Temperature>,
+    /// The job codes that came with them, by id.
+    pub(super) job_codes: BTreeMap<u32, JobCode>,
+}
+
+/// The readers of a source.
+///
+/// # Errors
+///
+/// [`ErrorKind::NotFound`] for a file that is not there, [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`]
+/// for one that cannot be read, [`ErrorKind::InvalidData`] for rows that are none, and for a damaged capture.
+pub(super) fn replay(source: &ReplaySource) -> Result<Replay> {
+    let whole = |readers| Replay { readers, cut: None };
+    match source {
+        ReplaySource::Bundled => parse(BUNDLED).map(whole),
+        ReplaySource::File(path) => {
+            let bytes = read(path)?;
+            let replay = if CaptureReader::is_capture(&bytes) {
+                unpack(&bytes)
+            } else {
+                parse_bytes(&bytes).map(whole)
+            };
+            replay.map_err(|error| {
+                let message = format!("replayed file `{}`: {error}", path.display());
+                Error::new(error.kind(), message)
+            })
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
+        let kind = match error.kind() {
+            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
+            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Storage,
+        };
+        Error::new(kind, format!("replayed file `{}` cannot be read", path.display())).with_source(error)
+    })
+}
+
+/// The readers of a capture that have an event. A record that was not written to its end is left out: that of a capture
+/// under way.
+fn unpack(bytes: &[u8]) -> Result<Replay> {
+    let damaged = |error: CaptureError| Error::new(ErrorKind::InvalidData, error.to_string());
+    let (mut readers, mut cut) = (BTreeMap::<DeviceId, Recorded>::new(), None);
+    // Of every event the row that stands in for it, until it comes by itself.
+    let mut stand_ins: HashMap<(DeviceId, u32), Option<usize>> = HashMap::new();
+    for record in CaptureReader::new(bytes).map_err(damaged)?.with_blobs_checked() {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) if error.is_cut() => {
+                tracing::debug!(%error, "the replayed capture ends inside a record");
+                cut = Some(error);
+                break;
+            }
+            Err(error) => return Err(damaged(error)),
+        };
+        let Some((event, Beside { picture, temperature, job_code })) = event(&record) else { continue };
+        let (reader, id) = (readers.entry(record.device).or_default(), event.id());
+        reader.pictures.extend(picture.map(|jpeg| (id, jpeg)));
+        reader.temperatures.extend(temperature.map(|temperature| (id, temperature)));
+        reader.job_codes.extend(job_code.map(|code| (id, code)));
+        let is_blob = matches!(record.payload, CapturePayload::SmallBlob(_));
+        let is_beside = is_blob || matches!(record.payload, CapturePayload::ImageLog { .. });
+        let row = reader.rows.len();
+        match stand_ins.get(&(record.device, id)) {
+            // Of all that tells of an event, a blob keeps least of it.
+            Some(Some(row)) if !is_blob => {
+                if let Some(row) = reader.rows.get_mut(*row) {
+                    *row = event;
+                }
+            }
+            Some(_) if is_beside => {}
+            _ => reader.rows.push(event),
+        }
+        if is_beside {
+            stand_ins.entry((record.device, id)).or_insert(Some(row));
+        } else {
+            stand_ins.insert((record.device, id), None);
+        }
+    }
+    if readers.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidData, "there is no event in it"));
+    }
+    Ok(Replay { readers, cut })
+}
+
+/// The event of a record, and what came with it.
+fn event(record: &CaptureRecord<'_>) -> Option<(Event, Beside)> {
+    let mut beside = Beside::default();
+    match record.payload {
+        CapturePayload::SmallBlob(bytes) => {
+            let blob = PortableBlob::decode(bytes).ok()?; // The reader has checked it.
+            let (event, extras) = (blob.to_event()?, blob.extras());
+            beside.picture = blob.image().map(Bytes::copy_from_slice);
+            (beside.temperature, beside.job_code) = (extras.temperature, extras.job_code);
+            return Some((event, beside));
+        }
+        CapturePayload::EventWithTemperature(_, temperature) => beside.temperature = Some(temperature),
+        CapturePayload::ImageLog { jpeg, .. } => beside.picture = Some(Bytes::copy_from_slice(jpeg)),
+        _ => {}
+    }
+    Some((*record.event()?, beside))
+}
+
+fn parse_bytes(bytes: &[u8]) -> Result<BTreeMap<DeviceId, Recorded>> {
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        Error::new(ErrorKind::InvalidData, format!("neither a capture nor text: {error}"))
+    })?;
+    parse(text)
+}
+
+fn parse(text: &str) -> Result<BTreeMap<DeviceId, Recorded>> {
+    let mut readers: BTreeMap<DeviceId, Recorded> = BTreeMap::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        if line.is_empty() || line.starts_with('#') || line == HEADER {
+            continue;
+        }
+        let event = match all_consuming(row).parse(line) {
+            Ok((_, event)) => event,
+            Err(error) => return Err(located(number, line, error)),
+        };
+        readers.entry(event.device_id()).or_default().rows.push(event);
+    }
+    if readers.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidData, "there is no row in it"));
+    }
+    Ok(readers)
+}
+
+/// One row, such as `7562`, `0x4200`, `2025-12-24T14:40:17`, `540000001`.
+fn row(line: &str) -> IResult<&str, Event, Expected<'_>> {
+    let (rest, id) = terminated(cell("an event id", |text| text.parse().ok()), tag("\t")).parse(line)?;
+    let code = cell("an event code", |text| text.parse::<EventCode>().ok());
+    let (rest, code) = terminated(code, tag("\t")).parse(rest)?;
+    let time = cell("a time such as 2025-12-24T14:40:17", wall_clock);
+    let (rest, time) = terminated(time, tag("\t")).parse(rest)?;
+    let (rest, device) = cell("a device id", |text| text.parse().ok()).parse(rest)?;
+    Ok((rest, Event::builder(DeviceId::new(device), id, code).timestamp(time).build()))
+}
+
+/// The text up to the next tab, read by `read`.
+fn cell<'a, T>(
+    expected: &'static str,
+    read: impl Fn(&'a str) -> Option<T>,
+) -> impl Parser<&'a str, Output = T, Error = Expected<'a>> {
+    let mut text = map_res(is_not("\t"), move |text| read(text).ok_or(()));
+    move |input: &'a str| {
+        text.parse(input)
+            .map_err(|error: nom::Err<Expected<'a>>| error.map(|_| Expected { input, what: expected }))
+    }
+}
+
+/// A time without a zone; rows do not name theirs, so it is taken as UTC.
+fn wall_clock(text: &str) -> Option<Timestamp> {
+    let time: jiff::civil::DateTime = text.parse().ok()?;
+    let seconds = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
+    u32::try_from(seconds).ok().map(Timestamp::from_unix_seconds)
+}
+
+fn located(number: u64, line: &str, error: nom::Err<Expected<'_>>) -> Error {
+    let (rest, what) = match error {
+        nom::Err::Error(expected) | nom::Err::Failure(expected) => (expected.input, expected.what),
+        // Complete parsers never ask for more.
+        nom::Err::Incomplete(_) => ("", "a whole row"),
+    };
+    let column = line.len() - rest.len() + 1;
+    Error::new(ErrorKind::InvalidData, format!("line {number}, column {column}: {what} is expected"))
+}
+
+/// What a row should have had, and where.
+struct Expected<'a> {
+    input: &'a str,
+    what: &'static str,
+}
+
+impl<'a> ParseError<&'a str> for Expected<'a> {
+    fn from_error_kind(input: &'a str, kind: NomKind) -> Self {
+        Self { input, what: if kind == NomKind::Eof { "the end of the row" } else { "a tab" } }
+    }
+
+    fn append(_: &'a str, _: NomKind, other: Self) -> Self {
+        other
+    }
+}
+
+impl<'a, E> FromExternalError<&'a str, E> for Expected<'a> {
+    fn from_external_error(input: &'a str, kind: NomKind, _: E) -> Self {
+        Self::from_error_kind(input, kind)
+    }
+}
+
+const HEADER: &str = "event_id\tevent_code\tdevice_time\tdevice_id";
+const BUNDLED: &str = include_str!("reader_log.tsv");
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_bundled_log_has_62_rows_of_55_events_of_one_reader() {
+        let readers = replay(&ReplaySource::Bundled).unwrap().readers;
+        let (device, Recorded { rows, .. }) = readers.first_key_value().unwrap();
+        assert_eq!((readers.len(), device.get()), (1, 540_000_001));
+        assert_eq!(rows.len(), 62);
+        let ids: BTreeSet<_> = rows.iter().map(Event::id).collect();
+        assert_eq!(ids.len(), 55);
+        assert!(ids.into_iter().eq((6_861..=6_910).chain(7_562..=7_566)));
+        assert_eq!(rows[50].code(), EventCode::DEVICE_EVENT_LOG_CLEARED);
+        assert_eq!(rows[50].timestamp().to_string(), "2025-12-24T14:40:17Z");
+    }
+
+    #[test]
+    fn several_readers_may_share_a_file() {
+        let readers =
+            parse("9\t0x5200\t2025-01-01T00:00:00\t2\n1\t0x5300\t2025-01-01T00:00:00\t1\n").unwrap();
+        assert_eq!(readers.keys().map(|device| device.get()).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn errors_name_line_column_and_reason() {
+        let good = "1\t0x5200\t2025-01-01T00:00:00\t7";
+        let message = |row: &str| parse(&format!("# log\n{good}\n{row}")).err().unwrap().to_string();
+        assert_eq!(message("x\t0x5200\t2025-01-01T00:00:00\t7"), "line 3, column 1: an event id is expected");
+        assert_eq!(message("1"), "line 3, column 2: a tab is expected");
+        assert_eq!(
+            message("1\t0x52000\t2025-01-01T00:00:00\t7"),
+            "line 3, column 3: an event code is expected"
+        );
+        assert_eq!(
+            message("1\t0x5200\t2025-13-01T00:00:00\t7"),
+            "line 3, column 10: a time such as 2025-12-24T14:40:17 is expected"
+        );
+        assert_eq!(
+            message("1\t0x5200\t1969-12-31T23:59:59\t7"),
+            "line 3, column 10: a time such as 2025-12-24T14:40:17 is expected"
+        );
+        assert_eq!(message("1\t0x5200\t2025-01-01T00:00:00\t"), "line 3, column 30: a device id is expected");
+        assert_eq!(message(&format!("{good}\t1")), "line 3, column 31: the end of the row is expected");
+        assert_eq!(parse("# nothing\n").err().unwrap().to_string(), "there is no row in it");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = replay(&ReplaySource::File("no/such.tsv".into())).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("`no/such.tsv`"));
+    }
+}
