@@ -12,6 +12,15 @@
 //! Two servers answer behind one host, and they differ in details, as do the vendor's documents. Requests follow the
 //! vendor's recorded calls byte for byte; answers are read leniently.
 //!
+//! | module | |
+//! |---|---|
+//! | [`import`] | the status of each event, and how an import sends and gives up |
+//! | [`query`] | columns, operators and orders of a search |
+//! | [`row`] | keys and times of the server's events |
+//! | [`subscription`] | items and options of live events |
+//! | [`virtual_devices`] | what is needed to make and to change one |
+//! | [`server_info`] | version, licences and kinds of event |
+//!
 //! # Personal data
 //!
 //! `Debug`, `Display`, errors and traces show no password, session, login id, user id or name. Rows and the server's own

@@ -169,6 +169,47 @@ async fn events_of_another_origin_are_not_taken_for_those_of_the_import() {
 }
 
 #[tokio::test]
+async fn a_run_brings_every_event_once_whatever_answer_is_lost() {
+    for fault in [Fault::CutBefore, Fault::CutAfter, Fault::Error, Fault::ErrorAfter, Fault::Partial] {
+        let server = start("").await;
+        let given = events(100);
+        let mut import = client(&server).import(gate(), given.clone()).unwrap();
+        server.plan(IMPORT, fault.clone());
+        let mut done = Vec::new();
+        let count = import.run(&options().with_chunk(40), |count| done.push(count.done())).await.unwrap();
+        assert!(count.is_done() && import.is_complete(), "{fault:?}: {import:?}");
+        assert!(done.is_sorted(), "{fault:?}: {done:?}");
+        assert_eq!(stored(&server), expected(&given), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_finds_the_rejected_event_and_gives_up_where_the_server_refuses_for_good() {
+    let server = start("users=3").await;
+    let mut given = events(50);
+    given[17] = ImportEvent::granted("nobody-here", Timestamp::from_unix_seconds(1_761_837_122));
+    let mut import = client(&server).import(gate(), given).unwrap();
+    let count = import.run(&options(), |_| ()).await.unwrap();
+    assert_eq!(count, ImportCount { confirmed: 49, rejected: 1, unknown: 0, pending: 0 });
+    assert_eq!(import.rejected().map(|(position, _)| position).collect::<Vec<_>>(), [17]);
+    server.set_licence(false);
+    let mut import = client(&server).import(gate(), events(10)).unwrap();
+    let error = import.run(&options(), |_| ()).await.unwrap_err();
+    assert_eq!((error.kind(), import.count().pending), (ErrorKind::LicenceMissing, 10));
+}
+
+#[tokio::test]
+async fn a_run_without_patience_returns_the_failure_and_continues_later() {
+    let server = start("").await;
+    let mut import = client(&server).import(gate(), events(10)).unwrap();
+    server.plan(IMPORT, Fault::CutBefore);
+    let error = import.run(&options().with_patience(Duration::ZERO), |_| ()).await.unwrap_err();
+    assert!(error.is_retryable() && !import.count().is_done());
+    import.run(&options(), |_| ()).await.unwrap();
+    assert_eq!(stored(&server), expected(&events(10)));
+}
+
+#[tokio::test]
 async fn a_hundred_thousand_events_arrive_once_each_under_random_faults() {
     let settings: ServerSettings = "seed=7&batch=2500".parse().unwrap();
     let faults = Faults::CUT | Faults::ERROR | Faults::SESSION | Faults::ROWS;
