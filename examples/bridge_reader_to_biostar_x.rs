@@ -16,7 +16,7 @@ use bs2_events::tls::Trust;
 async fn main() -> bs2_events::Result<()> {
     // Readers and a server, both simulated. Any backend and any address can take their place.
     let readers = Client::new(Simulator::new("devices=3&backlog=500")?.backend());
-    let simulated = biostar_x::Server::start("users=100000".parse()?).await?;
+    let simulated = biostar_x::BiostarXServer::start("users=100000".parse()?).await?;
 
     let options = BiostarXOptions::new(simulated.url())
         .with_credentials("admin", "simulated")
@@ -31,7 +31,7 @@ async fn main() -> bs2_events::Result<()> {
     let report = Collector::new(sink.clone()).with_devices(readers.devices().await?).run_once().await;
 
     let summary = sink.summary().await;
-    println!("{} events read, {} imported", report.stored(), simulated.state().imported().count());
+    println!("{} events read, {} imported", report.stored(), simulated.snapshot().imported().count());
     println!("not imported: {}", summary.unmapped);
     println!("rejected, because the server does not know the person: {}", summary.refused.len());
     assert!(report.is_complete());

@@ -5,13 +5,13 @@
 use bs2_events::biostar_x::virtual_devices::NewVirtualDevice;
 use bs2_events::biostar_x::{BiostarX, BiostarXOptions, ImportEvent, ImportOptions, VirtualDeviceId};
 use bs2_events::codec::Timestamp;
-use bs2_events::sim::biostar_x::{Fault, Server, ServerSettings};
+use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions, PlannedFault};
 use bs2_events::tls::Trust;
 
 #[tokio::main]
 async fn main() -> bs2_events::Result<()> {
     // A real server has an address, an account, and a certificate to pin.
-    let server = Server::start(ServerSettings::default()).await?;
+    let server = BiostarXServer::start(BiostarXServerOptions::default()).await?;
     let options = BiostarXOptions::new(server.url())
         .with_credentials("admin", "simulated")
         .with_trust(Trust::pin(server.certificate_pem()));
@@ -28,14 +28,14 @@ async fn main() -> bs2_events::Result<()> {
 
     // The connection is cut after the server has stored the request, and before it answers. The import looks up what
     // arrived, and sends the rest.
-    server.plan("/api/events/import", Fault::CutAfter);
+    server.plan("/api/events/import", PlannedFault::CutAfter);
     let options = ImportOptions::default().with_chunk(100);
     let count = import.run(&options, |count| println!("{} of 1000 events", count.done())).await?;
     for (position, error) in import.rejected() {
         println!("event {position}: {error}");
     }
     println!("{} events are certainly there", count.confirmed);
-    assert_eq!(server.state().imported().count(), 1_000);
+    assert_eq!(server.snapshot().imported().count(), 1_000);
     client.logout().await?;
     Ok(())
 }

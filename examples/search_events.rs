@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use bs2_events::biostar_x::{BiostarX, BiostarXOptions, EventQuery};
 use bs2_events::codec::Outcome;
-use bs2_events::sim::biostar_x::{Server, ServerSettings};
+use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
 use bs2_events::tls::Trust;
 
 #[tokio::main]
 async fn main() -> bs2_events::Result<()> {
-    let server = Server::start(ServerSettings::default().with_backlog(2_500)).await?;
+    let server = BiostarXServer::start(BiostarXServerOptions::default().with_backlog(2_500)).await?;
     let options = BiostarXOptions::new(server.url())
         .with_credentials("admin", "simulated")
         .with_trust(Trust::pin(server.certificate_pem()));
@@ -31,7 +31,7 @@ async fn main() -> bs2_events::Result<()> {
     for (device, count) in denied {
         println!("denied by {device}: {count}");
     }
-    assert_eq!(total, server.state().events().len());
+    assert_eq!(total, server.snapshot().events().len());
     client.logout().await?;
     Ok(())
 }

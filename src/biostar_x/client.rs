@@ -38,7 +38,7 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 ///
 /// # #[tokio::main]
 /// # async fn main() -> bs2_events::Result<()> {
-/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
 /// let options = BiostarXOptions::new(server.url())
 ///     .with_credentials("admin", "simulated")
 ///     .with_trust(Trust::pin(server.certificate_pem()));

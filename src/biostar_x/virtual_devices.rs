@@ -50,7 +50,7 @@ impl BiostarX {
     ///
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=10&backlog=0".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=10&backlog=0".parse()?).await?;
     /// # let options = BiostarXOptions::new(server.url()).with_credentials("admin", "simulated");
     /// # let client = BiostarX::new(options.with_trust(Trust::pin(server.certificate_pem())))?;
     /// let gate = NewVirtualDevice::new(VirtualDeviceId::new(100_001)?, "Main gate").with_description("punches of the app");

@@ -68,11 +68,11 @@ use state::{Pending, State};
 /// use bs2_events::collect::Collector;
 /// use bs2_events::sink::biostar_x::BiostarXSink;
 /// use bs2_events::tls::Trust;
-/// # use bs2_events::sim::{Simulator, biostar_x::Server};
+/// # use bs2_events::sim::{Simulator, biostar_x::BiostarXServer};
 ///
 /// # #[tokio::main]
 /// # async fn main() -> bs2_events::Result<()> {
-/// # let server = Server::start("users=100000".parse()?).await?;
+/// # let server = BiostarXServer::start("users=100000".parse()?).await?;
 /// # let options = BiostarXOptions::new(server.url()).with_credentials("admin", "simulated");
 /// # let options = options.with_trust(Trust::pin(server.certificate_pem()));
 /// # let devices = bs2_events::device::Client::new(Simulator::new("backlog=50")?.backend()).devices().await?;

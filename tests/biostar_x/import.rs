@@ -7,7 +7,7 @@ use bs2_events::ErrorKind;
 use bs2_events::biostar_x::import::*;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::Timestamp;
-use bs2_events::sim::biostar_x::{Fault, Faults, Server, ServerSettings};
+use bs2_events::sim::biostar_x::{BiostarXFaults, BiostarXServer, BiostarXServerOptions, PlannedFault};
 
 use crate::biostar_x_simulated::{client, gate, options, start};
 
@@ -27,9 +27,9 @@ fn events(count: u32) -> Vec<ImportEvent> {
 }
 
 /// How often each event is there, by what the server stores of it.
-fn stored(server: &Server) -> HashMap<(u32, u16, String, Option<String>), usize> {
+fn stored(server: &BiostarXServer) -> HashMap<(u32, u16, String, Option<String>), usize> {
     let mut counts = HashMap::new();
-    for event in server.state().imported() {
+    for event in server.snapshot().imported() {
         let user = event.user_id.clone().unwrap();
         *counts.entry((event.time, event.code, user, event.tna_key.clone())).or_default() += 1;
     }
@@ -59,13 +59,13 @@ async fn finish(import: &mut Import, options: &ImportOptions) -> usize {
 #[tokio::test]
 async fn each_way_to_lose_an_answer_leaves_every_event_there_once() {
     for fault in [
-        Fault::CutBefore,
-        Fault::CutAfter,
-        Fault::CutWithin,
-        Fault::Error,
-        Fault::ErrorAfter,
-        Fault::Partial,
-        Fault::EndSession,
+        PlannedFault::CutBefore,
+        PlannedFault::CutAfter,
+        PlannedFault::CutWithin,
+        PlannedFault::Error,
+        PlannedFault::ErrorAfter,
+        PlannedFault::Partial,
+        PlannedFault::EndSession,
     ] {
         let server = start("").await;
         let (client, options) = (client(&server), options().with_chunk(40));
@@ -76,7 +76,7 @@ async fn each_way_to_lose_an_answer_leaves_every_event_there_once() {
         let result = import.send(&options).await;
         let count = import.count();
         assert_eq!(count.confirmed + count.unknown + count.pending, 100, "{fault:?}");
-        if fault == Fault::EndSession {
+        if fault == PlannedFault::EndSession {
             assert!(result.is_ok() && import.is_complete(), "{fault:?}");
         } else {
             assert_eq!(count.unknown, 40, "{fault:?}: {result:?}");
@@ -128,7 +128,7 @@ async fn what_would_refuse_every_event_ends_the_import_and_leaves_them_waiting()
 async fn a_request_of_which_the_future_is_dropped_is_unknown_and_not_sent_again() {
     let server = start("").await;
     let mut import = client(&server).import(gate(), events(10)).unwrap();
-    server.plan(IMPORT, Fault::Slow(Duration::from_secs(3_600)));
+    server.plan(IMPORT, PlannedFault::Slow(Duration::from_secs(3_600)));
     let dropped = tokio::time::timeout(Duration::from_millis(300), import.send(&options())).await;
     assert!(dropped.is_err());
     assert_eq!(import.count().unknown, 10);
@@ -162,15 +162,21 @@ async fn events_of_another_origin_are_not_taken_for_those_of_the_import() {
     let event = events(1).remove(0);
     client.import(gate(), vec![event.clone()]).unwrap().send(&options()).await.unwrap();
     let mut again = client.import(gate(), vec![event.clone()]).unwrap().after([event]);
-    server.plan(IMPORT, Fault::CutBefore);
+    server.plan(IMPORT, PlannedFault::CutBefore);
     assert!(again.send(&options()).await.is_err());
     again.reconcile(&options()).await.unwrap();
-    assert_eq!(server.state().imported().count(), 2);
+    assert_eq!(server.snapshot().imported().count(), 2);
 }
 
 #[tokio::test]
 async fn a_run_brings_every_event_once_whatever_answer_is_lost() {
-    for fault in [Fault::CutBefore, Fault::CutAfter, Fault::Error, Fault::ErrorAfter, Fault::Partial] {
+    for fault in [
+        PlannedFault::CutBefore,
+        PlannedFault::CutAfter,
+        PlannedFault::Error,
+        PlannedFault::ErrorAfter,
+        PlannedFault::Partial,
+    ] {
         let server = start("").await;
         let given = events(100);
         let mut import = client(&server).import(gate(), given.clone()).unwrap();
@@ -202,7 +208,7 @@ async fn a_run_finds_the_rejected_event_and_gives_up_where_the_server_refuses_fo
 async fn a_run_without_patience_returns_the_failure_and_continues_later() {
     let server = start("").await;
     let mut import = client(&server).import(gate(), events(10)).unwrap();
-    server.plan(IMPORT, Fault::CutBefore);
+    server.plan(IMPORT, PlannedFault::CutBefore);
     let error = import.run(&options().with_patience(Duration::ZERO), |_| ()).await.unwrap_err();
     assert!(error.is_retryable() && !import.count().is_done());
     import.run(&options(), |_| ()).await.unwrap();
@@ -211,9 +217,9 @@ async fn a_run_without_patience_returns_the_failure_and_continues_later() {
 
 #[tokio::test]
 async fn a_hundred_thousand_events_arrive_once_each_under_random_faults() {
-    let settings: ServerSettings = "seed=7&batch=2500".parse().unwrap();
-    let faults = Faults::CUT | Faults::ERROR | Faults::SESSION | Faults::ROWS;
-    let server = Server::start(settings.with_faults(faults)).await.unwrap();
+    let settings: BiostarXServerOptions = "seed=7&batch=2500".parse().unwrap();
+    let faults = BiostarXFaults::CUT | BiostarXFaults::ERROR | BiostarXFaults::SESSION | BiostarXFaults::ROWS;
+    let server = BiostarXServer::start(settings.with_faults(faults)).await.unwrap();
     let (client, options) = (client(&server), options().with_chunk(2_000));
     while crate::biostar_x_simulated::make_gate(&client).await.is_err() {}
     let given = events(100_000);

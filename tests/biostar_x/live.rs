@@ -6,7 +6,7 @@ use bs2_events::ErrorKind;
 use bs2_events::biostar_x::subscription::*;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::DeviceId;
-use bs2_events::sim::biostar_x::{Fault, Server, StoredEvent};
+use bs2_events::sim::biostar_x::{BiostarXServer, PlannedFault, StoredEvent};
 use bs2_events::tls::Trust;
 use tokio::time::timeout;
 
@@ -86,7 +86,7 @@ async fn a_server_that_is_not_there_or_refuses_fails_at_once() {
     let server = start("").await;
     let wrong = BiostarX::new(builder(&server).with_credentials("admin", "wrong")).unwrap();
     assert_eq!(wrong.subscribe(&Default::default()).await.unwrap_err().kind(), ErrorKind::LoginRefused);
-    server.plan("/api/events/start", Fault::Answer { status: 403, body: String::new() });
+    server.plan("/api/events/start", PlannedFault::Answer { status: 403, body: String::new() });
     assert_eq!(
         client(&server).subscribe(&Default::default()).await.unwrap_err().kind(),
         ErrorKind::PermissionDenied
@@ -96,7 +96,7 @@ async fn a_server_that_is_not_there_or_refuses_fails_at_once() {
 #[tokio::test]
 async fn a_server_that_fails_once_at_the_first_socket_is_asked_again() {
     let server = start("").await;
-    server.plan("/api/events/start", Fault::Answer { status: 500, body: String::new() });
+    server.plan("/api/events/start", PlannedFault::Answer { status: 500, body: String::new() });
     let mut live = client(&server).subscribe(&Default::default()).await.unwrap();
     let made = server.make_event().unwrap();
     assert!(same(&next(&mut live).await, &made));
@@ -104,8 +104,8 @@ async fn a_server_that_fails_once_at_the_first_socket_is_asked_again() {
 
 #[tokio::test]
 async fn a_certificate_is_trusted_by_its_authority_or_by_itself_and_not_otherwise() {
-    let server = Server::start("".parse().unwrap()).await.unwrap();
-    let other = Server::start("".parse().unwrap()).await.unwrap();
+    let server = BiostarXServer::start("".parse().unwrap()).await.unwrap();
+    let other = BiostarXServer::start("".parse().unwrap()).await.unwrap();
     let plain = || BiostarXOptions::new(&server.url()).with_credentials("admin", "simulated");
     let leaf = server.certificate_pem();
     assert!(
@@ -141,8 +141,8 @@ async fn a_certificate_is_trusted_by_its_authority_or_by_itself_and_not_otherwis
 
 #[tokio::test]
 async fn a_pinned_certificate_may_have_another_name_and_one_of_an_authority_may_not() {
-    let settings: bs2_events::sim::biostar_x::ServerSettings = "".parse().unwrap();
-    let server = Server::start(settings.with_names(["biostar.example"])).await.unwrap();
+    let settings: bs2_events::sim::biostar_x::BiostarXServerOptions = "".parse().unwrap();
+    let server = BiostarXServer::start(settings.with_names(["biostar.example"])).await.unwrap();
     let plain = || BiostarXOptions::new(&server.url()).with_credentials("admin", "simulated");
     let by_name = BiostarX::new(plain().with_trust(Trust::ca(server.ca_pem().unwrap()))).unwrap();
     assert_eq!(by_name.login().await.unwrap_err().kind(), ErrorKind::CertificateRefused);

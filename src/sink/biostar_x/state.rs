@@ -108,8 +108,8 @@ impl State {
         });
         let mut unmapped = UnmappedCount::default();
         for (word, count) in written.unmapped {
-            let reason =
-                Unmapped::ALL.into_iter().find(|reason| reason.to_string() == word).ok_or_else(damaged)?;
+            let reason = Unmapped::ALL.into_iter().find(|reason| as_word(*reason) == word);
+            let reason = reason.ok_or_else(damaged)?;
             unmapped.add_many(reason, count);
         }
         let summary = Summary { imported: written.imported, unmapped, refused: refused.collect() };
@@ -144,7 +144,7 @@ impl State {
                 .summary
                 .unmapped
                 .iter()
-                .map(|(reason, count)| (reason.to_string(), count))
+                .map(|(reason, count)| (as_word(reason).to_owned(), count))
                 .collect(),
         };
         replace(path, &written).map_err(|error| storage(path, error))
@@ -375,6 +375,16 @@ fn replace(path: &Path, written: &Written) -> io::Result<()> {
     }
 }
 
+/// The key of a reason in the file. It stays the same when the sentence for people changes.
+const fn as_word(reason: Unmapped) -> &'static str {
+    match reason {
+        Unmapped::NoAuthentication => "the event is no authentication",
+        Unmapped::NoOutcome => "the event's code says neither granted nor denied",
+        Unmapped::NoUser => "the event names nobody",
+        Unmapped::UserIsNoText => "the person's id is no text",
+    }
+}
+
 fn as_written(event: &ImportEvent) -> Before {
     (
         event.verdict() == Verdict::Granted,
@@ -460,3 +470,35 @@ const FORMAT: u32 = 1;
 
 /// How many of the newest events of an epoch are kept.
 const KEPT: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_first_edition_is_read_and_written_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gate.state");
+        let event = STANDARD.encode(
+            Event::builder(DeviceId::new(7), 2, crate::codec::EventCode::new(0x1301)).build().as_bytes(),
+        );
+        let text = format!(
+            concat!(
+                r#"{{"format":1,"server":"https://192.0.2.10","virtual_device":100001,"#,
+                r#""readers":[{{"device":7,"epoch":0,"first":1,"watermark":2,"gaps":[[1,1,"unknown"]],"events":["{}"]}}],"#,
+                r#""pending":null,"before":null,"forgotten":[5,9],"imported":3,"refused":[[7,0,2,"201"]],"#,
+                r#""unmapped":{{"the event is no authentication":4,"the event names nobody":1,"#,
+                r#""the event's code says neither granted nor denied":2,"the person's id is no text":6}}}}"#,
+            ),
+            event
+        );
+        fs::write(&path, &text).unwrap();
+        let state = State::open(&path, "https://192.0.2.10", VirtualDeviceId::MIN).unwrap();
+        assert_eq!((state.summary.imported, state.summary.unmapped.total()), (3, 13));
+        assert_eq!(state.gaps(DeviceId::new(7)).len(), 1);
+        state.save(&path).unwrap();
+        let [read, written] = [text.as_bytes(), &fs::read(&path).unwrap()]
+            .map(|bytes| serde_json::from_slice::<serde_json::Value>(bytes).unwrap());
+        assert_eq!(read, written);
+    }
+}

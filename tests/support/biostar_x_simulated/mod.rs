@@ -6,12 +6,12 @@ use std::time::Duration;
 use bs2_events::Result;
 use bs2_events::biostar_x::virtual_devices::NewVirtualDevice;
 use bs2_events::biostar_x::{BiostarX, BiostarXOptions, ImportOptions, VirtualDeviceId};
-use bs2_events::sim::biostar_x::Server;
+use bs2_events::sim::biostar_x::BiostarXServer;
 use bs2_events::tls::Trust;
 
 /// A server with these settings and a virtual device.
-pub(crate) async fn start(settings: &str) -> Server {
-    let server = Server::start(settings.parse().unwrap()).await.unwrap();
+pub(crate) async fn start(settings: &str) -> BiostarXServer {
+    let server = BiostarXServer::start(settings.parse().unwrap()).await.unwrap();
     make_gate(&client(&server)).await.unwrap();
     server
 }
@@ -24,13 +24,13 @@ pub(crate) async fn make_gate(client: &BiostarX) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn builder(server: &Server) -> BiostarXOptions {
+pub(crate) fn builder(server: &BiostarXServer) -> BiostarXOptions {
     BiostarXOptions::new(&server.url())
         .with_credentials("admin", "simulated")
         .with_trust(Trust::ca(server.ca_pem().unwrap()))
 }
 
-pub(crate) fn client(server: &Server) -> BiostarX {
+pub(crate) fn client(server: &BiostarXServer) -> BiostarX {
     BiostarX::new(builder(server)).unwrap()
 }
 
