@@ -2,22 +2,23 @@
 //!
 //! `cargo run --example import_events --features biostar-x,sim-servers,tls-aws-lc`
 
-use bs2_events::biostar_x::{Client, ImportEvent, NewVirtualDevice, VirtualDeviceId};
+use bs2_events::biostar_x::virtual_devices::NewVirtualDevice;
+use bs2_events::biostar_x::{BiostarX, BiostarXOptions, ImportEvent, ImportOptions, VirtualDeviceId};
 use bs2_events::codec::Timestamp;
 use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions, PlannedFault};
+use bs2_events::tls::Trust;
 
 #[tokio::main]
 async fn main() -> bs2_events::Result<()> {
-    // A real one has an address, an account, and a certificate to be pinned.
+    // A real server has an address, an account, and a certificate to pin.
     let server = BiostarXServer::start(BiostarXServerOptions::default()).await?;
-    let client = Client::builder(&server.url())
+    let options = BiostarXOptions::new(server.url())
         .with_credentials("admin", "simulated")
-        .with_pinned_certificate(server.certificate_pem())
-        .with_import_chunk(100)
-        .build()?;
+        .with_trust(Trust::pin(server.certificate_pem()));
+    let client = BiostarX::new(options)?;
 
     let gate = VirtualDeviceId::new(100_001)?;
-    client.create_virtual_device(&NewVirtualDevice::new(gate, "Main gate")).await?;
+    client.ensure_virtual_device(&NewVirtualDevice::new(gate, "Main gate")).await?;
 
     let punches = (0..1_000).map(|minute| {
         let time = Timestamp::from_unix_seconds(1_767_600_000 + minute * 60);
@@ -25,15 +26,15 @@ async fn main() -> bs2_events::Result<()> {
     });
     let mut import = client.import(gate, punches.collect())?;
 
-    // The connection is cut after the server has stored the request, and before it says so.
+    // The connection is cut after the server has stored the request, and before it answers. The import looks up what
+    // arrived, and sends the rest.
     server.plan("/api/events/import", PlannedFault::CutAfter);
-    if let Err(error) = import.send().await {
-        let count = import.count();
-        println!("{error}: {} events may be there, {} were not sent", count.unknown, count.waiting);
-        // Looks for what may be there, and sends the rest.
-        import.reconcile().await?;
+    let options = ImportOptions::default().with_chunk(100);
+    let count = import.run(&options, |count| println!("{} of 1000 events", count.done())).await?;
+    for (position, error) in import.rejected() {
+        println!("event {position}: {error}");
     }
-    println!("{} events are certainly there", import.count().certain);
+    println!("{} events are certainly there", count.confirmed);
     assert_eq!(server.snapshot().imported().count(), 1_000);
     client.logout().await?;
     Ok(())

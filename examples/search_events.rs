@@ -1,22 +1,23 @@
-//! Searches the events of a BioStar X server, every one once, however many there are.
+//! Reads every event of a BioStar X server once, however many there are.
 //!
 //! `cargo run --example search_events --features biostar-x,sim-servers,tls-aws-lc`
 
 use std::collections::BTreeMap;
 
-use bs2_events::biostar_x::{Client, EventQuery};
+use bs2_events::biostar_x::{BiostarX, BiostarXOptions, EventQuery};
 use bs2_events::codec::Outcome;
 use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
+use bs2_events::tls::Trust;
 
 #[tokio::main]
 async fn main() -> bs2_events::Result<()> {
     let server = BiostarXServer::start(BiostarXServerOptions::default().with_backlog(2_500)).await?;
-    let client = Client::builder(&server.url())
+    let options = BiostarXOptions::new(server.url())
         .with_credentials("admin", "simulated")
-        .with_pinned_certificate(server.certificate_pem())
-        .build()?;
+        .with_trust(Trust::pin(server.certificate_pem()));
+    let client = BiostarX::new(options)?;
 
-    // Pages of 500; the stream asks for the next one by itself.
+    // Pages of 500; the stream reads the next one by itself.
     let mut events = client.events(EventQuery::new().limit(500));
     let (mut total, mut denied) = (0, BTreeMap::<_, u32>::new());
     while let Some(event) = events.next().await {

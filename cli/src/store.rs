@@ -50,9 +50,9 @@ impl FromStr for Store {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Ok(match text.strip_prefix("biostar-x:") {
-            Some(rest) => Self::BiostarX(Box::new(Target::read(rest)?)),
-            None => Self::Other(text.to_owned()),
+        Ok(match text.starts_with("biostar-x:") {
+            true => Self::BiostarX(Box::new(Target::read(text)?)),
+            false => Self::Other(text.to_owned()),
         })
     }
 }

@@ -1,26 +1,28 @@
 //! `bs2 x`: a BioStar X server.
 
-pub(crate) mod access;
-mod event_types;
+mod access;
 mod import;
-mod login_check;
-mod row;
+mod import_file;
 mod search;
 pub(crate) mod target;
 mod virtual_devices;
-mod watch;
 
 use std::process::ExitCode;
 
 use bs2_events::Result;
 use clap::{Args, Subcommand};
+use serde_json::json;
 
+use access::Access;
+
+use crate::output::Output;
 use crate::runtime;
+use crate::table::table;
 
 /// Talk to a BioStar X server: virtual devices, import, search, live events
 ///
-/// The password is taken from the variable BS2_X_PASSWORD or from --password-file, never from the command line, which
-/// other programs can see.
+/// The password comes from the variable BS2_X_PASSWORD or from --password-file, never from the command line, which other
+/// programs can see.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct X {
@@ -30,12 +32,12 @@ pub(crate) struct X {
 
 #[derive(Subcommand)]
 enum Verb {
-    LoginCheck(login_check::LoginCheck),
+    LoginCheck(LoginCheck),
     VirtualDevices(virtual_devices::VirtualDevices),
     Import(import::Import),
     Search(search::Search),
-    Watch(watch::Watch),
-    EventTypes(event_types::EventTypes),
+    Watch(search::Watch),
+    EventTypes(EventTypes),
 }
 
 impl X {
@@ -50,6 +52,81 @@ impl X {
                 Verb::EventTypes(verb) => verb.run().await,
             }
         })
+    }
+}
+
+/// Log in, and print the server's version and whether it has the Event Log API licence
+#[derive(Args)]
+struct LoginCheck {
+    #[command(flatten)]
+    access: Access,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl LoginCheck {
+    async fn run(&self) -> Result<ExitCode> {
+        let client = self.access.client()?;
+        let login = client.login().await?;
+        // An account may log in and yet not see the settings.
+        let licensed = client.licences().await.ok().and_then(|licences| licences.event_log_api());
+        client.logout().await?;
+        let mut output = Output::new();
+        if self.json {
+            output.json(&json!({
+                "version": login.version,
+                "database_version": login.database_version,
+                "must_change_password": login.must_change_password,
+                "event_log_api": licensed,
+            }))?;
+        } else {
+            output.line(format!("version: {}", login.version.as_deref().unwrap_or("not reported")))?;
+            let licensed = licensed.map_or("not reported", |licensed| if licensed { "yes" } else { "no" });
+            output.line(format!("Event Log API licence: {licensed}"))?;
+            if login.must_change_password == Some(true) {
+                output.line("the server asks for a new password")?;
+            }
+        }
+        output.flush()?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// List the kinds of event that the server knows
+#[derive(Args)]
+struct EventTypes {
+    #[command(flatten)]
+    access: Access,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl EventTypes {
+    async fn run(&self) -> Result<ExitCode> {
+        let client = self.access.login().await?;
+        let types = client.event_types().await;
+        client.logout().await.ok();
+        let mut output = Output::new();
+        let mut rows = table([("code", true), ("name", false), ("description", false)]);
+        for kind in types? {
+            let code = kind.code.map(|code| code.get());
+            if self.json {
+                output.json(&json!({
+                    "code": code, "name": kind.name, "description": kind.description,
+                    "alertable": kind.alertable, "enable_alert": kind.enable_alert,
+                }))?;
+                continue;
+            }
+            let code = code.map(|code| code.to_string()).unwrap_or_default();
+            rows.add_row([code, kind.name.unwrap_or_default(), kind.description.unwrap_or_default()]);
+        }
+        if !self.json {
+            output.line(rows)?;
+        }
+        output.flush()?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -1,7 +1,13 @@
-//! The server's codes and statuses, and the error that each means.
+//! The server's codes: of imported events, and of failures with the error that each means.
 
+use crate::codec::EventCode;
 use crate::error::HttpError;
 use crate::{Error, ErrorKind};
+
+/// An imported event: somebody was let in. The code is the server's own; no device has it.
+pub(super) const GRANTED: EventCode = EventCode::new(4_088);
+/// An imported event: somebody was turned away.
+pub(super) const DENIED: EventCode = EventCode::new(6_400);
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 

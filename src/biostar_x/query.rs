@@ -1,4 +1,4 @@
-//! What is searched for.
+//! What to search for.
 
 use std::fmt;
 
@@ -6,19 +6,21 @@ use serde::Serialize;
 
 use crate::codec::{DeviceId, EventCode, Timestamp};
 
-/// What to search for among the server's events: conditions that all have to hold, an order, and how many.
+/// A search among the server's events: conditions that must all be true, an order, and how many events at once.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::biostar_x::{Column, EventQuery, Operator, Order};
-/// use bs2_events::codec::Timestamp;
+/// use bs2_events::biostar_x::EventQuery;
+/// use bs2_events::biostar_x::query::{Column, Operator, Order};
+/// use bs2_events::codec::{DeviceId, Timestamp};
 ///
 /// let query = EventQuery::new()
-///     .between(Timestamp::from_unix_seconds(1_646_146_800), Timestamp::from_unix_seconds(1_709_398_799))
-///     .condition(Column::Id, Operator::NotEqual, ["60491"])
+///     .since(Timestamp::from_unix_seconds(1_767_225_600))
+///     .devices([DeviceId::new(543)])
+///     .condition(Column::Door, Operator::NotEqual, ["7"])
 ///     .order(Order::by_time().descending())
-///     .limit(20);
+///     .limit(500);
 /// ```
 #[derive(Clone, Debug)]
 #[must_use]
@@ -29,15 +31,7 @@ pub struct EventQuery {
     pub(super) limit: u32,
 }
 
-/// What a condition looks at.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::biostar_x::Column;
-///
-/// assert_eq!(Column::Device.as_str(), "device_id.id");
-/// ```
+/// What a condition compares.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Column {
@@ -47,9 +41,9 @@ pub enum Column {
     Door,
     /// The event's code.
     EventCode,
-    /// The row's number in the table of its month.
+    /// The row's number in the server's table of the month.
     Id,
-    /// When the server stored it. In which zone a condition is meant no document says.
+    /// When the server stored it. No document says in which zone.
     ServerTime,
     /// When it happened, UTC.
     Time,
@@ -60,14 +54,6 @@ pub enum Column {
 }
 
 /// How a condition compares.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::biostar_x::Operator;
-///
-/// assert_eq!(Operator::Between as u8, 3);
-/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Operator {
     /// Is this value.
@@ -86,16 +72,7 @@ pub enum Operator {
     Less = 6,
 }
 
-/// By what the answer is ordered.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::biostar_x::Order;
-///
-/// let newest_first = Order::by_time().descending();
-/// assert_ne!(newest_first, Order::by_time());
-/// ```
+/// The order of the answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct Order {
     column: &'static str,
@@ -109,7 +86,7 @@ struct Condition {
     values: Vec<String>,
 }
 
-/// Without the values: one may be a person.
+/// Without the values, because one may be a person.
 impl fmt::Debug for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {:?} {} values", self.column.as_str(), self.operator, self.values.len())
@@ -118,51 +95,22 @@ impl fmt::Debug for Condition {
 
 impl EventQuery {
     /// A query for all events, up to 1 000 at once.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::EventQuery;
-    /// let query = EventQuery::new();
-    /// ```
     pub const fn new() -> Self {
         Self { window: None, conditions: Vec::new(), orders: Vec::new(), limit: 1_000 }
     }
 
     /// Events that happened from one second to another, both included.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{biostar_x::EventQuery, codec::Timestamp};
-    /// let time = Timestamp::from_unix_seconds(1_761_837_120);
-    /// let query = EventQuery::new().between(time, time);
-    /// ```
     pub const fn between(mut self, from: Timestamp, to: Timestamp) -> Self {
         self.window = Some((from, to));
         self
     }
 
     /// Events that happened at this second or later.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{biostar_x::EventQuery, codec::Timestamp};
-    /// let query = EventQuery::new().since(Timestamp::from_unix_seconds(1_761_837_120));
-    /// ```
     pub const fn since(self, from: Timestamp) -> Self {
         self.between(from, latest_after(from))
     }
 
-    /// Adds a condition; the values are written as the server has them, times as `2022-03-01T15:00:00.000Z`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::{Column, EventQuery, Operator};
-    /// let query = EventQuery::new().condition(Column::Door, Operator::Equal, ["1"]);
-    /// ```
+    /// Adds a condition. The values have the server's form, times `2022-03-01T15:00:00.000Z`.
     pub fn condition(
         mut self,
         column: Column,
@@ -175,63 +123,28 @@ impl EventQuery {
     }
 
     /// Events of these devices.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{biostar_x::EventQuery, codec::DeviceId};
-    /// let query = EventQuery::new().devices([DeviceId::new(100_001)]);
-    /// ```
     pub fn devices(self, devices: impl IntoIterator<Item = DeviceId>) -> Self {
         self.one_of(Column::Device, devices.into_iter().map(|device| device.to_string()))
     }
 
-    /// Events with these codes. What a reader reports as granted has other codes than 4088: see
+    /// Events with these codes. Devices report "granted" with other codes than the 4088 of imports: see
     /// [`EventCode::outcome`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{biostar_x::EventQuery, codec::EventCode};
-    /// let query = EventQuery::new().codes([EventCode::new(6_400)]);
-    /// ```
     pub fn codes(self, codes: impl IntoIterator<Item = EventCode>) -> Self {
         self.one_of(Column::EventCode, codes.into_iter().map(|code| code.get().to_string()))
     }
 
     /// Events of a person.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::EventQuery;
-    /// let query = EventQuery::new().user("1001");
-    /// ```
     pub fn user(self, id: impl Into<String>) -> Self {
         self.condition(Column::User, Operator::Equal, [id])
     }
 
-    /// Adds an order; the first one counts most. [`Client::events`](super::Client::events) has its own.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::{EventQuery, Order};
-    /// let query = EventQuery::new().order(Order::by_id());
-    /// ```
+    /// Adds an order; the first one has the highest rank. [`BiostarX::events`](super::BiostarX::events) has its own.
     pub fn order(mut self, order: Order) -> Self {
         self.orders.push(order);
         self
     }
 
-    /// Sets how many events the server gives at once; 1 000 unless set, at least 1.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::EventQuery;
-    /// let query = EventQuery::new().limit(100);
-    /// ```
+    /// Sets how many events the server returns at once; 1 000 by default, at least 1.
     pub const fn limit(mut self, events: u32) -> Self {
         self.limit = if events == 0 { 1 } else { events };
         self
@@ -268,13 +181,6 @@ impl Default for EventQuery {
 
 impl Column {
     /// The server's name of the column.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::Column;
-    /// assert_eq!(Column::Time.as_str(), "datetime");
-    /// ```
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -292,39 +198,18 @@ impl Column {
 
 impl Order {
     /// Oldest first.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::Order;
-    /// let order = Order::by_time();
-    /// ```
     #[must_use]
     pub const fn by_time() -> Self {
         Self { column: Column::Time.as_str(), descending: false }
     }
 
-    /// By the row's number, which begins anew every month.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::Order;
-    /// let order = Order::by_id().descending();
-    /// ```
+    /// By the row's number, which starts again every month.
     #[must_use]
     pub const fn by_id() -> Self {
         Self { column: Column::Id.as_str(), descending: false }
     }
 
-    /// The other way round.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::biostar_x::Order;
-    /// let order = Order::by_time().descending();
-    /// ```
+    /// The reverse order.
     #[must_use]
     pub const fn descending(mut self) -> Self {
         self.descending = true;
@@ -332,8 +217,8 @@ impl Order {
     }
 }
 
-/// The end of a search without one: the last second of 2037, since a server may count seconds with a sign, or the
-/// last that there is where the search begins later.
+/// The end of a search that has none: the last second of 2037, because a server may count seconds with a sign; or the last
+/// possible second, where the search begins later.
 pub(super) const fn latest_after(from: Timestamp) -> Timestamp {
     let seconds = if from.as_unix_seconds() > SIGNED { u32::MAX } else { SIGNED };
     Timestamp::from_unix_seconds(seconds)

@@ -1,34 +1,20 @@
-//! Who we are to the server: one login shared by all calls, renewed when it has ended.
+//! The session: one login for all calls, renewed when it has ended.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reqwest::Method;
+use hyper::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{Mutex, watch};
 
-use super::json::{Done, at, flag, text};
+use super::lenient::{ApiResponse, at, flag, text};
 use super::transport::{Request, Transport};
 use crate::biostar_x::codes::login_refused;
 use crate::{Error, ErrorKind, Result};
 
-/// What the server tells about itself and the account at a login.
-///
-/// # Examples
-///
-/// ```
-/// # #[tokio::main]
-/// # async fn main() -> bs2_events::Result<()> {
-/// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
-/// # let client = bs2_events::biostar_x::Client::builder(&server.url())
-/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
-/// let login = client.login().await?;
-/// println!("BioStar {}", login.version.as_deref().unwrap_or("of unknown version"));
-/// # Ok(())
-/// # }
-/// ```
+/// What the server reports about itself and the account at a login.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Login {
@@ -36,7 +22,7 @@ pub struct Login {
     pub version: Option<String>,
     /// The version of its database, such as `2.9.8.1`.
     pub database_version: Option<String>,
-    /// Whether the server asks for a new password; it still answers until then.
+    /// Whether the server asks for a new password; until then the account still works.
     pub must_change_password: Option<bool>,
 }
 
@@ -46,7 +32,7 @@ pub(super) struct Credentials {
     pub(super) password: SecretString,
 }
 
-/// A session, and which one it is.
+/// A session and its number.
 #[derive(Clone)]
 pub(super) struct Session {
     pub(super) id: SecretString,
@@ -57,9 +43,9 @@ pub(super) struct Session {
 pub(super) struct Sessions {
     credentials: Option<Credentials>,
     state: Mutex<State>,
-    /// Logins that were tried to the end.
+    /// How many logins were tried to the end.
     attempts: AtomicU64,
-    /// The generation of the newest session, for those whose connection belongs to one.
+    /// The generation of the newest session: a socket belongs to one.
     newest: watch::Sender<u64>,
 }
 
@@ -84,7 +70,7 @@ impl Sessions {
         self.after(transport, None).await
     }
 
-    /// Another session than the one that has ended. Whoever comes first logs in, the others wait for that.
+    /// A session other than the one that has ended. The first caller logs in; the others wait for it.
     pub(super) async fn renew(&self, transport: &Transport, ended: u64) -> Result<Session> {
         self.after(transport, Some(ended)).await
     }
@@ -97,8 +83,8 @@ impl Sessions {
             _ => state.session = None,
         }
         if let Some(failure) = &state.failure {
-            // Somebody else tried while we waited; and a refused password is not tried again by itself, since the
-            // server locks the account after some of those.
+            // Another call tried while this one waited. And a refused password is not tried again without the
+            // caller's will, because the server then locks the account.
             if self.attempts.load(Ordering::SeqCst) != attempts || is_final(failure) {
                 return Err(failure.clone());
             }
@@ -106,7 +92,7 @@ impl Sessions {
         self.log_in(transport, &mut state).await.map(|(session, _)| session)
     }
 
-    /// A new session, whatever was before.
+    /// Logs in, also where there is a session.
     pub(super) async fn login(&self, transport: &Transport) -> Result<Login> {
         let mut state = self.state.lock().await;
         self.log_in(transport, &mut state).await.map(|(_, login)| login)
@@ -116,13 +102,13 @@ impl Sessions {
         let Some(session) = self.state.lock().await.session.take() else { return Ok(()) };
         let request = Request::plain(Method::POST, "POST /api/logout");
         let reply = transport.send(&request, Some(&session.id)).await?;
-        match Done::of(request.endpoint(), &reply) {
+        match ApiResponse::of(request.endpoint(), &reply) {
             Err(error) if error.kind() != ErrorKind::SessionExpired => Err(error),
             _ => Ok(()),
         }
     }
 
-    /// Tells when there is another session.
+    /// Reports the generation of each new session.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
@@ -142,10 +128,12 @@ impl Sessions {
     }
 
     async fn try_log_in(&self, transport: &Transport) -> Result<(SecretString, Login)> {
-        let credentials = self
-            .credentials
-            .as_ref()
-            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "no login id and password were given"))?;
+        let credentials = self.credentials.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "there is no login id: give one with `with_credentials`, or the setting `user`",
+            )
+        })?;
         let body = LoginBody {
             user: LoginUser {
                 login_id: credentials.login_id.expose_secret(),
@@ -154,9 +142,9 @@ impl Sessions {
         };
         let request = Request::plain(Method::POST, "POST /api/login").with_json(&body)?;
         let reply = transport.send(&request, None).await?;
-        let done = Done::of(request.endpoint(), &reply).map_err(of_login)?;
+        let done = ApiResponse::of(request.endpoint(), &reply).map_err(of_login)?;
         let session =
-            reply.session.ok_or_else(|| done.unreadable("the answer to the login holds no session"))?;
+            reply.session.ok_or_else(|| done.unreadable("the answer to the login has no session"))?;
         Ok((session, Login::read(&done.body)))
     }
 }
@@ -177,12 +165,12 @@ impl Login {
     }
 }
 
-/// Where no session was asked for, its end means that the login was refused.
+/// A login uses no session, so "session ended" means that the login was refused.
 fn of_login(error: Error) -> Error {
     if error.kind() == ErrorKind::SessionExpired { login_refused(&error) } else { error }
 }
 
-/// Whether the same login would fail again.
+/// Whether the same login fails again.
 fn is_final(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::AccountLocked | ErrorKind::InvalidInput | ErrorKind::LoginRefused)
 }

@@ -1,41 +1,46 @@
-//! A BioStar X server as a destination: authentications of readers become events of a virtual device.
+//! A BioStar X server as a destination: authentications of devices become events of a virtual device.
 
-mod account;
 mod state;
 
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{Batch, Gap, ResumePoint, Sink, Stored};
-use crate::biostar_x::{Client, Fate, Import, ImportEvent, UnmappedCount, VirtualDeviceId};
+use crate::biostar_x::import::{ImportStatus, UnmappedCount};
+use crate::biostar_x::{
+    BiostarX, BiostarXOptions, Import, ImportEvent, ImportOptions, VirtualDeviceId, parse_settings,
+};
 use crate::codec::{DeviceId, Event};
 use crate::device::DeviceInfo;
+use crate::settings::{SettingsText, Url};
 use crate::{Error, ErrorKind, HttpError, Result};
 use state::{Pending, State};
 
-/// A virtual device of a BioStar X server, which gets every authentication of the readers once.
+/// A virtual device of a BioStar X server that receives every authentication of the devices once.
 ///
-/// An event is imported as granted or denied, as its code says. One that is no authentication, or names nobody, cannot
-/// be imported: it is counted ([`summary`](Self::summary)) and done with. So is one that the server refuses, mostly
-/// because it does not know the person.
+/// An event is imported as granted or denied, by its code. An event that is not an authentication, or names no person,
+/// cannot be imported: it is counted ([`summary`](Self::summary)) and counts as stored. So does an event that the server
+/// rejects, mostly because it does not know the person.
 ///
 /// # How each event arrives once
 ///
-/// The server confirms a request as a whole and does not notice a repeated one. So a batch is written into the state
-/// file before it is sent, and taken out when it is confirmed. A batch that is found there, after a lost answer or in a
-/// new process, is looked for on the server by search before the rest of it is sent. An event that looks the same and
-/// came from another reader is told apart: those of a batch's seconds are in the account, or, where they are kept no
-/// more, are looked up before the batch is sent. What nobody can see: an event that another program adds meanwhile with
-/// the same virtual device, person, verdict and second. Let nothing else write to the virtual device.
+/// The server confirms a request as a whole and does not notice a repeated one. So a batch is written into the state file
+/// before it is sent, and removed when it is confirmed. A batch that is still there, after a lost answer or in a new
+/// process, is looked up on the server before the rest of it is sent. An event of another device that looks the same is
+/// told apart: the state file keeps the events of the batch's seconds, or, where it does not keep them any more, they are
+/// looked up before the batch is sent. One thing cannot be seen: an event that another program adds meanwhile with the
+/// same virtual device, person, verdict and second. Let nothing else write to the virtual device.
 ///
 /// # The state file
 ///
-/// One JSON object, replaced as a whole (written beside, synced, renamed), and locked by `FILE.lock` while a sink has it:
+/// One JSON object, replaced as a whole (written, synced, renamed), and locked by `FILE.lock` while a sink has it:
 ///
 /// | key | |
 /// |---|---|
@@ -43,36 +48,41 @@ use state::{Pending, State};
 /// | `server`, `virtual_device` | what the state belongs to |
 /// | `readers` | a list of objects with `device`, `epoch`, `first`, `watermark`, `gaps` (`[from, to, reason]`), `events` |
 /// | `pending` | the batch that is being sent: the same keys; `null` for none |
-/// | `before` | what was on the server before `pending` and looks like one of its events: `[granted, person, second, key]` |
-/// | `forgotten` | the first and the last second of what was imported and is not in `events` any more |
+/// | `before` | events on the server before `pending` that look like one of its events: `[granted, person, second, key]` |
+/// | `forgotten` | the first and the last second of imported events that are not in `events` any more |
 /// | `imported` | how many events are on the server |
-/// | `refused` | `[device, epoch, event id, code]` of each event that the server refused |
+/// | `refused` | `[device, epoch, event id, code]` of each event that the server rejected |
 /// | `unmapped` | how many events could not be imported, by reason |
 ///
 /// `events` are records of 48 bytes in base64: the oldest and the newest 128 of each epoch, and those outside the
-/// watermark. They hold user ids, so nobody else may read the file. [`event`](Sink::event) knows these alone: of a
-/// reader that is reset after more than that, the next one under a known id tells.
+/// watermark. They contain user ids, so nobody else may read the file. [`event`](Sink::event) returns only these: a
+/// device that was reset is noticed by the next event under one of their ids.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::biostar_x::{Client, NewVirtualDevice, VirtualDeviceId};
+/// use std::sync::Arc;
+///
+/// use bs2_events::biostar_x::virtual_devices::NewVirtualDevice;
+/// use bs2_events::biostar_x::{BiostarX, BiostarXOptions, VirtualDeviceId};
 /// use bs2_events::collect::Collector;
 /// use bs2_events::sink::biostar_x::BiostarXSink;
-/// # use bs2_events::sim::{Simulator, biostar_x::Server};
+/// use bs2_events::tls::Trust;
+/// # use bs2_events::sim::{Simulator, biostar_x::BiostarXServer};
 ///
 /// # #[tokio::main]
 /// # async fn main() -> bs2_events::Result<()> {
-/// # let server = Server::start("users=100000".parse()?).await?;
-/// # let client = Client::builder(&server.url())
-/// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
+/// # let server = BiostarXServer::start("users=100000".parse()?).await?;
+/// # let options = BiostarXOptions::new(server.url()).with_credentials("admin", "simulated");
+/// # let options = options.with_trust(Trust::pin(server.certificate_pem()));
 /// # let devices = bs2_events::device::Client::new(Simulator::new("backlog=50")?.backend()).devices().await?;
 /// # let folder = std::env::temp_dir().join(format!("bs2-doc-sink-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder).unwrap();
 /// # let file = folder.join("gate.state");
+/// let client = BiostarX::new(options)?;
 /// let gate = VirtualDeviceId::new(100_001)?;
-/// client.create_virtual_device(&NewVirtualDevice::new(gate, "Main gate")).await?;
-/// let sink = std::sync::Arc::new(BiostarXSink::open(client, gate, &file)?);
+/// client.ensure_virtual_device(&NewVirtualDevice::new(gate, "Main gate")).await?;
+/// let sink = Arc::new(BiostarXSink::new(client, gate, &file)?);
 /// let report = Collector::new(sink.clone()).with_devices(devices).run_once().await;
 /// assert!(report.is_complete());
 /// println!("not imported: {}", sink.summary().await.unmapped);
@@ -81,23 +91,40 @@ use state::{Pending, State};
 /// # }
 /// ```
 pub struct BiostarXSink {
-    client: Client,
+    client: BiostarX,
     device: VirtualDeviceId,
+    import: ImportOptions,
     path: PathBuf,
     state: Mutex<State>,
     lock: File,
     closed: AtomicBool,
 }
 
-/// What a [`BiostarXSink`] brought to the server and what not, since its state file was made.
+/// The options of a [`BiostarXSink`].
+///
+/// As a URL: that of [`BiostarXOptions`] with two more settings, `virtual-device=100001` and `state=FILE`. Without
+/// `state` the file is `biostar-x-HOST-ID.state` in the current folder.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::sink::biostar_x::Summary;
+/// use bs2_events::sink::biostar_x::BiostarXSinkOptions;
 ///
-/// assert!(Summary::default().refused.is_empty());
+/// let text = "biostar-x://192.0.2.10?virtual-device=100001&state=gate.state&user=operator&pin=server.pem";
+/// let options: BiostarXSinkOptions = text.parse()?;
+/// assert_eq!(options.virtual_device().get(), 100_001);
+/// assert_eq!(options.to_string(), text);
+/// # Ok::<(), bs2_events::Error>(())
 /// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct BiostarXSinkOptions {
+    server: BiostarXOptions,
+    device: VirtualDeviceId,
+    state: Option<PathBuf>,
+}
+
+/// What a [`BiostarXSink`] brought to the server and what not, since its state file was made.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
@@ -105,26 +132,17 @@ pub struct Summary {
     pub imported: u64,
     /// Events that cannot be imported, by reason.
     pub unmapped: UnmappedCount,
-    /// Events that the server refused.
+    /// Events that the server rejected.
     pub refused: Vec<RefusedEvent>,
 }
 
-/// An event that the server refused.
-///
-/// # Examples
-///
-/// ```
-/// # use bs2_events::sink::biostar_x::RefusedEvent;
-/// fn tell(event: &RefusedEvent) {
-///     println!("event {} of {}: code {}", event.id, event.device, event.code);
-/// }
-/// ```
+/// An event that the server rejected.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct RefusedEvent {
-    /// The reader.
+    /// The device.
     pub device: DeviceId,
-    /// The life of its id counter.
+    /// The epoch of its id counter.
     pub epoch: u32,
     /// The event's id.
     pub id: u32,
@@ -133,7 +151,17 @@ pub struct RefusedEvent {
 }
 
 impl BiostarXSink {
-    /// Opens the sink, or makes its state file. Nothing is sent yet.
+    /// Opens the sink for a URL such as `biostar-x://192.0.2.10?virtual-device=100001&user=operator`; see
+    /// [`BiostarXSinkOptions`]. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`BiostarX::new`] and [`new`](Self::new).
+    pub fn open(url: &str) -> Result<Self> {
+        url.parse::<BiostarXSinkOptions>()?.open()
+    }
+
+    /// The sink with this client and state file, which is made if it is missing. Sends nothing.
     ///
     /// # Errors
     ///
@@ -141,22 +169,7 @@ impl BiostarXSink {
     /// [`InvalidInput`](ErrorKind::InvalidInput) where it belongs to another server or virtual device,
     /// [`InvalidData`](ErrorKind::InvalidData) where it cannot be read, [`Storage`](ErrorKind::Storage) where the file
     /// system fails.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{biostar_x::{Client, VirtualDeviceId}, sink::biostar_x::BiostarXSink, ErrorKind};
-    /// # let client = Client::builder("https://192.0.2.10").danger_accept_any_certificate().build()?;
-    /// # let folder = std::env::temp_dir().join(format!("bs2-doc-open-{}", std::process::id()));
-    /// # std::fs::create_dir_all(&folder).unwrap();
-    /// let file = folder.join("gate.state");
-    /// let sink = BiostarXSink::open(client.clone(), VirtualDeviceId::MIN, &file)?;
-    /// let error = BiostarXSink::open(client, VirtualDeviceId::MIN, &file).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::Busy);
-    /// # std::fs::remove_dir_all(&folder).unwrap();
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    pub fn open(client: Client, device: VirtualDeviceId, state: impl AsRef<Path>) -> Result<Self> {
+    pub fn new(client: BiostarX, device: VirtualDeviceId, state: impl AsRef<Path>) -> Result<Self> {
         let path = state.as_ref().to_owned();
         let mut lock = path.clone().into_os_string();
         lock.push(".lock");
@@ -164,45 +177,34 @@ impl BiostarXSink {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let message = format!("state file `{}` is held by another program", path.display());
+                let message = format!("another program uses the state file `{}`", path.display());
                 return Err(Error::new(ErrorKind::Busy, message));
             }
             Err(TryLockError::Error(error)) => return Err(state::storage(&path, error)),
         }
         let state = Mutex::new(State::open(&path, &client.server(), device)?);
-        Ok(Self { client, device, path, state, lock, closed: AtomicBool::new(false) })
+        // The collector retries. It has to learn at once that the server fails.
+        let import = ImportOptions::default().with_patience(Duration::ZERO);
+        Ok(Self { client, device, import, path, state, lock, closed: AtomicBool::new(false) })
+    }
+
+    /// Sets how batches are imported. By default a failure is returned at once, because the collector retries.
+    #[must_use]
+    pub fn with_import_options(self, options: ImportOptions) -> Self {
+        Self { import: options, ..self }
     }
 
     /// What was brought to the server, and what could not be.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sink::biostar_x::BiostarXSink;
-    /// async fn tell(sink: &BiostarXSink) {
-    ///     let summary = sink.summary().await;
-    ///     println!("{} events cannot be imported: {}", summary.unmapped.total(), summary.unmapped);
-    /// }
-    /// ```
     pub async fn summary(&self) -> Summary {
         self.state.lock().await.summary()
     }
 
-    /// The same since this sink was opened.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sink::biostar_x::BiostarXSink;
-    /// async fn tell(sink: &BiostarXSink) {
-    ///     println!("{} events imported in this run", sink.summary_of_run().await.imported);
-    /// }
-    /// ```
+    /// The summary since this sink was opened.
     pub async fn summary_of_run(&self) -> Summary {
         self.state.lock().await.summary_of_run()
     }
 
-    /// The state, without a batch that is still under way.
+    /// The state, when the batch that was being sent is finished.
     async fn settled(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = self.state.lock().await;
         if self.closed.load(Ordering::SeqCst) {
@@ -210,7 +212,7 @@ impl BiostarXSink {
         }
         if let Some(pending) = state.pending() {
             let mut import = self.import(&state, &pending)?.resumed();
-            import.reconcile().await?;
+            import.run(&self.import, |_| ()).await?;
             self.finish(&mut state, &pending, &import)?;
         }
         Ok(state)
@@ -218,17 +220,17 @@ impl BiostarXSink {
 
     fn import(&self, state: &State, pending: &Pending) -> Result<Import> {
         let events = pending.mapped().map(|(_, event)| event).collect();
-        Ok(self.client.import(self.device, events)?.after(state.beside(pending)))
+        Ok(self.client.import(self.device, events)?.after(state.others_on_server(pending)))
     }
 
-    /// Takes a batch of which every event is certain or refused into the account.
+    /// Records a batch of which every event is confirmed or rejected.
     fn finish(&self, state: &mut State, pending: &Pending, import: &Import) -> Result<Stored> {
         let mut refused = Vec::new();
-        for ((id, _), fate) in pending.mapped().zip(import.fates()) {
-            match fate {
-                Fate::Certain => {}
-                Fate::Refused(error) => refused.push((id, code(error))),
-                _ => {
+        for ((id, _), status) in pending.mapped().zip(import.statuses()) {
+            match status {
+                ImportStatus::Confirmed => {}
+                ImportStatus::Rejected(error) => refused.push((id, code(error))),
+                ImportStatus::Unknown { .. } | ImportStatus::Pending { .. } => {
                     let message = "the server has not confirmed every event of the batch";
                     return Err(Error::new(ErrorKind::TimedOut, message));
                 }
@@ -239,6 +241,82 @@ impl BiostarXSink {
         next.save(&self.path)?;
         *state = next;
         Ok(stored)
+    }
+}
+
+impl BiostarXSinkOptions {
+    /// Options for a virtual device of this server.
+    pub const fn new(server: BiostarXOptions, device: VirtualDeviceId) -> Self {
+        Self { server, device, state: None }
+    }
+
+    /// Sets the state file.
+    pub fn with_state(self, path: impl Into<PathBuf>) -> Self {
+        Self { state: Some(path.into()), ..self }
+    }
+
+    /// Opens the sink. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`BiostarX::new`] and [`BiostarXSink::new`].
+    pub fn open(&self) -> Result<BiostarXSink> {
+        BiostarXSink::new(BiostarX::new(self.server.clone())?, self.device, self.state())
+    }
+
+    /// The virtual device.
+    #[must_use]
+    pub const fn virtual_device(&self) -> VirtualDeviceId {
+        self.device
+    }
+
+    /// The server's `HOST` or `HOST:PORT`.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let url = self.server.server_url();
+        let host = url.split_once("//").map_or("", |(_, rest)| rest);
+        host.split('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// The state file.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.state.clone().unwrap_or_else(|| {
+            let plain: String = self
+                .host()
+                .chars()
+                .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
+                .collect();
+            PathBuf::from(format!("biostar-x-{plain}-{}.state", self.device))
+        })
+    }
+}
+
+impl FromStr for BiostarXSinkOptions {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let url = Url::parse(text)?;
+        let mut names = BiostarXOptions::NAMES.to_vec();
+        names.extend(["state", "virtual-device"]);
+        names.sort_unstable();
+        let settings = parse_settings(&url, &names)?;
+        let Some(device) = settings.text("virtual-device")? else {
+            let message = "setting `virtual-device` is missing: virtual-device=100001 is expected";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        };
+        let server = BiostarXOptions::from_settings(&url, &settings)?;
+        Ok(Self { server, device: device.parse()?, state: settings.file("state")? })
+    }
+}
+
+/// As [`FromStr`] reads it, without the password.
+impl fmt::Display for BiostarXSinkOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = SettingsText::new(self.server.server_url())
+            .with("virtual-device", self.device)
+            .with_some("state", self.state.as_ref().map(|path| path.display()));
+        self.server.write(text).fmt(f)
     }
 }
 
@@ -258,15 +336,12 @@ impl Sink for BiostarXSink {
             import = self.import(&state, &pending)?;
         }
         if !import.is_empty() {
-            // From here on, whatever happens, the file says what may be on the server.
+            // From here on, whatever happens, the file knows what may be on the server.
             let mut next = state.clone();
             next.begin(pending.clone());
             next.save(&self.path)?;
             *state = next;
-            import.send().await?;
-            if import.count().unknown > 0 {
-                import.reconcile().await?;
-            }
+            import.run(&self.import, |_| ()).await?;
         }
         let stored = self.finish(&mut state, &pending, &import)?;
         Ok(Stored { repeated, ..stored })
@@ -281,7 +356,7 @@ impl Sink for BiostarXSink {
     }
 
     async fn close(&self) -> Result<()> {
-        // What is under way ends first. A batch that is still unconfirmed stays in the file.
+        // Waits for the call that is under way. A batch that is not confirmed stays in the file.
         let state = self.state.lock().await;
         if self.closed.swap(true, Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Closed, "the BioStar X sink is closed"));
@@ -306,7 +381,7 @@ fn code(error: &Error) -> String {
     error.http().and_then(HttpError::code).unwrap_or_default().to_owned()
 }
 
-/// What of a batch can be imported, with the ids of its events.
+/// The events of a batch that can be imported, with their ids.
 impl Pending {
     fn mapped(&self) -> impl Iterator<Item = (u32, ImportEvent)> {
         self.events().filter_map(|event| Some((event.id(), ImportEvent::try_from(event).ok()?)))

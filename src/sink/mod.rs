@@ -147,6 +147,7 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
 /// | URL | destination | feature |
 /// |---|---|---|
 /// | `sqlite:PATH` | one SQLite file | `sqlite` |
+/// | `biostar-x://HOST?virtual-device=ID&user=LOGIN` | a virtual device of a BioStar X server | `biostar-x` |
 /// | `memory:` | memory, for tests | |
 ///
 /// # Errors
@@ -166,13 +167,16 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 pub fn open(url: &str) -> Result<Arc<dyn Sink>> {
-    let url = Url::parse(url)?;
+    let (text, url) = (url, Url::parse(url)?);
     match url.scheme() {
+        "biostar-x" => open_biostar_x(text),
         "memory" => open_memory(&url),
         "sqlite" => open_sqlite(&url),
         scheme => Err(Error::new(
             ErrorKind::InvalidInput,
-            format!("destination `{scheme}:` is not known; known are `memory:` and `sqlite:PATH`"),
+            format!(
+                "destination `{scheme}:` is not known; known are `biostar-x://HOST`, `memory:` and `sqlite:PATH`"
+            ),
         )),
     }
 }
@@ -183,6 +187,16 @@ fn open_memory(url: &Url) -> Result<Arc<dyn Sink>> {
         return Err(Error::new(ErrorKind::InvalidInput, "destination `memory:` has neither host nor path"));
     }
     Ok(Arc::new(MemorySink::new()))
+}
+
+#[cfg(feature = "biostar-x")]
+fn open_biostar_x(url: &str) -> Result<Arc<dyn Sink>> {
+    Ok(Arc::new(biostar_x::BiostarXSink::open(url)?))
+}
+
+#[cfg(not(feature = "biostar-x"))]
+fn open_biostar_x(_: &str) -> Result<Arc<dyn Sink>> {
+    Err(without_feature("biostar-x"))
 }
 
 #[cfg(feature = "sqlite")]
@@ -196,7 +210,7 @@ fn open_sqlite(_: &Url) -> Result<Arc<dyn Sink>> {
 }
 
 /// The error for a destination that this build does not have.
-#[cfg(not(feature = "sqlite"))]
+#[cfg(not(all(feature = "biostar-x", feature = "sqlite")))]
 fn without_feature(feature: &str) -> Error {
     Error::new(
         ErrorKind::Unsupported,

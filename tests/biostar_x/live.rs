@@ -3,18 +3,20 @@
 use std::time::Duration;
 
 use bs2_events::ErrorKind;
+use bs2_events::biostar_x::subscription::*;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::DeviceId;
 use bs2_events::sim::biostar_x::{BiostarXServer, PlannedFault, StoredEvent};
+use bs2_events::tls::Trust;
 use tokio::time::timeout;
 
 use crate::biostar_x_simulated::{builder, client, start};
 
-async fn next(live: &mut LiveStream) -> LiveItem {
+async fn next(live: &mut EventSubscription) -> LiveRow {
     timeout(Duration::from_secs(20), live.next()).await.expect("nothing comes").unwrap().unwrap()
 }
 
-fn same(item: &LiveItem, event: &StoredEvent) -> bool {
+fn same(item: &LiveRow, event: &StoredEvent) -> bool {
     item.event().is_some_and(|row| {
         row.device == Some(DeviceId::new(event.device_id)) && row.index == Some(event.index.into())
     })
@@ -24,7 +26,7 @@ fn same(item: &LiveItem, event: &StoredEvent) -> bool {
 async fn events_come_as_text_as_binary_and_in_fragments() {
     for frames in ["text", "binary", "fragmented"] {
         let server = start(&format!("frames={frames}")).await;
-        let mut live = client(&server).live().await.unwrap();
+        let mut live = client(&server).subscribe(&Default::default()).await.unwrap();
         for _ in 0..5 {
             let event = server.make_event().unwrap();
             assert!(same(&next(&mut live).await, &event), "{frames}");
@@ -36,8 +38,9 @@ async fn events_come_as_text_as_binary_and_in_fragments() {
 async fn a_replaced_session_opens_the_socket_anew_and_nothing_is_lost() {
     let server = start("backlog=50").await;
     // The simulated readers are up to some hours apart.
-    let client = builder(&server).with_backfill_overlap(Duration::from_secs(86_400)).build().unwrap();
-    let mut live = client.live().await.unwrap();
+    let client = client(&server);
+    let options = EventSubscriptionOptions::default().with_overlap(Duration::from_secs(86_400));
+    let mut live = client.subscribe(&options).await.unwrap();
     let first = server.make_event().unwrap();
     assert!(same(&next(&mut live).await, &first));
     server.end_sessions();
@@ -47,7 +50,7 @@ async fn a_replaced_session_opens_the_socket_anew_and_nothing_is_lost() {
     let mut items = Vec::new();
     loop {
         items.push(next(&mut live).await);
-        if items.last() == Some(&LiveItem::Resumed) {
+        if items.last() == Some(&LiveRow::Resumed) {
             break;
         }
     }
@@ -60,15 +63,16 @@ async fn a_replaced_session_opens_the_socket_anew_and_nothing_is_lost() {
 #[tokio::test]
 async fn a_slow_consumer_loses_events_and_is_told() {
     let server = start("").await;
-    let mut live = builder(&server).with_live_queue(3).build().unwrap().live().await.unwrap();
+    let mut live =
+        client(&server).subscribe(&EventSubscriptionOptions::default().with_queue(3)).await.unwrap();
     for _ in 0..20 {
         server.make_event().unwrap();
     }
     let (mut events, mut missed) = (0, 0);
     while events + missed < 20 {
         match next(&mut live).await {
-            LiveItem::Event(_) => events += 1,
-            LiveItem::Lagged { missed: more } => missed += more,
+            LiveRow::Event(_) => events += 1,
+            LiveRow::Lagged { missed: more } => missed += more,
             other => panic!("{other:?}"),
         }
         // Slower than the server.
@@ -80,17 +84,20 @@ async fn a_slow_consumer_loses_events_and_is_told() {
 #[tokio::test]
 async fn a_server_that_is_not_there_or_refuses_fails_at_once() {
     let server = start("").await;
-    let wrong = builder(&server).with_credentials("admin", "wrong").build().unwrap();
-    assert_eq!(wrong.live().await.unwrap_err().kind(), ErrorKind::LoginRefused);
+    let wrong = BiostarX::new(builder(&server).with_credentials("admin", "wrong")).unwrap();
+    assert_eq!(wrong.subscribe(&Default::default()).await.unwrap_err().kind(), ErrorKind::LoginRefused);
     server.plan("/api/events/start", PlannedFault::Answer { status: 403, body: String::new() });
-    assert_eq!(client(&server).live().await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(
+        client(&server).subscribe(&Default::default()).await.unwrap_err().kind(),
+        ErrorKind::PermissionDenied
+    );
 }
 
 #[tokio::test]
 async fn a_server_that_fails_once_at_the_first_socket_is_asked_again() {
     let server = start("").await;
     server.plan("/api/events/start", PlannedFault::Answer { status: 500, body: String::new() });
-    let mut live = client(&server).live().await.unwrap();
+    let mut live = client(&server).subscribe(&Default::default()).await.unwrap();
     let made = server.make_event().unwrap();
     assert!(same(&next(&mut live).await, &made));
 }
@@ -99,16 +106,34 @@ async fn a_server_that_fails_once_at_the_first_socket_is_asked_again() {
 async fn a_certificate_is_trusted_by_its_authority_or_by_itself_and_not_otherwise() {
     let server = BiostarXServer::start("".parse().unwrap()).await.unwrap();
     let other = BiostarXServer::start("".parse().unwrap()).await.unwrap();
-    let plain = || Client::builder(&server.url()).with_credentials("admin", "simulated");
+    let plain = || BiostarXOptions::new(&server.url()).with_credentials("admin", "simulated");
     let leaf = server.certificate_pem();
-    assert!(plain().with_authorities(server.ca_pem().unwrap()).build().unwrap().live().await.is_ok());
-    assert!(plain().with_pinned_certificate(leaf).build().unwrap().live().await.is_ok());
-    assert!(plain().danger_accept_any_certificate().build().unwrap().live().await.is_ok());
+    assert!(
+        BiostarX::new(plain().with_trust(Trust::ca(server.ca_pem().unwrap())))
+            .unwrap()
+            .subscribe(&Default::default())
+            .await
+            .is_ok()
+    );
+    assert!(
+        BiostarX::new(plain().with_trust(Trust::pin(leaf)))
+            .unwrap()
+            .subscribe(&Default::default())
+            .await
+            .is_ok()
+    );
+    assert!(
+        BiostarX::new(plain().with_trust(Trust::danger_accept_any_certificate()))
+            .unwrap()
+            .subscribe(&Default::default())
+            .await
+            .is_ok()
+    );
     for refused in [
-        plain().with_authorities(other.ca_pem().unwrap()),
-        plain().with_pinned_certificate(other.certificate_pem()),
+        plain().with_trust(Trust::ca(other.ca_pem().unwrap())),
+        plain().with_trust(Trust::pin(other.certificate_pem())),
     ] {
-        let error = refused.build().unwrap().login().await.unwrap_err();
+        let error = BiostarX::new(refused).unwrap().login().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::CertificateRefused, "{error:?}");
         assert!(!error.may_have_been_done());
     }
@@ -118,8 +143,8 @@ async fn a_certificate_is_trusted_by_its_authority_or_by_itself_and_not_otherwis
 async fn a_pinned_certificate_may_have_another_name_and_one_of_an_authority_may_not() {
     let settings: bs2_events::sim::biostar_x::BiostarXServerOptions = "".parse().unwrap();
     let server = BiostarXServer::start(settings.with_names(["biostar.example"])).await.unwrap();
-    let plain = || Client::builder(&server.url()).with_credentials("admin", "simulated");
-    let by_name = plain().with_authorities(server.ca_pem().unwrap()).build().unwrap();
+    let plain = || BiostarXOptions::new(&server.url()).with_credentials("admin", "simulated");
+    let by_name = BiostarX::new(plain().with_trust(Trust::ca(server.ca_pem().unwrap()))).unwrap();
     assert_eq!(by_name.login().await.unwrap_err().kind(), ErrorKind::CertificateRefused);
-    plain().with_pinned_certificate(server.certificate_pem()).build().unwrap().login().await.unwrap();
+    BiostarX::new(plain().with_trust(Trust::pin(server.certificate_pem()))).unwrap().login().await.unwrap();
 }

@@ -1,14 +1,20 @@
 //! What a client makes of answers that do not say what became of an import.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bs2_events::ErrorKind;
+use bs2_events::biostar_x::import::*;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::Timestamp;
 use serde_json::{Value, json};
 
 use crate::biostar_x_script::log::{collection, imported, search};
 use crate::biostar_x_script::{Answer, Script, vector};
+
+fn options() -> ImportOptions {
+    crate::biostar_x_script::options().with_chunk(10)
+}
 
 /// How a server shows a row in a search.
 type Shown = fn(&mut Value);
@@ -58,7 +64,7 @@ impl Site {
     }
 
     fn import(&self, events: Vec<ImportEvent>) -> Import {
-        let client = self.script.builder().with_import_chunk(10).build().unwrap();
+        let client = BiostarX::new(self.script.builder().with_patience(Duration::from_secs(60))).unwrap();
         client.import(VirtualDeviceId::MIN, events).unwrap()
     }
 
@@ -99,9 +105,9 @@ async fn after_any_answer_that_does_not_prove_the_opposite_a_part_may_be_there()
     for answer in answers {
         let site = Site::plain(4, answer.clone(), |_| {}).await;
         let mut import = site.import(events(10, 1));
-        let first = import.step().await;
+        let first = import.step(&options()).await;
         assert_eq!(import.count().unknown, 10, "{answer:?}: {first:?}");
-        import.reconcile().await.unwrap();
+        import.reconcile(&options()).await.unwrap();
         assert!(import.is_complete(), "{answer:?}: {import:?}");
         assert_eq!(site.stored(), 10, "{answer:?}");
     }
@@ -112,9 +118,9 @@ async fn an_answer_that_comes_before_the_work_leaves_events_waiting() {
     for answer in [said(403, "331791"), said(401, "10")] {
         let site = Site::plain(0, answer.clone(), |_| {}).await;
         let mut import = site.import(events(10, 1));
-        import.step().await.ok();
+        import.step(&options()).await.ok();
         assert_eq!(import.count().unknown, 0, "{answer:?}");
-        import.send().await.unwrap();
+        import.send(&options()).await.unwrap();
         assert_eq!(site.stored(), 10, "{answer:?}");
     }
 }
@@ -125,8 +131,8 @@ async fn a_search_that_does_not_say_that_it_was_done_shows_nothing() {
         let answer = move || Some(Answer::Body(200, body.to_owned()));
         let site = Site::new(10, Answer::Cut, |_| {}, usize::MAX, answer).await;
         let mut import = site.import(events(10, 1));
-        assert!(import.step().await.is_err());
-        assert_eq!(import.reconcile().await.unwrap_err().kind(), ErrorKind::InvalidData, "{body}");
+        assert!(import.step(&options()).await.is_err());
+        assert_eq!(import.reconcile(&options()).await.unwrap_err().kind(), ErrorKind::InvalidData, "{body}");
         assert_eq!((import.count().unknown, site.imports()), (10, 1), "{body}");
     }
 }
@@ -143,19 +149,19 @@ async fn rows_that_may_be_events_of_the_import_leave_those_unknown() {
     for (number, shown) in shown.into_iter().enumerate() {
         let site = Site::plain(4, Answer::Cut, shown).await;
         let mut import = site.import(events(10, 1));
-        assert!(import.step().await.is_err());
-        let error = import.reconcile().await.unwrap_err();
+        assert!(import.step(&options()).await.is_err());
+        let error = import.reconcile(&options()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData, "{number}: {error}");
         assert!(error.to_string().contains("without a person"), "{number}: {error}");
         // What no row can be is sent, the rest is not.
-        assert_eq!((import.count().unknown, import.count().waiting), (4, 6), "{number}");
-        import.send().await.unwrap();
+        assert_eq!((import.count().unknown, import.count().pending), (4, 6), "{number}");
+        import.send(&options()).await.unwrap();
         assert_eq!((import.count().unknown, site.stored()), (4, 10), "{number}");
     }
     let site = Site::plain(4, Answer::Cut, |row| drop(row.as_object_mut().unwrap().remove("datetime"))).await;
     let mut import = site.import(events(10, 1));
-    assert!(import.step().await.is_err());
-    assert!(import.reconcile().await.is_err());
+    assert!(import.step(&options()).await.is_err());
+    assert!(import.reconcile(&options()).await.is_err());
     assert_eq!((import.count().unknown, site.imports()), (10, 1));
 }
 
@@ -175,8 +181,8 @@ async fn a_hint_that_several_rows_share_merges_none_of_them() {
     for (number, shown) in shown.into_iter().enumerate() {
         let site = Site::plain(10, Answer::Cut, shown).await;
         let mut import = site.import(events(10, 10));
-        assert!(import.step().await.is_err());
-        import.reconcile().await.unwrap();
+        assert!(import.step(&options()).await.is_err());
+        import.reconcile(&options()).await.unwrap();
         assert_eq!((site.stored(), site.imports()), (10, 1), "{number}");
     }
 }
@@ -186,8 +192,8 @@ async fn a_server_that_gives_few_rows_at_once_is_read_in_full_or_nothing_is_sent
     for (a_second, is_told) in [(3, true), (4, true), (5, true), (6, false), (10, false)] {
         let site = Site::new(10, Answer::Cut, |_| {}, 3, || None).await;
         let mut import = site.import(events(10, a_second));
-        assert!(import.step().await.is_err());
-        assert_eq!(import.reconcile().await.is_ok(), is_told, "{a_second}");
+        assert!(import.step(&options()).await.is_err());
+        assert_eq!(import.reconcile(&options()).await.is_ok(), is_told, "{a_second}");
         assert_eq!((site.stored(), site.imports()), (10, 1), "{a_second}");
     }
 }
@@ -209,6 +215,6 @@ async fn a_look_up_of_which_every_other_page_fails_comes_to_its_end() {
         1,
     ));
     let mut import = site.import(events(40, 1)).resumed();
-    import.look_up().await.unwrap();
-    assert_eq!(import.count().waiting, 40);
+    import.look_up(&options()).await.unwrap();
+    assert_eq!(import.count().pending, 40);
 }

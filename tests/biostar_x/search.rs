@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bs2_events::biostar_x::*;
+use bs2_events::biostar_x::query::*;
 use bs2_events::codec::Timestamp;
 use bs2_events::{ErrorKind, Result};
 use serde_json::{Value, json};

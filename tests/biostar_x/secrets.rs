@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bs2_events::biostar_x::Client;
+use bs2_events::biostar_x::BiostarX;
 use serde_json::json;
 
 use crate::biostar_x_script::every_call::{everything, shown};
@@ -58,6 +58,6 @@ async fn no_secret_and_no_person_is_shown() {
 }
 
 /// A client that soon gives up what fails: here every answer comes at once, and would be the same again.
-fn impatient(script: &Script) -> Client {
-    script.builder().with_patience(Duration::from_millis(50)).build().unwrap()
+fn impatient(script: &Script) -> BiostarX {
+    BiostarX::new(script.builder().with_patience(Duration::from_millis(50))).unwrap()
 }

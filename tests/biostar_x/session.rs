@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bs2_events::ErrorKind;
+use bs2_events::biostar_x::virtual_devices::*;
 use bs2_events::biostar_x::*;
 use futures_util::future::join_all;
 
@@ -101,15 +102,51 @@ async fn a_logout_ends_the_session_and_the_next_call_begins_another() {
 #[tokio::test]
 async fn what_may_have_been_done_is_told_apart() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let client = Client::builder(&format!("http://{closed}")).with_credentials("a", "b").build().unwrap();
+    let client = BiostarX::new(
+        BiostarXOptions::new(format!("http://{closed}"))
+            .with_credentials("a", "b")
+            .with_patience(Duration::ZERO),
+    )
+    .unwrap();
     let error = client.virtual_devices().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_been_done()), (ErrorKind::Disconnected, false));
 
     let script = Script::new([Answer::Cut, Answer::Silence]).await;
-    let client = script.builder().with_timeout(Duration::from_millis(300)).build().unwrap();
+    let client = BiostarX::new(script.builder().with_timeout(Duration::from_millis(300))).unwrap();
     let error = client.virtual_devices().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_been_done()), (ErrorKind::Disconnected, true));
     let error = client.virtual_devices().await.unwrap_err();
     assert_eq!((error.kind(), error.may_have_been_done()), (ErrorKind::TimedOut, true));
     assert!(error.is_retryable());
+}
+
+#[tokio::test]
+async fn reads_are_retried_and_changes_are_not() {
+    let failed = || Answer::Body(500, String::new());
+    let script = Script::new([failed(), Answer::Cut, ok("list"), failed()]).await;
+    let client = BiostarX::new(script.builder().with_patience(Duration::from_secs(60))).unwrap();
+    assert_eq!(client.virtual_devices().await.unwrap().len(), 1);
+    assert_eq!(script.received().len(), 3);
+    let gate = NewVirtualDevice::new(VirtualDeviceId::MIN, "gate");
+    let error = client.create_virtual_device(&gate).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::ServerFailed, false));
+    assert_eq!(script.received().len(), 4);
+}
+
+#[tokio::test]
+async fn a_virtual_device_that_must_exist_is_made_once_although_the_answer_is_lost() {
+    let gate = NewVirtualDevice::new(VirtualDeviceId::MIN, "gate");
+    let empty = || Answer::Body(200, r#"{"Response":{"code":"0"}}"#.to_owned());
+    let script = Script::new([empty(), Answer::Cut, ok("list")]).await;
+    let client = BiostarX::new(script.builder().with_patience(Duration::from_secs(60))).unwrap();
+    assert_eq!(client.ensure_virtual_device(&gate).await.unwrap().id, VirtualDeviceId::MIN);
+    let lines: Vec<_> = script.received().into_iter().map(|request| request.line).collect();
+    let devices = ["GET", "POST", "GET"].map(|method| format!("{method} /api/v2/virtual_devices"));
+    assert_eq!(lines, devices);
+
+    // Another device has the name.
+    let taken = Answer::Body(400, r#"{"Response":{"code":"330"}}"#.to_owned());
+    let script = Script::new([empty(), taken, empty()]).await;
+    let error = script.client().ensure_virtual_device(&gate).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
 }

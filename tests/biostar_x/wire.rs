@@ -1,10 +1,13 @@
 //! What the BioStar X client sends, byte for byte, and how it reads the vendor's recorded answers.
 
 use bs2_events::ErrorKind;
+use bs2_events::biostar_x::import::*;
+use bs2_events::biostar_x::query::*;
+use bs2_events::biostar_x::virtual_devices::*;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
 
-use crate::biostar_x_script::{Answer, SESSION, Script, ok, vector};
+use crate::biostar_x_script::{Answer, SESSION, Script, ok, options, vector};
 
 fn gate() -> VirtualDeviceId {
     VirtualDeviceId::MIN
@@ -15,7 +18,7 @@ async fn every_request_is_sent_as_documented() {
     let answers = ["created", "list", "updated", "deleted", "success", "rows", "event_types", "licences"];
     let picture = Answer::Body(200, r#"{"ImageLog":{"data":"/9j/\n2Q=="}}"#.to_owned());
     let script = Script::new(answers.map(ok).into_iter().chain([picture, ok("success")])).await;
-    let client = script.builder().with_virtual_device_flag(VirtualDeviceFlag::Text).build().unwrap();
+    let client = script.client();
 
     let new = NewVirtualDevice::new(gate(), "Virtual Device 100001")
         .with_description("Virtual device for mobile punch import");
@@ -29,7 +32,7 @@ async fn every_request_is_sent_as_documented() {
     let times = [1_761_837_120, 1_761_837_181].map(Timestamp::from_unix_seconds);
     let events = times.map(|time| ImportEvent::denied("2", time).tna_key(1)).to_vec();
     let mut import = client.import(gate(), events).unwrap();
-    import.send().await.unwrap();
+    import.send(&options().with_virtual_device_flag(VirtualDeviceFlag::Text)).await.unwrap();
     assert!(import.is_complete());
     let window = [1_646_146_800, 1_709_398_799].map(Timestamp::from_unix_seconds);
     let query = EventQuery::new()
@@ -128,14 +131,14 @@ async fn addresses_lose_their_api_and_their_slash() {
     for ending in ["", "/", "/api", "/api/"] {
         let script = Script::new([ok("list")]).await;
         let address = format!("{}{ending}", script.address);
-        let client = Client::builder(&address).with_credentials("a", "b").build().unwrap();
+        let client = BiostarX::new(BiostarXOptions::new(&address).with_credentials("a", "b")).unwrap();
         client.virtual_devices().await.unwrap();
         assert_eq!(script.received()[0].line, "GET /api/v2/virtual_devices", "{ending}");
     }
     for address in
         ["https://name:secret@192.0.2.1", "https://192.0.2.1/?password=secret", "192.0.2.1", "https://"]
     {
-        let error = Client::builder(address).build().unwrap_err();
+        let error = BiostarX::new(BiostarXOptions::new(address)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{address}");
         assert!(!format!("{error} {error:?}").contains("secret"), "{address}");
     }

@@ -1,11 +1,13 @@
 //! The BioStar X server as a destination: the contract of sinks, and every authentication once whatever fails.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bs2_events::ErrorKind;
-use bs2_events::biostar_x::{ImportEvent, Unmapped, VirtualDeviceId};
+use bs2_events::biostar_x::import::Unmapped;
+use bs2_events::biostar_x::{BiostarX, ImportEvent, VirtualDeviceId};
 use bs2_events::codec::{DeviceId, Event, EventCode, Subject, Timestamp, UserId};
 use bs2_events::collect::Collector;
 use bs2_events::device::{Client, DeviceInfo};
@@ -15,9 +17,10 @@ use bs2_events::sink::biostar_x::BiostarXSink;
 use bs2_events::sink::conformance::{self, SinkStage};
 use bs2_events::sink::{Batch, GapReason, Sink, Stored, async_trait};
 
-use crate::biostar_x_simulated::{builder, client, gate, start};
+use crate::biostar_x_simulated::{builder, client, gate, options, start};
 
 const IMPORT: &str = "/api/events/import";
+const SEARCH: &str = "/api/events/search";
 const READER: DeviceId = DeviceId::new(7);
 
 fn entry(id: u32, user: &str) -> Event {
@@ -25,6 +28,16 @@ fn entry(id: u32, user: &str) -> Event {
         .subject(Subject::User(&UserId::new(user).unwrap()))
         .timestamp(Timestamp::from_unix_seconds(1_761_837_120 + id / 4))
         .build()
+}
+
+/// Lookups need not wait, and every failure is returned at once.
+fn sink(
+    client: BiostarX,
+    device: VirtualDeviceId,
+    path: impl AsRef<Path>,
+) -> bs2_events::Result<BiostarXSink> {
+    let options = options().with_chunk(100).with_patience(Duration::ZERO);
+    Ok(BiostarXSink::new(client, device, path)?.with_import_options(options))
 }
 
 fn batch(ids: std::ops::RangeInclusive<u32>) -> Batch {
@@ -50,7 +63,7 @@ struct Stage<'a> {
 #[async_trait]
 impl SinkStage for Stage<'_> {
     async fn open(&self) -> bs2_events::Result<Arc<dyn Sink>> {
-        Ok(Arc::new(BiostarXSink::open(client(self.server), gate(), &self.path)?))
+        Ok(Arc::new(sink(client(self.server), gate(), &self.path)?))
     }
 
     async fn crash(&self, sink: Arc<dyn Sink>) {
@@ -70,10 +83,15 @@ async fn a_lost_answer_is_looked_for_before_anything_else_is_sent() {
         for reopens in [false, true] {
             let server = start("").await;
             let folder = tempfile::tempdir().unwrap();
-            let open = || BiostarXSink::open(client(&server), gate(), folder.path().join("state")).unwrap();
+            let client = || BiostarX::new(builder(&server).with_patience(Duration::ZERO)).unwrap();
+            let open = || sink(client(), gate(), folder.path().join("state")).unwrap();
             let mut sink = open();
             sink.store(batch(1..=10)).await.unwrap();
             server.plan(IMPORT, fault.clone());
+            if fault != PlannedFault::Partial {
+                // The lookup fails too, so that the next call finds what the file says.
+                server.plan(SEARCH, PlannedFault::Error);
+            }
             let result = sink.store(batch(11..=30)).await;
             assert_eq!(result.is_ok(), fault == PlannedFault::Partial, "{fault:?}");
             if reopens {
@@ -94,7 +112,7 @@ async fn what_cannot_be_imported_is_counted_and_named() {
     let server = start("users=3").await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let sink = BiostarXSink::open(client(&server), gate(), &path).unwrap();
+    let sink = sink(client(&server), gate(), &path).unwrap();
     let door = Event::builder(READER, 2, EventCode::DOOR_OPENED).build();
     let card = Event::builder(READER, 3, EventCode::new(0x1400)).build();
     let batch = Batch::new(READER, 0, 1, 6)
@@ -117,7 +135,7 @@ async fn a_state_file_is_for_one_sink_one_server_and_one_virtual_device() {
     let (server, other) = (start("").await, start("").await);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let open = |server: &BiostarXServer, device| BiostarXSink::open(client(server), device, &path);
+    let open = |server: &BiostarXServer, device| sink(client(server), device, &path);
     let sink = open(&server, gate()).unwrap();
     let kind = |result: bs2_events::Result<BiostarXSink>| result.err().map(|error| error.kind());
     assert_eq!(kind(open(&server, gate())), Some(ErrorKind::Busy));
@@ -159,8 +177,7 @@ async fn what_a_collector_brings_arrives_once_under_random_faults() {
             }
         }
         let folder = tempfile::tempdir().unwrap();
-        let client = builder(&server).with_import_chunk(100).build().unwrap();
-        let sink = Arc::new(BiostarXSink::open(client, gate(), folder.path().join("state")).unwrap());
+        let sink = Arc::new(sink(client(&server), gate(), folder.path().join("state")).unwrap());
         let mut complete = false;
         for _ in 0..200 {
             let collector = Collector::new(sink.clone()).with_devices(devices.clone());
@@ -183,7 +200,7 @@ async fn what_a_collector_brings_arrives_once_under_random_faults() {
 async fn an_event_of_another_reader_is_not_taken_for_one_that_did_not_arrive() {
     let server = start("").await;
     let folder = tempfile::tempdir().unwrap();
-    let open = || BiostarXSink::open(client(&server), gate(), folder.path().join("state")).unwrap();
+    let open = || sink(client(&server), gate(), folder.path().join("state")).unwrap();
     let sink = open();
     // More than a sink keeps, so that the first of them are forgotten.
     sink.store(batch(1..=1)).await.unwrap();

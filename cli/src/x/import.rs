@@ -1,33 +1,30 @@
 //! `bs2 x import`: events from a file for a virtual device.
 
-mod drive;
-mod file;
-mod ledger;
-mod object;
-
-use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{ErrorKind as IoErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bs2_events::biostar_x::{self, VirtualDeviceFlag, VirtualDeviceId};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::biostar_x::import::VirtualDeviceFlag;
+use bs2_events::biostar_x::{self, BiostarX, ImportOptions, VirtualDeviceId};
+use bs2_events::{Error, ErrorKind, HttpError, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::access::Access;
+use super::import_file;
 use crate::output::{self, Output};
 use crate::retry::retried;
 use crate::runtime;
 use crate::table::count;
-use drive::drive;
-use ledger::Ledger;
 
 /// Import events for a virtual device, each once
 ///
-/// Everything is checked before anything is sent. When an answer is lost, the server is searched for what arrived, and
-/// only the rest is sent. A file that was imported is not imported again unless --again is given.
+/// Everything is checked before anything is sent. When an answer is lost, bs2 looks up what arrived and sends only the
+/// rest. A file that was imported is not imported again without --again.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Import {
@@ -41,20 +38,20 @@ pub(super) struct Import {
     /// How many events one request holds
     #[arg(long, value_name = "N", default_value_t = 500)]
     chunk: usize,
-    /// Search for every event before it is sent: after an import that was broken off
+    /// Look up every event before it is sent: after an import that was interrupted
     #[arg(long)]
     resume: bool,
-    /// Send a file that was imported already, or in part, as if it were another
+    /// Send a file again that was imported already, or in part
     #[arg(long, conflicts_with = "resume")]
     again: bool,
-    /// Where it is noted that the file was imported; beside it unless given
+    /// The note that the file was imported; beside the file by default
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// How long to go on while nothing arrives any more, such as 30s or 5m; a quarter of it where nothing
+    /// How long to continue while no event gets on, such as 30s or 5m; a quarter of it if nothing has
     /// arrived at all
     #[arg(long, value_name = "DURATION", value_parser = runtime::duration, default_value = "2m")]
     patience: Duration,
-    /// How long a request that was given up may still be at work on the server; 2s unless given
+    /// How long the server may work on a request without an answer; 2s by default
     #[arg(long, value_name = "DURATION", value_parser = runtime::duration)]
     settle: Option<Duration>,
     /// Write is_virtual_device as the string "true"
@@ -67,70 +64,71 @@ pub(super) struct Import {
 
 impl Import {
     pub(super) async fn run(&self) -> Result<ExitCode> {
-        let bytes = std::fs::read(&self.file).map_err(|error| {
-            Error::new(ErrorKind::NotFound, format!("file `{}`", self.file.display())).with_source(error)
+        let bytes = fs::read(&self.file).map_err(|error| {
+            Error::new(ErrorKind::NotFound, format!("cannot read the file `{}`", self.file.display()))
+                .with_source(error)
         })?;
-        let events = file::read(&self.file, &bytes, self.virtual_device)?;
-        let mut builder = self.access.builder()?.with_import_chunk(self.chunk).with_patience(self.patience);
+        let events = import_file::read(&self.file, &bytes, self.virtual_device)?;
+        let mut options = ImportOptions::default().with_chunk(self.chunk).with_patience(self.patience);
         if let Some(settle) = self.settle {
-            builder = builder.with_settle(settle);
+            options = options.with_settle(settle);
         }
         if self.flag_as_text {
-            builder = builder.with_virtual_device_flag(VirtualDeviceFlag::Text);
+            options = options.with_virtual_device_flag(VirtualDeviceFlag::Text);
         }
-        let client = builder.build()?;
-        let state = self.state.clone().unwrap_or_else(|| ledger::beside(&self.file, self.virtual_device));
-        let ledger = Ledger::open(state, &client, self.virtual_device, &bytes)?;
+        let client = BiostarX::new(self.access.options().with_patience(self.patience))?;
+        let state = self.state.clone().unwrap_or_else(|| default_path(&self.file, self.virtual_device));
+        let note = ImportNote::open(state, &client, self.virtual_device, &bytes)?;
         let mut import = client.import(self.virtual_device, events)?;
         if self.resume {
             import = import.resumed();
         } else if !self.again {
-            ledger.check()?;
+            note.check()?;
         }
-        // A server that is not there, or does not let us in, is told at once.
-        retried(|| async { Ok(client.login().await.map(drop)?) }).await?;
-        ledger.begin()?;
+        // A server that cannot be reached, or refuses the account, fails at once.
+        retried(|| async { client.login().await }).await?;
+        note.begin()?;
         let bar = bar(import.len());
-        let told = |done: usize| bar.set_position(done.try_into().unwrap_or(u64::MAX));
-        let result = drive(&mut import, self.patience, &told).await;
+        let result =
+            import.run(&options, |count| bar.set_position(count.done().try_into().unwrap_or(u64::MAX))).await;
         bar.finish_and_clear();
         client.logout().await.ok();
         let counts = import.count();
-        let is_finished = counts.unknown + counts.waiting == 0;
-        ledger.end(is_finished, self.resume || counts.waiting < import.len())?;
-        self.tell(&import)?;
+        let is_finished = counts.is_done();
+        note.end(is_finished, self.resume || counts.pending < import.len())?;
+        self.print(&import)?;
         result?;
         Ok(if import.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
-    fn tell(&self, import: &biostar_x::Import) -> Result<()> {
+    fn print(&self, import: &biostar_x::Import) -> Result<()> {
         let counts = import.count();
         if counts.unknown > 0 {
-            output::note("what is unknown may be on the server: --resume looks for it and sends the rest");
-        } else if counts.waiting > 0 && counts.certain > 0 {
+            output::note("unknown events may be on the server: --resume looks them up and sends the rest");
+        } else if counts.pending > 0 && counts.confirmed > 0 {
             output::note("a part was sent: --resume sends the rest");
         }
         let mut output = Output::new();
         if self.json {
-            let refused: Vec<_> = import
-                .refused()
-                .map(|(position, error)| json!({ "event": position, "code": error.http().and_then(bs2_events::HttpError::code) }))
+            let rejected: Vec<_> = import
+                .rejected()
+                .map(|(position, error)| json!({ "event": position, "code": error.http().and_then(HttpError::code) }))
                 .collect();
             output.json(&json!({
-                "certain": counts.certain, "refused": refused, "unknown": counts.unknown, "waiting": counts.waiting,
+                "confirmed": counts.confirmed, "rejected": rejected, "unknown": counts.unknown, "pending": counts.pending,
             }))?;
             return output.flush();
         }
-        for (position, error) in import.refused() {
+        for (position, error) in import.rejected() {
             output.line(format!("event {position} (from 0): {error}"))?;
         }
         let number = |number: usize| count(u64::try_from(number).unwrap_or(u64::MAX), "event");
         output.line(format!(
-            "{} certain, {} refused, {} unknown, {} not sent",
-            number(counts.certain),
-            counts.refused,
+            "{} confirmed, {} rejected, {} unknown, {} not sent",
+            number(counts.confirmed),
+            counts.rejected,
             counts.unknown,
-            counts.waiting
+            counts.pending
         ))?;
         output.flush()
     }
@@ -147,10 +145,108 @@ fn bar(events: usize) -> ProgressBar {
     bar
 }
 
+/// The note beside a file: whether it was imported, so that it is not imported twice by mistake.
+struct ImportNote {
+    path: PathBuf,
+    entry: Entry,
+    /// The note of an earlier run.
+    before: Option<Entry>,
+}
+
+#[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
+struct Entry {
+    format: u32,
+    server: String,
+    virtual_device: u32,
+    length: u64,
+    crc32: u32,
+    finished: bool,
+}
+
+impl ImportNote {
+    fn open(path: PathBuf, client: &BiostarX, device: VirtualDeviceId, file: &[u8]) -> Result<Self> {
+        let entry = Entry {
+            format: FORMAT,
+            server: client.server(),
+            virtual_device: device.get(),
+            length: file.len().try_into().unwrap_or(u64::MAX),
+            crc32: crc32fast::hash(file),
+            finished: false,
+        };
+        let before = match fs::read(&path) {
+            // Anything else in the file is not a note of this import.
+            Ok(text) => serde_json::from_slice(&text).ok(),
+            Err(error) if error.kind() == IoErrorKind::NotFound => None,
+            Err(error) => return Err(storage(&path, error)),
+        };
+        Ok(Self { path, entry, before })
+    }
+
+    /// Refuses to send a file again that was sent according to the note.
+    fn check(&self) -> Result<()> {
+        let same = self.before.as_ref().filter(|before| self.is_of_this(before));
+        let message = match same.map(|before| before.finished) {
+            None => return Ok(()),
+            Some(true) => "this file was imported already: --again sends all of it once more",
+            Some(false) => {
+                "an import of this file was begun and not finished: --resume looks up what arrived and sends the rest, \
+                 --again sends all of it once more"
+            }
+        };
+        Err(Error::new(ErrorKind::InvalidInput, message))
+    }
+
+    /// Notes that the import begins, before anything is sent.
+    fn begin(&self) -> Result<()> {
+        self.write(&self.entry)
+    }
+
+    /// Notes the end. If nothing was sent, the note becomes what it was before.
+    fn end(&self, is_finished: bool, was_sent: bool) -> Result<()> {
+        if is_finished {
+            return self.write(&Entry { finished: true, ..self.entry.clone() });
+        }
+        if was_sent {
+            return Ok(());
+        }
+        match &self.before {
+            Some(before) => self.write(before),
+            None => fs::remove_file(&self.path).map_err(|error| storage(&self.path, error)),
+        }
+    }
+
+    fn is_of_this(&self, before: &Entry) -> bool {
+        Entry { finished: false, ..before.clone() } == self.entry
+    }
+
+    fn write(&self, entry: &Entry) -> Result<()> {
+        let text = serde_json::to_vec(entry).map_err(|error| storage(&self.path, error.into()))?;
+        let written = File::create(&self.path).and_then(|mut file| {
+            file.write_all(&text)?;
+            file.sync_all()
+        });
+        written.map_err(|error| storage(&self.path, error))
+    }
+}
+
+/// Where the note of a file is by default.
+fn default_path(file: &Path, device: VirtualDeviceId) -> PathBuf {
+    let mut path = file.to_owned().into_os_string();
+    path.push(format!(".{device}.state"));
+    path.into()
+}
+
+fn storage(path: &Path, error: std::io::Error) -> Error {
+    let message = format!("cannot use the state file `{}`: --state names another", path.display());
+    Error::new(ErrorKind::Storage, message).with_source(error)
+}
+
+const FORMAT: u32 = 1;
+
 const AFTER_HELP: &str = "\
 Columns of a .csv, keys of a .jsonl, as in the server's own interface:
   datetime  UTC or with an offset, whole seconds: 2026-01-31T12:00:00Z
-  user_id   the person, whom the server has to know
+  user_id   the person, whom the server must know
   evt       4088 or granted, 6400 or denied
   tna_key   the time and attendance key, 1 to 16; may be empty or missing
   dev_id    the virtual device; may be missing, and may not be another one
@@ -158,5 +254,5 @@ Columns of a .csv, keys of a .jsonl, as in the server's own interface:
 Example:
   bs2 x import punches.csv --virtual-device 100001 --server https://192.0.2.10 --user operator
 
-No other columns and keys are taken. That a file was imported is noted in FILE.ID.state beside it.
-Exit code: 0 if every event is certainly on the server.";
+Other columns and keys are refused. The note that a file was imported is FILE.ID.state beside it.
+Exit code: 0 if the server has every event.";

@@ -1,19 +1,21 @@
-//! `bs2 x search`: events of a server.
+//! `bs2 x search` and `bs2 x watch`: events of a server.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use bs2_events::biostar_x::{Client, EventQuery};
+use bs2_events::biostar_x::subscription::{EventSubscriptionOptions, LiveRow};
+use bs2_events::biostar_x::{BiostarX, EventQuery, EventRow};
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 
 use super::access::Access;
-use super::row;
-use crate::output::Output;
+use crate::output::{Output, note};
+use crate::runtime::{self, Interrupt};
 
 /// Print events of the server, oldest first, each once
 ///
-/// Persons appear with --json only, which prints each event as the server gives it.
+/// Persons appear with --json only, which prints each event as the server sent it.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Search {
@@ -22,7 +24,7 @@ pub(super) struct Search {
     /// From this second on, such as 2026-01-31T12:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Up to this second; the end of 2037 unless given
+    /// Up to this second; the end of 2037 by default
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// A device's number; may be given several times
@@ -34,7 +36,7 @@ pub(super) struct Search {
     /// A person's id
     #[arg(long, value_name = "ID")]
     user_id: Option<String>,
-    /// How many events to ask for at once
+    /// How many events to read at once
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     page: u32,
     /// End after so many events
@@ -48,23 +50,23 @@ pub(super) struct Search {
 impl Search {
     pub(super) async fn run(&self) -> Result<ExitCode> {
         let query = self.query()?;
-        let client = self.access.client()?;
+        let client = self.access.login().await?;
         let result = self.print(&client, query).await;
         client.logout().await.ok();
         result.map(|()| ExitCode::SUCCESS)
     }
 
-    async fn print(&self, client: &Client, query: EventQuery) -> Result<()> {
+    async fn print(&self, client: &BiostarX, query: EventQuery) -> Result<()> {
         let mut output = Output::new();
         let mut events = client.events(query);
         let mut printed = 0;
         while self.max.is_none_or(|max| printed < max) {
             let Some(event) = events.next().await else { break };
             match event {
-                Ok(event) => row::print(&mut output, &event, self.json)?,
+                Ok(event) => print_row(&mut output, &event, self.json)?,
                 Err(error) => {
                     output.flush()?;
-                    return Err(error.into());
+                    return Err(error);
                 }
             }
             printed += 1;
@@ -100,14 +102,91 @@ impl Search {
 }
 
 fn time(name: &str, text: &str) -> Result<Timestamp> {
-    row::time(text).ok_or_else(|| {
+    parse_time(text).ok_or_else(|| {
         let message = format!("{name}: a time such as 2026-01-31T12:00:00Z is expected");
         Error::new(ErrorKind::InvalidInput, message)
     })
+}
+
+/// Print the server's events as they happen, until Ctrl-C
+///
+/// Persons appear with --json only, which prints each event as the server sent it. When the connection is lost, the
+/// events of the time between are searched for; a note on stderr says what was lost.
+#[derive(Args)]
+pub(super) struct Watch {
+    #[command(flatten)]
+    access: Access,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+    /// End after this time, such as 20s, 5m or 1h
+    #[arg(long = "for", value_name = "DURATION", value_parser = runtime::duration)]
+    time: Option<Duration>,
+    /// End after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max: Option<u64>,
+}
+
+impl Watch {
+    pub(super) async fn run(&self) -> Result<ExitCode> {
+        let client = self.access.login().await?;
+        let mut interrupt = Interrupt::new()?;
+        let result = tokio::select! {
+            result = self.print(&client) => result,
+            () = runtime::over(self.time) => Ok(()),
+            () = interrupt.next() => Ok(()),
+        };
+        client.logout().await.ok();
+        result.map(|()| ExitCode::SUCCESS)
+    }
+
+    async fn print(&self, client: &BiostarX) -> Result<()> {
+        let mut live = client.subscribe(&EventSubscriptionOptions::default()).await?;
+        let mut output = Output::new();
+        let mut printed = 0;
+        while self.max != Some(printed) {
+            let Some(item) = live.next().await else {
+                return Err(Error::new(ErrorKind::Disconnected, "the server sends no events any more"));
+            };
+            match item? {
+                LiveRow::Event(event) => {
+                    print_row(&mut output, &event, self.json)?;
+                    output.flush()?;
+                    printed += 1;
+                }
+                LiveRow::Lagged { missed } => {
+                    note(&format!("{missed} events were lost here: the output is too slow"))
+                }
+                LiveRow::Unreadable { frames } => {
+                    note(&format!("{frames} messages of the server could not be read as events"));
+                }
+                LiveRow::Resumed => note("connected again"),
+                // Items of a later version, which are not events.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Prints the event as the server sent it, or a line without personal data.
+fn print_row(output: &mut Output, row: &EventRow, json: bool) -> Result<()> {
+    if json { output.json(&row.json) } else { output.line(row) }
+}
+
+/// Reads a whole second, with `Z` or an offset.
+pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
+    // A leap second would be read as the one before it.
+    if text.contains(":60") {
+        return None;
+    }
+    let time: jiff::Timestamp = text.trim().parse().ok()?;
+    let seconds = time.as_second().try_into().ok()?;
+    (time.subsec_nanosecond() == 0).then_some(Timestamp::from_unix_seconds(seconds))
 }
 
 const AFTER_HELP: &str = "\
 Example:
   bs2 x search --since 2026-01-31T00:00:00Z --code 4088 --server https://192.0.2.10 --user operator
 
-What a reader reports as granted has other codes than 4088: bs2 codes tells them.";
+Readers report `granted` with other codes than 4088: see bs2 codes.";

@@ -1,104 +1,40 @@
-//! `biostar-x://HOST?…`: a virtual device as a store.
+//! `biostar-x://HOST?…` as a store: a virtual device, and what a run brought there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use bs2_events::biostar_x::VirtualDeviceId;
-use bs2_events::sink::biostar_x::{BiostarXSink, Summary};
-use bs2_events::{Error, ErrorKind, Result};
-use reqwest::Url;
-
+use bs2_events::sink::biostar_x::{BiostarXSink, BiostarXSinkOptions, Summary};
+use bs2_events::{Error, Result};
 use serde_json::json;
 
-use super::access::Access;
 use crate::table::count;
 
 /// A virtual device of a server; nothing is opened yet.
 pub(crate) struct Target {
-    host: String,
-    access: Access,
-    device: VirtualDeviceId,
-    state: PathBuf,
+    options: BiostarXSinkOptions,
     sink: OnceLock<Arc<BiostarXSink>>,
 }
 
 impl Target {
-    /// Reads what stands behind `biostar-x:`.
-    pub(crate) fn read(rest: &str) -> Result<Self> {
-        let expected = || invalid("//HOST?virtual-device=100001&user=LOGIN is expected");
-        let url: Url = format!("https:{rest}").parse().map_err(|_| expected())?;
-        let host = url.host_str().filter(|_| rest.starts_with("//")).ok_or_else(expected)?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(invalid("name and password do not belong before the host"));
-        }
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let mut access = Access {
-            server: format!("https://{host}{}", url.path()),
-            user: String::new(),
-            password_file: None,
-            ca: None,
-            pin: None,
-            danger_accept_any_certificate: false,
-            timeout: None,
-        };
-        let (mut device, mut state) = (None, None);
-        let mut seen = BTreeSet::new();
-        for (name, value) in url.query_pairs() {
-            if !seen.insert(name.clone()) {
-                return Err(invalid(&format!("a setting is there twice; there are {SETTINGS}")));
-            }
-            match &*name {
-                "virtual-device" => device = Some(value.parse::<VirtualDeviceId>()?),
-                "user" => access.user = value.into_owned(),
-                "password-file" => access.password_file = Some(value.into_owned().into()),
-                "ca" => access.ca = Some(value.into_owned().into()),
-                "pin" => access.pin = Some(value.into_owned().into()),
-                "danger-accept-any-certificate" => {
-                    access.danger_accept_any_certificate = match &*value {
-                        "true" | "1" => true,
-                        "false" | "0" => false,
-                        _ => {
-                            return Err(invalid(
-                                "setting `danger-accept-any-certificate` is neither true nor false",
-                            ));
-                        }
-                    };
-                }
-                "state" => state = Some(value.into_owned().into()),
-                "password" => return Err(invalid("a password does not belong here: set BS2_X_PASSWORD")),
-                // The name may be a value that lost its name.
-                _ => return Err(invalid(&format!("there are the settings {SETTINGS}, and no others"))),
-            }
-        }
-        let trusts = [access.ca.is_some(), access.pin.is_some(), access.danger_accept_any_certificate];
-        if trusts.into_iter().filter(|given| *given).count() > 1 {
-            return Err(invalid(
-                "settings `ca`, `pin` and `danger-accept-any-certificate` exclude each other",
-            ));
-        }
-        let device = device.ok_or_else(expected)?;
-        if access.user.is_empty() {
-            return Err(expected());
-        }
-        let state = state.unwrap_or_else(|| {
-            let plain: String =
-                host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-            PathBuf::from(format!("biostar-x-{plain}-{device}.state"))
-        });
-        Ok(Self { host, access, device, state, sink: OnceLock::new() })
+    /// Reads a URL.
+    pub(crate) fn read(url: &str) -> Result<Self> {
+        let options = url
+            .parse()
+            .map_err(|error: Error| Error::new(error.kind(), format!("store `biostar-x`: {error}")))?;
+        Ok(Self { options, sink: OnceLock::new() })
     }
 
     pub(crate) fn open(&self) -> Result<Arc<BiostarXSink>> {
-        let sink = Arc::new(BiostarXSink::open(self.access.client()?, self.device, &self.state)?);
+        let sink = Arc::new(self.options.open()?);
         Ok(Arc::clone(self.sink.get_or_init(|| sink)))
     }
 
     /// What this run brought to the server, and what not.
     pub(crate) async fn outcome(&self) -> Option<Outcome> {
         let summary = self.sink.get()?.summary_of_run().await;
-        Some(Outcome { summary, state: self.state.clone() })
+        Some(Outcome { summary, state: self.options.state() })
     }
 }
 
@@ -125,7 +61,7 @@ impl Outcome {
             .collect();
         if self.refused() > 0 {
             let (events, state) = (count(self.refused(), "event"), self.state.display());
-            notes.push(format!("{events} refused by the server: `refused` in {state} names them"));
+            notes.push(format!("{events} rejected by the server: `refused` in {state} lists them"));
         }
         notes
     }
@@ -146,13 +82,6 @@ impl Outcome {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "virtual device {} of {}", self.device, self.host)
+        write!(f, "virtual device {} of {}", self.options.virtual_device(), self.options.host())
     }
 }
-
-fn invalid(problem: &str) -> Error {
-    Error::new(ErrorKind::InvalidInput, format!("store `biostar-x`: {problem}"))
-}
-
-const SETTINGS: &str =
-    "virtual-device, user, password-file, ca, pin, danger-accept-any-certificate and state";

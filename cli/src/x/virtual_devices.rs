@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use bs2_events::Result;
-use bs2_events::biostar_x::{NewVirtualDevice, VirtualDevice, VirtualDeviceChange, VirtualDeviceId};
+use bs2_events::biostar_x::virtual_devices::{NewVirtualDevice, VirtualDeviceChange};
+use bs2_events::biostar_x::{VirtualDevice, VirtualDeviceId};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -42,7 +43,7 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Change a virtual device; what is not given stays
+    /// Change a virtual device; what is not given does not change
     Update {
         #[command(flatten)]
         access: Access,
@@ -81,7 +82,7 @@ impl VirtualDevices {
     pub(super) async fn run(&self) -> Result<ExitCode> {
         match &self.verb {
             Verb::List { access, json } => {
-                let client = access.client()?;
+                let client = access.login().await?;
                 let devices = client.virtual_devices().await;
                 client.logout().await.ok();
                 print(&devices?, *json)?;
@@ -94,7 +95,7 @@ impl VirtualDevices {
                 if let Some(group) = more.group {
                     device = device.with_group(group);
                 }
-                let client = access.client()?;
+                let client = access.login().await?;
                 let device = client.create_virtual_device(&device).await;
                 client.logout().await.ok();
                 print(&[device?], *json)?;
@@ -110,13 +111,13 @@ impl VirtualDevices {
                 if let Some(group) = more.group {
                     change = change.group(group);
                 }
-                let client = access.client()?;
+                let client = access.login().await?;
                 let device = client.update_virtual_device(*id, &change).await;
                 client.logout().await.ok();
                 print(&[device?], *json)?;
             }
             Verb::Delete { access, ids } => {
-                let client = access.client()?;
+                let client = access.login().await?;
                 let deleted = client.delete_virtual_devices(ids).await;
                 client.logout().await.ok();
                 deleted?;

@@ -140,7 +140,7 @@ fn arguments_that_cannot_be_right_are_refused_before_anything_is_made() {
         (&["--from", "sim:replay=no/such.tsv"], "replayed file `no/such.tsv` cannot be read"),
         (
             &["--into", "postgres:events"],
-            "destination `postgres:` is not known; known are `memory:` and `sqlite:PATH`",
+            "destination `postgres:` is not known; known are `biostar-x://HOST`, `memory:` and `sqlite:PATH`",
         ),
         (
             &["--into", "sqlite:"],

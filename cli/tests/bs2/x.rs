@@ -101,15 +101,15 @@ async fn files_are_imported_once_although_an_answer_is_lost() {
     let import = ["import", "punches.csv", "--virtual-device", "100001", "--chunk", "20", "--json"];
     let imported = site.x(&import).await;
     assert_eq!(imported.code, Some(0), "{}", imported.stderr);
-    assert_eq!(imported.json()[0]["certain"], 50);
+    assert_eq!(imported.json()[0]["confirmed"], 50);
     assert_eq!(site.server.snapshot().imported().count(), 50);
     let again = site.x(&[&import[..], &["--resume"]].concat()).await;
     assert_eq!((again.code, site.server.snapshot().imported().count()), (Some(0), 50));
 
     let more = site.x(&["import", "more.jsonl", "--virtual-device", "100001", "--json"]).await;
     assert_eq!(more.code, Some(1), "{}", more.stderr);
-    assert_eq!(more.json()[0]["certain"], 1);
-    assert_eq!(more.json()[0]["refused"][0]["event"], 1);
+    assert_eq!(more.json()[0]["confirmed"], 1);
+    assert_eq!(more.json()[0]["rejected"][0]["event"], 1);
     for shown in [&more.stdout, &more.stderr] {
         assert!(!shown.contains("stranger"), "{shown}");
     }
@@ -126,7 +126,7 @@ async fn a_file_with_a_wrong_field_is_refused_with_its_line_before_anything_is_s
         ("2026-01-31T12:00:00Z,canary,4867,", "line 2: field `evt`"),
         ("2026-01-31T12:00:00Z,canary,4088,17", "line 2: field `tna_key`"),
         ("2026-01-31T12:00:60Z,1,4088,", "line 2: field `datetime`"),
-        ("2026-01-31T12:00:00Z,can\u{7}ary,4088,", "line 2: field `user_id` holds a control character"),
+        ("2026-01-31T12:00:00Z,can\u{7}ary,4088,", "line 2: field `user_id` has a control character"),
         ("2026-01-31T12:00:00Z", "line 2: the line has another number"),
     ] {
         site.write("punches.csv", &format!("datetime,user_id,evt,tna_key\n{line}\n"));
@@ -139,17 +139,17 @@ async fn a_file_with_a_wrong_field_is_refused_with_its_line_before_anything_is_s
     let number = |number: &str| event("").replace(r#""1""#, number);
     for (name, text, problem) in [
         ("a.csv", "datetime,user_id,evt,door\n".to_owned(), "line 1: column `door` is not known"),
-        ("a.csv", "datetime,user_id,evt,evt\n".to_owned(), "line 1: column `evt` is there twice"),
+        ("a.csv", "datetime,user_id,evt,evt\n".to_owned(), "line 1: column `evt` is given twice"),
         ("a.csv", "2026-01-31T12:00:00Z,canary,4088\n".to_owned(), "line 1: there is no column `datetime`"),
         ("a.csv", String::new(), "the file is empty"),
         ("a.jsonl", String::new(), "the file is empty"),
         ("a.jsonl", event(r#","door":1"#), "line 1: key `door` is not known"),
-        ("a.jsonl", event(r#","evt":6400"#), "line 1: field `evt` is there twice"),
-        ("a.jsonl", event(r#","tna_key":[1]"#), "line 1: field `tna_key` is neither text nor a number"),
-        ("a.jsonl", event(r#","dev_id":true"#), "line 1: field `dev_id` is neither text nor a number"),
-        ("a.jsonl", number("18446744073709551616"), "line 1: field `user_id` is no whole number"),
-        ("a.jsonl", number("1.5"), "line 1: field `user_id` is no whole number"),
-        ("a.jsonl", number(r#"{"id":"canary"}"#), "line 1: field `user_id` is neither text nor a number"),
+        ("a.jsonl", event(r#","evt":6400"#), "line 1: field `evt` is given twice"),
+        ("a.jsonl", event(r#","tna_key":[1]"#), "line 1: field `tna_key` is not text or a number"),
+        ("a.jsonl", event(r#","dev_id":true"#), "line 1: field `dev_id` is not text or a number"),
+        ("a.jsonl", number("18446744073709551616"), "line 1: field `user_id` is not a whole number"),
+        ("a.jsonl", number("1.5"), "line 1: field `user_id` is not a whole number"),
+        ("a.jsonl", number(r#"{"id":"canary"}"#), "line 1: field `user_id` is not text or a number"),
     ] {
         site.write(name, &text);
         let run = site.x(&["import", name, "--virtual-device", "100001"]).await;
@@ -162,7 +162,7 @@ async fn a_file_with_a_wrong_field_is_refused_with_its_line_before_anything_is_s
     )
     .unwrap();
     let run = site.x(&["import", "a.csv", "--virtual-device", "100001"]).await;
-    assert!(run.stderr.contains("line 2: field `user_id` is no UTF-8"), "{}", run.stderr);
+    assert!(run.stderr.contains("line 2: field `user_id` is not UTF-8"), "{}", run.stderr);
     assert_eq!(site.server.snapshot().imported().count(), 0);
 }
 
@@ -282,7 +282,7 @@ async fn collecting_into_a_virtual_device_brings_each_authentication_once() {
     let collect = ["collect", "--from", "sim:devices=2&backlog=300", "--into", &into, "--once", "--json"];
     let first = site.bs2(&collect).await;
     assert_eq!(first.code, Some(0), "{}", first.stderr);
-    assert!(first.stderr.contains("events not imported: the event is no authentication"), "{}", first.stderr);
+    assert!(first.stderr.contains("events not imported: the event is not an authentication"), "{}", first.stderr);
     let imported = site.server.snapshot().imported().count();
     assert!(imported > 0);
     let told = &first.json()[0]["biostar_x"];

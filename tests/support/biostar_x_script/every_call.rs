@@ -3,8 +3,11 @@
 use std::fmt::Debug;
 
 use bs2_events::Result;
+use bs2_events::biostar_x::virtual_devices::*;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::Timestamp;
+
+use super::options;
 
 pub(crate) fn shown(value: &(impl Debug + ?Sized)) -> String {
     format!("{value:?} {value:#?}")
@@ -22,7 +25,7 @@ fn told<T: Debug>(result: Result<T>) -> String {
 }
 
 /// Every call of the client, and what can be seen of it.
-pub(crate) async fn everything(client: &Client) -> String {
+pub(crate) async fn everything(client: &BiostarX) -> String {
     let id = VirtualDeviceId::MIN;
     let time = Timestamp::from_unix_seconds(1_761_837_120);
     let mut seen = shown(client);
@@ -48,10 +51,10 @@ pub(crate) async fn everything(client: &Client) -> String {
     }
     let event = ImportEvent::granted("user-canary", time);
     let mut import = client.import(id, vec![event.clone(), event]).unwrap();
-    seen += &told(import.send().await);
-    seen += &told(import.look_up().await);
+    seen += &told(import.send(&options()).await);
+    seen += &told(import.look_up(&options()).await);
     seen += &shown(&import);
-    seen += &shown(import.fates());
+    seen += &shown(import.statuses());
     seen += &told(client.logout().await);
     seen
 }

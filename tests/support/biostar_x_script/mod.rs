@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bs2_events::biostar_x::{Client, ClientBuilder};
+use bs2_events::biostar_x::{BiostarX, BiostarXOptions, ImportOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -77,15 +77,15 @@ impl Script {
         Self { address, received }
     }
 
-    pub(crate) fn builder(&self) -> ClientBuilder {
-        Client::builder(&self.address)
+    pub(crate) fn builder(&self) -> BiostarXOptions {
+        BiostarXOptions::new(&self.address)
             .with_credentials("operator-canary", "password-canary")
-            .with_settle(Duration::ZERO)
+            .with_patience(Duration::ZERO)
             .with_timeout(Duration::from_secs(20))
     }
 
-    pub(crate) fn client(&self) -> Client {
-        self.builder().build().unwrap()
+    pub(crate) fn client(&self) -> BiostarX {
+        BiostarX::new(self.builder()).unwrap()
     }
 
     /// What was received so far, without logins.
@@ -100,6 +100,11 @@ impl Script {
     pub(crate) fn logins(&self) -> usize {
         self.all().iter().filter(|request| request.line == "POST /api/login").count()
     }
+}
+
+/// Lookups need not wait: every answer comes at once.
+pub(crate) fn options() -> ImportOptions {
+    ImportOptions::default().with_settle(Duration::ZERO)
 }
 
 /// A payload of `tests/support/vectors/biostar_x`, without the line break at its end.

@@ -1,4 +1,4 @@
-//! Tolerant reading: two servers answer behind one host, and one of them writes every scalar as a string.
+//! Lenient reading of answers: two servers answer behind one host, and one of them writes every scalar as a string.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::transport::Reply;
 use crate::error::HttpError;
 use crate::{Error, Result};
 
-/// What stands at a path of keys; `Null` where something on the way is missing.
+/// The value at a path of keys; `Null` where a key is missing.
 pub(super) fn at<'a>(value: &'a Value, path: &[&str]) -> &'a Value {
     path.iter().fold(value, |value, key| value.get(key).unwrap_or(&Value::Null))
 }
@@ -41,7 +41,7 @@ pub(super) fn flag(value: &Value) -> Option<bool> {
     }
 }
 
-/// The elements of an array, or of what stands for one: missing, `null` and `""` are none, an object is a lone one.
+/// The elements of an array. A missing value, `null` and `""` have none; an object is the only element.
 pub(super) fn elements(value: &Value) -> Option<&[Value]> {
     match value {
         Value::Array(elements) => Some(elements),
@@ -53,7 +53,7 @@ pub(super) fn elements(value: &Value) -> Option<&[Value]> {
 }
 
 /// The rows of a collection such as `{"EventCollection":{"rows":[…]}}`: all of them objects.
-pub(super) fn rows<'a>(reply: &'a Done, collection: &'static str) -> Result<&'a [Value]> {
+pub(super) fn rows<'a>(reply: &'a ApiResponse, collection: &'static str) -> Result<&'a [Value]> {
     let collection = match at(&reply.body, &[collection]) {
         Value::Array(_) => at(&reply.body, &[collection]),
         value => at(value, &["rows"]),
@@ -62,29 +62,29 @@ pub(super) fn rows<'a>(reply: &'a Done, collection: &'static str) -> Result<&'a 
 }
 
 /// An array of objects.
-pub(super) fn objects<'a>(reply: &'a Done, value: &'a Value) -> Result<&'a [Value]> {
+pub(super) fn objects<'a>(reply: &'a ApiResponse, value: &'a Value) -> Result<&'a [Value]> {
     elements(value)
         .filter(|rows| rows.iter().all(Value::is_object))
-        .ok_or_else(|| reply.unreadable("rows are neither objects nor missing"))
+        .ok_or_else(|| reply.unreadable("the rows are not objects"))
 }
 
-/// An answer that says that all was done.
-pub(super) struct Done {
+/// An answer that reports success.
+pub(super) struct ApiResponse {
     pub(super) body: Value,
-    /// Whether the answer says so in so many words, with a code 0.
-    pub(super) is_said: bool,
+    /// Whether the answer confirms it with a code 0.
+    pub(super) is_confirmed: bool,
     http: HttpError,
 }
 
-impl Done {
-    /// Decides by status and code; the body may hold the code in `Response` or bare, or hold none.
+impl ApiResponse {
+    /// Decides by status and code. The body has the code in `Response`, at the top, or nowhere.
     pub(super) fn of(endpoint: &'static str, reply: &Reply) -> Result<Self> {
         let mut http = HttpError::answered(endpoint, reply.status, &reply.body);
         let is_success = (200..300).contains(&reply.status);
         let body = match parsed(&reply.body) {
             Some(body) => body,
             None if is_success => {
-                let sentence = "the answer is no JSON: perhaps another server stands at this address";
+                let sentence = "the answer is not JSON: perhaps another server runs at this address";
                 return Err(unreadable(http, sentence));
             }
             None => return Err(refused(http)),
@@ -97,14 +97,14 @@ impl Done {
         http.message = text(at(response, &["message"]));
         http.by = text(at(response, &["by"]));
         match http.code() {
-            Some("0") | None if is_success => Ok(Self { is_said: http.code.is_some(), body, http }),
+            Some("0") | None if is_success => Ok(Self { is_confirmed: http.code.is_some(), body, http }),
             _ => Err(refused(http)),
         }
     }
 
-    /// An error where the answer does not say that all was done: it is another server's, or half of one.
-    pub(super) fn said(&self, sentence: &str) -> Result<()> {
-        if self.is_said { Ok(()) } else { Err(self.unreadable(sentence)) }
+    /// Fails with this sentence unless the answer confirms success: it may come from another server, or be cut.
+    pub(super) fn confirmed(&self, sentence: &str) -> Result<()> {
+        if self.is_confirmed { Ok(()) } else { Err(self.unreadable(sentence)) }
     }
 
     pub(super) fn unreadable(&self, sentence: &str) -> Error {
@@ -112,7 +112,7 @@ impl Done {
     }
 }
 
-/// The JSON in these bytes; nothing at all stands for an answer without content.
+/// The JSON in these bytes; `Null` for an answer without content.
 fn parsed(bytes: &[u8]) -> Option<Value> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
@@ -127,8 +127,8 @@ mod tests {
 
     use super::*;
 
-    fn done(status: u16, body: &str) -> Result<Done> {
-        Done::of("GET /", &Reply { status, session: None, body: body.as_bytes().to_vec() })
+    fn response(status: u16, body: &str) -> Result<ApiResponse> {
+        ApiResponse::of("GET /", &Reply { status, session: None, body: body.as_bytes().to_vec() })
     }
 
     #[test]
@@ -147,11 +147,11 @@ mod tests {
 
     #[test]
     fn success_is_decided_from_status_and_code() {
-        assert!(done(200, r#"{"Response":{"code":"0"}}"#).unwrap().is_said);
-        assert!(done(200, r#"{"Response":{"code":0}}"#).unwrap().is_said);
-        assert!(!done(200, r#"{"EventTypeCollection":{}}"#).unwrap().is_said);
-        assert!(!done(200, "").unwrap().is_said);
-        let kind = |status, body| done(status, body).err().map(|error| error.kind());
+        assert!(response(200, r#"{"Response":{"code":"0"}}"#).unwrap().is_confirmed);
+        assert!(response(200, r#"{"Response":{"code":0}}"#).unwrap().is_confirmed);
+        assert!(!response(200, r#"{"EventTypeCollection":{}}"#).unwrap().is_confirmed);
+        assert!(!response(200, "").unwrap().is_confirmed);
+        let kind = |status, body| response(status, body).err().map(|error| error.kind());
         assert_eq!(kind(200, r#"{"Response":{"code":"1"}}"#), Some(ErrorKind::PartlyDone));
         assert_eq!(kind(200, "<html>"), Some(ErrorKind::InvalidData));
         assert_eq!(kind(500, r#"{"Response":{"code":"0"}}"#), Some(ErrorKind::ServerFailed));
@@ -174,10 +174,10 @@ mod tests {
             (r#"{"C":{"rows":[{"id":"1"},{}]}}"#, 2),
             (r#"{"C":[{"id":"1"}]}"#, 1),
         ] {
-            assert_eq!(rows(&done(200, body).unwrap(), "C").unwrap().len(), expected, "{body}");
+            assert_eq!(rows(&response(200, body).unwrap(), "C").unwrap().len(), expected, "{body}");
         }
         for body in [r#"{"C":{"rows":"seven"}}"#, r#"{"C":{"rows":[1]}}"#, r#"{"C":{"rows":true}}"#] {
-            let reply = done(200, body).unwrap();
+            let reply = response(200, body).unwrap();
             assert_eq!(rows(&reply, "C").unwrap_err().kind(), ErrorKind::InvalidData, "{body}");
         }
     }

@@ -1,50 +1,40 @@
-//! The socket: open, say who we are, wait for the answer, and only then ask for events.
+//! The socket for events: open it, send the session, wait for the confirmation, then start the events.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use reqwest::Method;
+use hyper::Method;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_websockets::{Message, WebSocketStream};
 
-use crate::biostar_x::client::Client;
-use crate::biostar_x::codes::{not_sent, unanswered};
-use crate::biostar_x::json::{at, number, text};
-use crate::biostar_x::session::Session;
-use crate::biostar_x::transport::{Request, is_certificate};
+use super::client::BiostarX;
+use super::codes::{not_sent, unanswered};
+use super::lenient::{at, number, text};
+use super::session::Session;
+use super::transport::{Connection, Request};
 use crate::{Error, ErrorKind, Result};
 
-/// What a socket runs over.
-trait Connection: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Connection for T {}
-
-/// An open socket to which the server reports events.
+/// An open socket, to which the server sends events.
 pub(super) struct Socket {
     stream: WebSocketStream<Box<dyn Connection>>,
     session: Session,
 }
 
-/// What came over the socket.
+/// A message of the socket.
 pub(super) enum Frame {
     Json(Value),
-    /// Nothing but a sign of life.
+    /// A sign of life without content.
     Beat,
-    /// Something that is no JSON.
+    /// Something that is not JSON.
     Unreadable,
 }
 
 impl Socket {
-    /// Opens a socket; with another session if that one has ended.
-    pub(super) async fn open(client: &Client) -> Result<Self> {
+    /// Opens a socket, with another session if the current one has ended.
+    pub(super) async fn open(client: &BiostarX) -> Result<Self> {
         let session = client.session().await?;
         match Self::with(client, session.clone()).await {
             Err(error) if error.kind() == ErrorKind::SessionExpired => {
@@ -55,19 +45,18 @@ impl Socket {
         }
     }
 
-    async fn with(client: &Client, session: Session) -> Result<Self> {
-        let limit = client.0.connect_timeout;
-        let stream = timeout(limit, connect(client)).await.map_err(|_| unreached(None))??;
+    async fn with(client: &BiostarX, session: Session) -> Result<Self> {
+        let stream = connect(client).await?;
         let mut socket = Self { stream, session };
         timeout(BIND_LIMIT, socket.bind()).await.map_err(|_| {
-            let message = "the server did not say in time that the socket belongs to the session";
+            let message = "the server did not confirm the session of the socket in time";
             unanswered(ENDPOINT, ErrorKind::TimedOut, message, None)
         })??;
         socket.start(client).await?;
         Ok(socket)
     }
 
-    /// Says which session the socket belongs to, and waits for the answer: without it no event ever arrives.
+    /// Sends the session that the socket belongs to, and waits for the confirmation. Without it no event arrives.
     async fn bind(&mut self) -> Result<()> {
         let words = format!("bs-session-id={}", self.session.id.expose_secret());
         self.send(Message::text(words)).await?;
@@ -81,8 +70,8 @@ impl Socket {
         }
     }
 
-    /// Asks for events, with the socket's session and no other; it also keeps the session from ending.
-    pub(super) async fn start(&self, client: &Client) -> Result<()> {
+    /// Starts the events, with the socket's own session. It also keeps the session from ending.
+    pub(super) async fn start(&self, client: &BiostarX) -> Result<()> {
         let request = Request::plain(Method::POST, "POST /api/events/start").with_json(&Nothing {})?;
         client.call_with(&request, &self.session).await.map(drop)
     }
@@ -112,49 +101,28 @@ impl Socket {
     }
 }
 
-async fn connect(client: &Client) -> Result<WebSocketStream<Box<dyn Connection>>> {
-    let base = &client.0.transport.base;
-    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = base.port_or_known_default().unwrap_or(443);
-    let tcp =
-        TcpStream::connect((host.as_str(), port)).await.map_err(|error| unreached(Some(error.into())))?;
-    let mut address = base.clone();
-    address.set_path(&format!("{}/wsapi", base.path().trim_end_matches('/')));
-    let (scheme, stream): (_, Box<dyn Connection>) = if base.scheme() == "https" {
-        let name = ServerName::try_from(host).map_err(|error| unreached(Some(error.into())))?;
-        let connector = TlsConnector::from(Arc::clone(&client.0.tls));
-        ("wss", Box::new(connector.connect(name, tcp).await.map_err(untrusted)?))
-    } else {
-        ("ws", Box::new(tcp))
-    };
-    let address =
-        address.as_str().split_once(':').map_or_else(String::new, |(_, rest)| format!("{scheme}:{rest}"));
+/// Opens the connection, and the socket on it.
+async fn connect(client: &BiostarX) -> Result<WebSocketStream<Box<dyn Connection>>> {
+    let transport = &client.0.transport;
+    let stream = transport.connect(ENDPOINT).await?;
     let builder = tokio_websockets::ClientBuilder::new()
-        .uri(&address)
+        .uri(&transport.address.socket())
         .map_err(|error| unreached(Some(error.into())))?;
-    let (stream, _) = builder.connect_on(stream).await.map_err(|error| unreached(Some(error.into())))?;
-    Ok(stream)
-}
-
-fn untrusted(error: std::io::Error) -> Error {
-    if !is_certificate(&error) {
-        return unreached(Some(error.into()));
-    }
-    let message = "the server's certificate is not trusted: give its CA, or pin it";
-    not_sent(ENDPOINT, ErrorKind::CertificateRefused, message, Some(error.into()))
+    let opened = timeout(BIND_LIMIT, builder.connect_on(stream)).await.map_err(|_| unreached(None))?;
+    Ok(opened.map_err(|error| unreached(Some(error.into())))?.0)
 }
 
 fn unreached(source: Option<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let message = "the server does not open a socket for events";
+    let message = "the server does not open the socket for events";
     not_sent(ENDPOINT, ErrorKind::Disconnected, message, source)
 }
 
-/// The server does not answer a ping.
+/// The error of a server that does not answer a ping.
 pub(super) fn silent() -> Error {
-    not_sent(ENDPOINT, ErrorKind::Disconnected, "the socket is silent", None)
+    not_sent(ENDPOINT, ErrorKind::Disconnected, "the server does not answer on the socket", None)
 }
 
-/// The socket's session is another one's now.
+/// The error of a socket whose session was replaced by another.
 pub(super) fn replaced() -> Error {
     not_sent(ENDPOINT, ErrorKind::SessionExpired, "the socket's session has ended", None)
 }
@@ -164,14 +132,14 @@ fn broken(source: Option<tokio_websockets::Error>) -> Error {
     not_sent(ENDPOINT, ErrorKind::Disconnected, message, source.map(Into::into))
 }
 
-/// The server does not take the session for the socket. Codes 10, 11 and 1101 say that it has ended.
+/// The error of a server that refuses the session for the socket. Codes 10, 11 and 1101 mean that it has ended.
 fn refused(code: Option<&str>) -> Error {
     match code {
         Some("10" | "11" | "1101") => {
             not_sent(ENDPOINT, ErrorKind::SessionExpired, "the session has ended", None)
         }
         _ => {
-            let message = "the server does not take the session for the socket";
+            let message = "the server refuses the session for the socket";
             not_sent(ENDPOINT, ErrorKind::Disconnected, message, None)
         }
     }
@@ -182,5 +150,5 @@ struct Nothing {}
 
 const ENDPOINT: &str = "GET /wsapi";
 
-/// How long the server may take to answer the first message.
+/// How long the server may take to open the socket, and to confirm the session.
 const BIND_LIMIT: Duration = Duration::from_secs(10);
