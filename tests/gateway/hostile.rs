@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bs2_events::codec::{DeviceId, Event, EventMask, Temperature};
-use bs2_events::device::gateway::Gateway;
+use bs2_events::device::gateway::{Gateway, GatewayOptions};
 use bs2_events::device::{Backend, Client, ClientOptions, Live, Subscription};
+use bs2_events::tls::{ClientIdentity, Trust};
 use bs2_events::{ErrorKind, RetryPolicy};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -151,8 +152,8 @@ async fn bytes_that_are_no_message_are_an_error_that_names_field_and_offset() {
 async fn a_silent_call_ends_at_its_deadline() {
     let fake = Fake::start();
     fake.state.set_quirk(|path, _| path.ends_with("GetLog").then(|| std::future::pending().boxed()));
-    let settings = fake.settings().with_deadline(Duration::from_millis(50));
-    let gateway = Gateway::new(settings).unwrap();
+    let options = fake.options().with_deadline(Duration::from_millis(50));
+    let gateway = Gateway::new(options).unwrap();
     gateway.connect(READER).await.unwrap();
     let error = gateway.logs(READER, 0, 1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -164,11 +165,10 @@ async fn a_silent_call_ends_at_its_deadline() {
 async fn a_listener_that_never_answers_ends_at_the_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let fake = Fake::start();
-    let settings =
-        bs2_events::device::gateway::GatewaySettings::new(listener.local_addr().unwrap().to_string())
-            .with_ca(fake.file("ca.crt"))
-            .with_deadline(Duration::from_millis(50));
-    let error = Gateway::new(settings).unwrap().devices().await.unwrap_err();
+    let options = GatewayOptions::new(listener.local_addr().unwrap().to_string())
+        .with_trust(Trust::ca_file(fake.file("ca.crt")))
+        .with_deadline(Duration::from_millis(50));
+    let error = Gateway::new(options).unwrap().devices().await.unwrap_err();
     assert!(error.is_retryable(), "{error:?}");
 }
 
@@ -220,8 +220,8 @@ async fn a_gateway_that_falls_silent_is_given_up_and_tried_again() {
         asked += u32::from(path.ends_with("GetDeviceList"));
         (path.ends_with("GetDeviceList") && asked == 3).then(|| std::future::pending().boxed())
     });
-    let settings = fake.settings().with_heartbeat(Duration::from_millis(100));
-    let client = Client::with_options(Arc::new(Gateway::new(settings).unwrap()), options());
+    let options = fake.options().with_heartbeat(Duration::from_millis(100));
+    let client = Client::with_options(Arc::new(Gateway::new(options).unwrap()), client_options());
     let mut live = client.device(READER).subscribe().await.unwrap();
     assert_eq!(next(&mut live).await, Live::Resumed { device: READER });
     assert_eq!(fake.state.called("SubscribeRealtimeLog"), 2);
@@ -239,21 +239,33 @@ async fn subscribes_before_it_enables() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_another_authority_is_refused() {
     let (fake, other) = (Fake::start(), Fake::start());
-    let gateway = Gateway::new(fake.settings().with_ca(other.file("ca.crt"))).unwrap();
+    let gateway = Gateway::new(fake.options().with_trust(Trust::ca_file(other.file("ca.crt")))).unwrap();
     let error = gateway.devices().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
-    let gateway = Gateway::new(fake.settings().with_pin(other.file("server.crt"))).unwrap();
-    assert_eq!(gateway.devices().await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(error.kind(), ErrorKind::CertificateRefused, "{error:?}");
+    let gateway = Gateway::new(fake.options().with_trust(Trust::pin_file(other.file("server.crt")))).unwrap();
+    assert_eq!(gateway.devices().await.unwrap_err().kind(), ErrorKind::CertificateRefused);
+    let any = fake.options().with_trust(Trust::danger_accept_any_certificate());
+    assert_eq!(Gateway::new(any).unwrap().devices().await.unwrap().devices, [READER]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_not_there_is_named_and_not_lost() {
+    let mut fake = Fake::start();
+    fake.stop();
+    let error = fake.gateway().devices().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disconnected);
+    let expected = format!("cannot connect to the gateway at {}: ", fake.address);
+    assert!(error.to_string().contains(&expected), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_for_another_host_needs_its_name_or_a_pin() {
     let fake = Fake::with_certificates(&Certificates::of("gateway", &["gateway.example"]));
     let error = fake.gateway().devices().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
-    let named = Gateway::new(fake.settings().with_server_name("gateway.example")).unwrap();
+    assert_eq!(error.kind(), ErrorKind::CertificateRefused, "{error:?}");
+    let named = Gateway::new(fake.options().with_server_name("gateway.example")).unwrap();
     assert_eq!(named.devices().await.unwrap().devices, [READER]);
-    let pinned = Gateway::new(fake.settings().with_pin(fake.file("server.crt"))).unwrap();
+    let pinned = Gateway::new(fake.options().with_trust(Trust::pin_file(fake.file("server.crt")))).unwrap();
     assert_eq!(pinned.devices().await.unwrap().devices, [READER]);
 }
 
@@ -267,7 +279,7 @@ async fn a_certificate_with_the_authoritys_own_name_is_accepted() {
 async fn a_master_gateway_gets_the_certificate_and_the_token_and_is_logged_in_again() {
     let fake = Fake::with_certificates(&Certificates::usual().with_tenant());
     let error = fake.gateway().devices().await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Disconnected), "{error:?}");
+    assert!(matches!(error.kind(), ErrorKind::CertificateRefused | ErrorKind::Disconnected), "{error:?}");
 
     let logins = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&logins);
@@ -288,11 +300,11 @@ async fn a_master_gateway_gets_the_certificate_and_the_token_and_is_logged_in_ag
         answer.map(|answer| std::future::ready(answer).boxed())
     });
     fake.state.make_events(3);
-    let settings = fake
-        .settings()
-        .with_client_certificate(fake.file("tenant.crt"), fake.file("tenant.key"))
+    let options = fake
+        .options()
+        .with_client_identity(ClientIdentity::from_files(fake.file("tenant.crt"), fake.file("tenant.key")))
         .with_master("north");
-    let gateway = Gateway::new(settings).unwrap();
+    let gateway = Gateway::new(options).unwrap();
     gateway.connect(READER).await.unwrap();
     assert_eq!(gateway.logs(READER, 0, 10).await.unwrap().len(), 3);
     assert_eq!(logins.load(Ordering::Relaxed), 2);
@@ -315,7 +327,7 @@ async fn a_call_to_many_readers_tells_which_failed() {
             std::future::ready(Err(status)).boxed()
         })
     });
-    let errors = fake.gateway().clear_logs(&[READER, DeviceId::new(7)]).await.unwrap();
+    let errors = fake.gateway().admin().clear_logs(&[READER, DeviceId::new(7)]).await.unwrap();
     let told: Vec<_> = errors.iter().map(|error| (error.device(), error.kind())).collect();
     assert_eq!(told, [(Some(DeviceId::new(7)), ErrorKind::Disconnected)]);
     assert!(!format!("{errors:?}").contains("Smith"));
@@ -360,7 +372,7 @@ async fn a_picture_is_found_whichever_way_the_start_is_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn plaintext_is_spoken_where_it_is_asked_for_and_nowhere_else() {
     let fake = Fake::start();
-    let error = Gateway::new(fake.settings().danger_with_plaintext()).unwrap().devices().await.unwrap_err();
+    let error = Gateway::new(fake.options().danger_with_plaintext()).unwrap().devices().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected, "{error:?}");
 }
 
@@ -369,10 +381,10 @@ const EVENTS: u32 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn client(fake: &Fake) -> Client {
-    Client::with_options(Arc::new(fake.gateway()), options())
+    Client::with_options(Arc::new(fake.gateway()), client_options())
 }
 
-fn options() -> ClientOptions {
+fn client_options() -> ClientOptions {
     let policy =
         RetryPolicy::default().with_first(Duration::from_millis(5)).with_longest(Duration::from_millis(20));
     ClientOptions::default().with_retry(policy)

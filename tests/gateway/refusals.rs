@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::collect::{CollectOptions, Collector, Stop};
-use bs2_events::device::gateway::{DeviceAddress, Gateway};
+use bs2_events::device::gateway::{Gateway, TargetAddress};
 use bs2_events::device::{Backend, Client};
 use bs2_events::sink::{GapReason, MemorySink};
 use bs2_events::{Error, ErrorKind, RetryPolicy};
@@ -31,8 +31,8 @@ async fn a_reader_that_is_not_there_costs_no_other_and_is_told() {
         };
         is_away.then(|| std::future::ready(Err(Status::unavailable("i/o timeout"))).boxed())
     });
-    let away: DeviceAddress = "192.0.2.8".parse().unwrap();
-    let gateway = Gateway::new(fake.settings().with_device(away)).unwrap();
+    let away: TargetAddress = "192.0.2.8".parse().unwrap();
+    let gateway = Gateway::new(fake.options().with_device(away)).unwrap();
     let list = gateway.devices().await.unwrap();
     assert_eq!(list.devices, [READER]);
     assert_is_away(&list.failures);
@@ -47,7 +47,7 @@ async fn a_reader_that_is_not_there_costs_no_other_and_is_told() {
 
 fn assert_is_away(failures: &[Error]) {
     let told: Vec<_> = failures.iter().map(|error| (error.kind(), error.to_string())).collect();
-    let text = "the reader at 192.0.2.8:51211: connecting a reader: the gateway answers UNAVAILABLE (14)";
+    let text = "device at 192.0.2.8:51211: connecting a device: the gateway responds UNAVAILABLE (14)";
     assert_eq!(told, [(ErrorKind::Disconnected, text.to_owned())]);
 }
 
@@ -68,7 +68,7 @@ async fn a_page_that_fails_for_reasons_of_the_gateways_own_is_asked_for_again() 
     for text in ["UNKNOWN (2)", "INTERNAL (13)"] {
         let error = client(&fake).device(READER).logs(0, 10).await.unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Busy, true));
-        assert!(error.to_string().ends_with(&format!("the gateway answers {text}")), "{error}");
+        assert!(error.to_string().ends_with(&format!("the gateway responds {text}")), "{error}");
     }
     assert_eq!(fake.state.called("GetLog"), 7);
 }

@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bs2_events::Result;
-use bs2_events::device::gateway::{Gateway, GatewaySettings};
+use bs2_events::device::gateway::{Gateway, GatewayOptions};
+use bs2_events::tls::Trust;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -127,15 +128,15 @@ impl Fake {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// Settings that trust the authority and name the reader by its address.
-    pub fn settings(&self) -> GatewaySettings {
-        GatewaySettings::new(self.address.to_string())
-            .with_ca(self.file("ca.crt"))
+    /// Options that trust the authority and name the device by its address.
+    pub fn options(&self) -> GatewayOptions {
+        GatewayOptions::new(self.address.to_string())
+            .with_trust(Trust::ca_file(self.file("ca.crt")))
             .with_device("192.0.2.7".parse().unwrap())
     }
 
     pub fn gateway(&self) -> Gateway {
-        Gateway::new(self.settings()).unwrap()
+        Gateway::new(self.options()).unwrap()
     }
 }
 
