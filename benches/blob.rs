@@ -23,7 +23,7 @@ fn main() {
         let mut blob = vec![0; EventBlob::SIZE];
         EventBlob::fill(&mut blob, head, &image).unwrap();
         let mut portable = Vec::new();
-        PortableBlob::new(head, &image[..]).unwrap().encode(&mut portable).unwrap();
+        PortableBlob::new(head, &image[..]).unwrap().encode(&mut portable);
 
         let mut group = criterion.benchmark_group("head and image");
         group.bench_with_input(BenchmarkId::new("blob", size), &blob[..], |bencher, bytes| {

@@ -1,8 +1,8 @@
-//! The way from the vendor's library to the user, beside the C program that reads the same array.
+//! The cost from the vendor's library to the user, compared with a C program that reads the same array.
 //!
-//! `cargo bench --features native --bench native` prints medians of interleaved rounds. The library is a small one of
-//! our own, in C, that costs as little as one can.
-#![allow(unsafe_code, reason = "the strings of the library are C functions")]
+//! `cargo bench --features native --bench native` prints medians of interleaved rounds. The library is a minimal one in C,
+//! so that its own cost is small.
+#![allow(unsafe_code, reason = "the library has C functions")]
 
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ fn main() {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = build(folder.path());
-    // SAFETY: it is our own library.
+    // SAFETY: it is the library of this bench.
     let library: &Library = Box::leak(Box::new(unsafe { Library::new(&path).unwrap() }));
     let options = NativeOptions::default().with_library(path).with_device("127.0.0.1:51211".parse().unwrap());
     let backend = Arc::new(NativeBackend::open(options).unwrap());
@@ -32,7 +32,7 @@ fn main() {
     for (each_of_its_own, text) in
         [(1, "each answer an array of its own, as the vendor's"), (0, "the same array for every answer")]
     {
-        // SAFETY: this is its type.
+        // SAFETY: this is the function's type.
         unsafe { library.get::<extern "C" fn(u32, i32)>("bench_prepare").unwrap()(EVENTS, each_of_its_own) };
         let client = Client::new(backend.clone());
         let (ours, c) = pages(library, &runtime, &client);
@@ -63,9 +63,9 @@ fn main() {
     runtime.block_on(client.close()).unwrap();
 }
 
-/// Nanoseconds an event through `logs`, and of the C program.
+/// Nanoseconds per event through `logs`, and in the C program.
 fn pages(library: &Library, runtime: &tokio::runtime::Runtime, client: &Client) -> (f64, f64) {
-    // SAFETY: this is its type.
+    // SAFETY: this is the function's type.
     let read = unsafe { library.get::<extern "C" fn(u32) -> u64>("bench_read").unwrap() };
     let (mut ours, mut c) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -91,7 +91,7 @@ fn per_event(mut times: Vec<Duration>) -> f64 {
     times[times.len() / 2].as_secs_f64() * 1e9 / f64::from(EVENTS)
 }
 
-/// Millions of events a second that reached the stream, and how many they were; the others were told as lost.
+/// Millions of events per second that reached the stream, and their number. The stream reported the others as lost.
 async fn flat_out(library: &'static Library, client: &Client) -> (f64, u64) {
     let mut live = client.subscribe(&[DEVICE]).await.unwrap();
     let consumer = tokio::spawn(async move {
@@ -115,7 +115,7 @@ async fn flat_out(library: &'static Library, client: &Client) -> (f64, u64) {
 /// Nanoseconds from each callback to the stream.
 async fn bursts(library: &'static Library, client: &Client) -> Vec<u64> {
     let mut live = client.subscribe(&[DEVICE]).await.unwrap();
-    // SAFETY: this is its type.
+    // SAFETY: this is the function's type.
     let now = unsafe { library.get::<extern "C" fn() -> u64>("bench_now").unwrap() };
     let mut latencies = Vec::new();
     for _ in 0..BURSTS {
@@ -142,10 +142,10 @@ async fn burst(
     (live, times)
 }
 
-/// Calls back on a thread of its own, as the library does.
+/// Calls back on a separate thread, as the library does.
 fn report(library: &'static Library, count: u32, timed: bool) {
     thread::spawn(move || {
-        // SAFETY: this is its type.
+        // SAFETY: this is the function's type.
         unsafe { library.get::<extern "C" fn(u32, i32)>("bench_report").unwrap()(count, timed.into()) };
     });
 }

@@ -1,4 +1,4 @@
-//! Writes the library's own name into it, as the vendor's library has it.
+//! Gives the library the soname of the vendor's library.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

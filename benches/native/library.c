@@ -1,4 +1,4 @@
-/* As much of the vendor's library as the bench needs, and the C program that it is measured against.
+/* The part of the vendor's library that the bench needs, and the C program for comparison.
  *
  * Declarations are made from measured layouts.
  */
@@ -23,7 +23,7 @@ static uint32_t events;
 static OnLog on_log;
 static int fresh;
 
-/* Every answer is an array of its own, as the vendor's are, or the log itself. */
+/* A page is a new array, as the vendor's pages are, or the log itself. */
 void bench_prepare(uint32_t count, int each_of_its_own) {
     if (count != events) {
         free(log_);
@@ -68,7 +68,7 @@ int BS2_StopMonitoringLog(void *context, uint32_t device) {
     return 1;
 }
 
-/* The C program: reads the log, touches each event as the other side does, gives it back. */
+/* The C program: reads the log, touches each event as the Rust side does, releases the page. */
 uint64_t bench_read(uint32_t amount) {
     Event *logs = NULL;
     uint32_t count = 0;
@@ -85,7 +85,7 @@ uint64_t bench_now(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Calls back so often; the time of each call stands where its user would. */
+/* Calls back this often; the time of each call is in the field of the user id. */
 void bench_report(uint32_t count, int timed) {
     Event event = {.device = 1000, .code = 0x1000};
     for (uint32_t i = 0; i < count; i++) {

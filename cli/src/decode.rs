@@ -7,12 +7,12 @@ use std::process::ExitCode;
 
 use bs2_events::codec::DecodeError;
 use bs2_events::codec::capture::CaptureReader;
+use bs2_events::codec::hex::{HexError, from_hex};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 
 use crate::capture;
 use crate::explain::explain;
-use crate::hex::{HexError, from_hex};
 use crate::input;
 use crate::kind::{Form, Kind, Record};
 use crate::output::{self, Output};

@@ -8,6 +8,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use bs2_events::codec::hex::to_hex;
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 use serde::de::{Deserialize, Deserializer as _, Error as _, SeqAccess, Visitor};
@@ -15,7 +16,6 @@ use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
 use crate::capture;
-use crate::hex::to_hex;
 use crate::input;
 use crate::kind::Form;
 use crate::output::{self, Output};

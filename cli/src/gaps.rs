@@ -1,4 +1,4 @@
-//! What is missing, in words and as JSON.
+//! Gaps, in words and as JSON.
 
 use bs2_events::sink::Gap;
 use serde::Serialize;
@@ -17,7 +17,7 @@ impl GapJson {
     }
 }
 
-/// A cell of a table: a gap a line, as far as that can be read.
+/// A cell of a table: one line for each gap, up to twelve.
 pub(crate) fn cell(gaps: &[Gap]) -> String {
     let mut lines: Vec<_> = gaps.iter().take(LINES).map(words).collect();
     if let Some(more) = gaps.len().checked_sub(LINES).filter(|more| *more > 0) {
@@ -26,7 +26,7 @@ pub(crate) fn cell(gaps: &[Gap]) -> String {
     lines.join("\n")
 }
 
-/// How many ids are missing, as far as that is known.
+/// How many ids are missing; of an open gap the number is not known.
 pub(crate) fn total<'a>(gaps: impl Iterator<Item = &'a Gap> + Clone) -> String {
     let ids: u64 = gaps.clone().filter(|gap| !gap.is_open()).map(Gap::len).sum();
     let more = if gaps.into_iter().any(Gap::is_open) { " or more" } else { "" };
@@ -44,7 +44,7 @@ fn words(gap: &Gap) -> String {
     }
 }
 
-/// More gaps than this in one cell are counted.
+/// The gaps beyond these are only counted.
 const LINES: usize = 12;
 
 #[cfg(test)]
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_told_with_its_ends_its_reason_and_its_size() {
+    fn a_gap_shows_its_ends_its_reason_and_its_size() {
         let gaps = [
             gap(6_911, 7_561, GapReason::Cleared),
             gap(8_000, 8_000, GapReason::Unknown),

@@ -137,7 +137,6 @@ impl fmt::Display for Record<'_> {
 /// The bytes of a blob.
 pub(crate) fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(blob.encoded_len());
-    // Writing into memory does not fail.
-    let _ = blob.encode(&mut bytes);
+    blob.encode(&mut bytes);
     bytes
 }

@@ -49,7 +49,7 @@ impl Logs {
             let page = retried(|| device.logs(after, wanted)).await?;
             let Some(last) = page.last().map(Event::id) else { break };
             for event in page.iter() {
-                output.event(event, page.further_of(event.id()), self.json)?;
+                output.event(event, page.extras_of(event.id()), self.json)?;
             }
             output.flush()?;
             after = last;
@@ -70,4 +70,4 @@ Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HO
 --help.
 
 A device gateway may tell of an event more than its subject, such as the card of a user. It stands behind the event;
-with --json it is `further` in the event's object, a list of objects such as `subject`.";
+with --json it is `extras` in the event's object: `subjects`, `temperature`, `job_code`.";

@@ -8,7 +8,6 @@ mod device_id;
 mod encode;
 mod explain;
 mod gaps;
-mod hex;
 mod images;
 mod input;
 mod kind;

@@ -4,8 +4,7 @@ use std::error::Error as StdError;
 use std::fmt::Display;
 use std::io::{self, BufWriter, Stdout, Write};
 
-use bs2_events::codec::{Event, Subject};
-use bs2_events::device::FurtherSubject;
+use bs2_events::codec::{Event, Extras};
 use bs2_events::{Error, ErrorKind, Result};
 use serde::Serialize;
 
@@ -28,18 +27,17 @@ impl Output {
         self.0.write_all(b"\n").map_err(failed)
     }
 
-    /// Writes an event and what stands beside it as a line: for programs with all that it holds, for people without
-    /// what is personal.
-    pub(crate) fn event(&mut self, event: &Event, further: &[FurtherSubject], json: bool) -> Result<()> {
-        let further: Vec<_> = further.iter().map(FurtherSubject::subject).collect();
-        match (json, further.as_slice()) {
-            (true, []) => self.json(event),
-            (true, _) => self.json(&WithFurther { event, further }),
-            (false, []) => self.line(event),
-            (false, further) => {
-                let further: Vec<_> = further.iter().map(ToString::to_string).collect();
-                self.line(format_args!("{event}, beside it: {}", further.join(", ")))
+    /// Writes an event and its extras as one line: as JSON with everything, as text without what is personal.
+    pub(crate) fn event(&mut self, event: &Event, extras: Option<&Extras>, json: bool) -> Result<()> {
+        match (json, extras) {
+            (true, None) => self.json(event),
+            (true, Some(extras)) => self.json(&WithExtras { event, extras }),
+            (false, Some(extras)) if !extras.subjects.is_empty() => {
+                let subjects: Vec<_> =
+                    extras.subjects.iter().map(|extra| extra.subject().to_string()).collect();
+                self.line(format_args!("{event}, also: {}", subjects.join(", ")))
             }
+            (false, _) => self.line(event),
         }
     }
 
@@ -48,12 +46,12 @@ impl Output {
     }
 }
 
-/// An event's object with one field more.
+/// An event's object with one more field.
 #[derive(Serialize)]
-struct WithFurther<'a> {
+struct WithExtras<'a> {
     #[serde(flatten)]
     event: &'a Event,
-    further: Vec<Subject<'a>>,
+    extras: &'a Extras,
 }
 
 /// Whether nobody reads stdout any more, as after `| head -1`: a reason to end, not a failure.

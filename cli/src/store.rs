@@ -1,20 +1,20 @@
-//! What a `STORE` argument names: where events are kept.
+//! What a `STORE` argument names: where events are stored.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use bs2_events::sink::Sink;
-use bs2_events::sink::sqlite::{self, SqliteSink, Verification};
+use bs2_events::settings::Url;
+use bs2_events::sink::sqlite::{self, Verification};
+use bs2_events::sink::{self, Sink};
 use bs2_events::{Error, ErrorKind, Result};
 
 use crate::x::target::{Outcome, Target};
 
-/// A store by its name; nothing is opened yet.
+/// A store by its URL; nothing is opened yet.
 pub(crate) enum Store {
     BiostarX(Box<Target>),
-    Sqlite(PathBuf),
+    Other(String),
 }
 
 impl Store {
@@ -22,27 +22,27 @@ impl Store {
     pub(crate) fn open(&self) -> Result<Arc<dyn Sink>> {
         match self {
             Self::BiostarX(target) => Ok(target.open()?),
-            Self::Sqlite(path) => Ok(Arc::new(SqliteSink::open(path)?)),
+            Self::Other(url) => sink::open(url),
         }
     }
 
-    /// What became of the events where not all of them can be stored.
+    /// What a BioStar X server did with the events; `None` for other stores, which store all of them.
     pub(crate) async fn outcome(&self) -> Option<Outcome> {
         match self {
             Self::BiostarX(target) => target.outcome().await,
-            Self::Sqlite(_) => None,
+            Self::Other(_) => None,
         }
     }
 
-    /// Proves the store by itself. A missing one is an error and stays missing.
+    /// Verifies the store from its file alone. A missing one is an error and is not made.
     pub(crate) fn verify(&self) -> Result<Verification> {
-        match self {
-            Self::BiostarX(_) => Err(Error::new(
-                ErrorKind::Unsupported,
-                "store: a BioStar X server cannot be proved by itself",
-            )),
-            Self::Sqlite(path) => sqlite::verify(path),
+        if let Self::Other(url) = self
+            && let Ok(url) = Url::parse(url)
+            && url.scheme() == "sqlite"
+        {
+            return sqlite::verify(sqlite::path(&url)?);
         }
+        Err(Error::new(ErrorKind::Unsupported, "only a store `sqlite:PATH` can be verified"))
     }
 }
 
@@ -50,17 +50,10 @@ impl FromStr for Store {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let problem = match text.split_once(':') {
-            Some((BIOSTAR_X, rest)) => return Ok(Self::BiostarX(Box::new(Target::read(rest)?))),
-            Some((SQLITE, "")) => "has no path".to_owned(),
-            Some((SQLITE, path)) => return Ok(Self::Sqlite(path.into())),
-            Some((scheme, _)) => format!("scheme `{scheme}` is not known"),
-            None => format!("`{text}` has no scheme"),
-        };
-        Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!("store: {problem}; there are `{SQLITE}:PATH` and `{BIOSTAR_X}://HOST?…`"),
-        ))
+        Ok(match text.strip_prefix("biostar-x:") {
+            Some(rest) => Self::BiostarX(Box::new(Target::read(rest)?)),
+            None => Self::Other(text.to_owned()),
+        })
     }
 }
 
@@ -68,10 +61,7 @@ impl fmt::Display for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BiostarX(target) => target.fmt(f),
-            Self::Sqlite(path) => write!(f, "{SQLITE}:{}", path.display()),
+            Self::Other(url) => f.write_str(url),
         }
     }
 }
-
-const BIOSTAR_X: &str = "biostar-x";
-const SQLITE: &str = "sqlite";

@@ -1,9 +1,9 @@
-//! `bs2 verify`: a store, proved by itself.
+//! `bs2 verify`: verifies a store from its file alone.
 
 use std::process::ExitCode;
 
 use bs2_events::Result;
-use bs2_events::sink::sqlite::{EpochReport, Fault, Verification};
+use bs2_events::sink::sqlite::{Defect, EpochVerification, Verification};
 use clap::Args;
 use serde::Serialize;
 
@@ -12,14 +12,14 @@ use crate::output::Output;
 use crate::store::Store;
 use crate::table::{count, table};
 
-/// Prove from a store alone that it is whole
+/// Verify from a store alone that it is whole
 ///
-/// Every id up to the watermark must be stored or explained, and every row must say what its record says. What is
-/// missing and explained is no fault. Nothing is changed, and a collector may write meanwhile.
+/// Every id up to the watermark must be stored or in a gap, and the columns of every row must agree with its record. A
+/// gap is no fault. The store is only read, and a collector may write at the same time.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Verify {
-    /// The store to prove
+    /// The store to verify
     store: String,
     /// Print one JSON object instead of the table
     #[arg(long)]
@@ -66,10 +66,11 @@ fn print(output: &mut Output, verification: &Verification, store: &Store) -> Res
     output.line(&table)?;
     for epoch in &verification.epochs {
         let place = format!("reader {}, epoch {}", epoch.device, epoch.epoch);
-        for fault in &epoch.faults {
-            output.line(format_args!("{place}: {fault}"))?;
+        for defect in &epoch.defects {
+            output.line(format_args!("{place}: {defect}"))?;
         }
-        if let Some(more) = epoch.fault_count.checked_sub(epoch.faults.len() as u64).filter(|more| *more > 0)
+        if let Some(more) =
+            epoch.defect_count.checked_sub(epoch.defects.len() as u64).filter(|more| *more > 0)
         {
             output.line(format_args!("{place}: and {} more", count(more, "fault")))?;
         }
@@ -84,9 +85,9 @@ fn print(output: &mut Output, verification: &Verification, store: &Store) -> Res
     })
 }
 
-/// How much is wrong; a row that belongs nowhere is a fault too.
+/// How many faults there are; a stray row is one.
 fn faults(verification: &Verification) -> u64 {
-    verification.strays + verification.epochs.iter().map(|epoch| epoch.fault_count).sum::<u64>()
+    verification.strays + verification.epochs.iter().map(|epoch| epoch.defect_count).sum::<u64>()
 }
 
 #[derive(Serialize)]
@@ -108,7 +109,7 @@ impl VerificationJson {
     }
 }
 
-/// One epoch of one reader.
+/// One epoch of one device.
 #[derive(Serialize)]
 struct EpochJson {
     device_id: u32,
@@ -121,12 +122,12 @@ struct EpochJson {
     above: u64,
     gaps: Vec<GapJson>,
     holes: Vec<HoleJson>,
-    /// What is wrong beside holes, in words.
+    /// The faults that are not holes, in words.
     faults: Vec<String>,
     fault_count: u64,
 }
 
-/// Ids that nothing explains.
+/// Ids that are neither stored nor in a gap.
 #[derive(Serialize)]
 struct HoleJson {
     from: u32,
@@ -134,12 +135,12 @@ struct HoleJson {
 }
 
 impl EpochJson {
-    fn new(epoch: &EpochReport) -> Self {
+    fn new(epoch: &EpochVerification) -> Self {
         let (mut holes, mut faults) = (Vec::new(), Vec::new());
-        for fault in &epoch.faults {
-            match *fault {
-                Fault::Hole { from, to } => holes.push(HoleJson { from, to }),
-                _ => faults.push(fault.to_string()),
+        for defect in &epoch.defects {
+            match *defect {
+                Defect::Hole { from, to } => holes.push(HoleJson { from, to }),
+                _ => faults.push(defect.to_string()),
             }
         }
         Self {
@@ -154,7 +155,7 @@ impl EpochJson {
             gaps: GapJson::list(&epoch.gaps),
             holes,
             faults,
-            fault_count: epoch.fault_count,
+            fault_count: epoch.defect_count,
         }
     }
 }

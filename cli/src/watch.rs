@@ -8,10 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
-use bs2_events::device::{Device, FurtherSubject, Live, Subscription};
+use bs2_events::device::{Device, Live, Subscription};
 use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use clap::Args;
-use futures_util::FutureExt;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -86,7 +85,7 @@ impl Watch {
             let Some(item) = coming.recv().await else {
                 return Err(Error::new(ErrorKind::Disconnected, "the readers report nothing any more"));
             };
-            let (item, further) = match item {
+            let item = match item {
                 Ok(item) => item,
                 Err(error) if devices.len() == 1 => return Err(error),
                 Err(error) => {
@@ -95,8 +94,8 @@ impl Watch {
                 }
             };
             match item {
-                Live::Event { event, .. } => {
-                    output.event(&event, &further, self.json)?;
+                Live::Event { event, extras, .. } => {
+                    output.event(&event, extras.as_deref(), self.json)?;
                     output.flush()?;
                     printed += 1;
                 }
@@ -132,8 +131,8 @@ impl Watch {
     }
 }
 
-/// What a reader reported and what stands beside it, or why it never will.
-type Item = Result<(Live, Vec<FurtherSubject>)>;
+/// What a reader reported, or why it never will.
+type Item = Result<Live>;
 
 /// Hands over what a reader reports. One that cannot be listened to now is tried again and again, and keeps no other
 /// back.
@@ -169,20 +168,9 @@ async fn follow(device: Device, items: mpsc::Sender<Item>, begun: Arc<Semaphore>
 
 /// Until the stream ends, or nobody takes it any more.
 async fn hand_over(live: &mut Subscription, items: &mpsc::Sender<Item>) {
-    let mut next = live.next().await;
-    while let Some(item) = next {
-        let mut further = Vec::new();
-        // It is there at once with its event, so nothing is waited for.
-        next = live.next().now_or_never().flatten();
-        while let Some(Live::Further { subject, .. }) = next {
-            further.push(subject);
-            next = live.next().now_or_never().flatten();
-        }
-        if items.send(Ok((item, further))).await.is_err() {
+    while let Some(item) = live.next().await {
+        if items.send(Ok(item)).await.is_err() {
             return;
-        }
-        if next.is_none() {
-            next = live.next().await;
         }
     }
 }
@@ -201,4 +189,4 @@ Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HO
 --help.
 
 A device gateway may tell of an event more than its subject, such as the card of a user. It stands behind the event;
-with --json it is `further` in the event's object, a list of objects such as `subject`.";
+with --json it is `extras` in the event's object: `subjects`, `temperature`, `job_code`.";

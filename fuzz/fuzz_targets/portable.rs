@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
         let start = written.len();
         match blob {
             Ok(blob) => {
-                blob.encode(&mut written).unwrap();
+                blob.encode(&mut written);
                 assert!(bytes.starts_with(&written) && written.len() - start == blob.encoded_len());
                 assert_eq!(blobs.rest().len() + written.len(), bytes.len());
                 let (streamed, rest) = PortableBlob::decode_streaming(&bytes[start..]).unwrap();

@@ -1,7 +1,7 @@
-/* The functions of the simulated library and the structures that they use, for C11 and C++11.
+/* The functions of the simulated library and their structures, for C11 and C++11.
  *
- * Sizes and offsets were measured with C compilers; names are the vendor's, so that a program needs no change for the
- * real library. Every function is here that does something; the others answer -600 (not supported).
+ * Sizes and offsets were measured with C compilers. The names are the vendor's, so a program needs no change for the real
+ * library. This header declares every function that does something; the others return -600 (not supported).
  */
 #ifndef BS2_EVENTS_SIM_H
 #define BS2_EVENTS_SIM_H
@@ -16,7 +16,7 @@ extern "C" {
 #define BS2_SIM_STATIC_ASSERT(condition) _Static_assert(condition, #condition)
 #endif
 
-/* What a function answers. Values above 0 are kinds of success; functions about logs answer 1. */
+/* Results of functions. Values above 0 mean success; functions for logs return 1. */
 enum {
     BS_SDK_SUCCESS = 1,
     BS_SDK_ERROR_CANNOT_CONNECT_SOCKET = -102,
@@ -37,7 +37,7 @@ enum {
     BS_SDK_ERROR_INTERNAL = -10008
 };
 
-/* Bits of a mask: in a request "blobs to which one of these applies", in an answer "these fields are valid". */
+/* Bits of a mask. In a request: return blobs to which one of these applies. In a blob: these fields are valid. */
 enum {
     BS2_EVENT_MASK_INFO = 0x0001,
     BS2_EVENT_MASK_USER_ID = 0x0002,
@@ -65,8 +65,8 @@ typedef struct {
     uint32_t id;
     uint32_t dateTime; /* seconds since 1970, UTC */
     uint32_t deviceID;
-    union { /* which one is meant, the code says */
-        uint8_t userID[32]; /* perhaps without a NUL */
+    union { /* the code decides which one is valid */
+        uint8_t userID[32]; /* may have no NUL */
         uint8_t cardID[32];
         uint32_t doorID;
         uint32_t liftID;
@@ -91,7 +91,7 @@ typedef struct {
     uint32_t deviceID;
     uint16_t code;
     uint8_t infoReserved[2];
-    uint8_t subject[32]; /* as the union of BS2Event */
+    uint8_t subject[32]; /* the union of BS2Event */
     uint8_t tnaKey;
     uint32_t jobCode;
     uint16_t imageSize;
@@ -106,11 +106,11 @@ typedef struct {
     uint32_t deviceID;
     uint16_t code;
     uint8_t infoReserved[2];
-    uint8_t subject[32]; /* as the union of BS2Event */
+    uint8_t subject[32]; /* the union of BS2Event */
     uint8_t tnaKey;
     uint32_t jobCode;
     uint16_t imageSize;
-    uint8_t *imageObj; /* an object of its own, or NULL */
+    uint8_t *imageObj; /* a separate object, or NULL */
     uint8_t reserved;
 } BS2EventSmallBlob;
 
@@ -184,7 +184,7 @@ BS2_SIM_STATIC_ASSERT(sizeof(BS2FactoryConfig) == 188 && offsetof(BS2FactoryConf
 BS2_SIM_STATIC_ASSERT(sizeof(BS2SystemConfig) == 808 && sizeof(BS2DstConfig) == 80);
 BS2_SIM_STATIC_ASSERT(sizeof(BS2DeviceCapabilities) == 512 && sizeof(BS2EventConfig) == 292);
 
-/* Callbacks. They come from threads of the library and may call every function. Events are lent for the call. */
+/* Callbacks. They run on threads of the library and may call every function. An event is valid during the call. */
 typedef void (*OnDeviceFound)(uint32_t deviceId);
 typedef void (*OnDeviceAccepted)(uint32_t deviceId);
 typedef void (*OnDeviceConnected)(uint32_t deviceId);
@@ -237,7 +237,7 @@ int BS2_GetSocketRetryCount(void *context, uint32_t *count);
 int BS2_SetDebugFileLog(uint32_t level, uint32_t module, const char *logPath);
 int BS2_SetDebugFileLogEx(uint32_t level, uint32_t module, const char *logPath, int fileMaxSizeMB);
 
-/* Readers. What ends in `Obj` goes to BS2_ReleaseObject. */
+/* Devices. Release a result whose name ends in `Obj` with BS2_ReleaseObject. */
 int BS2_SearchDevices(void *context);
 int BS2_SearchDevicesEx(void *context, const char *hostIPAddr);
 int BS2_SearchDeviceByIP(void *context, const char *deviceIPAddr);
@@ -258,7 +258,8 @@ int BS2_SetDstConfig(void *context, uint32_t deviceId, const BS2DstConfig *confi
 int BS2_GetDeviceTime(void *context, uint32_t deviceId, uint32_t *gmtTime);
 int BS2_SetDeviceTime(void *context, uint32_t deviceId, uint32_t gmtTime);
 
-/* Logs. Ids greater than `eventId`, ascending; `amount` 0 for all; none is success with NULL and 0. */
+/* Logs. The ids are greater than `eventId` and ascending. `amount` 0 means all. An empty log is a success with NULL and
+ * 0. */
 int BS2_GetLog(void *context, uint32_t deviceId, uint32_t eventId, uint32_t amount, BS2Event **logsObj,
                uint32_t *numLog);
 int BS2_GetLogBlob(void *context, uint32_t deviceId, uint16_t eventMask, uint32_t eventId, uint32_t amount,
@@ -282,10 +283,10 @@ int BS2_StartMonitoringLog(void *context, uint32_t deviceId, OnLogReceived recei
 int BS2_StartMonitoringLogEx(void *context, uint32_t deviceId, OnLogReceivedEx received);
 int BS2_StopMonitoringLog(void *context, uint32_t deviceId);
 
-/* Of the simulated library alone, for tests. */
-uint32_t BS2SIM_HeldObjects(void);                                             /* objects not yet released */
-int BS2SIM_MakeEvents(void *context, uint32_t deviceId, uint32_t count);      /* as many events, now */
-int BS2SIM_LoseConnection(void *context, uint32_t deviceId);                  /* as if the cable were pulled */
+/* Only in the simulated library, for tests. */
+uint32_t BS2SIM_HeldObjects(void);                                             /* objects that are not released */
+int BS2SIM_MakeEvents(void *context, uint32_t deviceId, uint32_t count);      /* makes events at once */
+int BS2SIM_LoseConnection(void *context, uint32_t deviceId);                  /* as a cable that is pulled */
 
 #ifdef __cplusplus
 }

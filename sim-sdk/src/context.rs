@@ -1,34 +1,37 @@
-//! Contexts: what `BS2_AllocateContext` gives.
+//! Contexts: what `BS2_AllocateContext` returns, and their sessions, which `BS2_Initialize` opens.
 
 use std::collections::BTreeMap;
 use std::ffi::c_void;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
-use bs2_events::device::Backend;
+use bs2_events::device::{Backend, Client, ClientOptions, Subscription};
+use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
+use tokio::runtime::{Builder, Runtime};
 
-use crate::boundary::{
-    Answer, CANNOT_CONNECT, EXISTS, INVALID_PARAMETER, NOT_CONNECTED, NULL_POINTER, TIMEOUT, UNINITIALIZED,
-    lock,
+use crate::devices::{Connection, Devices};
+use crate::ffi::{
+    CANNOT_CONNECT, EXISTS, INVALID_CONFIG, INVALID_PARAMETER, NOT_CONNECTED, NULL_POINTER, SdkResult,
+    TIMEOUT, UNINITIALIZED, code_of, lock,
 };
-use crate::devices::Link;
-use crate::lane::Job;
-use crate::session::Session;
-use crate::worker::Patience;
+use crate::monitor::{Callback, Monitor, MonitorState};
+use crate::settings::{SETTINGS, Settings};
+use crate::simulation::Simulation;
+use crate::threads::{Deadline, Notice, NoticeQueue, Worker};
 
 /// One context. It is initialised once.
 #[derive(Default)]
 pub(crate) struct Context {
-    pub(crate) knobs: Mutex<Knobs>,
+    pub(crate) options: Mutex<Options>,
     pub(crate) listener: Mutex<Listener>,
     session: OnceLock<Session>,
 }
 
-/// What programs set and ask for.
+/// What programs set and read by functions.
 #[derive(Clone, Copy)]
-pub(crate) struct Knobs {
+pub(crate) struct Options {
     pub(crate) server_port: u16,
     pub(crate) ssl_server_port: u16,
     /// Seconds.
@@ -42,13 +45,33 @@ pub(crate) struct Knobs {
 /// A callback about a device.
 pub(crate) type OnDevice = extern "C" fn(device: u32);
 
-/// The callbacks about devices, each of which may be missing.
+/// The callbacks about devices. Each may be missing.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Listener {
     pub(crate) found: Option<OnDevice>,
     pub(crate) accepted: Option<OnDevice>,
     pub(crate) connected: Option<OnDevice>,
     pub(crate) disconnected: Option<OnDevice>,
+}
+
+/// The simulated devices of an initialised context, and the threads for callbacks.
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    pub(crate) simulation: Arc<Simulation>,
+    pub(crate) backend: Arc<dyn Backend>,
+    /// For live events only: the client would repeat and sort calls.
+    client: Client,
+    pub(crate) devices: Devices,
+    /// Delivers found and accepted devices.
+    arrivals: NoticeQueue,
+    /// Delivers connections and disconnections.
+    connections: NoticeQueue,
+    /// Whether the devices that connect by themselves have been announced.
+    announced: AtomicBool,
+    closed: AtomicBool,
+    /// Stopped threads on which a callback still ran.
+    stopping: Mutex<Vec<Worker>>,
+    runtime: Runtime,
 }
 
 impl Context {
@@ -59,20 +82,21 @@ impl Context {
         address
     }
 
-    /// The context at this address, for a function that may be set to fail.
-    pub(crate) fn find(address: *mut c_void, function: &str) -> Answer<Arc<Self>> {
+    /// The context at this address. Fails if the settings make this call of the function fail.
+    pub(crate) fn find(address: *mut c_void, function: &str) -> SdkResult<Arc<Self>> {
         if address.is_null() {
             return Err(NULL_POINTER);
         }
         let context = lock(&CONTEXTS).get(&address.addr()).map(Arc::clone).ok_or(INVALID_PARAMETER)?;
         match context.session.get() {
-            Some(session) => session.settings.failures.strike(function).map(|()| context),
+            Some(session) => session.settings.injected_errors.check(function).map(|()| context),
             None => Ok(context),
         }
     }
 
-    /// The same for the functions of this library alone: NULL is any context, for programs that cannot get at theirs.
-    pub(crate) fn find_any(address: *mut c_void, function: &str) -> Answer<Arc<Self>> {
+    /// As [`find`](Self::find), for the functions that only this library has. NULL is any context, for programs that cannot
+    /// get the pointer of theirs.
+    pub(crate) fn find_any(address: *mut c_void, function: &str) -> SdkResult<Arc<Self>> {
         if address.is_null() {
             lock(&CONTEXTS).values().next().map(Arc::clone).ok_or(NULL_POINTER)
         } else {
@@ -80,7 +104,7 @@ impl Context {
         }
     }
 
-    /// Ends a context; an address that is none is left alone.
+    /// Ends a context. Ignores an address that is not one.
     pub(crate) fn release(address: *mut c_void) {
         let context = lock(&CONTEXTS).remove(&address.addr());
         if let Some(session) = context.as_ref().and_then(|context| context.session.get()) {
@@ -88,57 +112,50 @@ impl Context {
         }
     }
 
-    /// Begins the life of the readers.
-    pub(crate) fn initialise(self: &Arc<Self>, function: &str) -> Answer {
-        let _one_at_a_time = lock(&INITIALISING);
+    /// Opens the session, and starts the devices.
+    pub(crate) fn initialize(self: &Arc<Self>, function: &str) -> SdkResult {
+        let _one_at_a_time = lock(&INITIALIZING);
         if lock(&CONTEXTS).values().any(|context| context.session.get().is_some()) {
             return Err(EXISTS);
         }
         let session = Session::open(self)?;
-        session.settings.failures.strike(function).inspect_err(|_| session.close())?;
-        // Nobody else sets it, so this cannot be the second time.
+        session.settings.injected_errors.check(function).inspect_err(|_| session.close())?;
+        // Only this function sets it, under a lock.
         let _ = self.session.set(session);
-        self.announce();
+        self.announce_devices();
         Ok(())
     }
 
-    pub(crate) fn session(&self) -> Answer<&Session> {
+    pub(crate) fn session(&self) -> SdkResult<&Session> {
         self.session.get().ok_or(UNINITIALIZED)
     }
 
-    /// What a connected reader answers.
-    pub(crate) fn ask<T>(
+    /// Calls a connected device, with the response time as the limit.
+    pub(crate) fn call<T>(
         &self,
         device: u32,
-        call: impl AsyncFnOnce(&dyn Backend, DeviceId) -> bs2_events::Result<T>,
-    ) -> Answer<T> {
-        let limit = lock(&self.knobs).response;
-        self.ask_within(limit, device, call)
+        call: impl AsyncFnOnce(&dyn Backend, DeviceId) -> Result<T>,
+    ) -> SdkResult<T> {
+        let limit = lock(&self.options).response;
+        self.call_within(limit, device, call)
     }
 
-    pub(crate) fn ask_within<T>(
+    /// Calls a connected device.
+    pub(crate) fn call_within<T>(
         &self,
         limit: Duration,
         device: u32,
-        call: impl AsyncFnOnce(&dyn Backend, DeviceId) -> bs2_events::Result<T>,
-    ) -> Answer<T> {
+        call: impl AsyncFnOnce(&dyn Backend, DeviceId) -> Result<T>,
+    ) -> SdkResult<T> {
         let session = self.session()?;
-        let link = session.devices.connected(device)?;
-        let answer = session.wait(limit, call(&*session.backend, link.device));
-        self.noticing(link, answer)
+        let connection = session.devices.connected(device)?;
+        let result = session.wait(limit, call(&*session.backend, connection.device));
+        self.note_loss(connection, result)
     }
 
-    /// The answer; if it says that there is no connection, the connection is lost.
-    pub(crate) fn noticing<T>(&self, link: Link, answer: Answer<T>) -> Answer<T> {
-        if matches!(answer, Err(NOT_CONNECTED)) {
-            self.lose(link);
-        }
-        answer
-    }
-
-    pub(crate) fn connect(&self, device: DeviceId) -> Answer {
+    pub(crate) fn connect(&self, device: DeviceId) -> SdkResult {
         let session = self.session()?;
-        if session.devices.link(device).is_some() {
+        if session.devices.connection(device).is_some() {
             return Ok(());
         }
         session.wait(CONNECT_LIMIT, session.backend.connect(device)).map_err(|code| match code {
@@ -146,82 +163,121 @@ impl Context {
             code => code,
         })?;
         if session.devices.connect(device) {
-            session.post(Job::Connected(device));
+            session.push(Notice::Connected(device));
         }
         Ok(())
     }
 
-    pub(crate) fn disconnect(&self, device: u32) -> Answer {
+    pub(crate) fn disconnect(&self, device: u32) -> SdkResult {
         let session = self.session()?;
-        let link = session.devices.connected(device)?;
-        let monitors = session.devices.disconnect(link).ok_or(NOT_CONNECTED)?;
-        let patience = Patience::begin();
+        let connection = session.devices.connected(device)?;
+        let monitors = session.devices.disconnect(connection).ok_or(NOT_CONNECTED)?;
+        let deadline = Deadline::new();
         for monitor in monitors {
-            session.retire(monitor.stop(patience));
+            session.keep_stopping(monitor.stop(deadline));
         }
-        session.post(Job::Disconnected(link.device));
+        session.push(Notice::Disconnected(connection.device));
         Ok(())
     }
 
-    /// A connection is gone; the reader will come back if it is one that comes by itself.
-    pub(crate) fn lose(&self, link: Link) {
+    /// Ends a lost connection. A device that connects by itself connects again.
+    pub(crate) fn connection_lost(&self, connection: Connection) {
         let Some(session) = self.session.get() else { return };
-        let Some(monitors) = session.devices.disconnect(link) else { return };
+        let Some(monitors) = session.devices.disconnect(connection) else { return };
         for monitor in monitors {
-            // It may be its own thread that says so: nobody waits for it here.
-            session.retire(Some(monitor.abandon()));
+            // The caller may be the monitor's own thread, so nothing waits for it here.
+            session.keep_stopping(Some(monitor.request_stop()));
         }
-        session.post(Job::Disconnected(link.device));
+        session.push(Notice::Disconnected(connection.device));
         if session.settings.accept {
-            session.post(Job::Accepted(link.device));
+            session.push(Notice::Accepted(connection.device));
         }
     }
 
-    /// Whether readers that come by themselves are connected at once; those that were not are to come again.
-    pub(crate) fn connect_automatically(&self, enable: bool) {
-        let before = std::mem::replace(&mut lock(&self.knobs).auto_connection, enable);
+    /// Monitors a device. If it is already monitored with the same kind of callback, only the callback changes: events that
+    /// wait for the old callback go to the new one.
+    pub(crate) fn monitor(self: &Arc<Self>, device: u32, callback: Callback) -> SdkResult {
+        let session = self.session()?;
+        let connection = session.devices.connected(device)?;
+        let limit = lock(&self.options).response;
+        let (client, device) = (session.client.clone(), connection.device);
+        let subscription = session.wait(limit, async {
+            // On a thread of the runtime: the client's random numbers leave memory behind on the thread that uses them.
+            let subscription = session.runtime.spawn(async move { client.subscribe(&[device]).await });
+            let ended = |error| Error::new(ErrorKind::Other, "the subscription ended").with_source(error);
+            subscription.await.map_err(ended)?
+        });
+        let subscription = self.note_loss(connection, subscription)?;
+        let start = || {
+            let context = Arc::downgrade(self);
+            Monitor::start(callback, session.settings.old_flag_byte, move |state| {
+                run_monitor(&context, connection, subscription, state);
+            })
+        };
+        if let Some(unused) = session.devices.monitor(connection, callback, start)? {
+            // After this call the program may free what the old callback uses.
+            unused.wait(Deadline::new());
+        }
+        // Closing the session stops the monitors that it finds; this one may have come later.
+        if session.closed.load(Ordering::SeqCst) {
+            session.stop_monitoring(connection);
+        }
+        Ok(())
+    }
+
+    /// Sets whether devices that connect by themselves are connected without a call. Those that were not are announced
+    /// again.
+    pub(crate) fn set_auto_connection(&self, enable: bool) {
+        let before = std::mem::replace(&mut lock(&self.options).auto_connection, enable);
         if let Some(session) = self.session.get().filter(|_| enable && !before) {
             session.announced.store(false, Ordering::Release);
         }
-        self.announce();
+        self.announce_devices();
     }
 
-    /// Lets the readers come that connect by themselves, once there is somebody to be told.
-    pub(crate) fn announce(&self) {
+    /// Announces the devices that connect by themselves, once the program has asked for them.
+    pub(crate) fn announce_devices(&self) {
         let Some(session) = self.session.get().filter(|session| session.settings.accept) else { return };
-        let wanted = lock(&self.listener).accepted.is_some() || lock(&self.knobs).auto_connection;
+        let wanted = lock(&self.listener).accepted.is_some() || lock(&self.options).auto_connection;
         if wanted && !session.announced.swap(true, Ordering::AcqRel) {
-            session.world.readers.iter().for_each(|device| session.post(Job::Accepted(*device)));
+            session.simulation.devices.iter().for_each(|device| session.push(Notice::Accepted(*device)));
         }
     }
 
-    /// Tells the program of a device event, on a thread of the library.
-    pub(crate) fn deliver(&self, job: Job) {
+    /// Passes the result on. If it says that there is no connection, the connection is lost.
+    fn note_loss<T>(&self, connection: Connection, result: SdkResult<T>) -> SdkResult<T> {
+        if matches!(result, Err(NOT_CONNECTED)) {
+            self.connection_lost(connection);
+        }
+        result
+    }
+
+    /// Calls the program's callback for a notice, on a thread of the library.
+    fn deliver(&self, notice: Notice) {
         let Some(session) = self.session.get().filter(|session| !session.closed.load(Ordering::Acquire))
         else {
             return;
         };
         let listener = *lock(&self.listener);
-        let (callback, device) = match job {
-            Job::Found(device) => (listener.found, device),
-            Job::Accepted(device) if session.devices.link(device).is_some() => return,
-            Job::Accepted(device) => (listener.accepted, device),
-            Job::Connected(device) => (listener.connected, device),
-            Job::Disconnected(device) => (listener.disconnected, device),
-            Job::Reached(_) => return,
+        let (callback, device) = match notice {
+            Notice::Found(device) => (listener.found, device),
+            Notice::Accepted(device) if session.devices.connection(device).is_some() => return,
+            Notice::Accepted(device) => (listener.accepted, device),
+            Notice::Connected(device) => (listener.connected, device),
+            Notice::Disconnected(device) => (listener.disconnected, device),
         };
         if let Some(callback) = callback {
             callback(device.get());
         }
-        let automatic = matches!(job, Job::Accepted(_)) && lock(&self.knobs).auto_connection;
+        let automatic = matches!(notice, Notice::Accepted(_)) && lock(&self.options).auto_connection;
         if automatic && self.connect(device) == Err(CANNOT_CONNECT) {
-            // A reader that comes by itself tries again.
-            session.post(Job::Accepted(device));
+            // A device that connects by itself tries again.
+            session.push(Notice::Accepted(device));
         }
     }
 }
 
-impl Default for Knobs {
+impl Default for Options {
     fn default() -> Self {
         Self {
             server_port: 51_212,
@@ -235,8 +291,161 @@ impl Default for Knobs {
     }
 }
 
+impl Session {
+    /// Opens the devices that the environment describes, and starts them.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_CONFIG` for wrong settings, otherwise the code of the failure. Its message goes to standard error.
+    fn open(context: &Arc<Context>) -> SdkResult<Self> {
+        Self::start(context).map_err(|error| {
+            eprintln!("{SETTINGS}: {error}");
+            let config = matches!(
+                error.kind(),
+                ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::NotFound
+            );
+            if config { INVALID_CONFIG } else { code_of(&error) }
+        })
+    }
+
+    fn start(context: &Arc<Context>) -> Result<Self> {
+        let settings = Settings::from_environment()?;
+        let simulation = Simulation::open(&settings)?;
+        let no_thread = |error| Error::new(ErrorKind::Other, "cannot start a thread").with_source(error);
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name("bs2-devices").enable_time().build();
+        let runtime = runtime.map_err(no_thread)?;
+        let backend = simulation.simulator.backend();
+        let options = ClientOptions::default()
+            .with_retry(RetryPolicy::never())
+            .with_deadline(LIVE_DEADLINE)
+            .with_queue_capacity(LIVE_QUEUE);
+        let client = Client::with_options(Arc::clone(&backend), options);
+        let devices = Devices::default();
+        if settings.accept {
+            simulation.devices.iter().for_each(|device| devices.add(*device, false));
+        }
+        {
+            let _inside = runtime.enter();
+            simulation.simulator.start()?;
+        }
+        let queue = |name| {
+            let context = Arc::downgrade(context);
+            let deliver = move |notice| {
+                if let Some(context) = context.upgrade() {
+                    context.deliver(notice);
+                }
+            };
+            NoticeQueue::start(name, deliver).map_err(no_thread)
+        };
+        Ok(Self {
+            client,
+            settings,
+            simulation,
+            backend,
+            devices,
+            arrivals: queue("bs2-arrivals")?,
+            connections: queue("bs2-connections")?,
+            announced: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            stopping: Mutex::default(),
+            runtime,
+        })
+    }
+
+    /// Waits for a device, at most for this time.
+    fn wait<T>(&self, limit: Duration, call: impl Future<Output = Result<T>>) -> SdkResult<T> {
+        let latency = self.settings.latency;
+        let result = self.runtime.block_on(async {
+            tokio::time::timeout(limit, async {
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+                call.await
+            })
+            .await
+        });
+        result.map_err(|_| TIMEOUT)?.map_err(|error| code_of(&error))
+    }
+
+    pub(crate) fn push(&self, notice: Notice) {
+        match notice {
+            Notice::Found(_) | Notice::Accepted(_) => self.arrivals.push(notice),
+            Notice::Connected(_) | Notice::Disconnected(_) => self.connections.push(notice),
+        }
+    }
+
+    /// Waits until the found devices are delivered.
+    pub(crate) fn flush_arrivals(&self) {
+        self.arrivals.flush(Deadline::new());
+    }
+
+    /// Stops the monitors of a device.
+    pub(crate) fn stop_monitoring(&self, connection: Connection) {
+        let deadline = Deadline::new();
+        for monitor in self.devices.take_monitors(connection) {
+            self.keep_stopping(monitor.stop(deadline));
+        }
+    }
+
+    /// Keeps a thread that has not ended yet until the session closes.
+    fn keep_stopping(&self, worker: Option<Worker>) {
+        let mut stopping = lock(&self.stopping);
+        stopping.retain(|worker| !worker.is_ended());
+        stopping.extend(worker);
+    }
+
+    /// Delivers the waiting notices, then ends all threads, as far as no callback occupies them.
+    fn close(&self) {
+        let deadline = Deadline::new();
+        self.arrivals.flush(deadline);
+        self.connections.flush(deadline);
+        self.closed.store(true, Ordering::SeqCst);
+        self.simulation.simulator.stop();
+        // Stops all of them before it waits for one.
+        let monitors: Vec<_> =
+            self.devices.take_all_monitors().into_iter().map(Monitor::request_stop).collect();
+        for worker in monitors {
+            self.keep_stopping(worker.join(deadline));
+        }
+        self.arrivals.close(deadline);
+        self.connections.close(deadline);
+        let stopping = std::mem::take(&mut *lock(&self.stopping));
+        stopping.into_iter().for_each(|worker| drop(worker.join(deadline)));
+        if let Err(error) = self.simulation.simulator.flush_truth() {
+            eprintln!("{SETTINGS}: {error}");
+        }
+    }
+}
+
+/// The work of a monitor's thread.
+fn run_monitor(
+    context: &Weak<Context>,
+    connection: Connection,
+    mut subscription: Subscription,
+    state: &MonitorState,
+) {
+    while let Some(context) = context.upgrade() {
+        let Ok(session) = context.session() else { return };
+        // Leaves the runtime before the callback, which may call functions of the library.
+        let item = session.runtime.block_on(state.next(subscription.next()));
+        if state.is_stopped() {
+            return;
+        }
+        let Some(item) = item else {
+            // The subscription ends by itself only when the connection is lost.
+            return context.connection_lost(connection);
+        };
+        state.deliver(&item);
+    }
+}
+
 static CONTEXTS: Mutex<BTreeMap<usize, Arc<Context>>> = Mutex::new(BTreeMap::new());
-static INITIALISING: Mutex<()> = Mutex::new(());
+static INITIALIZING: Mutex<()> = Mutex::new(());
 
 /// The vendor's library gives up after this time, whatever a program sets.
 const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// The limits of the library's calls are shorter, unless a program has set longer ones.
+const LIVE_DEADLINE: Duration = Duration::from_secs(3_600);
+/// How many live events wait for a slow callback before events are dropped.
+const LIVE_QUEUE: usize = 1_000_000;

@@ -1,15 +1,15 @@
-//! What a context knows of its readers.
+//! The devices that a context knows: their connections and monitors.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use bs2_events::codec::DeviceId;
 
-use crate::boundary::{Answer, NO_SUCH_DEVICE, NOT_CONNECTED, lock};
+use crate::ffi::{NO_SUCH_DEVICE, NOT_CONNECTED, SdkResult, lock};
 use crate::monitor::{Callback, Monitor};
-use crate::worker::Milestone;
+use crate::threads::Signal;
 
-/// The readers that were found, or connected to the program, or were connected by their address.
+/// The devices that were found, or connected by themselves, or were connected by their address.
 #[derive(Default)]
 pub(crate) struct Devices(Mutex<BTreeMap<DeviceId, Status>>);
 
@@ -22,36 +22,35 @@ struct Status {
     monitors: Vec<Monitor>,
 }
 
-/// One connection to a reader: a later one is another.
+/// One connection to a device. A later connection is a different one.
 #[derive(Clone, Copy)]
-pub(crate) struct Link {
+pub(crate) struct Connection {
     pub(crate) device: DeviceId,
     number: u64,
 }
 
 impl Devices {
-    /// From now on this reader can be named; in the list of devices it is only if it is `listed`.
-    pub(crate) fn know(&self, device: DeviceId, listed: bool) {
+    /// Adds a device. A device that is not `listed` can be named, but is not in the list of devices.
+    pub(crate) fn add(&self, device: DeviceId, listed: bool) {
         lock(&self.0).entry(device).or_default().listed |= listed;
     }
 
-    /// The reader of this number.
-    pub(crate) fn known(&self, device: u32) -> Answer<DeviceId> {
+    /// The device with this id.
+    pub(crate) fn known(&self, device: u32) -> SdkResult<DeviceId> {
         let device = DeviceId::new(device);
         lock(&self.0).contains_key(&device).then_some(device).ok_or(NO_SUCH_DEVICE)
     }
 
-    /// The connection to the reader of this number.
-    pub(crate) fn connected(&self, device: u32) -> Answer<Link> {
+    /// The connection of the device with this id.
+    pub(crate) fn connected(&self, device: u32) -> SdkResult<Connection> {
         let device = self.known(device)?;
-        self.link(device).ok_or(NOT_CONNECTED)
+        self.connection(device).ok_or(NOT_CONNECTED)
     }
 
-    /// The connection to this reader, if there is one.
-    pub(crate) fn link(&self, device: DeviceId) -> Option<Link> {
+    pub(crate) fn connection(&self, device: DeviceId) -> Option<Connection> {
         let devices = lock(&self.0);
         let status = devices.get(&device).filter(|status| status.connected)?;
-        Some(Link { device, number: status.connections })
+        Some(Connection { device, number: status.connections })
     }
 
     pub(crate) fn listed(&self) -> Vec<u32> {
@@ -59,7 +58,7 @@ impl Devices {
         devices.iter().filter(|(_, status)| status.listed).map(|(device, _)| device.get()).collect()
     }
 
-    /// Says that a reader is connected; whether that is new.
+    /// Notes that a device is connected. Returns false if it was connected already.
     pub(crate) fn connect(&self, device: DeviceId) -> bool {
         let mut devices = lock(&self.0);
         let status = devices.entry(device).or_default();
@@ -72,34 +71,34 @@ impl Devices {
         true
     }
 
-    /// Says that a connection is over, unless it was already; what monitored the reader over it.
-    pub(crate) fn disconnect(&self, link: Link) -> Option<Vec<Monitor>> {
+    /// Notes that a connection has ended, and returns its monitors. `None` if it had ended already.
+    pub(crate) fn disconnect(&self, connection: Connection) -> Option<Vec<Monitor>> {
         let mut devices = lock(&self.0);
-        let status = linked(&mut devices, link)?;
+        let status = open_connection(&mut devices, connection)?;
         status.connected = false;
         Some(std::mem::take(&mut status.monitors))
     }
 
-    /// Starts a monitoring and keeps it for as long as the connection lasts. Where one monitors the reader in the
-    /// same way, that one goes on with this callback instead, and says when the one before is let go.
+    /// Starts a monitor and keeps it while the connection lasts. A monitor with the same kind of callback is not started
+    /// again: it continues with the new callback, and the returned signal is set when the old one is not used any more.
     pub(crate) fn monitor(
         &self,
-        link: Link,
+        connection: Connection,
         callback: Callback,
-        start: impl FnOnce() -> Answer<Monitor>,
-    ) -> Answer<Option<Arc<Milestone>>> {
+        start: impl FnOnce() -> SdkResult<Monitor>,
+    ) -> SdkResult<Option<Arc<Signal>>> {
         let mut devices = lock(&self.0);
-        let Some(status) = linked(&mut devices, link) else { return Ok(None) };
-        if let Some(monitor) = status.monitors.iter().find(|monitor| monitor.calls_like(&callback)) {
-            return Ok(Some(monitor.redirect(callback)));
+        let Some(status) = open_connection(&mut devices, connection) else { return Ok(None) };
+        if let Some(monitor) = status.monitors.iter().find(|monitor| monitor.has_kind_of(&callback)) {
+            return Ok(Some(monitor.set_callback(callback)));
         }
-        // Under the lock: of two that begin at once, one is started and the other finds it.
+        // Under the lock, so that of two calls at once the second finds the monitor of the first.
         status.monitors.push(start()?);
         Ok(None)
     }
 
-    pub(crate) fn take_monitors(&self, link: Link) -> Vec<Monitor> {
-        linked(&mut lock(&self.0), link)
+    pub(crate) fn take_monitors(&self, connection: Connection) -> Vec<Monitor> {
+        open_connection(&mut lock(&self.0), connection)
             .map(|status| std::mem::take(&mut status.monitors))
             .unwrap_or_default()
     }
@@ -109,8 +108,8 @@ impl Devices {
     }
 }
 
-/// The reader at the end of a connection, if it still stands.
-fn linked(devices: &mut BTreeMap<DeviceId, Status>, link: Link) -> Option<&mut Status> {
-    let status = devices.get_mut(&link.device)?;
-    (status.connected && status.connections == link.number).then_some(status)
+/// The device of a connection, unless the connection has ended.
+fn open_connection(devices: &mut BTreeMap<DeviceId, Status>, connection: Connection) -> Option<&mut Status> {
+    let status = devices.get_mut(&connection.device)?;
+    (status.connected && status.connections == connection.number).then_some(status)
 }

@@ -1,39 +1,34 @@
-//! The vendor's C library, simulated: `cargo sim-sdk`.
+//! The vendor's C library over simulated devices: `cargo sim-sdk`.
 //!
-//! It makes `target/release/libBS_SDK_V2.so`, with the C functions of the vendor's library over the simulated
-//! readers of this crate. A program in any language that calls the vendor's library can be tested with it; how is
-//! written in `docs/test-without-a-reader.md`, and what C programs need to know is declared in
-//! `sim-sdk/src/bs2_events_sim.h`.
+//! The command builds `target/release/libBS_SDK_V2.so`, which has the C functions of the vendor's library. A program in any
+//! language that calls the vendor's library can be tested with it. `docs/test-without-a-reader.md` shows how, and
+//! `sim-sdk/src/bs2_events_sim.h` declares the functions and structures.
 //!
-//! # Who runs where
+//! # Threads
 //!
-//! A function does its work on the thread that calls it, and waits there for what the simulator answers through one
-//! tokio runtime a context. Callbacks come from threads of the library: two a context for device events (one for what
-//! was found and accepted, one for connections), and one for each reader that is monitored. While a callback runs no
-//! lock is held and the runtime is not entered, so it may call every function, also `BS2_ReleaseContext`.
+//! A function works on the thread that calls it, and waits there for the simulator on the context's tokio runtime. Callbacks
+//! come from threads of the library: two per context for device events (one for found and accepted devices, one for
+//! connections), and one per monitored device. During a callback no lock is held and the runtime is not entered, so a callback
+//! may call every function, even `BS2_ReleaseContext`.
 //!
-//! # Who owns what
+//! # Memory
 //!
-//! What is handed out for `BS2_ReleaseObject` stays in one list ([`objects`]), by its address; releasing looks the
-//! address up, so an unknown one does no harm. A context is known by its address too, and never read through it.
+//! The objects that `BS2_ReleaseObject` takes are in one list ([`ffi`]), by their addresses. A release looks the address up,
+//! so an unknown address does no harm. A context is also found by its address, and never read through it.
+// The names are those of the vendor's library.
 #![allow(non_snake_case)]
-// The names are the vendor's library's.
-// Exported names and texts of C programs; everything else of the border needs no unsafe code: see `boundary`.
+// Exported names, and texts of C programs. `ffi` shows why nothing else needs unsafe code.
 #![allow(unsafe_code)]
 
-mod boundary;
 mod context;
 mod context_functions;
 mod device_functions;
 mod devices;
-mod failures;
-mod lane;
+mod ffi;
 mod log_functions;
 mod monitor;
-mod objects;
 mod records;
-mod session;
 mod settings;
-mod stubs;
-mod worker;
-mod world;
+mod simulation;
+mod threads;
+mod unsupported;

@@ -1,4 +1,4 @@
-//! The C functions about logs, pictures and live events.
+//! The C functions for logs, images and live events.
 
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
@@ -9,14 +9,16 @@ use bs2_events::codec::{SmallBlob32 as SmallRecord, SmallBlobEx32 as SmallRecord
 #[cfg(target_pointer_width = "64")]
 use bs2_events::codec::{SmallBlob64 as SmallRecord, SmallBlobEx64 as SmallRecordEx};
 
-use crate::boundary::{Answer, INTERNAL, INVALID_PARAMETER, Out, export, given, lock, object_places, text};
 use crate::context::Context;
+use crate::ffi::{
+    INTERNAL, INVALID_PARAMETER, Out, SdkResult, bytes_object, export, lock, not_null, object_results, text,
+    with_capacity, words_object,
+};
 use crate::monitor::{Callback, OnLogReceived, OnLogReceivedEx};
-use crate::objects::{hand_out_bytes, hand_out_words, room};
-use crate::records::without_zone;
+use crate::records::clear_zone;
 
 export! {
-    /// Up to so many events after an id, ascending; 0 for all.
+    /// Up to `amount` events after an id, ascending; 0 means all.
     fn BS2_GetLog(
         context: *mut c_void,
         device: u32,
@@ -25,16 +27,16 @@ export! {
         logs: Out<'_, *mut c_void>,
         count: Out<'_, u32>,
     ) {
-        let (logs, count) = object_places(logs, count)?;
+        let (logs, count) = object_results(logs, count)?;
         let context = Context::find(context, "BS2_GetLog")?;
-        let page = context.ask(device, async |backend, id| backend.logs(id, event, most(amount)).await)?;
-        let (object, length) = hand_out_events(&page, context.session()?.settings.old_flag_byte)?;
+        let page = context.call(device, async |backend, id| backend.logs(id, event, limit(amount)).await)?;
+        let (object, length) = events_object(&page, context.session()?.settings.old_flag_byte)?;
         logs.write(object);
         count.write(length);
         Ok(())
     }
 
-    /// Events of which a field of the mask applies, each with its picture inside.
+    /// Events to which a field of the mask applies. Each contains its image.
     fn BS2_GetLogBlob(
         context: *mut c_void,
         device: u32,
@@ -44,25 +46,25 @@ export! {
         logs: Out<'_, *mut c_void>,
         count: Out<'_, u32>,
     ) {
-        let (logs, count) = object_places(logs, count)?;
+        let (logs, count) = object_results(logs, count)?;
         let context = Context::find(context, "BS2_GetLogBlob")?;
         let blobs = blobs(&context, device, fields(mask), event, amount)?;
-        let mut records = room(blobs.len().saturating_mul(EventBlob::SIZE))?;
+        let mut records = with_capacity(blobs.len().saturating_mul(EventBlob::SIZE))?;
         records.resize(blobs.len() * EventBlob::SIZE, 0);
         for (blob, buffer) in blobs.iter().zip(records.chunks_exact_mut(EventBlob::SIZE)) {
             if blob.fill_event_blob(buffer).is_err() {
-                // The picture has no room in this record; `BS2_GetImageLog` gives it.
+                // The image is too long for this record; `BS2_GetImageLog` returns it.
                 let head = blob.head().with_mask(blob.head().mask() - EventMask::IMAGE);
                 EventBlob::fill(buffer, head, &[]).map_err(|_| INTERNAL)?;
             }
         }
         let length = length(blobs.len())?;
-        logs.write(hand_out_bytes(records));
+        logs.write(bytes_object(records));
         count.write(length);
         Ok(())
     }
 
-    /// The same with each picture as an object of its own.
+    /// The same, with each image as an object of its own.
     fn BS2_GetLogSmallBlob(
         context: *mut c_void,
         device: u32,
@@ -72,18 +74,18 @@ export! {
         logs: Out<'_, *mut c_void>,
         count: Out<'_, u32>,
     ) {
-        let (logs, count) = object_places(logs, count)?;
+        let (logs, count) = object_results(logs, count)?;
         let context = Context::find(context, "BS2_GetLogSmallBlob")?;
         let blobs = blobs(&context, device, fields(mask), event, amount)?;
         let length = length(blobs.len())?;
-        logs.write(hand_out_small(&blobs, SmallRecord::SIZE, |blob, address, records| {
+        logs.write(small_blobs_object(&blobs, SmallRecord::SIZE, |blob, address, records| {
             records.extend_from_slice(SmallRecord::as_bytes(&blob.to_small_blob(address)));
         })?);
         count.write(length);
         Ok(())
     }
 
-    /// The same with temperatures.
+    /// The same, with temperatures.
     fn BS2_GetLogSmallBlobEx(
         context: *mut c_void,
         device: u32,
@@ -93,18 +95,18 @@ export! {
         logs: Out<'_, *mut c_void>,
         count: Out<'_, u32>,
     ) {
-        let (logs, count) = object_places(logs, count)?;
+        let (logs, count) = object_results(logs, count)?;
         let context = Context::find(context, "BS2_GetLogSmallBlobEx")?;
         let blobs = blobs(&context, device, EventMask::from_bits_retain(mask), event, amount)?;
         let length = length(blobs.len())?;
-        logs.write(hand_out_small(&blobs, SmallRecordEx::SIZE, |blob, address, records| {
+        logs.write(small_blobs_object(&blobs, SmallRecordEx::SIZE, |blob, address, records| {
             records.extend_from_slice(SmallRecordEx::as_bytes(&blob.to_small_blob_ex(address)));
         })?);
         count.write(length);
         Ok(())
     }
 
-    /// The events of a user, a code, a time and a key; what is NULL or 0 does not count.
+    /// The events of a user, a code, a period and a T&A key. NULL and 0 match all.
     fn BS2_GetFilteredLog(
         context: *mut c_void,
         device: u32,
@@ -116,7 +118,7 @@ export! {
         logs: Out<'_, *mut c_void>,
         count: Out<'_, u32>,
     ) {
-        let (logs, count) = object_places(logs, count)?;
+        let (logs, count) = object_results(logs, count)?;
         let context = Context::find(context, "BS2_GetFilteredLog")?;
         let filter = Filter::new(user, code, start, end, key)?;
         let (object, length) = filtered(&context, device, &filter, 0, 0)?;
@@ -125,7 +127,7 @@ export! {
         Ok(())
     }
 
-    /// The same after an id, and up to so many.
+    /// The same after an id, up to `amount` events.
     fn BS2_GetFilteredLogSinceEventId(
         context: *mut c_void,
         device: u32,
@@ -139,7 +141,7 @@ export! {
         logs: Out<'_, *mut c_void>,
         count: Out<'_, u32>,
     ) {
-        let (logs, count) = object_places(logs, count)?;
+        let (logs, count) = object_results(logs, count)?;
         let context = Context::find(context, "BS2_GetFilteredLogSinceEventId")?;
         let filter = Filter::new(user, code, start, end, key)?;
         let (object, length) = filtered(&context, device, &filter, event, amount)?;
@@ -148,7 +150,7 @@ export! {
         Ok(())
     }
 
-    /// The picture of an event, a JPEG.
+    /// The image of an event, a JPEG.
     fn BS2_GetImageLog(
         context: *mut c_void,
         device: u32,
@@ -156,35 +158,35 @@ export! {
         image: Out<'_, *mut c_void>,
         size: Out<'_, u32>,
     ) {
-        let (image, size) = object_places(image, size)?;
+        let (image, size) = object_results(image, size)?;
         let context = Context::find(context, "BS2_GetImageLog")?;
-        let jpeg = context.ask(device, async |backend, id| backend.image_log(id, event).await)?;
+        let jpeg = context.call(device, async |backend, id| backend.image_log(id, event).await)?;
         let length = length(jpeg.len())?;
-        image.write(hand_out_bytes(jpeg.to_vec()));
+        image.write(bytes_object(jpeg.to_vec()));
         size.write(length);
         Ok(())
     }
 
-    /// Deletes a log; ids go on.
+    /// Deletes a log. The ids continue.
     fn BS2_ClearLog(context: *mut c_void, device: u32) {
         let context = Context::find(context, "BS2_ClearLog")?;
-        let limit = lock(&context.knobs).long_response;
-        context.ask_within(limit, device, async |backend, id| backend.clear_log(id).await)
+        let time = lock(&context.options).long_response;
+        context.call_within(time, device, async |backend, id| backend.clear_log(id).await)
     }
 
-    /// Reports events as they happen. A second call for the same reader takes the place of the first.
+    /// Reports events as they happen. A second call for the same device replaces the first.
     fn BS2_StartMonitoringLog(context: *mut c_void, device: u32, received: Option<OnLogReceived>) {
         let context = Context::find(context, "BS2_StartMonitoringLog")?;
-        context.monitor(device, Callback::Plain(given(received)?))
+        context.monitor(device, Callback::Plain(not_null(received)?))
     }
 
-    /// The same with temperatures; beside the one without.
+    /// The same, with temperatures. Both can run for the same device.
     fn BS2_StartMonitoringLogEx(context: *mut c_void, device: u32, received: Option<OnLogReceivedEx>) {
         let context = Context::find(context, "BS2_StartMonitoringLogEx")?;
-        context.monitor(device, Callback::Ex(given(received)?))
+        context.monitor(device, Callback::Ex(not_null(received)?))
     }
 
-    /// Ends the reports. Once this has returned none begins; called inside a callback, none after that one.
+    /// Ends the reports. No callback begins after this returns.
     fn BS2_StopMonitoringLog(context: *mut c_void, device: u32) {
         let context = Context::find(context, "BS2_StopMonitoringLog")?;
         let session = context.session()?;
@@ -193,7 +195,7 @@ export! {
     }
 }
 
-/// What `BS2_GetFilteredLog` asks for.
+/// The arguments of `BS2_GetFilteredLog`.
 struct Filter<'a> {
     user: Option<&'a [u8]>,
     code: EventCode,
@@ -203,7 +205,7 @@ struct Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    fn new(user: *const c_char, code: u16, start: u32, end: u32, key: u8) -> Answer<Self> {
+    fn new(user: *const c_char, code: u16, start: u32, end: u32, key: u8) -> SdkResult<Self> {
         let user = if user.is_null() { None } else { Some(text(user)?) };
         if user.is_some_and(|user| user.len() > LONGEST_USER_ID) {
             return Err(INVALID_PARAMETER);
@@ -233,12 +235,12 @@ fn filtered(
     filter: &Filter<'_>,
     after: u32,
     amount: u32,
-) -> Answer<(*mut c_void, u32)> {
+) -> SdkResult<(*mut c_void, u32)> {
     let page = context
-        .ask_within(FILTER_LIMIT, device, async |backend, id| backend.logs(id, after, u32::MAX).await)?;
-    let most = usize::try_from(most(amount)).unwrap_or(usize::MAX);
-    let events: Vec<Event> = page.iter().filter(|event| filter.matches(event)).take(most).copied().collect();
-    hand_out_events(&events, context.session()?.settings.old_flag_byte)
+        .call_within(FILTER_LIMIT, device, async |backend, id| backend.logs(id, after, u32::MAX).await)?;
+    let max = usize::try_from(limit(amount)).unwrap_or(usize::MAX);
+    let events: Vec<Event> = page.iter().filter(|event| filter.matches(event)).take(max).copied().collect();
+    events_object(&events, context.session()?.settings.old_flag_byte)
 }
 
 fn blobs(
@@ -247,48 +249,48 @@ fn blobs(
     mask: EventMask,
     after: u32,
     amount: u32,
-) -> Answer<Vec<PortableBlob<'static>>> {
-    context.ask(device, async |backend, id| backend.blobs(id, after, most(amount), mask).await)
+) -> SdkResult<Vec<PortableBlob<'static>>> {
+    context.call(device, async |backend, id| backend.blobs(id, after, limit(amount), mask).await)
 }
 
-/// Events as an array of C; NULL for none.
-fn hand_out_events(events: &[Event], old_flag_byte: bool) -> Answer<(*mut c_void, u32)> {
+/// Events as an object; NULL for none.
+fn events_object(events: &[Event], old_flag_byte: bool) -> SdkResult<(*mut c_void, u32)> {
     let length = length(events.len())?;
     let bytes = Event::slice_as_bytes(events);
-    let mut words = room(bytes.len() / 4)?;
+    let mut words = with_capacity(bytes.len() / 4)?;
     words.extend(bytes.as_chunks().0.iter().map(|word| u32::from_ne_bytes(*word)));
     if old_flag_byte {
-        words.as_chunks_mut().0.iter_mut().for_each(without_zone);
+        words.as_chunks_mut().0.iter_mut().for_each(clear_zone);
     }
-    Ok((hand_out_words(words), length))
+    Ok((words_object(words), length))
 }
 
-/// Small blobs as an array of C, and each picture as an object of its own.
-fn hand_out_small(
+/// Small blobs as an object, and each image as another object.
+fn small_blobs_object(
     blobs: &[PortableBlob<'_>],
     size: usize,
     write: impl Fn(&PortableBlob<'_>, u64, &mut Vec<u8>),
-) -> Answer<*mut c_void> {
-    let mut records = room(blobs.len().saturating_mul(size))?;
+) -> SdkResult<*mut c_void> {
+    let mut records = with_capacity(blobs.len().saturating_mul(size))?;
     for blob in blobs {
-        let image = blob.image().map_or(std::ptr::null_mut(), |image| hand_out_bytes(image.to_vec()));
+        let image = blob.image().map_or(std::ptr::null_mut(), |image| bytes_object(image.to_vec()));
         let address = u64::try_from(image.expose_provenance()).map_err(|_| INTERNAL)?;
         write(blob, address, &mut records);
     }
-    Ok(hand_out_bytes(records))
+    Ok(bytes_object(records))
 }
 
-/// How many events an amount means.
-fn most(amount: u32) -> u32 {
+/// The limit that an amount means.
+fn limit(amount: u32) -> u32 {
     if amount == 0 { u32::MAX } else { amount }
 }
 
-/// The fields that records without a temperature can have.
+/// The fields of records without a temperature.
 fn fields(mask: u16) -> EventMask {
     EventMask::from_bits_retain(mask) - EventMask::TEMPERATURE
 }
 
-fn length(count: usize) -> Answer<u32> {
+fn length(count: usize) -> SdkResult<u32> {
     u32::try_from(count).map_err(|_| INTERNAL)
 }
 

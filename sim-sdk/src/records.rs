@@ -1,6 +1,6 @@
-//! The structures of the C interface that the codec does not have, with the offsets that were measured with a C compiler.
+//! The structures of the C interface that the codec does not have. The offsets were measured with a C compiler.
 //!
-//! Fields that the simulated readers do not fill have no name here.
+//! Fields that the simulated devices leave empty have no name here.
 
 use bs2_events::codec::{Event, EventFlags};
 
@@ -14,7 +14,7 @@ pub(crate) struct SimpleDeviceInfo {
     pub(crate) id: u32,
     pub(crate) kind: u16,
     pub(crate) connection_mode: u8,
-    /// The four numbers of the address in the order in which they are written.
+    /// The four numbers of the address, in their written order.
     pub(crate) ipv4: [u8; 4],
     pub(crate) port: u16,
     pub(crate) max_users: u32,
@@ -99,7 +99,7 @@ pub(crate) struct EventConfig {
     pub(crate) unused: [u8; 32],
 }
 
-/// One of [`EventConfig`].
+/// A filter of [`EventConfig`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ImageEventFilter {
@@ -122,7 +122,7 @@ impl Default for DeviceCapabilities {
     }
 }
 
-/// The words of an event, as they stand in memory.
+/// The words of an event, as in memory.
 pub(crate) fn words(event: &Event) -> EventWords {
     let mut words = [0; Event::SIZE / 4];
     for (word, bytes) in words.iter_mut().zip(event.as_bytes().as_chunks().0) {
@@ -131,8 +131,8 @@ pub(crate) fn words(event: &Event) -> EventWords {
     words
 }
 
-/// Leaves in the last byte only whether there is a picture: for programs that take it for a `bool`.
-pub(crate) fn without_zone(event: &mut EventWords) {
+/// Keeps only the image flag in the last byte, for programs that read it as a `bool`.
+pub(crate) fn clear_zone(event: &mut EventWords) {
     if let Some(last) = event.last_mut() {
         let [sub, main, param, flags] = last.to_ne_bytes();
         *last = u32::from_ne_bytes([sub, main, param, flags & EventFlags::IMAGE.bits()]);

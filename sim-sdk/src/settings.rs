@@ -1,97 +1,126 @@
-//! What the environment says.
+//! The settings in the environment.
 
 use std::env;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bs2_events::codec::SdkCode;
+use bs2_events::settings::Settings as SettingsText;
 use bs2_events::sim::SimOptions;
 use bs2_events::{Error, ErrorKind, Result};
 
-use crate::failures::Failures;
+use crate::ffi::SdkResult;
 
 /// The settings of `BS2_SIM` and `BS2_SIM_TRUTH`.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// What the simulator itself knows.
-    pub(crate) readers: SimOptions,
-    /// The file for all that ever happened.
+    /// Those of the simulator.
+    pub(crate) devices: SimOptions,
+    /// The file with every event that ever happened.
     pub(crate) truth: Option<PathBuf>,
-    /// Whether the last byte of an event is only 0 or 1, as for programs that take it for a `bool`.
+    /// Whether the last byte of an event is only 0 or 1, for programs that read it as a `bool`.
     pub(crate) old_flag_byte: bool,
-    /// What each answer of a reader takes at least.
+    /// How long each response of a device takes at least.
     pub(crate) latency: Duration,
-    /// Whether the readers connect to the program by themselves.
+    /// Whether the devices connect to the program by themselves.
     pub(crate) accept: bool,
-    pub(crate) failures: Failures,
+    pub(crate) injected_errors: InjectedErrors,
 }
 
 impl Settings {
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] with a sentence that names the setting.
+    /// [`ErrorKind::InvalidInput`] with a message that names the setting.
     pub(crate) fn from_environment() -> Result<Self> {
         let text = match env::var(SETTINGS) {
             Ok(text) => text,
             Err(env::VarError::NotPresent) => String::new(),
-            Err(env::VarError::NotUnicode(_)) => {
-                return Err(invalid("the settings are not UTF-8".to_owned()));
-            }
+            Err(env::VarError::NotUnicode(_)) => return Err(invalid("the settings are not UTF-8")),
         };
         let truth = env::var_os(TRUTH).filter(|path| !path.is_empty()).map(PathBuf::from);
         Ok(Self { truth, ..Self::parse(&text)? })
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let mut own = Self {
-            readers: SimOptions::default(),
+        let is_own = |part: &&str| OWN.contains(&part.split_once('=').map_or(*part, |(name, _)| name));
+        let (own, others): (Vec<_>, Vec<_>) = text.split('&').partition(is_own);
+        let own = SettingsText::parse(&own.join("&"), OWN, &[])?;
+        Ok(Self {
+            devices: others.join("&").parse()?,
             truth: None,
-            old_flag_byte: false,
-            latency: Duration::ZERO,
-            accept: true,
-            failures: Failures::default(),
-        };
-        let (mut seen, mut others) = (Vec::new(), Vec::new());
-        for part in text.split('&') {
-            let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            match name {
-                "old_flag_byte" => own.old_flag_byte = switch(name, value)?,
-                "accept" => own.accept = switch(name, value)?,
-                "latency_ms" => own.latency = latency(value)?,
-                "fail" => own.failures = Failures::parse(value)?,
-                _ => {
-                    others.push(part);
-                    continue;
-                }
+            old_flag_byte: own.switch("old-flag-byte")?.unwrap_or(false),
+            latency: own.duration("latency", Duration::ZERO..=LONGEST_LATENCY)?.unwrap_or_default(),
+            accept: own.switch("accept")?.unwrap_or(true),
+            injected_errors: own.text("fail")?.map_or_else(|| Ok(InjectedErrors::default()), str::parse)?,
+        })
+    }
+}
+
+/// The errors of the setting `fail`: every n-th call of a function returns a code and does nothing.
+#[derive(Debug, Default)]
+pub(crate) struct InjectedErrors(Vec<InjectedError>);
+
+#[derive(Debug)]
+struct InjectedError {
+    function: &'static str,
+    code: SdkCode,
+    every: u64,
+    calls: AtomicU64,
+}
+
+impl InjectedErrors {
+    /// Counts a call of the function, and returns the error that is due.
+    pub(crate) fn check(&self, function: &str) -> SdkResult {
+        for error in self.0.iter().filter(|error| error.function == function) {
+            let call = error.calls.fetch_add(1, Ordering::Relaxed) + 1;
+            if call.is_multiple_of(error.every) {
+                return Err(error.code);
             }
-            if seen.contains(&name) {
-                return Err(invalid(format!("setting `{name}` is given twice, again as `{value}`")));
-            }
-            seen.push(name);
         }
-        own.readers = others.join("&").parse()?;
-        Ok(own)
+        Ok(())
     }
 }
 
-fn switch(name: &str, value: &str) -> Result<bool> {
-    match value {
-        "0" => Ok(false),
-        "1" => Ok(true),
-        _ => Err(invalid(format!("setting `{name}`: `{value}` is neither 0 nor 1"))),
+/// `FUNCTION:CODE:EVERY`, separated by commas. The prefix `BS2_` of a function may be missing.
+impl FromStr for InjectedErrors {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        text.split(',').map(injected_error).collect::<Result<_>>().map(Self)
     }
 }
 
-fn latency(value: &str) -> Result<Duration> {
-    let milliseconds = value.parse().ok().filter(|milliseconds| *milliseconds <= LONGEST_LATENCY);
-    milliseconds.map(Duration::from_millis).ok_or_else(|| {
-        invalid(format!("setting `latency_ms`: `{value}` is no number from 0 to {LONGEST_LATENCY}"))
-    })
+fn injected_error(text: &str) -> Result<InjectedError> {
+    let wrong = |problem: &str| Err(invalid(format!("setting `fail`: `{text}` {problem}")));
+    let mut parts = text.split(':');
+    let (Some(name), Some(code), Some(every), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return wrong("is not FUNCTION:CODE:EVERY");
+    };
+    let short = name.strip_prefix(PREFIX).unwrap_or(name);
+    let is_named = |function: &&str| function.strip_prefix(PREFIX) == Some(short);
+    let Some(function) = include_str!("functions.txt").lines().find(is_named) else {
+        return wrong("names a function that the library does not have");
+    };
+    let Some(code) = code.parse().ok().filter(|code| *code < 0) else {
+        return wrong("needs a negative number as CODE");
+    };
+    let Some(every) = every.parse().ok().filter(|every| *every > 0) else {
+        return wrong("needs a number of calls, at least 1, as EVERY");
+    };
+    Ok(InjectedError { function, code: SdkCode::new(code), every, calls: AtomicU64::new(0) })
 }
 
-fn invalid(message: String) -> Error {
+fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidInput, message)
 }
 
 pub(crate) const SETTINGS: &str = "BS2_SIM";
 const TRUTH: &str = "BS2_SIM_TRUTH";
-const LONGEST_LATENCY: u64 = 600_000;
+/// The settings that only this library has.
+const OWN: &[&str] = &["accept", "fail", "latency", "old-flag-byte"];
+const PREFIX: &str = "BS2_";
+const LONGEST_LATENCY: Duration = Duration::from_secs(600);

@@ -1,30 +1,32 @@
 //! Event codes: an open number with names.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-mod catalogue;
 mod constants;
 mod names;
-
-pub use catalogue::{Category, CodeName, NameStatus, Outcome, Severity};
 
 /// What happened: the 16-bit code of an event, main code in the high byte and sub code in the low one.
 ///
 /// The set is open: a code that this crate does not know keeps its number, has no name, and survives every round
-/// trip. The constants are the names of the SDK up to 2.9.12; the SDK writes `BS2_EVENT_` before them.
+/// trip. The constants have the names of the SDK up to 2.9.12, without its prefix `BS2_EVENT_`.
 ///
 /// # Names
 ///
-/// Some low bytes select another event altogether (`0x3200` is the clock, `0x3201` the time zone), others qualify
-/// the main code (`0x1301` is an identification by finger). So a name is looked up by the full code first, and then
-/// by main and sub code. [`names`](Self::names) lists every name that a code has or had: at `0x6900` … `0x6D00` an
-/// old revision of the manual is off by one, and its names are kept there with a note.
+/// Some low bytes select another event (`0x3200` is the clock, `0x3201` the time zone), others qualify the main code
+/// (`0x1301` is an identification by finger). So a name is looked up by the full code first, and then by main and sub
+/// code. [`names`](Self::names) lists every name that a code has or had: at `0x6900` … `0x6D00` an old revision of the
+/// manual is off by one, and its names are kept there with a note.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::codec::{EventCode, Outcome};
+/// use bs2_events::codec::EventCode;
+/// use bs2_events::codec::code::Outcome;
 ///
 /// let code = EventCode::new(0x1301);
 /// assert_eq!(code.name(), Some("IDENTIFY_SUCCESS_FINGER"));
@@ -39,65 +41,30 @@ pub struct EventCode(u16);
 
 impl EventCode {
     /// The code with this number.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventCode;
-    /// assert_eq!(EventCode::new(6_401).name(), Some("ACCESS_DENIED_ACCESS_GROUP"));
-    /// ```
     #[must_use]
     pub const fn new(code: u16) -> Self {
         Self(code)
     }
 
-    /// Every name in the catalogue, by code; the first of each code is the one that [`name`](Self::name) gives.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventCode;
-    /// assert!(EventCode::catalogue().iter().any(|row| row.name == "DOOR_FORCED_OPEN"));
-    /// ```
+    /// Every name in the catalogue, by code. The first of each code is the one that [`name`](Self::name) returns.
     #[must_use]
     pub const fn catalogue() -> &'static [CodeName] {
         names::NAMES
     }
 
     /// The number.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventCode;
-    /// assert_eq!(EventCode::ACCESS_DENIED.get(), 0x1900);
-    /// ```
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 
     /// This code without its sub code.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventCode;
-    /// assert_eq!(EventCode::new(0x1907).main(), EventCode::ACCESS_DENIED);
-    /// ```
     #[must_use]
     pub const fn main(self) -> Self {
         Self(self.0 & 0xFF00)
     }
 
     /// The sub code: the low byte.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventCode;
-    /// assert_eq!(EventCode::new(0x1907).sub(), 7);
-    /// ```
     #[must_use]
     pub const fn sub(self) -> u8 {
         let [sub, _] = self.0.to_le_bytes();
@@ -106,13 +73,14 @@ impl EventCode {
 
     /// The name: of the full code if it has one, else of main and sub code together, else of the main code.
     ///
-    /// `None` for a main code that is not known, and for an unknown low byte where the low byte selects other
-    /// events (`0x3203`): the main code's name would be wrong there.
+    /// `None` for a main code that is not known, and for an unknown low byte if the low byte selects other events
+    /// (`0x3203`), since the main code's name would be wrong.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::codec::EventCode;
+    /// use bs2_events::codec::EventCode;
+    ///
     /// assert_eq!(EventCode::new(0x3201).name(), Some("DEVICE_TIMEZONE_SET"));
     /// assert_eq!(EventCode::new(0x1006).name(), Some("VERIFY_SUCCESS_CARD"));
     /// assert_eq!(EventCode::new(0x10F0).name(), Some("VERIFY_SUCCESS"));
@@ -130,24 +98,18 @@ impl EventCode {
     }
 
     /// The name of the main code.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventCode;
-    /// assert_eq!(EventCode::new(0x1006).main_name(), Some("VERIFY_SUCCESS"));
-    /// ```
     #[must_use]
     pub fn main_name(self) -> Option<&'static str> {
         self.main().names().iter().find(|row| row.sub_name.is_none()).map(|row| row.name)
     }
 
-    /// Every name that this very code has or had, the present one first; empty for an unknown code.
+    /// Every name that this code has or had, the present one first; empty for an unknown code.
     ///
     /// # Examples
     ///
     /// ```
-    /// use bs2_events::codec::{EventCode, NameStatus};
+    /// use bs2_events::codec::EventCode;
+    /// use bs2_events::codec::code::NameStatus;
     ///
     /// let names = EventCode::new(0x6900).names();
     /// assert_eq!(names[0].name, "ZONE_SCHEDULED_LOCK_VIOLATION");
@@ -162,35 +124,19 @@ impl EventCode {
         names::NAMES.get(start..end).unwrap_or_default()
     }
 
-    /// What the code concerns; `None` for a main code that is not known.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{Category, EventCode};
-    /// assert_eq!(EventCode::DOOR_OPENED.category(), Some(Category::Door));
-    /// ```
+    /// The category; `None` for a main code that is not known.
     #[must_use]
     pub fn category(self) -> Option<Category> {
         let rows = [self, self.main()].map(Self::names);
         rows.iter().copied().flatten().next().map(|row| row.category)
     }
 
-    /// Whether somebody was let in, was not, or neither was decided.
+    /// Whether a person was let in, was refused, or neither.
     ///
-    /// Success, duress and bypass codes grant; failures, `0x1800` and `0x1900` deny, except the sub codes `0x08`,
-    /// `0x09` and `0x10` of `0x1900`, which excuse a person who is let in. What a reader merely detects (`0x1A00`,
-    /// `0x1D00`, `0x1E00`) decides nothing: the denial that may follow is an event of its own. What is no
-    /// authentication is [`Neither`](Outcome::Neither).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{EventCode, Outcome};
-    /// assert_eq!(EventCode::new(0x1901).outcome(), Outcome::Denied);
-    /// assert_eq!(EventCode::new(0x1908).outcome(), Outcome::Granted);
-    /// assert_eq!(EventCode::DOOR_OPENED.outcome(), Outcome::Neither);
-    /// ```
+    /// Success, duress and bypass codes grant. Failures, `0x1800` and `0x1900` deny, except the sub codes `0x08`, `0x09`
+    /// and `0x10` of `0x1900`, which excuse a violation and let the person in. What a device merely detects (`0x1A00`,
+    /// `0x1D00`, `0x1E00`) decides nothing: the denial that may follow is an event of its own. Codes that are not an
+    /// authentication are [`Neither`](Outcome::Neither).
     #[must_use]
     pub const fn outcome(self) -> Outcome {
         match (self.main_byte(), self.sub()) {
@@ -200,14 +146,45 @@ impl EventCode {
         }
     }
 
-    /// Whether the event is of the authentication family, `0x1000` … `0x1EFF`.
+    /// This code in plain English, in lower case and without a full stop: for a person who does not know the SDK's names.
+    ///
+    /// The words are made from the name, and may change between versions of this crate. Store the number.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::codec::EventCode;
-    /// assert!(EventCode::FAKE_FINGER_DETECTED.is_authentication());
+    /// use bs2_events::codec::EventCode;
+    ///
+    /// assert_eq!(EventCode::new(0x1301).describe(), "access granted by fingerprint");
+    /// assert_eq!(EventCode::new(0x1009).describe(), "access granted by card, fingerprint and PIN");
+    /// assert_eq!(EventCode::new(0x1905).describe(), "access denied: anti-passback");
+    /// assert_eq!(EventCode::DOOR_FORCED_OPEN.describe(), "door forced open");
+    /// assert_eq!(EventCode::new(0xFFFF).describe(), "unknown event 0xFFFF");
     /// ```
+    #[must_use]
+    pub fn describe(self) -> String {
+        let Some(name) = self.name() else { return format!("unknown event 0x{:04X}", self.0) };
+        if let Some(violation) = name.strip_prefix("ACCESS_EXCUSED_") {
+            return format!("access granted in spite of a violation: {}", words(violation));
+        }
+        let main = self.main_name().unwrap_or(name);
+        let added = name.strip_prefix(main).and_then(|added| added.strip_prefix('_'));
+        let sub_code = added.filter(|_| self.names().first().is_some_and(|row| row.sub_name.is_some()));
+        let Some(added) = sub_code else { return phrase(name) };
+        let main = phrase(main);
+        match self.main_byte() {
+            0x10 | 0x12 | 0x13 | 0x15 => format!("{main} by {}", credentials(added)),
+            0x11 | 0x14 => match added.strip_suffix("_QR") {
+                Some(defect) => format!("{main}: QR code {}", words(defect)),
+                None => format!("{main}: {} not accepted", words(added)),
+            },
+            0x5C..=0x5E | 0x72..=0x74 => format!("{main} by {}", words(added)),
+            _ if added.starts_with("BY_") => format!("{main} {}", words(added)),
+            _ => format!("{main}: {}", words(added)),
+        }
+    }
+
+    /// Whether the event is of the authentication family, `0x1000` … `0x1EFF`.
     #[must_use]
     pub const fn is_authentication(self) -> bool {
         matches!(self.main_byte(), 0x10..=0x1E)
@@ -240,8 +217,8 @@ impl fmt::Debug for EventCode {
 }
 
 /// Reads a decimal number, a hexadecimal one after `0x`, or any name of the catalogue in any case, with or without
-/// the SDK's `BS2_EVENT_`. A name that two codes have means the code whose present name or alias it is, before the
-/// one to which an old page gives it.
+/// the SDK's `BS2_EVENT_`. If two codes have the name, it means the code whose present name or alias it is, and not the
+/// one that has it in an old page.
 impl FromStr for EventCode {
     type Err = ParseCodeError;
 
@@ -275,15 +252,260 @@ impl FromStr for EventCode {
 }
 
 /// A text that is neither a 16-bit number nor a name of the catalogue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not an event code: a number up to 65535, 0x0000 to 0xFFFF, or a name is expected")]
+pub struct ParseCodeError(());
+
+/// One name of the catalogue.
 ///
 /// # Examples
 ///
 /// ```
 /// use bs2_events::codec::EventCode;
+/// use bs2_events::codec::code::{Category, NameStatus};
 ///
-/// let error = "DOOR_EXPLODED".parse::<EventCode>().unwrap_err();
-/// assert_eq!(error.to_string(), "not an event code: a number up to 65535, 0x0000 to 0xFFFF, or a name is expected");
+/// let row = &EventCode::new(0x3F00).names().iter().find(|row| row.name == "DEVICE_INPUT_DETECTED").unwrap();
+/// assert_eq!(row.status, NameStatus::Deprecated);
+/// assert_eq!(row.category, Category::Device);
+/// assert_eq!(row.note, "deprecated in SDK 2.9.12");
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not an event code: a number up to 65535, 0x0000 to 0xFFFF, or a name is expected")]
-pub struct ParseCodeError(());
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct CodeName {
+    /// The code that the name stands for.
+    pub code: EventCode,
+    /// The name, without the SDK's `BS2_EVENT_`.
+    pub name: &'static str,
+    /// The sub code's own name, without `BS2_SUB_EVENT_`, where main and sub code make the name.
+    pub sub_name: Option<&'static str>,
+    /// Whether the name is in use.
+    pub status: NameStatus,
+    /// The area that the code concerns.
+    pub category: Category,
+    /// The severity in the SDK's header; sub codes have that of their main code.
+    pub severity: Severity,
+    /// A note on the name; often empty.
+    pub note: &'static str,
+}
+
+/// Whether a name is in use.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum NameStatus {
+    /// A second name that is in use.
+    Also,
+    /// An old page gives the name to this code, the SDK to another.
+    Conflict,
+    /// The name.
+    Current,
+    /// A former name.
+    Deprecated,
+    /// The SDK's own spelling, where it has a slip.
+    Misspelt,
+}
+
+impl fmt::Display for NameStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Also => "also",
+            Self::Conflict => "conflict",
+            Self::Current => "current",
+            Self::Deprecated => "deprecated",
+            Self::Misspelt => "misspelt",
+        })
+    }
+}
+
+/// The area that a code concerns.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum Category {
+    /// A person asked to be let in.
+    Authentication,
+    /// The device itself: clock, network, resets, power.
+    Device,
+    /// A door.
+    Door,
+    /// A supervised input.
+    Input,
+    /// A lift and its floors.
+    Lift,
+    /// A relay action.
+    Relay,
+    /// The list of users was changed.
+    User,
+    /// A zone: anti-passback, fire, lock schedules, intrusion, interlock, limits, muster.
+    Zone,
+}
+
+impl fmt::Display for Category {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Authentication => "authentication",
+            Self::Device => "device",
+            Self::Door => "door",
+            Self::Input => "input",
+            Self::Lift => "lift",
+            Self::Relay => "relay",
+            Self::User => "user",
+            Self::Zone => "zone",
+        })
+    }
+}
+
+/// The severity with which the SDK's header marks a code.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// Not marked.
+    Normal,
+    /// Marked as an alert.
+    Alert,
+    /// Marked as an alarm.
+    Alarm,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Normal => "normal",
+            Self::Alert => "alert",
+            Self::Alarm => "alarm",
+        })
+    }
+}
+
+/// The decision of an authentication event.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Outcome {
+    /// A person was let in.
+    Granted,
+    /// A person was refused.
+    Denied,
+    /// The event decides nothing.
+    Neither,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Granted => "granted",
+            Self::Denied => "denied",
+            Self::Neither => "neither",
+        })
+    }
+}
+
+/// The plain words for the name of a main code, or of a code without sub code.
+fn phrase(name: &str) -> String {
+    PHRASES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or_else(|| words(name), |(_, phrase)| (*phrase).to_owned())
+}
+
+/// The plain words for a part of a name, in its order.
+fn words(name: &str) -> String {
+    let words: Vec<_> = name.split('_').map(word).filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}
+
+/// Credentials as a list: `card, fingerprint and PIN`.
+fn credentials(names: &str) -> String {
+    let names = names.replace("MOBILE_CARD", "MOBILECARD");
+    let mut credentials: Vec<_> = names.split('_').map(word).collect();
+    let last = credentials.pop().unwrap_or_default();
+    if credentials.is_empty() { last } else { format!("{} and {last}", credentials.join(", ")) }
+}
+
+/// One word of a name.
+fn word(word: &str) -> String {
+    match WORDS.iter().find(|(known, _)| *known == word) {
+        Some((_, plain)) => (*plain).to_owned(),
+        None => word.to_ascii_lowercase(),
+    }
+}
+
+/// Names whose words, one by one, do not make a phrase.
+const PHRASES: [(&str, &str); 43] = [
+    ("ALL_FLOOR_ACTIVATED", "all floors activated"),
+    ("ALL_FLOOR_DEACTIVATED", "all floors deactivated"),
+    ("BYPASS_FAIL", "access denied after a check of temperature or mask"),
+    ("BYPASS_SUCCESS", "access granted after a check of temperature or mask"),
+    ("DEVICE_AC_FAIL", "mains power of the device failed"),
+    ("DEVICE_AC_SUCCESS", "mains power of the device restored"),
+    ("DEVICE_ADMIN_LOGIN_FAIL_NOCREDENTIAL", "device admin login failed: no credential"),
+    ("DEVICE_ADMIN_MENU", "device admin menu entered"),
+    ("DEVICE_CONFIG_RESET_EX", "device configuration reset, extended"),
+    ("DEVICE_DHCP_SUCCESS", "device received an address by DHCP"),
+    ("DEVICE_IO_DETECTED", "device input or output changed"),
+    ("DEVICE_USER_SYNC_TO_SERVER_FAIL", "synchronization of users from the device to the server failed"),
+    ("DOOR_SEND_LOCK", "lock command sent to door"),
+    ("DOOR_SEND_RELEASE", "release command sent to door"),
+    ("DOOR_SEND_UNLOCK", "unlock command sent to door"),
+    ("DOOR_SEND_UNLOCK_TIMER", "timed unlock command sent to door"),
+    ("EXIT_BUTTON", "exit button pressed"),
+    ("IDENTIFY_DURESS", "access granted under duress"),
+    ("IDENTIFY_FAIL", "access denied"),
+    ("IDENTIFY_SUCCESS", "access granted"),
+    ("LICENSE_DISABLE_FAIL", "licence not disabled"),
+    ("LICENSE_DISABLE_SUCCESS", "licence disabled"),
+    ("LICENSE_ENABLE_FAIL", "licence not enabled"),
+    ("LICENSE_ENABLE_SUCCESS", "licence enabled"),
+    ("MEMORY_FULL_MIGRATION", "memory full, moved to the swap partition"),
+    ("OPERATOR_OPEN", "door opened by operator"),
+    ("SIMULATED_EXIT_BUTTON", "simulated exit button pressed"),
+    ("USER_DELETE_ALL_SUCCESS", "all users deleted"),
+    ("USER_DELETE_FAIL", "user not deleted"),
+    ("USER_DELETE_SUCCESS", "user deleted"),
+    ("USER_DUPLICATE_CREDENTIAL", "duplicate credential of a user"),
+    ("USER_ENROLL_FAIL", "user not enrolled"),
+    ("USER_ENROLL_SUCCESS", "user enrolled"),
+    ("USER_ISSUE_AOC_SUCCESS", "access-on-card issued to user"),
+    ("USER_UPDATE_FAIL", "user not updated"),
+    ("USER_UPDATE_PARTIAL_FAIL", "user not partly updated"),
+    ("USER_UPDATE_PARTIAL_SUCCESS", "user partly updated"),
+    ("USER_UPDATE_SUCCESS", "user updated"),
+    ("UZ_BATTERY_LV_CHANGE", "battery level changed"),
+    ("VERIFY_DURESS", "access granted under duress"),
+    ("VERIFY_FAIL", "access denied"),
+    ("VERIFY_SUCCESS", "access granted"),
+    ("VOIP_OPEN", "door opened by VoIP"),
+];
+
+/// Words of names that are abbreviations, or that read better in another form.
+const WORDS: [(&str, &str); 34] = [
+    ("ACTIVATE", "activation"),
+    ("AOC", "access-on-card"),
+    ("APB", "anti-passback"),
+    ("ARM", "arming"),
+    ("AUTH", "authentication"),
+    ("CLEAR", "cleared"),
+    ("COMM", "communication"),
+    ("CONFIG", "configuration"),
+    ("DEACTIVATE", "deactivation"),
+    ("DHCP", "DHCP"),
+    ("DISARM", "disarming"),
+    ("DST", "daylight saving"),
+    ("END", "ended"),
+    ("FAIL", "failed"),
+    ("FINGER", "fingerprint"),
+    ("ID", "ID"),
+    ("LICENSE", "licence"),
+    ("LOCKOVERRIDE", "lock override"),
+    ("LV", "level"),
+    ("MOBILECARD", "mobile card"),
+    ("NON", "not"),
+    ("OPENGL", "OpenGL"),
+    ("PIN", "PIN"),
+    ("QR", "QR code"),
+    ("REQ", "request"),
+    ("RS485", "RS-485"),
+    ("RTSP", "RTSP"),
+    ("START", "started"),
+    ("SUCCESS", "succeeded"),
+    ("TAILGATE", "tailgating"),
+    ("TCP", "TCP"),
+    ("TIMEZONE", "time zone"),
+    ("UI", "user interface"),
+    ("VOIP", "VoIP"),
+];

@@ -1,10 +1,10 @@
-//! Why bytes are not a record, and where.
+//! Errors of decoding: which field of which record is wrong, and why.
 
 use core::fmt;
 
-/// Bytes that are not the record they were taken for: which record, which field, at which offset, and why.
+/// Bytes that are not the expected record: which record, which field, at which offset, and why.
 ///
-/// The error is small and `Copy`; it never holds the bytes themselves, which may be personal data.
+/// The error is small and `Copy`. It never holds the bytes themselves, which may be personal data.
 ///
 /// # Examples
 ///
@@ -32,22 +32,14 @@ pub struct DecodeError {
 }
 
 /// What is wrong with the bytes of a [`DecodeError`].
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::DecodeReason;
-///
-/// assert_eq!(DecodeReason::TrailingBytes { count: 3 }.to_string(), "3 bytes too many");
-/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum DecodeReason {
-    /// A checksum says that the bytes are not those that were written.
+    /// The checksum of the bytes does not match: they were changed after they were written.
     Checksum,
-    /// The field always holds the same bytes, and these are others.
+    /// The field has other bytes than the fixed ones.
     Constant,
-    /// The bytes are no UTF-8.
+    /// The bytes are not UTF-8.
     Text,
     /// A value is longer than its field.
     TooLong {
@@ -56,7 +48,7 @@ pub enum DecodeReason {
         /// Bytes that the value has.
         actual: usize,
     },
-    /// The input goes on after the record.
+    /// The input continues after the record.
     TrailingBytes {
         /// Bytes after the record's end.
         count: usize,
@@ -65,10 +57,10 @@ pub enum DecodeReason {
     Truncated {
         /// Bytes that the field takes.
         needed: usize,
-        /// Bytes of it that are there.
+        /// Bytes of it that are present.
         available: usize,
     },
-    /// The layout is that of a version that is not known here.
+    /// The version of the layout is not known to this crate.
     Version {
         /// The version.
         version: u32,
@@ -79,7 +71,7 @@ impl fmt::Display for DecodeReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Checksum => f.write_str("the checksum does not match"),
-            Self::Constant => f.write_str("other bytes than the ones that always stand here"),
+            Self::Constant => f.write_str("other bytes than the fixed ones of this field"),
             Self::Text => f.write_str("not UTF-8"),
             Self::TooLong { limit, actual } => {
                 write!(f, "{actual} byte{} in a field of {limit}", plural(actual))

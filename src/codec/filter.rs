@@ -1,60 +1,41 @@
-//! What a filtered read asks for.
+//! The filter of the vendor's filtered reads, which nothing in this crate takes.
 
 use core::fmt;
 
 use zerocopy::little_endian::{U16, U32};
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::record::{Layout, bytes_and_records};
+use super::record::{Layout, bytes_and_records, record};
 use super::{EventCode, Timestamp, UserId};
 
-/// What a filtered read of a log asks for: 44 bytes. Fields left at 0 ask for everything.
-///
-/// | offset | size | field | vendor's name |
-/// |---:|---:|---|---|
-/// | 0 | 32 | [`user_id`](Self::user_id) | `userID` |
-/// | 32 | 4 | [`start`](Self::start) | `start` |
-/// | 36 | 4 | [`end`](Self::end) | `end` |
-/// | 40 | 2 | [`code`](Self::code) | `event` |
-/// | 42 | 1 | [`tna_key`](Self::tna_key) | `tnaKey` |
-/// | 43 | 1 | padding, kept | |
-///
-/// Filtered reads are slow on readers and deprecated since SDK 2.9.6: read everything, and filter what is stored.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::{EventCode, EventFilter, UserId};
-///
-/// let filter = EventFilter::default().with_user_id(UserId::new("77")?).with_code(EventCode::VERIFY_SUCCESS);
-/// assert_eq!(filter.as_bytes()[..3], *b"77\0");
-/// # Ok::<(), bs2_events::codec::DecodeError>(())
-/// ```
-#[doc(alias = "BS2EventFilter")]
-#[derive(Clone, Copy, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq, Unaligned)]
-#[repr(C)]
-pub struct EventFilter {
-    user_id: UserId,
-    start: U32,
-    end: U32,
-    code: U16,
-    tna_key: u8,
-    padding: u8,
-}
-
-bytes_and_records!(EventFilter, "EventFilter");
-
-impl EventFilter {
-    /// Asks for events of one user.
+record! {
+    /// The vendor's filter of a log read. Nothing in this crate takes it: filtered reads are slow on devices, and
+    /// deprecated since SDK 2.9.6. Read everything, and filter the stored events.
+    ///
+    /// It is here for programs that call the vendor's library themselves. Fields left at 0 ask for everything.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::codec::{EventFilter, UserId};
-    /// let filter = EventFilter::default().with_user_id(UserId::new("7")?);
-    /// assert!(!filter.user_id().is_empty());
+    /// use bs2_events::codec::filter::EventFilter;
+    /// use bs2_events::codec::{EventCode, UserId};
+    ///
+    /// let filter = EventFilter::default().with_user_id(UserId::new("77")?).with_code(EventCode::VERIFY_SUCCESS);
+    /// assert_eq!(filter.as_bytes()[..3], *b"77\0");
     /// # Ok::<(), bs2_events::codec::DecodeError>(())
     /// ```
+    #[doc(alias = "BS2EventFilter")]
+    pub struct EventFilter("event filter", 44 bytes) {
+        [0] user_id: UserId = "`userID`",
+        [32] start: U32 = "`start`",
+        [36] end: U32 = "`end`",
+        [40] code: U16 = "`event`",
+        [42] tna_key: u8 = "`tnaKey`",
+        [43] padding: u8 = "none; the compiler's padding, kept",
+    }
+}
+
+impl EventFilter {
+    /// Asks for events of one user.
     #[must_use]
     pub const fn with_user_id(mut self, user_id: UserId) -> Self {
         self.user_id = user_id;
@@ -62,14 +43,6 @@ impl EventFilter {
     }
 
     /// Asks for events between two moments; 0 leaves an end open.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{EventFilter, Timestamp};
-    /// let since = EventFilter::default().with_time(Timestamp::from_unix_seconds(9), Timestamp::default());
-    /// assert_eq!(since.start().as_unix_seconds(), 9);
-    /// ```
     #[must_use]
     pub const fn with_time(mut self, start: Timestamp, end: Timestamp) -> Self {
         self.start = U32::new(start.as_unix_seconds());
@@ -78,14 +51,6 @@ impl EventFilter {
     }
 
     /// Asks for events with one code.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{EventCode, EventFilter};
-    /// let filter = EventFilter::default().with_code(EventCode::DOOR_OPENED);
-    /// assert_eq!(filter.code(), EventCode::DOOR_OPENED);
-    /// ```
     #[must_use]
     pub const fn with_code(mut self, code: EventCode) -> Self {
         self.code = U16::new(code.get());
@@ -93,13 +58,6 @@ impl EventFilter {
     }
 
     /// Asks for events with one time-and-attendance key.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventFilter;
-    /// assert_eq!(EventFilter::default().with_tna_key(3).tna_key(), 3);
-    /// ```
     #[must_use]
     pub const fn with_tna_key(mut self, key: u8) -> Self {
         self.tna_key = key;
@@ -107,65 +65,30 @@ impl EventFilter {
     }
 
     /// The user; empty for all.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventFilter;
-    /// assert!(EventFilter::default().user_id().is_empty());
-    /// ```
     #[must_use]
     pub const fn user_id(&self) -> &UserId {
         &self.user_id
     }
 
     /// The earliest moment; 0 for no limit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventFilter;
-    /// assert_eq!(EventFilter::default().start().as_unix_seconds(), 0);
-    /// ```
     #[must_use]
     pub const fn start(&self) -> Timestamp {
         Timestamp::from_unix_seconds(self.start.get())
     }
 
     /// The latest moment; 0 for no limit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventFilter;
-    /// assert_eq!(EventFilter::default().end().as_unix_seconds(), 0);
-    /// ```
     #[must_use]
     pub const fn end(&self) -> Timestamp {
         Timestamp::from_unix_seconds(self.end.get())
     }
 
     /// The code; 0 for all.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{EventCode, EventFilter};
-    /// assert_eq!(EventFilter::default().code(), EventCode::new(0));
-    /// ```
     #[must_use]
     pub const fn code(&self) -> EventCode {
         EventCode::new(self.code.get())
     }
 
     /// The time-and-attendance key; 0 for all.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::EventFilter;
-    /// assert_eq!(EventFilter::default().tna_key(), 0);
-    /// ```
     #[must_use]
     pub const fn tna_key(&self) -> u8 {
         self.tna_key
@@ -182,12 +105,6 @@ impl EventFilter {
         self.padding = padding;
         self
     }
-
-    const LAYOUT: Layout = Layout {
-        record: "event filter",
-        fields: &[("user_id", 0), ("start", 32), ("end", 36), ("code", 40), ("tna_key", 42), ("padding", 43)],
-        size: Self::SIZE,
-    };
 }
 
 impl Default for EventFilter {
@@ -207,10 +124,3 @@ impl fmt::Debug for EventFilter {
             .finish()
     }
 }
-
-const _: () = {
-    use core::mem::offset_of;
-    assert!(size_of::<EventFilter>() == 44 && align_of::<EventFilter>() == 1);
-    assert!(offset_of!(EventFilter, start) == 32 && offset_of!(EventFilter, end) == 36);
-    assert!(offset_of!(EventFilter, code) == 40 && offset_of!(EventFilter, tna_key) == 42);
-};

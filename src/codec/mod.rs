@@ -37,42 +37,32 @@
     )
 )]
 
-mod blob;
+pub mod blob;
 pub mod capture;
-mod code;
-mod device_id;
+pub mod code;
 mod error;
 mod event;
-mod ext;
 mod extras;
 #[cfg(feature = "serde")]
 mod fields;
-mod filter;
-mod flags;
-mod mask;
-#[cfg(feature = "capture")]
-mod portable;
+pub mod filter;
+pub mod hex;
+pub mod portable;
 mod record;
-mod sdk_code;
-mod small_blob;
-mod subject;
+pub mod sdk_code;
+pub mod subject;
 mod time;
 
-pub use blob::{BlobHead, BlobSubject, EventBlob};
+pub use blob::{
+    Address, BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob, SmallBlob32,
+    SmallBlob64, SmallBlobEx, SmallBlobEx32, SmallBlobEx64,
+};
 pub use code::{Category, CodeName, EventCode, NameStatus, Outcome, ParseCodeError, Severity};
-pub use device_id::DeviceId;
 pub use error::{DecodeError, DecodeReason};
-pub use event::{Event, EventBuilder};
-pub use ext::{ExtInfo, ExtIoDevice};
+pub use event::{DeviceId, Event, EventBuilder, EventFlags};
 pub use extras::{ExtraSubject, Extras, JobCode, Temperature};
 pub use filter::EventFilter;
-pub use flags::EventFlags;
-pub use mask::EventMask;
-#[cfg(feature = "capture")]
 pub use portable::{Needed, PortableBlob, PortableBlobs};
 pub use sdk_code::{SdkCode, SdkCodeName};
-pub use small_blob::{
-    Address, SmallBlob, SmallBlob32, SmallBlob64, SmallBlobEx, SmallBlobEx32, SmallBlobEx64,
-};
 pub use subject::{CardData, Confidence, PortValue, Subject, SubjectKind, UserId};
 pub use time::Timestamp;

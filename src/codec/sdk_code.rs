@@ -4,12 +4,12 @@ use core::fmt;
 
 mod names;
 
-/// What a function of the vendor's library returned: positive for the kinds of success, negative for errors.
+/// The result of a function of the vendor's library: positive for the kinds of success, negative for errors.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::codec::SdkCode;
+/// use bs2_events::codec::sdk_code::SdkCode;
 ///
 /// assert_eq!(SdkCode::new(-601).to_string(), "TIMEOUT (-601)");
 /// assert_eq!(SdkCode::new(-77).to_string(), "-77");
@@ -20,52 +20,24 @@ pub struct SdkCode(i32);
 
 impl SdkCode {
     /// The code with this number.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::SdkCode;
-    /// assert_eq!(SdkCode::new(-600).name(), Some("NOT_SUPPORTED"));
-    /// ```
     #[must_use]
     pub const fn new(code: i32) -> Self {
         Self(code)
     }
 
     /// Every name in the catalogue, by descending code.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::SdkCode;
-    /// assert!(SdkCode::catalogue().len() > 300);
-    /// ```
     #[must_use]
     pub const fn catalogue() -> &'static [SdkCodeName] {
         names::NAMES
     }
 
     /// The number.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::SdkCode;
-    /// assert_eq!(SdkCode::new(-102).get(), -102);
-    /// ```
     #[must_use]
     pub const fn get(self) -> i32 {
         self.0
     }
 
     /// The SDK's name without `BS_SDK_ERROR_`; `None` for a code that it does not list.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::SdkCode;
-    /// assert_eq!(SdkCode::new(-102).name(), Some("CANNOT_CONNECT_SOCKET"));
-    /// ```
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
         let at = names::NAMES.partition_point(|row| row.code > self);
@@ -73,13 +45,6 @@ impl SdkCode {
     }
 
     /// Whether the call succeeded: any positive code.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::SdkCode;
-    /// assert!(!SdkCode::new(0).is_success());
-    /// ```
     #[must_use]
     pub const fn is_success(self) -> bool {
         self.0 > 0
@@ -107,7 +72,7 @@ impl fmt::Debug for SdkCode {
 /// # Examples
 ///
 /// ```
-/// use bs2_events::codec::SdkCode;
+/// use bs2_events::codec::sdk_code::SdkCode;
 ///
 /// let row = SdkCode::catalogue().iter().find(|row| row.name == "TIMEOUT").unwrap();
 /// assert_eq!((row.code, row.group), (SdkCode::new(-601), "util"));
@@ -122,5 +87,5 @@ pub struct SdkCodeName {
     /// The SDK's own group, such as `communication`.
     pub group: &'static str,
     /// Whether the name is in use.
-    pub status: super::NameStatus,
+    pub status: super::code::NameStatus,
 }

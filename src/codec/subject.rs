@@ -1,30 +1,26 @@
-//! To whom or what an event happened: the 32 bytes whose meaning the code decides.
+//! To whom or what an event happened: the 32 bytes whose meaning depends on the code.
 
 use core::fmt;
 
+use ascii::AsciiStr;
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use super::EventCode;
+use super::{DecodeError, DecodeReason, EventCode};
 
-mod kind;
-mod user_id;
-
-pub use kind::{Confidence, SubjectKind};
-pub use user_id::{CardData, UserId};
-
-/// To whom or what an event happened: the union at offset 12, read as the member that the code stands for.
+/// To whom or what an event happened: the union at offset 12, read as the code requires.
 ///
-/// Which member a code uses stands in no vendor table; it was gathered from the manual, the gateway's documentation
-/// and the names, and [`SubjectKind::confidence`] says how sure that is.
+/// No vendor table says which member a code uses. This crate's table comes from the manual, the gateway's documentation
+/// and the names of the codes; [`SubjectKind::confidence`] says how reliable each row is.
 ///
-/// `Debug` and `Display` show the ids of things, and of people and cards only that there is one; they show no bytes
-/// of [`Unknown`](Self::Unknown), which may be a user id.
+/// `Debug` and `Display` show the ids of things. Of people and cards they show only that there is one, and of
+/// [`Unknown`](Self::Unknown), which may be a user id, they show no bytes.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::codec::{DeviceId, Event, EventCode, PortValue, Subject};
+/// use bs2_events::codec::subject::PortValue;
+/// use bs2_events::codec::{DeviceId, Event, EventCode, Subject};
 ///
 /// let event = Event::builder(DeviceId::new(1), 1, EventCode::SUPERVISED_INPUT_SHORT)
 ///     .subject(Subject::Input { io_device_id: 283_013_377, port: 2, value: PortValue::SUPERVISED_SHORT })
@@ -34,7 +30,7 @@ pub use user_id::{CardData, UserId};
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum Subject<'a> {
-    /// An intrusion alarm zone, and what set it off. Codes `0x9300` and `0x9800`.
+    /// An intrusion alarm zone, and the door or input that triggered it. Codes `0x9300` and `0x9800`.
     AlarmZone {
         /// The zone.
         zone_id: u32,
@@ -58,7 +54,7 @@ pub enum Subject<'a> {
         io_device_id: u32,
         /// The port on that device.
         port: u16,
-        /// The state that was seen.
+        /// The state of the port.
         value: PortValue,
     },
     /// An interlock zone and its doors. Codes `0xA000` … `0xA4FF`.
@@ -75,7 +71,7 @@ pub enum Subject<'a> {
     },
     /// The code has no subject.
     None,
-    /// A notice of an OSDP device. No source names the code that carries it; `0x4E00` does by its name.
+    /// A notice of an OSDP device. No source names its code; `0x4E00` fits by its name.
     Osdp {
         /// The device.
         device_id: u32,
@@ -89,7 +85,7 @@ pub enum Subject<'a> {
         /// The input's port.
         input_port: u16,
     },
-    /// No source says what the bytes are for this code.
+    /// No source explains the bytes for this code.
     Unknown(&'a [u8; 32]),
     /// A person; the id may be empty. Authentication and user codes.
     User(&'a UserId),
@@ -101,17 +97,7 @@ pub enum Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// Reads the union's bytes as the member that `code` stands for.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::{EventCode, Subject};
-    ///
-    /// let mut bytes = [0; 32];
-    /// bytes[0] = 5;
-    /// assert_eq!(Subject::read(EventCode::DOOR_OPENED, &bytes), Subject::Door { door_id: 5 });
-    /// ```
+    /// Reads the union's bytes as `code` requires.
     #[must_use]
     pub fn read(code: EventCode, bytes: &'a [u8; 32]) -> Self {
         Self::read_as(SubjectKind::of(code), bytes)
@@ -163,15 +149,6 @@ impl<'a> Subject<'a> {
     }
 
     /// The 32 bytes of the union; reserved bytes are 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::Subject;
-    ///
-    /// assert_eq!(Subject::Door { door_id: 258 }.to_bytes()[..4], [2, 1, 0, 0]);
-    /// assert_eq!(Subject::None.to_bytes(), [0; 32]);
-    /// ```
     #[must_use]
     pub fn to_bytes(self) -> [u8; 32] {
         match self {
@@ -242,6 +219,284 @@ impl fmt::Debug for Subject<'_> {
     }
 }
 
+/// The kind of a subject: the member of the union at offset 12 that a code uses.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::subject::Confidence;
+/// use bs2_events::codec::{EventCode, SubjectKind};
+///
+/// assert_eq!(SubjectKind::of(EventCode::DOOR_OPENED), SubjectKind::Door);
+/// assert_eq!(SubjectKind::of(EventCode::new(0x1102)), SubjectKind::Card);
+/// assert_eq!(SubjectKind::confidence(EventCode::new(0x4E00)), Confidence::Low);
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[non_exhaustive]
+pub enum SubjectKind {
+    /// An intrusion alarm zone with door and input.
+    AlarmZone,
+    /// Data of an unregistered card.
+    Card,
+    /// A door.
+    Door,
+    /// An input port.
+    Input,
+    /// An interlock zone with its doors.
+    Interlock,
+    /// A lift.
+    Lift,
+    /// Nothing.
+    None,
+    /// An OSDP device.
+    Osdp,
+    /// A relay.
+    Relay,
+    /// No source explains the bytes.
+    Unknown,
+    /// A person.
+    User,
+    /// A zone.
+    Zone,
+}
+
+impl SubjectKind {
+    /// Every kind, in alphabetical order.
+    pub const ALL: [Self; 12] = [
+        Self::AlarmZone,
+        Self::Card,
+        Self::Door,
+        Self::Input,
+        Self::Interlock,
+        Self::Lift,
+        Self::None,
+        Self::Osdp,
+        Self::Relay,
+        Self::Unknown,
+        Self::User,
+        Self::Zone,
+    ];
+
+    /// The member that `code` uses. The rows are those of `src/codec/tables/subjects.tsv`.
+    #[inline]
+    #[must_use]
+    pub const fn of(code: EventCode) -> Self {
+        match code.get() {
+            0x1102 => Self::Card,
+            0x1000..=0x1EFF | 0x2000..=0x2AFF | 0x8000..=0x80FF => Self::User,
+            0x3F00..=0x3FFF | 0x4600..=0x47FF | 0x4F00..=0x4FFF => Self::Input,
+            0x3000..=0x3EFF | 0x4000..=0x45FF | 0x4800..=0x49FF | 0x4D00..=0x4DFF => Self::None,
+            0x4A00..=0x4CFF | 0x5000..=0x5FFF => Self::Door,
+            0x4E00..=0x4EFF => Self::Osdp,
+            0x7000..=0x79FF => Self::Lift,
+            0x9300..=0x93FF | 0x9800..=0x98FF => Self::AlarmZone,
+            0x6000..=0x6FFF | 0x8100..=0x83FF | 0x9000..=0x9BFF | 0xB000..=0xB2FF | 0xB500..=0xBBFF => {
+                Self::Zone
+            }
+            0xA000..=0xA4FF => Self::Interlock,
+            0xC300..=0xC5FF => Self::Relay,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// How well the sources prove the kind of `code`.
+    #[must_use]
+    pub const fn confidence(code: EventCode) -> Confidence {
+        match code.get() {
+            0x1108..=0x110C => Confidence::Medium,
+            0x1000..=0x15FF | 0x2000..=0x2AFF | 0x3F00..=0x3FFF | 0x4600..=0x47FF => Confidence::High,
+            0x5601 | 0x5702 | 0x5F01..=0x5F07 => Confidence::Medium,
+            0x5000..=0x6FFF | 0x9300..=0x93FF | 0x9800..=0x98FF => Confidence::High,
+            0xA000..=0xA0FF | 0xC300..=0xC5FF => Confidence::High,
+            0x1600..=0x1EFF | 0x3000..=0x3EFF | 0x4200..=0x45FF | 0x4800..=0x49FF => Confidence::Medium,
+            0x7000..=0x79FF | 0x9000..=0x9BFF | 0xA100..=0xA4FF => Confidence::Medium,
+            _ => Confidence::Low,
+        }
+    }
+}
+
+/// The word in `src/codec/tables/subjects.tsv`.
+impl fmt::Display for SubjectKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::AlarmZone => "alarm_zone",
+            Self::Card => "card",
+            Self::Door => "door",
+            Self::Input => "input",
+            Self::Interlock => "interlock",
+            Self::Lift => "lift",
+            Self::None => "none",
+            Self::Osdp => "osdp",
+            Self::Relay => "relay",
+            Self::Unknown => "unknown",
+            Self::User => "user",
+            Self::Zone => "zone",
+        })
+    }
+}
+
+/// How well the sources prove the kind of a code's subject.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Confidence {
+    /// Only by the code's name, or not at all.
+    Low,
+    /// By one source, or by the code's neighbours.
+    Medium,
+    /// By the vendor's manual or the gateway's documentation, and no source contradicts it.
+    High,
+}
+
+impl fmt::Display for Confidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        })
+    }
+}
+
+/// A user id: up to 32 bytes, padded with NUL.
+///
+/// All ids that were seen are text, but nothing enforces it. An id may use all 32 bytes and then has no NUL, and it may
+/// be invalid UTF-8; [`as_bytes`](Self::as_bytes) returns it in any case. An empty id means that the person is unknown:
+/// [`Event::user_id`](super::Event::user_id) never returns one.
+///
+/// `Debug` shows neither the id nor its length.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::UserId;
+///
+/// let user = UserId::new("1001")?;
+/// assert_eq!(user.as_text(), Some("1001"));
+/// assert_eq!(format!("{user:?}"), "UserId(..)");
+/// # Ok::<(), bs2_events::codec::DecodeError>(())
+/// ```
+#[doc(alias("BS2_USER_ID", "userID"))]
+#[derive(Clone, Copy, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq, Unaligned)]
+#[repr(transparent)]
+pub struct UserId([u8; 32]);
+
+impl UserId {
+    /// The id with these bytes, padded with NUL.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeReason::TooLong`] for more than 32 bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::codec::UserId;
+    ///
+    /// assert!(UserId::new("x".repeat(32)).is_ok());
+    /// let error = UserId::new("x".repeat(33)).unwrap_err();
+    /// assert_eq!(error.to_string(), "event: field `user_id` at offset 12: 33 bytes in a field of 32");
+    /// ```
+    pub fn new(id: impl AsRef<[u8]>) -> Result<Self, DecodeError> {
+        padded(id.as_ref(), "user_id").map(Self)
+    }
+
+    /// The id in these 32 bytes, without copying them.
+    #[inline]
+    #[must_use]
+    pub fn from_array(bytes: &[u8; 32]) -> &Self {
+        zerocopy::transmute_ref!(bytes)
+    }
+
+    /// All 32 bytes, padding included.
+    #[must_use]
+    pub const fn as_array(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The id's bytes, up to the first NUL.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.get(..before_nul(&self.0)).unwrap_or(&self.0)
+    }
+
+    /// The id as text; `None` if it is not UTF-8. The text of an empty id is empty.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::codec::UserId;
+    ///
+    /// assert_eq!(UserId::new("Zoë")?.as_text(), Some("Zoë"));
+    /// assert_eq!(UserId::new(b"\xFF")?.as_text(), None);
+    /// # Ok::<(), bs2_events::codec::DecodeError>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        let id = self.as_bytes();
+        match AsciiStr::from_ascii(id) {
+            // Nearly every id is ASCII, and this check takes half the time of that for UTF-8.
+            Ok(ascii) => Some(ascii.as_str()),
+            Err(_) => core::str::from_utf8(id).ok(),
+        }
+    }
+
+    /// Whether there is no id: the person is unknown.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        let [first, ..] = self.0;
+        first == 0
+    }
+}
+
+impl fmt::Debug for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserId(..)")
+    }
+}
+
+/// The data of a card that a device did not know: 32 bytes, whose layout depends on the card.
+///
+/// The SDK's samples read them as text, which they are not. `Debug` does not show them.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::CardData;
+///
+/// let card = CardData::new([0xCA, 0xFE])?;
+/// assert_eq!(card.as_bytes()[..3], [0xCA, 0xFE, 0]);
+/// assert_eq!(format!("{card:?}"), "CardData(..)");
+/// # Ok::<(), bs2_events::codec::DecodeError>(())
+/// ```
+#[doc(alias = "cardID")]
+#[derive(Clone, Copy, Eq, FromBytes, Hash, Immutable, IntoBytes, KnownLayout, PartialEq, Unaligned)]
+#[repr(transparent)]
+pub struct CardData([u8; 32]);
+
+impl CardData {
+    /// A card with these bytes, padded with zeros.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeReason::TooLong`] for more than 32 bytes.
+    pub fn new(data: impl AsRef<[u8]>) -> Result<Self, DecodeError> {
+        padded(data.as_ref(), "card_data").map(Self)
+    }
+
+    /// All 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CardData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CardData(..)")
+    }
+}
+
 /// The state of an input port: a signed byte.
 ///
 /// An old manual page declares it unsigned; the shipping SDK's is signed, so `0xFF` on the wire is −1, unknown.
@@ -249,7 +504,7 @@ impl fmt::Debug for Subject<'_> {
 /// # Examples
 ///
 /// ```
-/// use bs2_events::codec::PortValue;
+/// use bs2_events::codec::subject::PortValue;
 ///
 /// assert_eq!(PortValue::new(-1), PortValue::UNKNOWN);
 /// assert_eq!(PortValue::CLOSED.to_string(), "CLOSED");
@@ -261,32 +516,18 @@ pub struct PortValue(i8);
 
 impl PortValue {
     /// The state with this number.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::PortValue;
-    /// assert_eq!(PortValue::new(1), PortValue::CLOSED);
-    /// ```
     #[must_use]
     pub const fn new(value: i8) -> Self {
         Self(value)
     }
 
     /// The number, −1 … 3 for the named states.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::PortValue;
-    /// assert_eq!(PortValue::SUPERVISED_OPEN.get(), 3);
-    /// ```
     #[must_use]
     pub const fn get(self) -> i8 {
         self.0
     }
 
-    /// The reader does not know.
+    /// The device does not know.
     pub const UNKNOWN: Self = Self(-1);
     /// The circuit is open.
     pub const OPEN: Self = Self(0);
@@ -317,7 +558,7 @@ impl fmt::Debug for PortValue {
     }
 }
 
-/// Every member that begins with the one id of a thing: `doorID`, `liftID`, `zoneID`, `uid`.
+/// Every member that begins with one id: `doorID`, `liftID`, `zoneID`, `uid`.
 #[derive(FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
 #[repr(C)]
 struct Uid {
@@ -375,4 +616,35 @@ struct OsdpNotice {
 fn uid(bytes: &[u8; 32]) -> u32 {
     let uid: &Uid = zerocopy::transmute_ref!(bytes);
     uid.uid.get()
+}
+
+/// The number of bytes before the first NUL. It looks at eight bytes at a time: ids are short, so the first eight are
+/// nearly always enough.
+#[inline]
+fn before_nul(bytes: &[u8; 32]) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut len = 0_u32;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        // The lowest bit that remains is the top bit of the first zero byte; without any bit it is 64, eight bytes.
+        let first =
+            (word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080).trailing_zeros() / 8;
+        len = len.saturating_add(first);
+        if first < 8 {
+            break;
+        }
+    }
+    usize::try_from(len).unwrap_or(bytes.len())
+}
+
+fn padded(bytes: &[u8], field: &'static str) -> Result<[u8; 32], DecodeError> {
+    let mut array = [0; 32];
+    let target = array.get_mut(..bytes.len()).ok_or(DecodeError {
+        record: "event",
+        field,
+        offset: 12,
+        reason: DecodeReason::TooLong { limit: 32, actual: bytes.len() },
+    })?;
+    target.copy_from_slice(bytes);
+    Ok(array)
 }

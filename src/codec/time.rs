@@ -1,13 +1,13 @@
-//! Seconds since 1970, as readers keep them.
+//! The time of an event, in seconds since 1970.
 
 use core::fmt;
 
-/// A moment on a reader's clock: whole seconds since 1970-01-01 00:00:00 UTC, as 32 bits without sign.
+/// A time by a device's clock: whole seconds since 1970-01-01 00:00:00 UTC, as 32 bits without sign.
 ///
-/// Readers record UTC whatever their time zone is (vendor article 24000041654). The clock can be set, so time may
-/// run backwards from one event to the next: order events by id, never by time.
+/// Devices record UTC in every time zone (vendor article 24000041654). The clock can be set, so the time may run
+/// backwards from one event to the next: order events by id, never by time.
 ///
-/// `Display` writes RFC 3339. Conversions for `jiff`, `chrono` and `time` stand behind features of these names.
+/// `Display` writes RFC 3339. The features `jiff`, `chrono` and `time` add conversions from and to these crates.
 ///
 /// # Examples
 ///
@@ -21,27 +21,13 @@ use core::fmt;
 pub struct Timestamp(u32);
 
 impl Timestamp {
-    /// The moment this many seconds after 1970-01-01 00:00:00 UTC.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::Timestamp;
-    /// assert_eq!(Timestamp::from_unix_seconds(0).to_string(), "1970-01-01T00:00:00Z");
-    /// ```
+    /// The time this many seconds after 1970-01-01 00:00:00 UTC.
     #[must_use]
     pub const fn from_unix_seconds(seconds: u32) -> Self {
         Self(seconds)
     }
 
     /// Seconds since 1970-01-01 00:00:00 UTC.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::Timestamp;
-    /// assert_eq!(Timestamp::from_unix_seconds(7).as_unix_seconds(), 7);
-    /// ```
     #[must_use]
     pub const fn as_unix_seconds(self) -> u32 {
         self.0
@@ -110,7 +96,7 @@ impl TryFrom<time::UtcDateTime> for Timestamp {
 
 /// Year, month and day of a day counted from 1970-01-01, by the proleptic Gregorian calendar.
 ///
-/// Counts in eras of 400 years that begin on 1 March, so that the leap day is the last of its year.
+/// It counts in eras of 400 years that begin on 1 March, so that the leap day is the last day of its year.
 #[allow(clippy::arithmetic_side_effects)] // u32 seconds make at most 49 710 days: nothing here comes near a limit.
 const fn civil_date(days: u32) -> (u32, u32, u32) {
     let shifted = days + 719_468;

@@ -180,7 +180,7 @@ impl Follower {
                 Live::Event { event, .. } => event,
                 // What follows is in the log, and may be of another life.
                 Live::Resumed { .. } => break,
-                Live::Further { .. } | Live::Lagged { .. } => continue,
+                Live::Lagged { .. } => continue,
             };
             if account.offer(event) == Offered::Below {
                 // It may be one that was given up as missing while it waited here.
@@ -220,8 +220,6 @@ impl Follower {
             while let Some(next) = item {
                 match next {
                     Live::Event { event, .. } => self.receive(account, event).await?,
-                    // Sinks store records, and it is in none.
-                    Live::Further { .. } => {}
                     // Before anything that follows is taken: ids that began anew meanwhile may fit the watermark.
                     Live::Lagged { .. } | Live::Resumed { .. } => {
                         read_log = true;

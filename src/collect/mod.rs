@@ -25,7 +25,7 @@
 //! * **Readers do not wait for each other.** Each has a task of its own; a slow or silent one delays nobody.
 //! * **The log is never cleared.**
 //! * **Events are stored, and what stands beside them is not.** A record holds one subject; what a device gateway tells
-//!   beside it ([`EventPage::further`](crate::device::EventPage::further)), and a person's temperature, reach no sink.
+//!   beside it ([`EventPage::extras`](crate::device::EventPage::extras)), and a person's temperature, reach no sink.
 //!   The log has both for as long as the reader keeps the event.
 //!
 //! A reader's account begins at the oldest event that it has when it is first met. What it had lost before then is

@@ -2,14 +2,17 @@
 
 use std::any::Any;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
-use super::live::DeviceQueue;
-use super::{Capabilities, DeviceInfo, DeviceList, EventPage, FurtherSubject, ImageFilter, ImageLog};
-use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Temperature, Timestamp};
+use super::live::Sender;
+use super::{Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog};
+use crate::codec::{DeviceId, Event, EventMask, Extras, PortableBlob, Timestamp};
 use crate::{Error, Result};
 
 /// A way to reach readers: a library, a gateway, a simulator, or your own.
@@ -108,8 +111,8 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     async fn close(&self) -> Result<()>;
 }
 
-/// Where a backend puts the live events of one reader. Cheap to clone; no call blocks, so it may be used from a
-/// callback of a C library.
+/// Where a backend puts the live events of one device. Cheap to clone. No call blocks, so a callback of a C library may
+/// use it.
 ///
 /// # Examples
 ///
@@ -117,23 +120,31 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 /// use bs2_events::codec::Event;
 /// use bs2_events::device::LiveSink;
 ///
-/// // In a backend: what a callback does with the record that it is lent.
+/// // What a callback of a backend does with the record that it borrows.
 /// fn on_log_received(sink: &LiveSink, record: &[u8; 48]) {
-///     if let Ok(event) = Event::from_bytes(record) {
-///         sink.push(event);
+///     match Event::from_bytes(record) {
+///         Ok(event) => sink.push(event, None),
+///         Err(_) => sink.lost(1),
 ///     }
 /// }
 /// ```
 #[derive(Clone)]
 pub struct LiveSink {
+    device: DeviceId,
     target: Target,
 }
 
 #[derive(Clone)]
 enum Target {
     /// The queue of a subscription.
-    Queue(DeviceQueue),
-    Other(DeviceId, Arc<dyn LiveTarget>),
+    Queue {
+        queue: Sender,
+        /// Where the end of the connection is reported.
+        breaks: mpsc::Sender<Error>,
+        /// Whether the connection was made again and the stream does not say so yet.
+        resumed: Arc<AtomicBool>,
+    },
+    Other(Arc<dyn LiveTarget>),
 }
 
 /// Receives what a backend puts into a [`LiveSink`]: for a backend that wraps another one, and for tests of a backend.
@@ -142,7 +153,7 @@ enum Target {
 /// backend or drop a [`Monitoring`] of it.
 pub trait LiveTarget: Send + Sync + 'static {
     /// An event that the device reports, and what it reports beyond the 48 bytes.
-    fn event(&self, event: &Event, temperature: Option<Temperature>, further: &[FurtherSubject]);
+    fn event(&self, event: &Event, extras: Option<Box<Extras>>);
 
     /// The backend lost `count` events.
     fn lost(&self, count: u64);
@@ -155,144 +166,66 @@ pub trait LiveTarget: Send + Sync + 'static {
 }
 
 impl LiveSink {
-    pub(super) fn new(queue: DeviceQueue) -> Self {
-        Self { target: Target::Queue(queue) }
+    /// A sink for one connection of a device, and where the end of the connection is reported.
+    pub(super) fn new(
+        device: DeviceId,
+        queue: Sender,
+        resumed: Arc<AtomicBool>,
+    ) -> (Self, mpsc::Receiver<Error>) {
+        let (breaks, broken) = mpsc::channel(1);
+        (Self { device, target: Target::Queue { queue, breaks, resumed } }, broken)
     }
 
     /// A sink for one device that passes everything on to `target`.
     pub fn to_target(device: DeviceId, target: Arc<dyn LiveTarget>) -> Self {
-        Self { target: Target::Other(device, target) }
+        Self { device, target: Target::Other(target) }
     }
 
-    /// Puts an event into the queue; if the queue is full the event is dropped and counted, and the stream will say
-    /// so.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
-    /// fn report(sink: &LiveSink, record: &[u8; 48]) {
-    ///     Event::from_bytes(record).into_iter().for_each(|event| sink.push(event));
-    /// }
-    /// ```
-    pub fn push(&self, event: &Event) {
-        self.push_with_further(event, None, &[]);
+    /// Adds an event, with its extras, to the stream. If the queue is full, both are dropped and counted, and the
+    /// stream says so.
+    pub fn push(&self, event: &Event, extras: Option<Box<Extras>>) {
+        self.push_all(iter::once((*event, extras)));
     }
 
-    /// The same for an event with which the reader told a person's temperature.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::{Event, Temperature}, device::LiveSink};
-    /// fn report(sink: &LiveSink, event: &Event, hundredths: u32) {
-    ///     sink.push_with_temperature(event, Temperature::from_hundredths(hundredths));
-    /// }
-    /// ```
-    pub fn push_with_temperature(&self, event: &Event, temperature: Temperature) {
-        self.push_with_further(event, Some(temperature), &[]);
-    }
-
-    /// The same for an event beside which more stands; it goes with its event, or is dropped with it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::{Event, SubjectKind}, device::{FurtherSubject, LiveSink}};
-    /// fn report(sink: &LiveSink, event: &Event, card: [u8; 32]) {
-    ///     sink.push_with_further(event, None, &[FurtherSubject::new(event.id(), SubjectKind::Card, card)]);
-    /// }
-    /// ```
-    pub fn push_with_further(
-        &self,
-        event: &Event,
-        temperature: Option<Temperature>,
-        further: &[FurtherSubject],
-    ) {
+    /// Adds events that came together, in one access to the queue.
+    pub(crate) fn push_all(&self, events: impl IntoIterator<Item = (Event, Option<Box<Extras>>)>) {
         match &self.target {
-            Target::Queue(queue) => queue.push(*event, temperature, further),
-            Target::Other(_, target) => target.event(event, temperature, further),
-        }
-    }
-
-    /// The same for events that came together, with nothing beside them: one turn at the queue for all of them.
-    #[cfg(feature = "gateway")]
-    pub(super) fn push_all(&self, events: &[(Event, Option<Temperature>)]) {
-        match &self.target {
-            Target::Queue(queue) => queue.push_all(events),
-            Target::Other(_, target) => {
-                events.iter().for_each(|(event, temperature)| target.event(event, *temperature, &[]));
+            Target::Queue { queue, resumed, .. } => queue.push(self.device, resumed, events.into_iter()),
+            Target::Other(target) => {
+                events.into_iter().for_each(|(event, extras)| target.event(&event, extras));
             }
         }
     }
 
     /// Says that `count` events were lost before they came here.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
-    /// fn overflowed(sink: &LiveSink, events: u64) {
-    ///     sink.lost(events);
-    /// }
-    /// ```
     pub fn lost(&self, count: u64) {
         match &self.target {
-            Target::Queue(queue) => queue.lost(count),
-            Target::Other(_, target) => target.lost(count),
+            Target::Queue { queue, .. } => queue.lost(self.device, count),
+            Target::Other(target) => target.lost(count),
         }
     }
 
-    /// Says that the connection is gone, and with it this monitoring.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
-    /// fn broken(sink: &LiveSink) {
-    ///     sink.disconnected(Error::new(ErrorKind::Disconnected, "the socket was closed"));
-    /// }
-    /// ```
+    /// Says that the connection is lost. This ends the monitoring.
     pub fn disconnected(&self, error: Error) {
         match &self.target {
-            Target::Queue(queue) => queue.disconnected(error),
-            Target::Other(_, target) => target.disconnected(error),
+            // The first error counts: a connection ends once.
+            Target::Queue { breaks, .. } => drop(breaks.try_send(error)),
+            Target::Other(target) => target.disconnected(error),
         }
     }
 
-    /// The reader.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
-    /// fn key(sink: &LiveSink) -> u32 {
-    ///     sink.device().get()
-    /// }
-    /// ```
+    /// The device.
     #[must_use]
     pub fn device(&self) -> DeviceId {
-        match &self.target {
-            Target::Queue(queue) => queue.device(),
-            Target::Other(device, _) => *device,
-        }
+        self.device
     }
 
-    /// Whether nobody listens any more.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::Event, device::LiveSink, Error, ErrorKind};
-    /// fn tidy(listeners: &mut Vec<LiveSink>) {
-    ///     listeners.retain(|sink| !sink.is_closed());
-    /// }
-    /// ```
+    /// Whether the subscription was dropped.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         match &self.target {
-            Target::Queue(queue) => queue.is_closed(),
-            Target::Other(_, target) => target.is_closed(),
+            Target::Queue { queue, .. } => queue.is_closed(),
+            Target::Other(target) => target.is_closed(),
         }
     }
 }

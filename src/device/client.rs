@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 
-use super::live::{DeviceQueue, Sender, queue};
+use super::live::{Sender, queue};
 use super::state::StateBoard;
 use super::{Backend, ConnectionState, Device, LiveSink, LogListener, Monitoring, StateStream, Subscription};
 use crate::codec::{DeviceId, Event};
@@ -352,8 +352,8 @@ impl Feed {
     async fn start(&self, again: bool) -> Result<Connection> {
         let monitor = || async {
             let resumed = Arc::new(AtomicBool::new(again));
-            let (queue, broken) = DeviceQueue::new(self.device, self.queue.clone(), Arc::clone(&resumed));
-            let monitoring = self.client.backend().monitor(self.device, LiveSink::new(queue)).await?;
+            let (sink, broken) = LiveSink::new(self.device, self.queue.clone(), Arc::clone(&resumed));
+            let monitoring = self.client.backend().monitor(self.device, sink).await?;
             Ok(Connection { _monitoring: monitoring, broken, resumed })
         };
         self.client.call(self.device, "monitoring", monitor).await

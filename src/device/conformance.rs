@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 
-use super::live::{DeviceQueue, queue};
+use super::live::queue;
 use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, Subscription};
 use crate::codec::{DeviceId, Event, EventCode, EventMask};
 use crate::{Error, ErrorKind, Result, RetryPolicy};
@@ -60,6 +60,18 @@ pub trait Stage: Send + Sync {
 pub struct Violation {
     point: &'static str,
     found: String,
+}
+
+impl Violation {
+    pub(crate) fn new(point: &'static str, found: impl Into<String>) -> Self {
+        Self { point, found: found.into() }
+    }
+
+    /// The name of the point.
+    #[must_use]
+    pub const fn point(&self) -> &'static str {
+        self.point
+    }
 }
 
 impl fmt::Display for Violation {
@@ -291,8 +303,8 @@ struct Listener {
 
 fn listener(device: DeviceId) -> Listener {
     let (sender, receiver) = queue(64);
-    let (queue, breaks) = DeviceQueue::new(device, sender, Arc::default());
-    Listener { sink: LiveSink::new(queue), items: Subscription::new(receiver, JoinSet::new()), breaks }
+    let (sink, breaks) = LiveSink::new(device, sender, Arc::default());
+    Listener { sink, items: Subscription::new(receiver, JoinSet::new()), breaks }
 }
 
 /// Makes a call until it fails for good, as a user's program would.

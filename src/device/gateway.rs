@@ -13,9 +13,9 @@
 //! * The gateway's queue of live events is bounded, and the gateway does not report what it drops. A jump of the ids is
 //!   the only sign. The [collector](../../collect/index.html) then reads the log.
 //! * The gateway's message has a field for each kind of subject. A record has room for one, and its code determines the
-//!   kind. The other subjects, such as the door of an authentication, are in
-//!   [`EventPage::further`](super::EventPage::further), and live in [`Live::Further`](super::Live::Further). Blobs have
-//!   one subject, like events, and no others.
+//!   kind. The other subjects, such as the door of an authentication, are [`Extras`](crate::codec::Extras) of the event,
+//!   in [`EventPage::extras`](super::EventPage::extras) and in [`Live::Event`](super::Live::Event). Blobs have one
+//!   subject, like events, and no others.
 //! * The gateway reports errors with gRPC's codes, not with those of the vendor's library:
 //!   [`Error::sdk_code`](crate::Error::sdk_code) is `None`.
 //! * The events do not contain the time zone and daylight saving of the device; see

@@ -2,21 +2,17 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_util::StreamExt;
-use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet, coop};
 
-use super::FurtherSubject;
-use crate::Error;
-use crate::codec::{DeviceId, Event, Temperature};
+use crate::codec::{DeviceId, Event, Extras};
 
 mod queue;
 
@@ -27,63 +23,50 @@ pub(super) use queue::{Receiver, Sender, queue};
 /// # Examples
 ///
 /// ```
-/// use bs2_events::codec::DeviceId;
 /// use bs2_events::device::Live;
 ///
-/// let item = Live::Lagged { device: DeviceId::new(7), missed: 3 };
-/// assert_eq!(item.device(), DeviceId::new(7));
+/// fn print(item: Live) {
+///     match item {
+///         Live::Event { device, event, extras } => println!("{device}: {event}, with extras: {}", extras.is_some()),
+///         Live::Lagged { device, missed } => println!("{device}: {missed} events lost; they are in the log"),
+///         Live::Resumed { device } => println!("{device}: connected again; what happened meanwhile is in the log"),
+///         _ => {}
+///     }
+/// }
 /// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Live {
     /// An event happened.
     Event {
-        /// The reader that reported it, in whose log it stands.
+        /// The device that reported the event and keeps it in its log.
         device: DeviceId,
         /// The event.
         event: Event,
-        /// The person's temperature, where the reader measured one and the way to it tells.
-        temperature: Option<Temperature>,
+        /// What the backend reports of the event beyond its 48 bytes; `None` for most events.
+        extras: Option<Box<Extras>>,
     },
-    /// What stands beside the event before it, of the same reader: a device gateway tells more of an event than a
-    /// record holds. It comes directly behind its event; there may be several.
-    Further {
-        /// The reader.
-        device: DeviceId,
-        /// What it is, and the id of the event.
-        subject: FurtherSubject,
-    },
-    /// Events were lost because the consumer was too slow; read the log from the last id that you have.
+    /// Events were lost because the consumer was too slow. Read the log from the last id that you have.
     Lagged {
-        /// The reader.
+        /// The device.
         device: DeviceId,
-        /// How many.
+        /// How many events.
         missed: u64,
     },
-    /// The connection was lost and is back; what happened between is in the log and not in this stream.
+    /// The device is connected again, or for the first time if it could not be reached when the subscription began.
+    /// What happened meanwhile is in the log and not in this stream.
     Resumed {
-        /// The reader.
+        /// The device.
         device: DeviceId,
     },
 }
 
 impl Live {
-    /// The reader that the item concerns.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::DeviceId, device::Live};
-    /// let item = Live::Resumed { device: DeviceId::new(7) };
-    /// assert_eq!(item.device(), DeviceId::new(7));
-    /// ```
+    /// The device that the item concerns.
     #[must_use]
     pub const fn device(&self) -> DeviceId {
         match *self {
-            Self::Event { device, .. }
-            | Self::Further { device, .. }
-            | Self::Lagged { device, .. }
-            | Self::Resumed { device } => device,
+            Self::Event { device, .. } | Self::Lagged { device, .. } | Self::Resumed { device } => device,
         }
     }
 }
@@ -219,8 +202,6 @@ impl LogListener {
                         tracing::warn!(%device, missed, "live events were lost");
                     }
                     Live::Resumed { device } => tracing::info!(%device, "monitoring resumed"),
-                    // Who wants it takes the stream.
-                    Live::Further { .. } => {}
                 }
             }
         });
@@ -270,54 +251,5 @@ impl Drop for LogListener {
 impl fmt::Debug for LogListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LogListener").field("missed", &self.missed()).finish_non_exhaustive()
-    }
-}
-
-/// The sending side of a subscription, for one reader and one connection of it.
-#[derive(Clone)]
-pub(super) struct DeviceQueue {
-    device: DeviceId,
-    queue: Sender,
-    breaks: mpsc::Sender<Error>,
-    /// Whether the connection was made again and the stream does not know it yet.
-    resumed: Arc<AtomicBool>,
-}
-
-impl DeviceQueue {
-    /// A queue end for `device`, and where the end of its connection will be told.
-    pub(super) fn new(
-        device: DeviceId,
-        queue: Sender,
-        resumed: Arc<AtomicBool>,
-    ) -> (Self, mpsc::Receiver<Error>) {
-        let (breaks, broken) = mpsc::channel(1);
-        (Self { device, queue, breaks, resumed }, broken)
-    }
-
-    pub(super) fn push(&self, event: Event, temperature: Option<Temperature>, further: &[FurtherSubject]) {
-        self.queue.push(self.device, &self.resumed, iter::once((event, temperature)), further);
-    }
-
-    /// Pushes events that came together and have nothing beside them.
-    #[cfg(feature = "gateway")]
-    pub(super) fn push_all(&self, events: &[(Event, Option<Temperature>)]) {
-        self.queue.push(self.device, &self.resumed, events.iter().copied(), &[]);
-    }
-
-    pub(super) fn lost(&self, count: u64) {
-        self.queue.lost(self.device, count);
-    }
-
-    pub(super) fn disconnected(&self, error: Error) {
-        // Only the first end of a connection counts.
-        let _ = self.breaks.try_send(error);
-    }
-
-    pub(super) fn device(&self) -> DeviceId {
-        self.device
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.queue.is_closed()
     }
 }

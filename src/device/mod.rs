@@ -3,7 +3,6 @@
 mod backend;
 mod client;
 pub mod conformance;
-mod further;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 mod handle;
@@ -16,7 +15,6 @@ mod state;
 
 pub use backend::{Backend, LiveSink, LiveTarget, Monitoring, scan_image_logs};
 pub use client::{Client, ClientOptions};
-pub use further::FurtherSubject;
 pub use handle::Device;
 pub use info::{Capabilities, DeviceInfo, DeviceList, ImageFilter, ImageLog};
 pub use live::{Live, LogListener, Subscription};

@@ -5,8 +5,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use super::FurtherSubject;
-use crate::codec::{DecodeError, Event};
+use crate::codec::{DecodeError, Event, Extras};
 use crate::{Error, ErrorKind, Result};
 
 /// Events read together, in the bytes in which they came: a page derefs to `[Event]`.
@@ -31,8 +30,8 @@ pub struct EventPage {
     repeated: u64,
     /// Whether the ids are known to ascend: looking once is enough, since a long page does not fit into a cache.
     ascends: bool,
-    /// Ascending; those of events of this page and of no other.
-    further: Vec<FurtherSubject>,
+    /// By ascending event id, each once; only of events on this page.
+    extras: Vec<(u32, Extras)>,
 }
 
 impl EventPage {
@@ -56,88 +55,58 @@ impl EventPage {
         Ok(Self { bytes, ..Self::default() })
     }
 
-    /// This page with what stands beside its events: those of other events are dropped, and repetitions too.
+    /// Adds what the backend reports of the events beyond their 48 bytes, by event id.
     ///
-    /// For backends whose protocol tells more of an event than a record holds.
+    /// Extras of an event that is not on the page are dropped. Extras that are given twice for one event are merged.
     ///
     /// # Examples
     ///
     /// ```
-    /// use bs2_events::codec::{DeviceId, Event, EventCode, SubjectKind};
-    /// use bs2_events::device::{EventPage, FurtherSubject};
+    /// use bs2_events::codec::{DeviceId, Event, EventCode, Extras, Temperature};
+    /// use bs2_events::device::EventPage;
     ///
-    /// let event = Event::builder(DeviceId::new(1), 7, EventCode::VERIFY_SUCCESS).build();
-    /// let card = |event_id| FurtherSubject::new(event_id, SubjectKind::Card, [9; 32]);
-    /// let page = EventPage::from(vec![event]).with_further(vec![card(8), card(7), card(7)]);
-    /// assert_eq!(page.further(), [card(7)]);
+    /// let event = |id| Event::builder(DeviceId::new(1), id, EventCode::VERIFY_SUCCESS).build();
+    /// let extras = Extras::default().with_temperature(Temperature::from_hundredths(3_655));
+    /// let page = EventPage::from(vec![event(7), event(8)]).with_extras(vec![(8, extras.clone())]);
+    /// assert_eq!(page.extras_of(7), None);
+    /// assert_eq!(page.extras_of(8), Some(&extras));
     /// ```
     #[must_use]
-    pub fn with_further(mut self, mut further: Vec<FurtherSubject>) -> Self {
-        further.sort_unstable();
-        further.dedup();
-        self.further = further;
-        self.drop_further_of_others();
+    pub fn with_extras(mut self, mut extras: Vec<(u32, Extras)>) -> Self {
+        extras.retain(|(_, extras)| !extras.is_empty());
+        extras.sort_by_key(|(id, _)| *id);
+        extras.dedup_by(|(id, more), (kept_id, kept)| {
+            let is_same_event = id == kept_id;
+            if is_same_event {
+                merge(kept, more);
+            }
+            is_same_event
+        });
+        self.extras = extras;
+        self.drop_extras_of_others();
         self
     }
 
     /// The bytes of the events, one after the other.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::device::EventPage;
-    ///
-    /// assert!(EventPage::default().as_bytes().is_empty());
-    /// ```
     #[must_use]
     pub fn as_bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// What stands beside the events of this page, by their ids: what a device gateway tells of an event beside its
-    /// subject. Empty where the way to the reader has no more than the records.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::device::EventPage;
-    ///
-    /// assert!(EventPage::default().further().is_empty());
-    /// ```
+    /// The extras of the events on this page, by ascending event id. Most events have none.
     #[must_use]
-    pub fn further(&self) -> &[FurtherSubject] {
-        &self.further
+    pub fn extras(&self) -> &[(u32, Extras)] {
+        &self.extras
     }
 
-    /// What stands beside the event with this id.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::{DeviceId, Event, EventCode, SubjectKind};
-    /// # use bs2_events::device::{EventPage, FurtherSubject};
-    /// # let event = |id| Event::builder(DeviceId::new(1), id, EventCode::VERIFY_SUCCESS).build();
-    /// # let card = FurtherSubject::new(7, SubjectKind::Card, [9; 32]);
-    /// let page = EventPage::from(vec![event(7), event(8)]).with_further(vec![card]);
-    /// assert_eq!((page.further_of(7), page.further_of(8)), (&[card][..], &[][..]));
-    /// ```
+    /// The extras of the event with this id.
     #[must_use]
-    pub fn further_of(&self, event_id: u32) -> &[FurtherSubject] {
-        let behind = |at: usize| self.further.get(at..).unwrap_or_default();
-        let of = behind(self.further.partition_point(|further| further.event_id() < event_id));
-        let count = of.partition_point(|further| further.event_id() == event_id);
-        of.get(..count).unwrap_or_default()
+    pub fn extras_of(&self, event_id: u32) -> Option<&Extras> {
+        let at = self.extras.binary_search_by_key(&event_id, |(id, _)| *id).ok()?;
+        self.extras.get(at).map(|(_, extras)| extras)
     }
 
     /// How many records of the answer were left out of this page because they had been given before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::device::EventPage;
-    ///
-    /// assert_eq!(EventPage::default().repeated(), 0);
-    /// ```
     #[must_use]
     pub fn repeated(&self) -> u64 {
         self.repeated
@@ -156,7 +125,7 @@ impl EventPage {
         if leading > 0 {
             self.repeated += u64::try_from(leading).unwrap_or(u64::MAX);
             self.bytes = self.bytes.slice(leading * Event::SIZE..);
-            self.drop_further_of_others();
+            self.drop_extras_of_others();
         }
         self.ascends = self.ascends || ascends(&self);
         if self.ascends {
@@ -175,7 +144,7 @@ impl EventPage {
         events.dedup();
         let dropped = u64::try_from(answered - events.len()).unwrap_or(u64::MAX);
         let page = Self { repeated: self.repeated + dropped, ascends: true, ..Self::from(events) };
-        Ok(page.with_further(self.further))
+        Ok(page.with_extras(self.extras))
     }
 
     /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
@@ -184,7 +153,7 @@ impl EventPage {
     pub(crate) fn after(mut self, after: u32) -> Self {
         let known = self.partition_point(|event| event.id() <= after);
         self.bytes = self.bytes.slice(known * Event::SIZE..);
-        self.drop_further_of_others();
+        self.drop_extras_of_others();
         self
     }
 
@@ -193,7 +162,7 @@ impl EventPage {
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         if self.len() > max {
             self.bytes.truncate(max * Event::SIZE);
-            self.drop_further_of_others();
+            self.drop_extras_of_others();
         }
         self
     }
@@ -204,14 +173,22 @@ impl EventPage {
         self
     }
 
-    fn drop_further_of_others(&mut self) {
-        if self.further.is_empty() {
+    fn drop_extras_of_others(&mut self) {
+        if self.extras.is_empty() {
             return;
         }
         let mut ids: Vec<u32> = self.iter().map(Event::id).collect();
         ids.sort_unstable();
-        self.further.retain(|further| ids.binary_search(&further.event_id()).is_ok());
+        self.extras.retain(|(id, _)| ids.binary_search(id).is_ok());
     }
+}
+
+/// Adds to `kept` what only `more` has.
+fn merge(kept: &mut Extras, more: &mut Extras) {
+    kept.job_code = kept.job_code.or(more.job_code);
+    kept.temperature = kept.temperature.or(more.temperature);
+    more.subjects.retain(|subject| !kept.subjects.contains(subject));
+    kept.subjects.append(&mut more.subjects);
 }
 
 fn ascends(events: &[Event]) -> bool {
@@ -250,7 +227,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::codec::{DeviceId, EventCode};
+    use crate::codec::{DeviceId, EventCode, ExtraSubject, SubjectKind, Temperature};
 
     #[test]
     fn keeps_the_bytes_of_an_answer_that_only_repeats_the_boundary() {
@@ -276,17 +253,26 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_events_goes_with_them_and_with_no_other() {
-        let further = |ids: &[u32]| ids.iter().map(|id| beside(*id)).collect::<Vec<_>>();
-        let whole = page(&[5, 6, 7, 8]).with_further(further(&[8, 5, 6, 6, 9]));
-        assert_eq!(whole.further(), further(&[5, 6, 8]));
-        assert_eq!(whole.clone().truncated(2).further(), further(&[5, 6]));
+    fn extras_stay_with_their_events_and_with_no_other() {
+        let extras = |ids: &[u32]| ids.iter().map(|id| (*id, card(9))).collect::<Vec<_>>();
+        let whole = page(&[5, 6, 7, 8]).with_extras(extras(&[8, 5, 6, 6, 9]));
+        assert_eq!(whole.extras(), extras(&[5, 6, 8]));
+        assert_eq!(whole.clone().truncated(2).extras(), extras(&[5, 6]));
         let later = whole.in_order(5).unwrap();
-        assert_eq!(later.further(), further(&[6, 8]));
+        assert_eq!(later.extras(), extras(&[6, 8]));
         #[cfg(feature = "collect")]
-        assert_eq!(later.after(7).further(), further(&[8]));
-        let disordered = page(&[8, 5, 8, 7]).with_further(further(&[8, 7, 5, 8])).in_order(5).unwrap();
-        assert_eq!((ids(&disordered), disordered.further()), (vec![7, 8], &further(&[7, 8])[..]));
+        assert_eq!(later.after(7).extras(), extras(&[8]));
+        let disordered = page(&[8, 5, 8, 7]).with_extras(extras(&[8, 7, 5, 8])).in_order(5).unwrap();
+        assert_eq!((ids(&disordered), disordered.extras()), (vec![7, 8], &extras(&[7, 8])[..]));
+    }
+
+    #[test]
+    fn extras_that_are_given_twice_are_merged_and_empty_ones_are_dropped() {
+        let warm = Extras::default().with_temperature(Temperature::from_hundredths(3_655));
+        let given = vec![(5, card(9)), (6, Extras::default()), (5, warm), (5, card(9)), (5, card(8))];
+        let merged = card(9).with_temperature(Temperature::from_hundredths(3_655));
+        let merged = merged.with_subject(card(8).subjects[0]);
+        assert_eq!(page(&[5, 6]).with_extras(given).extras(), [(5, merged)]);
     }
 
     proptest! {
@@ -306,8 +292,8 @@ mod tests {
         EventPage::from(ids.iter().map(event).collect::<Vec<_>>())
     }
 
-    fn beside(event_id: u32) -> FurtherSubject {
-        FurtherSubject::new(event_id, crate::codec::SubjectKind::Card, [9; 32])
+    fn card(byte: u8) -> Extras {
+        Extras::default().with_subject(ExtraSubject::new(SubjectKind::Card, [byte; 32]))
     }
 
     fn ids(page: &EventPage) -> Vec<u32> {

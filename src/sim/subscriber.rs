@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::extras::temperature;
 use super::options::SimOptions;
-use crate::codec::{Event, Temperature};
+use crate::codec::{Event, Extras, Temperature};
 use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
@@ -22,10 +22,8 @@ pub(super) trait Listener: Send + Sync {
 
 impl Listener for LiveSink {
     fn event(&self, event: &Event, temperature: Option<Temperature>) {
-        match temperature {
-            Some(temperature) => self.push_with_temperature(event, temperature),
-            None => self.push(event),
-        }
+        let extras = temperature.map(|temperature| Box::new(Extras::default().with_temperature(temperature)));
+        self.push(event, extras);
     }
 
     fn disconnected(&self, error: Error) {

@@ -1,13 +1,14 @@
-//! What goes into a sink, and what comes back.
+//! What a collector stores in a sink, and what a sink returns.
 
 use std::fmt;
 
 use crate::codec::{DeviceId, Event};
 use crate::{Error, ErrorKind, Result};
 
-/// What a collector stores in one go: events, gaps and the watermark of one epoch of one reader.
+/// What a collector stores at once: events, gaps and the watermark of one epoch of one device.
 ///
-/// `Debug` shows the numbers, not the events.
+/// `Debug` shows how many events there are, not the events. With the feature `serde` a batch is read and written as an
+/// object with these fields.
 ///
 /// # Examples
 ///
@@ -22,72 +23,50 @@ use crate::{Error, ErrorKind, Result};
 /// assert_eq!(batch.gaps[0].to, 8);
 /// ```
 #[derive(Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 #[non_exhaustive]
 pub struct Batch {
-    /// The reader.
+    /// The device whose log holds the events.
     pub device: DeviceId,
-    /// The life of its id counter.
+    /// The epoch: one life of the device's id counter.
     pub epoch: u32,
-    /// The first id that this collection is answerable for in this epoch.
+    /// The first id of this epoch that the collection covers.
     pub first: u32,
-    /// All ids from `first` to here are stored or explained, once this batch is stored; `first - 1` for none yet.
+    /// Once this batch is stored, every id from `first` to here is stored or in a gap; `first - 1` for none yet.
     pub watermark: u32,
-    /// The events, in any order; an event above the watermark waits for a hole below it to be filled or explained.
+    /// The events, in any order. An event above the watermark waits until the hole below it is filled or explained.
     pub events: Vec<Event>,
-    /// What is missing, with its reason; never covers an event that is stored.
+    /// The ids that are missing, with the reason.
     pub gaps: Vec<Gap>,
 }
 
 impl Batch {
-    /// A batch that moves the watermark and holds nothing yet.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
-    /// assert!(Batch::new(DeviceId::new(7), 0, 5, 4).events.is_empty());
-    /// ```
+    /// A batch with a watermark and without events and gaps.
     #[must_use]
     pub const fn new(device: DeviceId, epoch: u32, first: u32, watermark: u32) -> Self {
         Self { device, epoch, first, watermark, events: Vec::new(), gaps: Vec::new() }
     }
 
     /// Adds events.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
-    /// let event = Event::builder(DeviceId::new(7), 5, EventCode::DOOR_OPENED).build();
-    /// assert_eq!(Batch::new(DeviceId::new(7), 0, 5, 5).with_events([event]).events, [event]);
-    /// ```
     #[must_use]
     pub fn with_events(mut self, events: impl IntoIterator<Item = Event>) -> Self {
         self.events.extend(events);
         self
     }
 
-    /// Adds a gap, both ends included.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
-    /// let batch = Batch::new(DeviceId::new(7), 0, 5, 9).with_gap(5, 9, GapReason::Cleared);
-    /// assert_eq!(batch.gaps[0].len(), 5);
-    /// ```
+    /// Adds a gap; both ends are missing.
     #[must_use]
     pub fn with_gap(mut self, from: u32, to: u32, reason: GapReason) -> Self {
         self.gaps.push(Gap { device: self.device, epoch: self.epoch, from, to, reason });
         self
     }
 
-    /// Whether the batch agrees with itself; a sink asks before it stores.
+    /// Checks that the batch does not contradict itself. Every sink calls this before it stores a batch.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for a watermark more than one below `first`, and for a gap of another reader or
-    /// epoch or whose end lies before its beginning.
+    /// [`ErrorKind::InvalidInput`] for a watermark more than one below `first`, for a gap of another device or epoch,
+    /// and for a gap that ends before it begins.
     ///
     /// # Examples
     ///
@@ -97,7 +76,7 @@ impl Batch {
     ///
     /// assert!(Batch::new(DeviceId::new(7), 0, 5, 4).check().is_ok());
     /// let error = Batch::new(DeviceId::new(7), 0, 5, 3).check().unwrap_err();
-    /// assert_eq!(error.to_string(), "device 7: batch: watermark 3 lies below the first id 5 by more than one");
+    /// assert_eq!(error.to_string(), "device 7: batch: watermark 3 is more than one below the first id 5");
     /// ```
     pub fn check(&self) -> Result<()> {
         let refuse =
@@ -105,12 +84,12 @@ impl Batch {
         if self.watermark.saturating_add(1) < self.first {
             let (first, watermark) = (self.first, self.watermark);
             return refuse(format!(
-                "batch: watermark {watermark} lies below the first id {first} by more than one"
+                "batch: watermark {watermark} is more than one below the first id {first}"
             ));
         }
         for gap in &self.gaps {
             if (gap.device, gap.epoch) != (self.device, self.epoch) {
-                return refuse(format!("batch: gap {} is of another reader or epoch", gap.from));
+                return refuse(format!("batch: gap {} is of another device or epoch", gap.from));
             }
             if gap.from > gap.to {
                 return refuse(format!("batch: gap {} ends before it begins, at {}", gap.from, gap.to));
@@ -133,7 +112,7 @@ impl fmt::Debug for Batch {
     }
 }
 
-/// Ids that a reader used and that cannot be had.
+/// Ids that a device used and whose events are missing.
 ///
 /// # Examples
 ///
@@ -145,53 +124,38 @@ impl fmt::Debug for Batch {
 /// assert_eq!(gap.len(), 651);
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub struct Gap {
-    /// The reader.
+    /// The device whose log lacks the events.
     pub device: DeviceId,
-    /// The life of its id counter.
+    /// The epoch: one life of the device's id counter.
     pub epoch: u32,
     /// The first missing id.
     pub from: u32,
-    /// The last missing id; `u32::MAX` where the end of an epoch was not seen.
+    /// The last missing id; `u32::MAX` where the collector did not see the end of the epoch.
     pub to: u32,
-    /// Why.
+    /// Why they are missing.
     pub reason: GapReason,
 }
 
 impl Gap {
     /// How many ids are missing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
-    /// let gap = Gap { device: DeviceId::new(7), epoch: 0, from: 11, to: 20, reason: GapReason::Unknown };
-    /// assert_eq!(gap.len(), 10);
-    /// ```
     #[must_use]
     #[allow(clippy::len_without_is_empty)] // A gap is never empty.
     pub const fn len(&self) -> u64 {
         (self.to as u64).saturating_sub(self.from as u64) + 1
     }
 
-    /// Whether the gap goes on to an end that nobody saw.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, sink::{Batch, Gap, GapReason}};
-    /// let gap = Gap { device: DeviceId::new(7), epoch: 0, from: 11, to: u32::MAX, reason: GapReason::Reset };
-    /// assert!(gap.is_open());
-    /// ```
+    /// Whether the end of the gap is unknown.
     #[must_use]
     pub const fn is_open(&self) -> bool {
         self.to == u32::MAX
     }
 
-    /// What remains of the gap around ids that are stored or missing already: ranges that touch it, by their first id.
-    pub(super) fn around(self, taken: impl IntoIterator<Item = (u32, u32)>) -> Vec<Self> {
+    /// The parts of the gap that lie outside `taken`: ranges of ids, ascending by their first id.
+    pub(super) fn without(self, taken: impl IntoIterator<Item = (u32, u32)>) -> Vec<Self> {
         let mut pieces = Vec::new();
-        // The next id that may be missing; none once the gap is used up.
+        // The next id that may be missing; `None` when nothing of the gap is left.
         let mut next = Some(self.from);
         for (from, to) in taken {
             let Some(start) = next else { break };
@@ -216,30 +180,24 @@ impl Gap {
 /// assert_eq!("reset".parse(), Ok(GapReason::Reset));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
 pub enum GapReason {
-    /// The reader's log was cleared: an event `0x4200` follows the gap.
+    /// The device's log was cleared: an event `0x4200` follows the gap.
     Cleared,
-    /// The reader's ring was full: its oldest event follows the gap.
+    /// The device's log was full and overwrote its oldest events: the oldest event that is left follows the gap.
     Overwritten,
-    /// The reader was reset: a reset event follows the gap, or its ids began again.
+    /// The device was reset: a reset event follows the gap, or the ids began again.
     Reset,
-    /// The reader has events before and after, and not these; nothing says why.
+    /// The device has events before and after the gap and lacks these; the reason is not known.
     Unknown,
-    /// The reader has the event, and no record can hold what it says
+    /// The device has the event, and a record of 48 bytes cannot hold its values
     /// ([`Error::unreadable_event`](crate::Error::unreadable_event)).
     Unreadable,
 }
 
 impl GapReason {
-    /// The word that stores and reports use.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sink::GapReason;
-    /// assert_eq!(GapReason::Overwritten.as_str(), "overwritten");
-    /// ```
+    /// The word for this reason in stores and reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -269,39 +227,23 @@ impl std::str::FromStr for GapReason {
     }
 }
 
-/// A word that is no [`GapReason`].
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sink::GapReason;
-///
-/// assert!("lost".parse::<GapReason>().is_err());
-/// ```
+/// The error of parsing a word that is not a [`GapReason`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("not a reason of a gap: cleared, overwritten, reset, unknown or unreadable is expected")]
+#[error("not the reason of a gap: use cleared, overwritten, reset, unknown or unreadable")]
 pub struct ParseGapReasonError(());
 
-/// What a sink did with a batch.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sink::Stored;
-///
-/// assert_eq!(Stored { new: 3, repeated: 1 }.new, 3);
-/// ```
+/// How many events of a batch a sink stored.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Stored {
-    /// Events that were not there before.
+    /// Events that were not stored before.
     pub new: u64,
-    /// Events whose identity was there already; dropped.
+    /// Events that were stored before; the sink drops them.
     pub repeated: u64,
 }
 
-/// Where a collector goes on: the newest epoch of a reader.
+/// Where a collector continues: the newest epoch of a device.
 ///
-/// `Debug` shows the numbers, not the events.
+/// `Debug` shows how many events there are, not the events.
 ///
 /// # Examples
 ///
@@ -312,12 +254,13 @@ pub struct Stored {
 /// assert_eq!(format!("{point:?}"), "ResumePoint { epoch: 0, first: 6861, watermark: 6910, above: 0 }");
 /// ```
 #[derive(Clone, Eq, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub struct ResumePoint {
-    /// The life of the id counter.
+    /// The epoch: one life of the device's id counter.
     pub epoch: u32,
-    /// The first id that the collection is answerable for in this epoch.
+    /// The first id of this epoch that the collection covers.
     pub first: u32,
-    /// All ids from `first` to here are stored or explained.
+    /// Every id from `first` to here is stored or in a gap.
     pub watermark: u32,
     /// Stored events above the watermark, ascending.
     pub above: Vec<Event>,
@@ -338,25 +281,25 @@ impl fmt::Debug for ResumePoint {
 mod tests {
     use super::*;
 
-    fn around(from: u32, to: u32, taken: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    fn without(from: u32, to: u32, taken: &[(u32, u32)]) -> Vec<(u32, u32)> {
         let gap = Gap { device: DeviceId::new(7), epoch: 0, from, to, reason: GapReason::Unknown };
-        gap.around(taken.iter().copied()).into_iter().map(|piece| (piece.from, piece.to)).collect()
+        gap.without(taken.iter().copied()).into_iter().map(|piece| (piece.from, piece.to)).collect()
     }
 
     #[test]
     fn a_gap_is_cut_at_its_ends_and_in_the_middle() {
-        assert_eq!(around(5, 9, &[]), [(5, 9)]);
-        assert_eq!(around(5, 9, &[(5, 5)]), [(6, 9)]);
-        assert_eq!(around(5, 9, &[(9, 9)]), [(5, 8)]);
-        assert_eq!(around(5, 9, &[(7, 7)]), [(5, 6), (8, 9)]);
-        assert_eq!(around(5, 9, &[(2, 6), (6, 7), (9, 20)]), [(8, 8)]);
-        assert_eq!(around(5, 9, &[(5, 7), (8, 9)]), []);
-        assert_eq!(around(5, 9, &[(2, 20), (7, 7)]), []);
+        assert_eq!(without(5, 9, &[]), [(5, 9)]);
+        assert_eq!(without(5, 9, &[(5, 5)]), [(6, 9)]);
+        assert_eq!(without(5, 9, &[(9, 9)]), [(5, 8)]);
+        assert_eq!(without(5, 9, &[(7, 7)]), [(5, 6), (8, 9)]);
+        assert_eq!(without(5, 9, &[(2, 6), (6, 7), (9, 20)]), [(8, 8)]);
+        assert_eq!(without(5, 9, &[(5, 7), (8, 9)]), []);
+        assert_eq!(without(5, 9, &[(2, 20), (7, 7)]), []);
     }
 
     #[test]
     fn a_gap_is_cut_at_both_ends_of_the_numbers() {
-        assert_eq!(around(0, u32::MAX, &[(0, 0), (u32::MAX, u32::MAX)]), [(1, u32::MAX - 1)]);
-        assert_eq!(around(u32::MAX, u32::MAX, &[(u32::MAX, u32::MAX)]), []);
+        assert_eq!(without(0, u32::MAX, &[(0, 0), (u32::MAX, u32::MAX)]), [(1, u32::MAX - 1)]);
+        assert_eq!(without(u32::MAX, u32::MAX, &[(u32::MAX, u32::MAX)]), []);
     }
 }

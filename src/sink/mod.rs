@@ -1,49 +1,106 @@
-//! Destinations: where a collector puts events, and what it needs to know to go on.
+//! Destinations: where a collector stores events, and where it continues.
+//!
+//! | | |
+//! |---|---|
+//! | [`Sink`] | the trait that every destination implements, with its contract |
+//! | [`MemorySink`] | a destination in memory |
+#![cfg_attr(feature = "sqlite", doc = "| [`sqlite`] | one SQLite file, and its verification |")]
+#![cfg_attr(feature = "biostar-x", doc = "| [`biostar_x`] | a virtual device of a BioStar X server |")]
+//! | [`open`] | opens the destination that a URL names |
+//! | [`Batch`], [`Gap`], [`ResumePoint`] | what a collector and a sink exchange |
+//! | [`Ledger`] | the rules of a sink for one epoch, for a sink of your own |
+//! | [`conformance`] | checks a sink against the contract |
 
 mod batch;
 #[cfg(feature = "biostar-x")]
 pub mod biostar_x;
 pub mod conformance;
+mod ledger;
 mod memory;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
 use std::fmt;
+use std::sync::Arc;
 
-use async_trait::async_trait;
-
-pub use batch::{Batch, Gap, GapReason, ResumePoint, Stored};
+/// The macro that an implementation of [`Sink`] needs.
+pub use async_trait::async_trait;
+pub use batch::{Batch, Gap, GapReason, ParseGapReasonError, ResumePoint, Stored};
+pub use ledger::Ledger;
 pub use memory::MemorySink;
 
-use crate::Result;
 use crate::codec::{DeviceId, Event};
 use crate::device::DeviceInfo;
+use crate::settings::{Settings, Url};
+use crate::{Error, ErrorKind, Result};
 
 /// A destination of events.
 ///
-/// An event's identity is `(device, epoch, id)`. The device is the reader whose log holds the event; an epoch is one
-/// life of that reader's id counter, counted from 0.
+/// The identity of an event is `(device, epoch, id)`. The device is the one whose log holds the event. An epoch is one
+/// life of that device's id counter; epochs are counted from 0.
 ///
 /// # Contract
 ///
-/// The conformance suite (feature `conformance`) checks these points:
+/// The suite in [`conformance`] checks these points:
 ///
-/// * **Atomic.** [`store`](Self::store) keeps a batch whole or not at all, watermark and gaps included, and returns
-///   only when it is durable.
-/// * **Refused.** A batch that contradicts itself ([`Batch::check`]) is
+/// * **Atomic.** [`store`](Self::store) stores a batch whole or not at all, with its watermark and gaps, and returns
+///   when the batch is durable.
+/// * **Refused.** For a batch that contradicts itself ([`Batch::check`]) `store` fails with
 ///   [`InvalidInput`](crate::ErrorKind::InvalidInput).
-/// * **Once.** An event whose identity is stored is not stored again; it is counted as repeated, and the first one
-///   stays.
-/// * **The watermark never falls.** Storing a lower one leaves the higher. A batch that answers for ids which neither
-///   overlap nor follow on those answered for (a second collector may store one) leaves both ends as they are.
-/// * **Late events.** An event that lies in a stored gap is stored and taken out of the gap, which may split it. In
-///   the same way a gap is stored around what is stored already, so that nothing is both there and missing.
-/// * **Resume.** [`resume`](Self::resume) gives back what the last successful `store` left, also in a new process.
+/// * **Once.** An event whose identity is stored is not stored again. It counts as repeated, and the first one stays.
+/// * **The watermark never falls.** A lower one leaves the higher one as it is. A batch whose ids neither overlap nor
+///   follow the stored ones (a second collector may store one) changes neither the first id nor the watermark.
+/// * **Late events.** An event that lies in a stored gap is stored and taken out of the gap, which may split the gap.
+///   In the same way a gap is stored around events and gaps that are stored, so that no id is both stored and missing.
+/// * **Resume.** [`resume`](Self::resume) returns what the last successful `store` left, also in a new process, and
+///   also after a process that was killed.
+///
+/// [`Ledger`] applies these rules except the first and the last.
+///
+/// # Implementing it
+///
+/// The attribute [`async_trait`] makes the trait usable as `dyn Sink`. With it the methods are written like this:
+///
+/// ```
+/// # use bs2_events::codec::{DeviceId, Event};
+/// # use bs2_events::device::DeviceInfo;
+/// # use bs2_events::{Result, sink::{Batch, Gap, ResumePoint, Sink, Stored, async_trait}};
+/// # #[derive(Debug)] struct MySink;
+/// #[async_trait]
+/// impl Sink for MySink {
+///     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
+/// #       todo!()
+///         // …
+///     }
+///
+///     async fn store(&self, batch: Batch) -> Result<Stored> {
+/// #       todo!()
+///         // …
+///     }
+///
+///     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
+/// #       todo!()
+///         // …
+///     }
+///
+///     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
+/// #       todo!()
+///         // …
+///     }
+///
+///     async fn close(&self) -> Result<()> {
+/// #       todo!()
+///         // …
+///     }
+/// }
+/// ```
+///
+/// `examples/custom_sink.rs` is a whole sink that passes the suite.
 ///
 /// # Errors
 ///
 /// Every method may fail with [`Storage`](crate::ErrorKind::Storage) when the destination fails,
-/// [`Busy`](crate::ErrorKind::Busy) when it is held by somebody else, and [`Closed`](crate::ErrorKind::Closed) after
+/// [`Busy`](crate::ErrorKind::Busy) when another program holds it, and [`Closed`](crate::ErrorKind::Closed) after
 /// [`close`](Self::close).
 ///
 /// # Examples
@@ -67,18 +124,82 @@ use crate::device::DeviceInfo;
 /// ```
 #[async_trait]
 pub trait Sink: fmt::Debug + Send + Sync + 'static {
-    /// Notes the reader, and says where to go on: its newest epoch; `None` for a reader not seen before.
+    /// Notes the device, and returns where a collector continues: the newest epoch of the device; `None` for a device
+    /// of which nothing is stored.
     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>>;
 
     /// Stores a batch, whole or not at all.
     async fn store(&self, batch: Batch) -> Result<Stored>;
 
-    /// The stored event with this identity.
+    /// Returns the stored event with this identity.
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>>;
 
-    /// Every gap of a reader, by epoch and id.
+    /// Returns every gap of a device, by epoch and id.
     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>>;
 
-    /// Waits for what is under way and closes. Later calls fail with [`Closed`](crate::ErrorKind::Closed).
+    /// Waits for calls that are under way, and closes the sink. Files, locks and connections are free when this
+    /// returns. Later calls fail with [`Closed`](crate::ErrorKind::Closed).
     async fn close(&self) -> Result<()>;
+}
+
+/// Opens the destination that a URL names, or makes it.
+///
+/// | URL | destination | feature |
+/// |---|---|---|
+/// | `sqlite:PATH` | one SQLite file | `sqlite` |
+/// | `memory:` | memory, for tests | |
+///
+/// # Errors
+///
+/// [`Unsupported`](ErrorKind::Unsupported) for a destination whose feature the program was built without; the message
+/// names the feature. [`InvalidInput`](ErrorKind::InvalidInput) for a URL that is not one of these, and the errors of
+/// opening the destination.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::{ErrorKind, sink};
+///
+/// let sink = sink::open("memory:")?;
+/// let error = sink::open("mongodb://db.example").unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+/// # Ok::<(), bs2_events::Error>(())
+/// ```
+pub fn open(url: &str) -> Result<Arc<dyn Sink>> {
+    let url = Url::parse(url)?;
+    match url.scheme() {
+        "memory" => open_memory(&url),
+        "sqlite" => open_sqlite(&url),
+        scheme => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("destination `{scheme}:` is not known; known are `memory:` and `sqlite:PATH`"),
+        )),
+    }
+}
+
+fn open_memory(url: &Url) -> Result<Arc<dyn Sink>> {
+    Settings::parse(url.query(), &[], &[])?;
+    if url.host().is_some() || !url.path().is_empty() {
+        return Err(Error::new(ErrorKind::InvalidInput, "destination `memory:` has neither host nor path"));
+    }
+    Ok(Arc::new(MemorySink::new()))
+}
+
+#[cfg(feature = "sqlite")]
+fn open_sqlite(url: &Url) -> Result<Arc<dyn Sink>> {
+    Ok(Arc::new(sqlite::SqliteSink::open(sqlite::path(url)?)?))
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn open_sqlite(_: &Url) -> Result<Arc<dyn Sink>> {
+    Err(without_feature("sqlite"))
+}
+
+/// The error for a destination that this build does not have.
+#[cfg(not(feature = "sqlite"))]
+fn without_feature(feature: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("destination `{feature}:` needs the feature `{feature}` of bs2-events; build with it"),
+    )
 }

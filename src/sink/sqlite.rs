@@ -1,36 +1,36 @@
-//! The destination that needs no server: one SQLite file, made to be read by others.
+//! The destination that needs no server: one SQLite file, which other programs may read.
 //!
 //! # Schema
 //!
-//! `PRAGMA application_id` is `0x62733245` ("bs2E"), `PRAGMA user_version` the schema's version, 1. Other programs may
-//! read at any time, also while a collector writes, and may add indexes of their own; the store has none but its keys,
-//! which keeps it small and fast to write.
+//! `PRAGMA application_id` is `0x62733245` ("bs2E"); `PRAGMA user_version` is the version of the schema, 1. Other
+//! programs may read at any time, also while a collector writes, and may add indexes of their own. The store has no
+//! index but its keys; this keeps it small and fast to write.
 //!
-//! The store holds personal data: that is its purpose. Whoever may read the file sees who went where.
+//! The store holds personal data. Whoever may read the file learns which person was where and when.
 //!
-//! ## `events`: one row an event
+//! ## `events`: one row for each event
 //!
 //! | column | |
 //! |---|---|
-//! | `device_id` | the reader whose log holds the event |
-//! | `epoch` | the life of that reader's id counter, from 0 |
-//! | `event_id` | the event's number; with the two before it the primary key |
-//! | `time` | when, by the reader's clock: seconds since 1970 UTC; order by `event_id`, not by this |
+//! | `device_id` | the device whose log holds the event |
+//! | `epoch` | one life of that device's id counter, from 0 |
+//! | `event_id` | the event's number; with the two columns before it the primary key |
+//! | `time` | when, by the device's clock: seconds since 1970 UTC; order by `event_id`, not by this |
 //! | `code` | what happened: main code × 256 + sub code |
 //! | `param` | the byte at offset 46, such as a time-and-attendance key |
 //! | `flags` | the byte at offset 47: image, daylight saving, UTC offset |
-//! | `user_id` | the person; a BLOB where the id is not UTF-8; NULL where it is empty or the event concerns no person |
+//! | `user_id` | the person; a BLOB if the id is not UTF-8; NULL if it is empty or the event concerns no person |
 //! | `subject_id` | the door, lift, zone, device (of an input or OSDP) or relay port concerned; NULL for other events |
-//! | `received_at` | when it was stored: milliseconds since 1970 UTC |
-//! | `raw` | the record as the reader gave it, 48 bytes; its device id may be that of a slave of the reader |
+//! | `received_at` | when the event was stored: milliseconds since 1970 UTC |
+//! | `raw` | the record as the device sent it, 48 bytes; its device id may be that of a slave of the device |
 //!
-//! ## `gaps`: ids that a reader used and that cannot be had
+//! ## `gaps`: ids that a device used and whose events are missing
 //!
 //! | column | |
 //! |---|---|
 //! | `device_id`, `epoch` | as above |
-//! | `from_id` | the first missing id; with the two before it the primary key |
-//! | `to_id` | the last missing id; 4 294 967 295 where the end of an epoch was not seen |
+//! | `from_id` | the first missing id; with the two columns before it the primary key |
+//! | `to_id` | the last missing id; 4 294 967 295 if the collector did not see the end of the epoch |
 //! | `reason` | `cleared`, `overwritten`, `reset`, `unknown` or `unreadable` |
 //!
 //! ## `watermarks`: how far each epoch is complete
@@ -38,16 +38,16 @@
 //! | column | |
 //! |---|---|
 //! | `device_id`, `epoch` | as above; the primary key |
-//! | `first_id` | the first id that the collection answers for |
+//! | `first_id` | the first id that the collection covers |
 //! | `event_id` | every id from `first_id` to here is in `events` or in a gap; one below `first_id` for none yet |
 //!
-//! ## `devices`: the readers
+//! ## `devices`: the devices
 //!
 //! | column | |
 //! |---|---|
 //! | `device_id` | the primary key |
-//! | `model`, `firmware`, `address` | what the reader last said of itself; NULL where unknown |
-//! | `first_seen`, `last_seen` | when a collector first and last turned to it or stored: milliseconds since 1970 UTC |
+//! | `model`, `firmware`, `address` | what the device last reported; NULL if unknown |
+//! | `first_seen`, `last_seen` | when a collector first and last connected to it or stored: milliseconds since 1970 UTC |
 //!
 //! ## `codes`: names for codes
 //!
@@ -55,51 +55,54 @@
 //! |---|---|
 //! | `code` | the primary key: every code that has a name, and every main code |
 //! | `name` | its present name; NULL for a main code that is not known |
-//! | `category` | `authentication`, `device`, `door`, `input`, `lift`, `relay`, `user` or `zone`; NULL where not known |
-//! | `outcome` | `granted` or `denied`; NULL where the event decides nothing |
+//! | `category` | `authentication`, `device`, `door`, `input`, `lift`, `relay`, `user` or `zone`; NULL if not known |
+//! | `outcome` | `granted` or `denied`; NULL if the event decides nothing |
 //! | `subject` | what the event concerns: `user`, `card`, `door`, `lift`, `zone`, `input`, `alarm_zone`, `interlock`, `relay`, `osdp`, `none` or `unknown` |
-//! | `name_of_subs` | in the row of a main code: the name of its sub codes that have no row; NULL where they have none |
+//! | `name_of_subs` | in the row of a main code: the name of its sub codes that have no row; NULL if they have none |
 //!
 //! ## Views
 //!
-//! `named_events` has a row an event, with `device_id`, `model`, `epoch`, `event_id`, `time` and `received_at` as RFC
-//! 3339 text, `code` as `0x1301`, `name`, `category`, `outcome`, `subject` (what `user_id` or `subject_id` is),
+//! `named_events` has a row for each event, with `device_id`, `model`, `epoch`, `event_id`, `time` and `received_at` as
+//! RFC 3339 text, `code` as `0x1301`, `name`, `category`, `outcome`, `subject` (what `user_id` or `subject_id` is),
 //! `user_id`, `subject_id`, `tna_key`, `has_image` and `utc_offset_minutes`.
-//! `named_gaps` has a row a gap, with `device_id`, `model`, `epoch`, `from_id`, `to_id`, `reason` and `missing`, the
-//! number of ids; NULL where the end was not seen.
+//! `named_gaps` has a row for each gap, with `device_id`, `model`, `epoch`, `from_id`, `to_id`, `reason` and `missing`,
+//! the number of ids; NULL if the end is not known.
 //!
 //! ```sql
 //! SELECT time, name, user_id FROM named_events WHERE outcome = 'denied' ORDER BY device_id, epoch, event_id;
 //! ```
+//!
+//! # One SQLite in a program
+//!
+//! A program can link SQLite only once. If your program uses SQLite too, use the [`rusqlite`] that this module
+//! re-exports, or depend on the same version of it.
 
-mod event_row;
-mod failure;
-mod read;
+mod rows;
 mod schema;
 mod verify;
-mod write;
 mod writer;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+pub use rusqlite;
 use rusqlite::Connection;
+pub use verify::{Defect, EpochVerification, Verification, verify};
 
-pub use verify::{EpochReport, Fault, Verification, verify};
-
-use self::failure::Store;
-use self::writer::WriterHandle;
+use self::schema::Store;
+use self::writer::Writer;
 use super::{Batch, Gap, ResumePoint, Sink, Stored};
-use crate::Result;
 use crate::codec::{DeviceId, Event};
 use crate::device::DeviceInfo;
+use crate::settings::{Settings, Url};
+use crate::{Error, ErrorKind, Result};
 
-/// A destination in one SQLite file; the [module](self) describes what is in it.
+/// A destination in one SQLite file; the [module](self) describes its schema.
 ///
-/// One thread writes. Whatever waits for it goes into one transaction, so many readers share the cost of making a
-/// batch durable. A process that is killed at any moment leaves a store that [`verify`] finds sound. Several processes
-/// may store into one file; they wait for each other.
+/// One thread writes. Batches that wait for it go into one transaction, so that many devices share the cost of making
+/// a batch durable. A process that is killed at any moment leaves a store that [`verify`] finds sound. Several
+/// processes may store into one file; they wait for each other.
 ///
 /// # Examples
 ///
@@ -122,21 +125,20 @@ use crate::device::DeviceInfo;
 /// ```
 pub struct SqliteSink {
     store: Store,
-    writer: WriterHandle,
+    writer: Writer,
 }
 
 impl SqliteSink {
-    /// Opens a store, or makes one where there is no file. Reads and writes a few pages of the file before it returns.
+    /// Opens a store, or makes one if there is no file. Blocks while it reads and writes a few pages of the file.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) where the folder does not exist,
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a folder and for the database of another program,
-    /// [`InvalidData`](crate::ErrorKind::InvalidData) for a file that is no database,
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a schema newer than this crate's,
-    /// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) for a file that may not be written,
-    /// [`Busy`](crate::ErrorKind::Busy) where another process holds the file too long, and
-    /// [`Storage`](crate::ErrorKind::Storage) where the file system fails.
+    /// [`NotFound`](ErrorKind::NotFound) if the folder does not exist, [`InvalidInput`](ErrorKind::InvalidInput) for a
+    /// folder and for the database of another program, [`InvalidData`](ErrorKind::InvalidData) for a file that is not a
+    /// database, [`Unsupported`](ErrorKind::Unsupported) for a schema newer than this crate's,
+    /// [`PermissionDenied`](ErrorKind::PermissionDenied) for a file that may not be written,
+    /// [`Busy`](ErrorKind::Busy) if another process holds the file for too long, and [`Storage`](ErrorKind::Storage) if
+    /// the file system fails.
     ///
     /// # Examples
     ///
@@ -149,11 +151,11 @@ impl SqliteSink {
     /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let (store, connection) = schema::open(path.as_ref())?;
-        let writer = WriterHandle::spawn(store.clone(), connection)?;
+        let writer = Writer::spawn(store.clone(), connection)?;
         Ok(Self { store, writer })
     }
 
-    /// Runs `call` on the writer's thread, after all that was asked before.
+    /// Runs `call` on the writer's thread, after the calls that came before.
     async fn call<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -169,9 +171,9 @@ impl SqliteSink {
 impl Sink for SqliteSink {
     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
         let info = device.clone();
-        self.call("read where to go on", info.id, move |connection| {
-            write::device(connection, &info)?;
-            read::resume(connection, info.id)
+        self.call("read the resume point", info.id, move |connection| {
+            rows::upsert_device(connection, &info)?;
+            rows::resume(connection, info.id)
         })
         .await
     }
@@ -182,11 +184,11 @@ impl Sink for SqliteSink {
     }
 
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-        self.call("read an event", device, move |connection| read::event(connection, device, epoch, id)).await
+        self.call("read an event", device, move |connection| rows::event(connection, device, epoch, id)).await
     }
 
     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
-        self.call("read the gaps", device, move |connection| read::gaps(connection, device)).await
+        self.call("read the gaps", device, move |connection| rows::gaps(connection, device)).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -198,4 +200,18 @@ impl fmt::Debug for SqliteSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteSink").field("path", &self.store.path()).finish_non_exhaustive()
     }
+}
+
+/// The file that a `sqlite:PATH` URL names, for [`verify`].
+///
+/// # Errors
+///
+/// [`InvalidInput`](ErrorKind::InvalidInput) for a URL with a host or settings, or without a path.
+pub fn path(url: &Url) -> Result<PathBuf> {
+    Settings::parse(url.query(), &[], &[])?;
+    if url.host().is_some_and(|host| !host.is_empty()) || url.path().is_empty() {
+        let message = "destination `sqlite:` needs the path of a file, such as `sqlite:events.db`";
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    Ok(PathBuf::from(url.path()))
 }

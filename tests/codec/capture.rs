@@ -174,7 +174,7 @@ fn a_state_whose_name_is_no_text_is_an_error() {
 fn what_is_no_capture_of_this_version_is_refused_with_the_field() {
     let error = |bytes: &[u8]| CaptureReader::new(bytes).unwrap_err().to_string();
     let constant =
-        "record 0: capture: field `magic` at offset 0: other bytes than the ones that always stand here";
+        "record 0: capture: field `magic` at offset 0: other bytes than the fixed ones of this field";
     assert_eq!(error(b"event_id\tevent_code"), constant);
     assert_eq!(error(b"\x89BS2CAP\r\n\x01\0\0\0"), constant);
     assert_eq!(

@@ -277,6 +277,6 @@ fn event() -> Event {
 
 fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    blob.encode(&mut bytes).unwrap();
+    blob.encode(&mut bytes);
     bytes
 }

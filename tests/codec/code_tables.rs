@@ -1,6 +1,6 @@
 //! The tables in `src/codec/tables` are the source of every name; the Rust files made from them must say the same.
 //!
-//! `BS2_WRITE_TABLES=1 cargo test --test code_tables` writes the Rust files anew.
+//! `BS2_WRITE_TABLES=1 cargo test --test codec code_tables` writes the Rust files anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use bs2_events::codec::{Category, Confidence, EventCode, NameStatus, SdkCode, Se
 #[test]
 fn constants_are_those_of_the_table() {
     let mut text = String::from(
-        "//! Made from `src/codec/tables/event_codes.tsv` by `tests/code_tables.rs`; do not edit.\n\n\
+        "//! Made from `src/codec/tables/event_codes.tsv` by `tests/codec/code_tables.rs`; do not edit.\n\n\
          use super::EventCode;\n\n\
          macro_rules! constants {\n    ($($(#[$attribute:meta])* $name:ident = $code:literal;)*) => {\n\
          \x20       /// Names of the SDK, up to 2.9.12.\n        impl EventCode {\n\
@@ -34,7 +34,7 @@ fn constants_are_those_of_the_table() {
 #[test]
 fn event_names_are_those_of_the_tables() {
     let mut text = String::from(
-        "//! Made from `src/codec/tables/event_codes.tsv` and `sub_codes.tsv` by `tests/code_tables.rs`; do not edit.\n\n\
+        "//! Made from `src/codec/tables/event_codes.tsv` and `sub_codes.tsv` by `tests/codec/code_tables.rs`; do not edit.\n\n\
          use super::Category::{self, *};\nuse super::NameStatus::{self, *};\nuse super::Severity::{self, *};\n\
          use super::{CodeName, EventCode};\n\n/// By code; the first row of a code has its present name.\n#[rustfmt::skip]\n\
          pub(super) static NAMES: &[CodeName] = &[\n",
@@ -67,8 +67,8 @@ fn event_names_are_those_of_the_tables() {
 #[test]
 fn error_names_are_those_of_the_table() {
     let mut text = String::from(
-        "//! Made from `src/codec/tables/error_codes.tsv` by `tests/code_tables.rs`; do not edit.\n\n\
-         use super::{SdkCode, SdkCodeName};\nuse crate::codec::NameStatus::{self, *};\n\n\
+        "//! Made from `src/codec/tables/error_codes.tsv` by `tests/codec/code_tables.rs`; do not edit.\n\n\
+         use super::{SdkCode, SdkCodeName};\nuse crate::codec::code::NameStatus::{self, *};\n\n\
          /// By descending code; the first row of a code has its present name.\n#[rustfmt::skip]\n\
          pub(super) static NAMES: &[SdkCodeName] = &[\n",
     );
@@ -275,7 +275,7 @@ fn check(file: &str, text: &str) {
     let found = std::fs::read_to_string(path(file)).unwrap();
     assert!(
         found == text,
-        "{file} differs from the tables; BS2_WRITE_TABLES=1 cargo test --test code_tables writes it anew"
+        "{file} differs from the tables; BS2_WRITE_TABLES=1 cargo test --test codec code_tables writes it"
     );
 }
 

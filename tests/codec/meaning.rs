@@ -1,6 +1,6 @@
 //! What codes and parameters mean, at the edges of their ranges.
 
-use bs2_events::codec::{DeviceId, Event, EventBuilder, EventCode, Outcome, Subject, UserId};
+use bs2_events::codec::{DeviceId, Event, EventBuilder, EventCode, Outcome, Subject, Timestamp, UserId};
 
 #[test]
 fn a_time_and_attendance_key_is_1_to_16_and_only_of_an_authentication() {
@@ -48,6 +48,97 @@ fn a_line_names_things_and_says_of_people_only_that_there_is_one() {
     assert!(line(of(0x1000).build()).ends_with(" VERIFY_SUCCESS unknown user"));
     assert!(line(of(0x5200).subject(Subject::Door { door_id: 7 }).build()).ends_with(" DOOR_OPENED door 7"));
     assert!(line(of(0xFFFF).subject(Subject::Unknown(&[b'4'; 32])).build()).ends_with(" 0xFFFF"));
+}
+
+#[test]
+fn an_empty_user_id_means_that_the_person_is_unknown_and_is_no_user_id() {
+    let mut behind = [9; 32];
+    behind[0] = 0;
+    for bytes in [[0; 32], behind] {
+        let nobody = *UserId::from_array(&bytes);
+        let event = of(0x1400).subject(Subject::User(&nobody)).build();
+        assert_eq!(event.subject(), Subject::User(&nobody));
+        assert_eq!(event.user_id(), None);
+        assert!(!event.is_of_user(&nobody));
+    }
+    let user = UserId::new("0").unwrap();
+    let event = of(0x1400).subject(Subject::User(&user)).build();
+    assert_eq!(event.user_id().and_then(UserId::as_text), Some("0"));
+    assert_eq!(of(0x5200).subject(Subject::User(&user)).build().user_id(), None);
+}
+
+#[test]
+fn an_event_is_read_from_hexadecimal_text_as_people_write_it() {
+    let event = of(0x1000).subject(Subject::User(&UserId::new("4711").unwrap())).build();
+    let text = event.to_hex();
+    let pairs: Vec<_> = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap()).collect();
+    for written in
+        [text.to_uppercase(), format!("0x{text}\n"), pairs.join(" "), pairs.join(":"), pairs.join(", 0x")]
+    {
+        assert_eq!(Event::from_hex(&written), Ok(event), "{written}");
+    }
+    for (written, expected) in [
+        (&text[1..], "the byte at offset 47 has one digit instead of two"),
+        (&text[2..], "event: field `flags` at offset 47: 1 byte needed, 0 available"),
+        (&format!("{text}00")[..], "event: field `end` at offset 48: 1 byte too many"),
+        ("4x", "character 2 is not a hexadecimal digit"),
+    ] {
+        assert_eq!(Event::from_hex(written).unwrap_err().to_string(), expected);
+    }
+}
+
+#[cfg(feature = "jiff")]
+#[test]
+fn the_local_time_is_that_of_the_zone_in_summer_and_in_winter() {
+    use jiff::tz::TimeZone;
+
+    let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+    // 2025-10-26, before and after the hour that is repeated, and in both of it.
+    let local = |seconds| {
+        let event = of(0x5200).timestamp(Timestamp::from_unix_seconds(seconds)).build();
+        event.local_time(berlin.clone()).strftime("%H:%M %z").to_string()
+    };
+    assert_eq!(
+        [1_761_435_000, 1_761_438_600, 1_761_442_200, 1_761_445_800].map(local),
+        ["01:30 +0200", "02:30 +0200", "02:30 +0100", "03:30 +0100"]
+    );
+}
+
+#[test]
+fn every_code_is_described_in_plain_words() {
+    let (mut longest, upper) = (0, ["DHCP", "ID", "OpenGL", "PIN", "QR", "RS-485", "RTSP", "TCP", "VoIP"]);
+    for row in EventCode::catalogue() {
+        let text = row.code.describe();
+        let is_plain =
+            |word: &str| upper.contains(&word) || !word.contains(|c: char| c.is_uppercase() || c == '_');
+        assert!(text.split([' ', ',', ':']).all(is_plain), "{:?}: {text}", row.code);
+        assert!(
+            !text.contains("  ") && text.trim() == text && !text.ends_with('.'),
+            "{:?}: {text}",
+            row.code
+        );
+        longest = longest.max(text.len());
+        let decision = match row.code.outcome() {
+            Outcome::Granted if row.code.main() != EventCode::DUAL_AUTH_SUCCESS => "access granted",
+            Outcome::Denied if matches!(row.code.get() >> 8, 0x11 | 0x14 | 0x19) => "access denied",
+            _ => "",
+        };
+        assert!(text.starts_with(decision), "{:?}: {text}", row.code);
+    }
+    assert!(longest < 80, "{longest}");
+    for (code, text) in [
+        (0x1018, "access granted by mobile card and fingerprint"),
+        (0x1201, "access granted under duress by ID and PIN"),
+        (0x10F0, "access granted"),
+        (0x1109, "access denied: QR code not numeric"),
+        (0x1908, "access granted in spite of a violation: anti-passback"),
+        (0x2001, "user enrolled by server"),
+        (0x4E02, "battery level changed: low"),
+        (0x5E01, "door unlock request by schedule"),
+        (0x3203, "unknown event 0x3203"),
+    ] {
+        assert_eq!(EventCode::new(code).describe(), text);
+    }
 }
 
 fn of(code: u16) -> EventBuilder {

@@ -6,7 +6,6 @@ use bs2_events::codec::{
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
-use zerocopy::IntoBytes;
 
 proptest! {
     #[test]
@@ -30,7 +29,7 @@ proptest! {
                 Ok(blob) => {
                     let shown = format!("{blob:?} {:?} {:?}", blob.to_event(), blob.extras());
                     prop_assert!(!shown.is_empty());
-                    blob.encode(&mut written).unwrap();
+                    blob.encode(&mut written);
                     prop_assert_eq!(blobs.rest(), &bytes[written.len()..]);
                 }
                 Err(error) => {
@@ -178,6 +177,6 @@ fn a_size_of_65535_with_nothing_behind_it_is_an_error_and_no_allocation() {
 
 fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    blob.encode(&mut bytes).unwrap();
+    blob.encode(&mut bytes);
     bytes
 }

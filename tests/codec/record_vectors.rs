@@ -262,7 +262,7 @@ mod portable {
             blob = blob.with_temperature(Temperature::from_hundredths(row.number("temperature")));
         }
         let mut bytes = vec![0xA5];
-        blob.with_reserved(row.number("reserved")).encode(&mut bytes).unwrap();
+        blob.with_reserved(row.number("reserved")).encode(&mut bytes);
         bytes.split_off(1)
     }
 }

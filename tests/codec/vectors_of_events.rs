@@ -30,7 +30,7 @@ fn every_vector_decodes_to_its_values() {
             (Subject::User(found), Subject::User(expected)) => {
                 assert_eq!(found.as_bytes(), expected.as_bytes(), "{name}");
                 assert_eq!(found.as_text(), vector.user_id(), "{name}");
-                assert_eq!(event.user_id(), Some(found), "{name}");
+                assert_eq!(event.user_id(), Some(found).filter(|user| !user.is_empty()), "{name}");
             }
             (found, expected) => {
                 assert!(found == expected, "{name}: {found} is not {expected}");

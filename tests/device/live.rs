@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::scripted_backend::{DEVICE, Scripted, event};
 use bs2_events::RetryPolicy;
-use bs2_events::codec::SubjectKind;
-use bs2_events::device::{Client, ClientOptions, FurtherSubject, Live};
+use bs2_events::codec::{ExtraSubject, Extras, SubjectKind};
+use bs2_events::device::{Client, ClientOptions, Live};
 
 #[tokio::test(start_paused = true)]
 async fn what_was_lost_is_told_in_its_place() {
@@ -82,24 +82,19 @@ async fn a_full_queue_tells_of_the_new_connection_and_of_the_loss() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_beside_an_event_comes_behind_it_or_is_dropped_with_it() {
+async fn extras_come_with_their_event_or_are_dropped_with_it() {
     let reader = Scripted::default();
-    let options = ClientOptions::default().with_queue_capacity(4);
+    let options = ClientOptions::default().with_queue_capacity(2);
     let mut live = client(&reader, options).device(DEVICE).subscribe().await.unwrap();
-    let two = |id| [FurtherSubject::new(id, SubjectKind::Card, [9; 32]), door(id)];
-    // The second has no room with both that stand beside it, and the word of that leaves none for the third.
-    reader.report_with(event(1, 0), &two(1));
-    reader.report_with(event(2, 0), &two(2));
-    reader.report_with(event(3, 0), &[]);
-    let further = |subject| Some(Live::Further { device: DEVICE, subject });
-    assert_eq!(live.next().await, Some(happened(1)));
-    assert_eq!(live.next().await, further(two(1)[0]));
-    assert_eq!(live.next().await, further(two(1)[1]));
+    let two = card_and_door();
+    reader.report_with(event(1, 0), two.clone());
+    reader.report(event(2, 0));
+    reader.report_with(event(3, 0), two.clone());
+    assert_eq!(live.next().await, Some(with_extras(1, &two)));
+    assert_eq!(live.next().await, Some(happened(2)));
     assert_eq!(live.next().await, Some(Live::Lagged { device: DEVICE, missed: 1 }));
-    reader.report_with(event(4, 0), &[door(4)]);
-    assert_eq!(live.next().await, Some(Live::Lagged { device: DEVICE, missed: 1 }));
-    assert_eq!(live.next().await, Some(happened(4)));
-    assert_eq!(live.next().await, further(door(4)));
+    reader.report_with(event(4, 0), two.clone());
+    assert_eq!(live.next().await, Some(with_extras(4, &two)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -161,10 +156,15 @@ fn client(reader: &Scripted, options: ClientOptions) -> Client {
     Client::with_options(Arc::new(reader.clone()), options)
 }
 
-fn door(id: u32) -> FurtherSubject {
-    FurtherSubject::new(id, SubjectKind::Door, [5; 32])
+fn card_and_door() -> Extras {
+    let card = ExtraSubject::new(SubjectKind::Card, [9; 32]);
+    Extras::default().with_subject(card).with_subject(ExtraSubject::new(SubjectKind::Door, [5; 32]))
+}
+
+fn with_extras(id: u32, extras: &Extras) -> Live {
+    Live::Event { device: DEVICE, event: event(id, 0), extras: Some(Box::new(extras.clone())) }
 }
 
 fn happened(id: u32) -> Live {
-    Live::Event { device: DEVICE, event: event(id, 0), temperature: None }
+    Live::Event { device: DEVICE, event: event(id, 0), extras: None }
 }

@@ -1,6 +1,6 @@
-/* A program as others write it for the vendor's library: every call, from outside and from inside callbacks.
+/* A program for the vendor's library. It makes every call, outside and inside callbacks.
  *
- * It ends with 0 and a line, or with 1 and the line of the first check that failed. Nothing waits for a time to pass.
+ * It ends with 0 and one line, or with 1 and the line number of the first check that failed. It never sleeps.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -22,7 +22,7 @@
 
 enum { READERS = 2, BACKLOG = 600, FIRST_READER = 541000001, NOBODY = 99, PATIENCE_SECONDS = 60 };
 
-/* What the callbacks saw, and what they are to do. */
+/* What the callbacks have received, and what they shall do. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -83,7 +83,7 @@ static void on_disconnected(uint32_t device) {
     count(&seen.disconnected);
 }
 
-/* Reads the log and may stop the monitoring, all from inside. */
+/* Reads the log, and may stop the monitoring, inside the callback. */
 static void on_log(uint32_t device, const BS2Event *event) {
     BS2Event *logs;
     uint32_t n;
@@ -213,7 +213,7 @@ static void what_a_reader_is(void *context, uint32_t device) {
     CHECK(now == 1800000000);
 }
 
-/* Pages of seven by the last id; gives the last id. */
+/* Reads pages of seven after the last id; returns the last id. */
 static uint32_t whole_log(void *context, uint32_t device, uint32_t *images) {
     uint32_t last = 0, n, all = 0;
     BS2Event *logs;
@@ -229,7 +229,7 @@ static uint32_t whole_log(void *context, uint32_t device, uint32_t *images) {
         }
         all += n;
         BS2_ReleaseObject(logs);
-        BS2_ReleaseObject(logs); /* twice does no harm */
+        BS2_ReleaseObject(logs); /* a second release does no harm */
     }
     OK(BS2_GetLog(context, device, 0, 0, &logs, &n));
     CHECK(n == all && logs[n - 1].id == last);
@@ -254,7 +254,7 @@ static void blobs(void *context, uint32_t device, uint32_t images) {
     BS2_ReleaseObject(logs);
     BS2_ReleaseObject(large);
 
-    /* The other mask: only what has a picture, and only the picture. */
+    /* The other mask: only blobs with an image, and only the image. */
     BS2EventSmallBlob *small;
     OK(BS2_GetLogSmallBlob(context, device, BS2_EVENT_MASK_IMAGE, 0, 0, &small, &n));
     CHECK(n == images && BS2SIM_HeldObjects() == n + 1);
@@ -268,7 +268,7 @@ static void blobs(void *context, uint32_t device, uint32_t images) {
     }
     BS2_ReleaseObject(small);
 
-    /* The array goes first, its pictures after it. */
+    /* The array is released first, its images after it. */
     BS2EventSmallBlobEx *warm;
     uint32_t temperatures = 0;
     OK(BS2_GetLogSmallBlobEx(context, device, BS2_EVENT_MASK_ALL, 0, 0, &warm, &n));
@@ -309,8 +309,8 @@ static void live(void *context, uint32_t device) {
 
     seen.live = 0;
     OK(BS2_StartMonitoringLogEx(context, device, on_log_ex));
-    OK(BS2_StartMonitoringLogEx(context, device, on_log_ex)); /* takes the place of the first */
-    OK(BS2_StartMonitoringLog(context, device, on_log_too));  /* and this comes beside it */
+    OK(BS2_StartMonitoringLogEx(context, device, on_log_ex)); /* replaces the first */
+    OK(BS2_StartMonitoringLog(context, device, on_log_too));  /* runs at the same time */
     OK(BS2SIM_MakeEvents(context, device, 80));
     AWAIT(live, 80);
     AWAIT(live_too, 80);

@@ -1,6 +1,6 @@
-"""A program as others write it for the vendor's library, with ctypes: every setting of the simulated one.
+"""A program for the vendor's library with ctypes. It uses every setting of the simulated library.
 
-Usage: program.py LIBRARY FOLDER. It ends with an AssertionError where something is not so.
+Usage: program.py LIBRARY FOLDER. It ends with an AssertionError if something is wrong.
 """
 
 import ctypes
@@ -46,7 +46,7 @@ def bs2(name, *arguments):
 
 
 class Context:
-    """A context with settings of its own, initialised."""
+    """An initialised context with these settings."""
 
     def __init__(self, settings, before=lambda context: None, expected=1):
         os.environ["BS2_SIM"] = settings
@@ -60,7 +60,7 @@ class Context:
         return device.value
 
     def logs(self, device, after=0, amount=0):
-        """The code, and the records as bytes."""
+        """Returns the code, and the records as bytes."""
         logs, count = PTR(1), U32(9)
         code = bs2("GetLog", self.pointer, device, after, amount, logs, count)
         assert code == 1 or (not logs and count.value == 0)
@@ -115,9 +115,9 @@ def what_is_read_and_reported_is_the_truth():
 
 
 def the_last_byte_may_be_a_bool():
-    with Context("old_flag_byte=1") as context:
+    with Context("old-flag-byte=1") as context:
         old = context.logs(context.connect())[1]
-    with Context("old_flag_byte=0") as context:
+    with Context("old-flag-byte=0") as context:
         new = context.logs(context.connect())[1]
     assert {record[47] for record in old} == {0, 1} and any(record[47] > 1 for record in new)
     assert [record[:47] for record in old] == [record[:47] for record in new]
@@ -136,7 +136,7 @@ def every_third_call_may_fail():
 
 
 def answers_may_be_late_and_too_late():
-    with Context("latency_ms=30") as context:
+    with Context("latency=30ms") as context:
         device = context.connect()
         begun = time.monotonic()
         assert context.logs(device, 0, 1)[0] == 1 and time.monotonic() - begun >= 0.03
@@ -213,13 +213,13 @@ def bad_settings_are_named():
     for settings, said in [
         ("devices=none", "setting `devices`: `none`"),
         ("colour=red", "setting `colour` is not known"),
-        ("latency_ms=-1", "setting `latency_ms`: `-1`"),
-        ("old_flag_byte=2", "setting `old_flag_byte`: `2`"),
+        ("latency=-1ms", "setting `latency`: `-1ms`"),
+        ("old-flag-byte=2", "setting `old-flag-byte`: `2`"),
         ("accept=0&accept=1", "setting `accept` is given twice"),
         ("fail=GetLog", "setting `fail`: `GetLog` is not FUNCTION:CODE:EVERY"),
-        ("fail=GetLogs:-1:1", "names no function"),
+        ("fail=GetLogs:-1:1", "names a function that the library does not have"),
         ("fail=GetLog:1:1", "negative"),
-        ("fail=GetLog:-1:0", "every how many calls"),
+        ("fail=GetLog:-1:0", "a number of calls"),
         ("replay=no/such/file", "no/such/file"),
     ]:
         kept, (reading, writing) = os.dup(2), os.pipe()
@@ -236,7 +236,7 @@ def bad_settings_are_named():
 def what_is_not_simulated_says_so():
     with Context("") as context:
         assert bs2("ActivateFloor", context.pointer, FIRST, 1, 0, None, 0) == -600
-        # Its result is a pointer, and an error code would be taken for one.
+        # Its result is a pointer: an error code would look like one.
         assert bs2("AllocateUsbContext") is None
 
 

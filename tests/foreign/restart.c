@@ -1,7 +1,7 @@
-/* A program that starts monitoring again and again while events happen, from outside and from inside callbacks.
+/* A program that restarts monitoring repeatedly during events, outside and inside callbacks.
  *
- * Every event is to come once and in its order, to the callback in force. It ends with 0 and a line, or with 1 and the
- * line of the first check that failed. Nothing waits for a time to pass.
+ * Every event must come once and in order, to the current callback. It ends with 0 and one line, or with 1 and the line
+ * number of the first check that failed. It never sleeps.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ static void *context;
 static uint32_t device;
 static uint32_t made = BACKLOG; /* the newest event */
 
-/* What the callbacks saw, and who of them may be called. */
+/* What the callbacks have received, and which of them may be called. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -56,7 +56,7 @@ static int is_finished(void) {
     return finished;
 }
 
-/* Waits until the condition holds, and holds the lock no longer. */
+/* Waits until the condition holds, and releases the lock. */
 #define AWAIT(condition)                                                                                              \
     do {                                                                                                              \
         struct timespec until;                                                                                        \
@@ -67,7 +67,7 @@ static int is_finished(void) {
         pthread_mutex_unlock(&seen.lock);                                                                             \
     } while (0)
 
-/* An event is the one behind the last, and it comes to a callback that is in force. */
+/* Each event follows the last one, and comes to the current callback. */
 static void note(uint32_t *last, const int *in_force, int me, const BS2Event *event) {
     pthread_mutex_lock(&seen.lock);
     CHECK(*in_force & me);
@@ -102,7 +102,7 @@ static void make(uint32_t events) {
     made += events;
 }
 
-/* Lets events wait behind this one, and puts another callback in its place: that one gets them all. */
+/* Lets events wait, then replaces itself: the new callback receives all of them. */
 static void on_log_that_gives_way(uint32_t from, const BS2Event *event) {
     note(&seen.last, &seen.in_force, EITHER, event);
     make(50);
@@ -111,13 +111,13 @@ static void on_log_that_gives_way(uint32_t from, const BS2Event *event) {
     count(&seen.finished);
 }
 
-/* Puts itself in its own place. */
+/* Replaces itself by itself. */
 static void on_log_again(uint32_t from, const BS2Event *event) {
     OK(BS2_StartMonitoringLog(context, from, on_log_again));
     note(&seen.last, &seen.in_force, EITHER, event);
 }
 
-/* Has work to do after it took note. */
+/* Works for a while after it has noted the event. */
 static void on_log_at_length(uint32_t from, const BS2Event *event) {
     BS2Event *logs;
     uint32_t n;
@@ -156,7 +156,7 @@ static void the_next_callback_gets_what_waits_for_the_one_before(void) {
     OK(BS2_StopMonitoringLog(context, device));
 }
 
-/* A program may free what a callback needs once another is in its place. */
+/* A program may free the memory of a callback that was replaced. */
 static void a_restart_waits_for_the_callback_before(void) {
     set(&seen.in_force, EITHER);
     OK(BS2_StartMonitoringLog(context, device, on_log_at_length));
@@ -169,7 +169,7 @@ static void a_restart_waits_for_the_callback_before(void) {
     OK(BS2_StopMonitoringLog(context, device));
 }
 
-/* Once a callback has taken the place of another, the other is called no more. */
+/* A replaced callback is not called any more. */
 static void restarts_from_outside_lose_and_repeat_nothing(void) {
     pthread_t maker;
     uint32_t events = EVENTS;
@@ -208,7 +208,7 @@ static void restarts_from_inside_and_outside_at_once_do_no_harm(void) {
     AWAIT(seen.last == made);
 }
 
-/* The callback that hears of a connection starts monitoring, and who made the connection does so too. */
+/* The callback for connections starts monitoring, and the thread that connects does so too. */
 static void two_that_start_at_once_are_one(void) {
     set(&seen.in_force, FIRST);
     seen.start_when_connected = 1;

@@ -1,10 +1,10 @@
-//! What a gateway tells of an event beside its subject.
+//! Extras: what a gateway reports of an event beyond its own subject.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bs2_events::codec::{DeviceId, Event, SubjectKind, Temperature};
-use bs2_events::device::{Client, FurtherSubject, Live, Subscription};
+use bs2_events::codec::{DeviceId, Event, ExtraSubject, Extras, SubjectKind, Temperature};
+use bs2_events::device::{Client, Live, Subscription};
 use prost::Message;
 use tokio::time::timeout;
 
@@ -12,7 +12,7 @@ use crate::fake_gateway::proto::gsdk::event;
 use crate::fake_gateway::{DEVICE, Fake, message_bytes, response};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_set_beside_the_subject_stands_on_the_page_beside_the_event() {
+async fn what_is_set_beyond_the_subject_is_among_the_extras_of_the_page() {
     let fake = Fake::start();
     fake.state.make(log(1));
     fake.state.make(with_card_and_door(2));
@@ -21,14 +21,14 @@ async fn what_is_set_beside_the_subject_stands_on_the_page_beside_the_event() {
     let device = client(&fake).device(READER);
     let page = device.logs(0, 10).await.unwrap();
     assert_eq!(page.iter().map(Event::id).collect::<Vec<_>>(), [1, 2, 3, 4]);
-    assert_eq!(page.further(), [beside(2), beside(4)].concat());
+    assert_eq!(page.extras(), [(2, card_and_door()), (4, card_and_door())]);
     // Of what was asked for twice on purpose, and of what is more than was asked for, nothing is left.
-    assert_eq!(device.logs(2, 1).await.unwrap().further(), []);
-    assert_eq!(device.logs(2, 2).await.unwrap().further(), beside(4));
+    assert_eq!(device.logs(2, 1).await.unwrap().extras(), []);
+    assert_eq!(device.logs(2, 2).await.unwrap().extras(), [(4, card_and_door())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disordered_answer_keeps_what_stands_beside_its_events() {
+async fn a_disordered_answer_keeps_the_extras_of_its_events() {
     let fake = Fake::start();
     let logs = [with_card_and_door(4), log(3), with_card_and_door(2), with_card_and_door(4)];
     let answer = response(logs.iter().map(|log| log.encode_to_vec().into()).collect::<Vec<_>>().iter());
@@ -38,7 +38,7 @@ async fn a_disordered_answer_keeps_what_stands_beside_its_events() {
     });
     let page = client(&fake).device(READER).logs(0, 10).await.unwrap();
     assert_eq!(page.iter().map(Event::id).collect::<Vec<_>>(), [2, 3, 4]);
-    assert_eq!(page.further(), [beside(2), beside(4)].concat());
+    assert_eq!(page.extras(), [(2, card_and_door()), (4, card_and_door())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +55,7 @@ async fn different_events_under_one_id_are_an_error_and_none_is_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn live_it_comes_directly_behind_its_event_and_between_others() {
+async fn live_extras_come_with_their_event() {
     let fake = Fake::start();
     let mut live = client(&fake).device(READER).subscribe().await.unwrap();
     fake.state.make(log(1));
@@ -63,15 +63,12 @@ async fn live_it_comes_directly_behind_its_event_and_between_others() {
     fake.state.make(event::EventLog { user_id: "8".repeat(33), event_code: 0x5000, ..log(3) });
     fake.state.make(log(4));
     assert!(matches!(next(&mut live).await, Live::Event { event, .. } if event.id() == 1));
+    let expected = card_and_door().with_temperature(Temperature::from_hundredths(3_700));
     assert!(matches!(
         next(&mut live).await,
-        Live::Event { event, temperature: Some(found), .. }
-            if event.id() == 2 && found == Temperature::from_hundredths(3_700)
+        Live::Event { event, extras: Some(found), .. } if event.id() == 2 && *found == expected
     ));
-    for subject in beside(2) {
-        assert_eq!(next(&mut live).await, Live::Further { device: READER, subject });
-    }
-    // What does not fit beside an event takes the event with it, and both are told as one.
+    // An extra that does not fit takes its event with it; both count as one lost event.
     assert_eq!(next(&mut live).await, Live::Lagged { device: READER, missed: 1 });
     assert!(matches!(next(&mut live).await, Live::Event { event, .. } if event.id() == 4));
 }
@@ -81,8 +78,8 @@ async fn nothing_personal_of_it_is_shown() {
     let fake = Fake::start();
     fake.state.make(event::EventLog { event_code: 0x5000, user_id: "4711".into(), ..with_card_and_door(1) });
     let page = client(&fake).device(READER).logs(0, 10).await.unwrap();
-    let shown = format!("{page:?} {:?}", page.further());
-    assert_eq!(page.further().len(), 2);
+    let shown = format!("{page:?} {:?}", page.extras());
+    assert_eq!(page.extras()[0].1.subjects.len(), 2);
     assert!(!shown.contains("4711") && !shown.contains("99") && shown.contains("user"), "{shown}");
 }
 
@@ -106,11 +103,13 @@ fn with_card_and_door(id: u32) -> event::EventLog {
     event::EventLog { card_data: vec![99; 8].into(), entity_id: 5, ..log(id) }
 }
 
-fn beside(id: u32) -> [FurtherSubject; 2] {
+fn card_and_door() -> Extras {
     let of = |kind, bytes: &[u8]| {
         let mut array = [0; 32];
         array[..bytes.len()].copy_from_slice(bytes);
-        FurtherSubject::new(id, kind, array)
+        ExtraSubject::new(kind, array)
     };
-    [of(SubjectKind::Card, &[99; 8]), of(SubjectKind::Unknown, &[5])]
+    Extras::default()
+        .with_subject(of(SubjectKind::Card, &[99; 8]))
+        .with_subject(of(SubjectKind::Unknown, &[5]))
 }

@@ -135,7 +135,8 @@ async fn temperatures_travel_beside_the_events() {
     fake.state.make(event::EventLog { temperature: 3_700, ..log(3) });
     assert!(matches!(
         next(&mut live).await,
-        Live::Event { temperature: Some(found), .. } if found == Temperature::from_hundredths(3_700)
+        Live::Event { extras: Some(extras), .. }
+            if extras.temperature == Some(Temperature::from_hundredths(3_700))
     ));
 }
 

@@ -467,8 +467,9 @@ async fn callbacks_from_eight_threads_at_once_are_all_delivered_or_counted() {
         let (mut seen, mut missed) = (BTreeSet::new(), 0);
         while seen.len() as u64 + missed < 80_000 {
             match live.next().await.unwrap() {
-                Live::Event { event, temperature, .. } => {
+                Live::Event { event, extras, .. } => {
                     assert!(seen.insert(event.id()) && event.device_id() == DEVICE);
+                    let temperature = extras.and_then(|extras| extras.temperature);
                     assert_eq!(temperature.map(|t| t.hundredths()), Some(3_650));
                 }
                 Live::Lagged { missed: more, .. } => missed += more,

@@ -1,4 +1,4 @@
-//! Tests of the backend of the vendor's library. A process of its own, because the library's callback table is process-wide.
+//! Tests of the backend for the vendor's library. It is a separate program, because the table of callbacks is process-wide.
 #![cfg(unix)]
 
 mod hostile;

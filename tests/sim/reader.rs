@@ -273,7 +273,7 @@ async fn a_replayed_reader_tells_what_was_recorded_beside_its_events_and_makes_n
     let head = BlobHead::from_event(&blob).with_job_code(JobCode(777));
     let mut bytes = Vec::new();
     let portable = PortableBlob::new(head, b"jpeg").unwrap();
-    portable.with_temperature(Temperature::from_hundredths(3_701)).encode(&mut bytes).unwrap();
+    portable.with_temperature(Temperature::from_hundredths(3_701)).encode(&mut bytes);
     let temperature = Temperature::from_hundredths(3_655);
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut writer = CaptureWriter::new(file.reopen().unwrap()).unwrap();

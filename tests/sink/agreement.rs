@@ -2,7 +2,7 @@
 
 use bs2_events::codec::{DeviceId, Event, EventCode, Timestamp};
 use bs2_events::device::DeviceInfo;
-use bs2_events::sink::sqlite::{self, Fault, SqliteSink};
+use bs2_events::sink::sqlite::{self, Defect, SqliteSink};
 use bs2_events::sink::{Batch, GapReason, MemorySink, Sink};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -80,7 +80,7 @@ async fn agree(batches: Vec<Batch>) {
     for report in sqlite::verify(&path).unwrap().epochs {
         assert_eq!(report.events, memory.events(report.device, report.epoch).len() as u64);
         assert_eq!(report.first.zip(report.watermark), memory.watermark(report.device, report.epoch));
-        let promised = |fault: &Fault| matches!(fault, Fault::Hole { .. } | Fault::BelowFirst { .. });
-        assert!(report.faults.iter().all(promised), "{report:?}");
+        let promised = |fault: &Defect| matches!(fault, Defect::Hole { .. } | Defect::BelowFirst { .. });
+        assert!(report.defects.iter().all(promised), "{report:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! The BioStar X server as a destination: the contract of sinks, and every authentication once whatever fails.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bs2_events::ErrorKind;
@@ -11,7 +12,8 @@ use bs2_events::device::{Client, DeviceInfo};
 use bs2_events::sim::Simulator;
 use bs2_events::sim::biostar_x::{Fault, Faults, Server};
 use bs2_events::sink::biostar_x::BiostarXSink;
-use bs2_events::sink::{Batch, GapReason, Sink, Stored, conformance};
+use bs2_events::sink::conformance::{self, SinkStage};
+use bs2_events::sink::{Batch, GapReason, Sink, Stored, async_trait};
 
 use crate::biostar_x_simulated::{builder, client, gate, start};
 
@@ -36,11 +38,24 @@ async fn the_contract_of_sinks_is_kept() {
     server.add_user("1001").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let open = async || -> bs2_events::Result<Arc<dyn Sink>> {
-        Ok(Arc::new(BiostarXSink::open(client(&server), gate(), &path)?) as Arc<dyn Sink>)
-    };
-    conformance::check(open).await.unwrap();
+    conformance::check(&Stage { server: &server, path }).await.unwrap();
     assert!(server.state().imported().count() > 20);
+}
+
+struct Stage<'a> {
+    server: &'a Server,
+    path: PathBuf,
+}
+
+#[async_trait]
+impl SinkStage for Stage<'_> {
+    async fn open(&self) -> bs2_events::Result<Arc<dyn Sink>> {
+        Ok(Arc::new(BiostarXSink::open(client(self.server), gate(), &self.path)?))
+    }
+
+    async fn crash(&self, sink: Arc<dyn Sink>) {
+        drop(sink);
+    }
 }
 
 #[tokio::test]

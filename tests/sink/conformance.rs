@@ -1,27 +1,57 @@
 //! Both sinks keep the contract, and the suite finds sinks that do not.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use bs2_events::Result;
 use bs2_events::codec::{DeviceId, Event};
 use bs2_events::device::DeviceInfo;
+use bs2_events::sink::conformance::{self, SinkStage};
 use bs2_events::sink::sqlite::{self, SqliteSink};
-use bs2_events::sink::{Batch, Gap, MemorySink, ResumePoint, Sink, Stored, conformance};
+use bs2_events::sink::{Batch, Gap, MemorySink, ResumePoint, Sink, Stored, async_trait};
 
 #[tokio::test]
 async fn the_sink_in_memory_keeps_the_contract() {
-    let store = MemorySink::new();
-    conformance::check(async || Ok(Arc::new(store.reopen()) as Arc<dyn Sink>)).await.unwrap();
+    conformance::check(&BrokenStage::new(None)).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_sqlite_sink_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("events.db");
-    conformance::check(async || Ok(Arc::new(SqliteSink::open(&path)?) as Arc<dyn Sink>)).await.unwrap();
-    assert_eq!(sqlite::verify(&path).unwrap().strays, 0);
+    let stage = SqliteStage { folder: folder.path().to_owned(), crashes: AtomicU32::new(0) };
+    conformance::check(&stage).await.unwrap();
+    assert_eq!(sqlite::verify(stage.path()).unwrap().strays, 0);
+}
+
+/// A store that a crash leaves as it lies in its files.
+struct SqliteStage {
+    folder: PathBuf,
+    crashes: AtomicU32,
+}
+
+impl SqliteStage {
+    fn path(&self) -> PathBuf {
+        self.folder.join(format!("events-{}.db", self.crashes.load(Ordering::SeqCst)))
+    }
+}
+
+#[async_trait]
+impl SinkStage for SqliteStage {
+    async fn open(&self) -> Result<Arc<dyn Sink>> {
+        Ok(Arc::new(SqliteSink::open(self.path())?))
+    }
+
+    async fn crash(&self, sink: Arc<dyn Sink>) {
+        let before = self.path();
+        self.crashes.fetch_add(1, Ordering::SeqCst);
+        for suffix in ["", "-wal"] {
+            let file = |path: &Path| format!("{}{suffix}", path.display());
+            std::fs::copy(file(&before), file(&self.path())).unwrap();
+        }
+        drop(sink);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,16 +68,42 @@ async fn the_suite_names_the_point_that_a_broken_sink_breaks() {
         (Break::LeavesAboveUnordered, "resume"),
         (Break::AnswersAfterClosing, "closed"),
         (Break::ForgetsOnReopening, "resume"),
+        (Break::ForgetsInCrash, "crash"),
     ];
     for (broken, point) in broken {
-        let store = MemorySink::new();
-        let open = async || {
-            let inner = if broken == Break::ForgetsOnReopening { MemorySink::new() } else { store.reopen() };
-            Ok(Arc::new(Broken { inner, broken, last: Mutex::default() }) as Arc<dyn Sink>)
-        };
-        let violation = conformance::check(open).await.expect_err(&format!("{broken:?} is not found"));
+        let stage = BrokenStage::new(Some(broken));
+        let violation = conformance::check(&stage).await.expect_err(&format!("{broken:?} is not found"));
         assert_eq!(violation.point(), point, "{broken:?}: {violation}");
         assert!(violation.to_string().starts_with(point));
+    }
+}
+
+/// A store in memory whose sinks have one fault, or none.
+struct BrokenStage {
+    broken: Option<Break>,
+    store: MemorySink,
+    crashed: AtomicBool,
+}
+
+impl BrokenStage {
+    fn new(broken: Option<Break>) -> Self {
+        Self { broken, store: MemorySink::new(), crashed: AtomicBool::new(false) }
+    }
+}
+
+#[async_trait]
+impl SinkStage for BrokenStage {
+    async fn open(&self) -> Result<Arc<dyn Sink>> {
+        let Some(broken) = self.broken else { return Ok(Arc::new(self.store.reopen())) };
+        let forgets = broken == Break::ForgetsOnReopening
+            || broken == Break::ForgetsInCrash && self.crashed.load(Ordering::SeqCst);
+        let inner = if forgets { MemorySink::new() } else { self.store.reopen() };
+        Ok(Arc::new(Broken { inner, broken, last: Mutex::default() }))
+    }
+
+    async fn crash(&self, sink: Arc<dyn Sink>) {
+        self.crashed.store(true, Ordering::SeqCst);
+        drop(sink);
     }
 }
 
@@ -64,6 +120,7 @@ enum Break {
     LeavesAboveUnordered,
     AnswersAfterClosing,
     ForgetsOnReopening,
+    ForgetsInCrash,
 }
 
 /// A sink in memory with one fault.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bs2_events::ErrorKind;
 use bs2_events::codec::{DeviceId, Event, EventCode, Subject, UserId};
-use bs2_events::sink::sqlite::{self, Fault, SqliteSink};
+use bs2_events::sink::sqlite::{self, Defect, SqliteSink};
 use bs2_events::sink::{Batch, GapReason, Sink};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -28,47 +28,47 @@ async fn a_sound_store_is_told_in_numbers() {
 
 #[tokio::test]
 async fn every_fault_is_found() {
-    let column = |column| vec![Fault::Column { id: 12, column }];
+    let column = |column| vec![Defect::Column { id: 12, column }];
     let cases = [
-        ("DELETE FROM events WHERE event_id = 12", vec![Fault::Hole { from: 12, to: 12 }]),
-        ("DELETE FROM events WHERE event_id < 13", vec![Fault::Hole { from: 10, to: 12 }]),
-        ("DELETE FROM gaps WHERE from_id = 15", vec![Fault::Hole { from: 15, to: 19 }]),
-        ("DELETE FROM gaps WHERE from_id = 27", vec![Fault::Hole { from: 27, to: 30 }]),
-        ("DELETE FROM events; DELETE FROM gaps", vec![Fault::Hole { from: 10, to: 30 }]),
+        ("DELETE FROM events WHERE event_id = 12", vec![Defect::Hole { from: 12, to: 12 }]),
+        ("DELETE FROM events WHERE event_id < 13", vec![Defect::Hole { from: 10, to: 12 }]),
+        ("DELETE FROM gaps WHERE from_id = 15", vec![Defect::Hole { from: 15, to: 19 }]),
+        ("DELETE FROM gaps WHERE from_id = 27", vec![Defect::Hole { from: 27, to: 30 }]),
+        ("DELETE FROM events; DELETE FROM gaps", vec![Defect::Hole { from: 10, to: 30 }]),
         (
             "UPDATE watermarks SET event_id = 41",
             vec![
-                Fault::Hole { from: 31, to: 34 },
-                Fault::Hole { from: 36, to: 39 },
-                Fault::Hole { from: 41, to: 41 },
+                Defect::Hole { from: 31, to: 34 },
+                Defect::Hole { from: 36, to: 39 },
+                Defect::Hole { from: 41, to: 41 },
             ],
         ),
-        ("UPDATE watermarks SET first_id = 9", vec![Fault::Hole { from: 9, to: 9 }]),
-        ("UPDATE watermarks SET first_id = 11", vec![Fault::BelowFirst { id: 10 }]),
-        ("DELETE FROM watermarks", vec![Fault::NoWatermark]),
-        ("DELETE FROM watermarks; DELETE FROM events", vec![Fault::NoWatermark]),
+        ("UPDATE watermarks SET first_id = 9", vec![Defect::Hole { from: 9, to: 9 }]),
+        ("UPDATE watermarks SET first_id = 11", vec![Defect::BelowFirst { id: 10 }]),
+        ("DELETE FROM watermarks", vec![Defect::NoWatermark]),
+        ("DELETE FROM watermarks; DELETE FROM events", vec![Defect::NoWatermark]),
         (
             "DELETE FROM events; DELETE FROM gaps; UPDATE watermarks SET event_id = 5",
-            vec![Fault::WatermarkBelowFirst],
+            vec![Defect::WatermarkBelowFirst],
         ),
         (
             "UPDATE gaps SET to_id = 21 WHERE from_id = 15",
-            vec![Fault::EventInGap { id: 20 }, Fault::EventInGap { id: 21 }],
+            vec![Defect::EventInGap { id: 20 }, Defect::EventInGap { id: 21 }],
         ),
         (
             "INSERT INTO gaps SELECT device_id, epoch, 17, 18, reason FROM gaps WHERE from_id = 15",
-            vec![Fault::GapsOverlap { from: 17, to: 18 }],
+            vec![Defect::GapsOverlap { from: 17, to: 18 }],
         ),
         (
             "INSERT INTO gaps SELECT device_id, epoch, 29, 33, reason FROM gaps WHERE from_id = 15",
-            vec![Fault::GapsOverlap { from: 29, to: 30 }],
+            vec![Defect::GapsOverlap { from: 29, to: 30 }],
         ),
         (
             "UPDATE gaps SET to_id = 14 WHERE from_id = 15",
-            vec![Fault::GapBackwards { from: 15, to: 14 }, Fault::Hole { from: 15, to: 19 }],
+            vec![Defect::GapBackwards { from: 15, to: 14 }, Defect::Hole { from: 15, to: 19 }],
         ),
-        ("UPDATE gaps SET reason = 'lost' WHERE from_id = 15", vec![Fault::UnknownReason { from: 15 }]),
-        ("UPDATE gaps SET reason = x'00' WHERE from_id = 15", vec![Fault::UnknownReason { from: 15 }]),
+        ("UPDATE gaps SET reason = 'lost' WHERE from_id = 15", vec![Defect::UnknownReason { from: 15 }]),
+        ("UPDATE gaps SET reason = x'00' WHERE from_id = 15", vec![Defect::UnknownReason { from: 15 }]),
         ("UPDATE events SET time = time + 1 WHERE event_id = 12", column("time")),
         ("UPDATE events SET code = 0x1302 WHERE event_id = 12", column("code")),
         ("UPDATE events SET param = 256 WHERE event_id = 12", column("param")),
@@ -83,12 +83,12 @@ async fn every_fault_is_found() {
         ),
         (
             "UPDATE events SET raw = substr(raw, 1, 47) WHERE event_id = 12",
-            vec![Fault::RecordSize { id: 12, size: 47 }],
+            vec![Defect::RecordSize { id: 12, size: 47 }],
         ),
-        ("UPDATE events SET raw = 'text' WHERE event_id = 12", vec![Fault::RecordSize { id: 12, size: 0 }]),
+        ("UPDATE events SET raw = 'text' WHERE event_id = 12", vec![Defect::RecordSize { id: 12, size: 0 }]),
         (
             "UPDATE events SET event_id = 12 + 900 WHERE event_id = 12",
-            vec![Fault::Column { id: 912, column: "event_id" }, Fault::Hole { from: 12, to: 12 }],
+            vec![Defect::Column { id: 912, column: "event_id" }, Defect::Hole { from: 12, to: 12 }],
         ),
     ];
     for (sql, faults) in cases {
@@ -96,8 +96,8 @@ async fn every_fault_is_found() {
         Connection::open(&path).unwrap().execute_batch(sql).unwrap();
         let verification = sqlite::verify(&path).unwrap();
         assert!(!verification.is_sound(), "{sql}");
-        let mut found = verification.epochs[0].faults.clone();
-        assert_eq!(verification.epochs[0].fault_count, found.len() as u64, "{sql}");
+        let mut found = verification.epochs[0].defects.clone();
+        assert_eq!(verification.epochs[0].defect_count, found.len() as u64, "{sql}");
         // Which of two is told first does not matter.
         found.sort_by_key(|fault| faults.iter().position(|expected| expected == fault));
         assert_eq!(found, faults, "{sql}");
@@ -141,7 +141,7 @@ async fn no_more_than_a_hundred_faults_are_kept_and_all_are_counted() {
     let events = (1..=500).map(|id| Event::builder(DEVICE, id * 2, EventCode::DOOR_OPENED).build());
     sink.store(Batch::new(DEVICE, 0, 1, 1_000).with_events(events)).await.unwrap();
     let report = sqlite::verify(&path).unwrap().epochs.remove(0);
-    assert_eq!((report.faults.len(), report.fault_count), (100, 500));
+    assert_eq!((report.defects.len(), report.defect_count), (100, 500));
 }
 
 #[tokio::test]
@@ -151,8 +151,8 @@ async fn both_ends_of_the_numbers_verify() {
     let event = |id| Event::builder(DEVICE, id, EventCode::DOOR_OPENED).build();
     let batch = Batch::new(DEVICE, 0, 0, u32::MAX).with_events([event(0), event(u32::MAX)]);
     sink.store(batch.clone()).await.unwrap();
-    let faults = sqlite::verify(&path).unwrap().epochs.remove(0).faults;
-    assert_eq!(faults, [Fault::Hole { from: 1, to: u32::MAX - 1 }]);
+    let faults = sqlite::verify(&path).unwrap().epochs.remove(0).defects;
+    assert_eq!(faults, [Defect::Hole { from: 1, to: u32::MAX - 1 }]);
     sink.store(batch.with_gap(1, u32::MAX - 1, GapReason::Reset)).await.unwrap();
     assert!(sqlite::verify(&path).unwrap().is_sound());
 }

@@ -11,7 +11,7 @@ fn main() {
     let rounds = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(15);
     let blobs = portable::blobs(BLOBS);
     let mut bytes = Vec::new();
-    blobs.iter().for_each(|blob| blob.encode(&mut bytes).expect("a Vec takes everything"));
+    blobs.iter().for_each(|blob| blob.encode(&mut bytes));
     let messages = with_prost::messages(&blobs);
 
     let mut rivals = [

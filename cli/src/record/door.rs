@@ -72,16 +72,15 @@ impl Door {
     }
 
     async fn listen(&mut self, mut live: Subscription) -> Result<()> {
-        let mut is_new = false;
         while let Some(item) = live.next().await {
             match item {
-                Live::Event { event, temperature, .. } => {
-                    is_new = self.newest.insert(event);
-                    if is_new {
-                        self.take(event, temperature).await?;
+                Live::Event { event, extras, .. } => {
+                    if self.newest.insert(event) {
+                        let further = extras.as_ref().map_or(0, |extras| extras.subjects.len());
+                        self.take(event, extras.and_then(|extras| extras.temperature)).await?;
+                        self.hand_over(What::Further(further)).await;
                     }
                 }
-                Live::Further { .. } if is_new => self.hand_over(What::Further(1)).await,
                 // Here events are missing; the log has them.
                 Live::Lagged { .. } | Live::Resumed { .. } => self.read_log().await?,
                 // What a later client tells beside these is no event.
@@ -122,7 +121,7 @@ impl Door {
             self.cursor = last.id();
             let events: Vec<Event> =
                 page.iter().copied().filter(|event| self.newest.insert(*event)).collect();
-            let further = events.iter().map(|event| page.further_of(event.id()).len()).sum();
+            let further = page.extras().iter().map(|(_, extras)| extras.subjects.len()).sum();
             self.hand_over(What::Events(events)).await;
             self.hand_over(What::Further(further)).await;
         }

@@ -61,8 +61,7 @@ fn what_is_no_capture_is_told_with_its_place() {
     let head = "89425332434150 0a01000000";
     let state = "05000000070000000100000000000000 0a000000ec1fbe2d01636f6e6e6563746564c5f347c3";
     let cut = "record 1: capture record: field `kind` at offset 12: 4 bytes needed, 1 available";
-    let magic =
-        "record 0: capture: field `magic` at offset 0: other bytes than the ones that always stand here";
+    let magic = "record 0: capture: field `magic` at offset 0: other bytes than the fixed ones of this field";
     for (text, records, errors) in [
         (format!("{head}\n{state}\n"), 1, vec![]),
         (
@@ -284,7 +283,7 @@ fn written(payloads: &[CapturePayload<'_>]) -> Vec<u8> {
 
 fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    blob.encode(&mut bytes).unwrap();
+    blob.encode(&mut bytes);
     bytes
 }
 

@@ -140,9 +140,12 @@ fn arguments_that_cannot_be_right_are_refused_before_anything_is_made() {
         (&["--from", "sim:replay=no/such.tsv"], "replayed file `no/such.tsv` cannot be read"),
         (
             &["--into", "postgres:events"],
-            "store: scheme `postgres` is not known; there are `sqlite:PATH` and `biostar-x://HOST?…`",
+            "destination `postgres:` is not known; known are `memory:` and `sqlite:PATH`",
         ),
-        (&["--into", "sqlite:"], "store: has no path"),
+        (
+            &["--into", "sqlite:"],
+            "destination `sqlite:` needs the path of a file, such as `sqlite:events.db`",
+        ),
         (&["--truth", "no/such/folder/truth.tsv"], "cannot write the truth into no/such/folder/truth.tsv"),
         (&["--into", "sqlite:text"], "cannot open: the file is not an SQLite database"),
         (&["--into", "sqlite:no/such/folder/a.db"], "no/such/folder"),

@@ -20,13 +20,13 @@ fn what_stands_beside_an_event_is_in_its_object_and_behind_it_for_people() {
     let door = format!("05{}", "00".repeat(31));
     let card = format!("{}{}", "63".repeat(8), "00".repeat(24));
     assert_eq!(
-        events[1]["further"],
+        events[1]["extras"]["subjects"],
         json!([{"kind": "card", "card_data": card}, {"kind": "unknown", "data": door}])
     );
     // Without it the object is the one of every event, which `bs2 encode` reads.
-    assert_eq!(events[0].get("further"), None);
+    assert_eq!(events[0].get("extras"), None);
     let mut plain = events[1].clone();
-    plain.as_object_mut().unwrap().remove("further");
+    plain.as_object_mut().unwrap().remove("extras");
     let encoded = bs2(&["encode"], plain.to_string().as_bytes());
     assert_eq!(encoded.code, Some(0), "{}", encoded.stderr);
 
@@ -35,7 +35,7 @@ fn what_stands_beside_an_event_is_in_its_object_and_behind_it_for_people() {
         lines(&text),
         [
             format!("{DEVICE} #1 2023-11-14T22:13:21Z VERIFY_SUCCESS user"),
-            format!("{DEVICE} #2 2023-11-14T22:13:22Z VERIFY_SUCCESS user, beside it: card, unknown"),
+            format!("{DEVICE} #2 2023-11-14T22:13:22Z VERIFY_SUCCESS user, also: card, unknown"),
         ]
     );
 }
@@ -53,7 +53,7 @@ fn watching_shows_it_with_its_event_also_with_the_last_one() {
     }
     let events = objects(&finish(watching));
     let further: Vec<_> =
-        events.iter().map(|event| event["further"].as_array().map_or(0, Vec::len)).collect();
+        events.iter().map(|event| event["extras"]["subjects"].as_array().map_or(0, Vec::len)).collect();
     assert_eq!(further, [0, 2]);
 }
 

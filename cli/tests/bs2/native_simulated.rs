@@ -1,4 +1,4 @@
-//! The backend over the simulated library: in process, and as `bs2` uses it.
+//! The backend with the simulated C library, in this process and in `bs2`.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use bs2_events::device::conformance::{Stage, check_backend, check_client};
 use bs2_events::device::native::{NativeBackend, NativeOptions};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_backend_keeps_the_contract_over_the_simulated_library() {
-    // One after the other: a process has one context.
+async fn the_backend_keeps_the_contract_with_the_simulated_library() {
+    // One after the other, since a process has one context.
     let stage = Simulated::new().await;
     check_backend(&stage).await.unwrap_or_else(|violation| panic!("{violation}"));
     let stage = Simulated::new().await;
@@ -24,7 +24,7 @@ async fn the_backend_keeps_the_contract_over_the_simulated_library() {
 }
 
 #[test]
-fn what_eight_readers_with_faults_report_is_stored_whole() {
+fn all_events_of_eight_devices_with_faults_are_stored() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (store, records) = (folder.path().join("events.db"), folder.path().join("truth.tsv"));
     let into = format!("sqlite:{}", store.display());
@@ -42,7 +42,7 @@ fn what_eight_readers_with_faults_report_is_stored_whole() {
         let field = |name: &str| u32::try_from(device[name].as_u64().unwrap()).unwrap();
         let (id, watermark) = (field("device_id"), field("watermark"));
         assert!(device["gaps"].as_array().unwrap().is_empty() && watermark > 3_000, "{device}");
-        // The readers live on while the last of them is read to its end.
+        // The devices continue to make events until the last log is read.
         let whole: Vec<_> = truth.range((id, 0, 0)..=(id, 0, watermark)).collect();
         assert!(whole.into_iter().eq(stored.range((id, 0, 0)..=(id, 0, u32::MAX))), "{id}");
     }
@@ -50,14 +50,14 @@ fn what_eight_readers_with_faults_report_is_stored_whole() {
 }
 
 #[test]
-fn every_verb_that_reads_takes_the_library_as_its_source() {
+fn every_reading_command_accepts_the_library_as_its_source() {
     let source = readers(1);
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let pictures = folder.path().join("pictures");
     let capture = folder.path().join("log.bs2cap");
     let run = simulated("backlog=40", &["logs", &source]);
     assert_eq!((run.code, lines(&run.stdout).len(), run.stderr.as_str()), (Some(0), 40, ""));
-    // The same readers, by another door.
+    // The same devices without the C library.
     assert_eq!(bs2(&["logs", "sim:backlog=40"], b"").stdout, run.stdout);
     let run = simulated("backlog=40", &["images", &source, "--out", pictures.to_str().unwrap()]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
@@ -71,7 +71,7 @@ fn every_verb_that_reads_takes_the_library_as_its_source() {
 }
 
 #[test]
-fn blobs_that_are_recorded_and_cannot_be_had_are_told_and_fail_nothing() {
+fn blobs_that_the_library_lacks_are_reported_and_are_no_failure() {
     let (folder, source) = (tempfile::tempdir().unwrap(), readers(1));
     let record = |settings, name| {
         let out = folder.path().join(name);
@@ -92,7 +92,7 @@ fn blobs_that_are_recorded_and_cannot_be_had_are_told_and_fail_nothing() {
 }
 
 #[test]
-fn a_failure_is_one_sentence_that_names_the_function_the_path_or_the_setting() {
+fn a_failure_is_one_line_that_names_the_function_the_path_or_the_setting() {
     let library = crate::simulated_sdk::path().display();
     let reader = format!("sdk:{library}?device=127.0.0.1");
     for (settings, source, sentence) in [
@@ -107,14 +107,14 @@ fn a_failure_is_one_sentence_that_names_the_function_the_path_or_the_setting() {
         let run = simulated(settings, &["logs", &source]);
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{source}: {}", run.stderr);
         assert!(run.stderr.contains(sentence), "{source}: {}", run.stderr);
-        // What the library itself has to say of its settings is its own.
+        // The library itself may write lines of its own.
         let own: Vec<_> = lines(&run.stderr).into_iter().filter(|line| line.starts_with("bs2: ")).collect();
         assert_eq!(own.len(), 1, "{}", run.stderr);
     }
 }
 
 #[test]
-fn a_library_that_is_cut_is_a_sentence_that_names_it_and_no_crash() {
+fn a_truncated_library_is_an_error_that_names_it_and_no_crash() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let (whole, cut) = (std::fs::read(crate::simulated_sdk::path()).unwrap(), folder.path().join("cut.so"));
     let cut_at = |len: usize, source: String| {
@@ -128,7 +128,7 @@ fn a_library_that_is_cut_is_a_sentence_that_names_it_and_no_crash() {
         assert!(run.stderr.contains(&format!("the library `{}`", cut.display())), "{}", run.stderr);
         run.stderr
     };
-    // The loader itself refuses what has lost the table of its segments.
+    // The loader itself refuses a file without its table of segments.
     for len in [0, 1, 63, 100] {
         told(cut_at(len, own()));
     }
@@ -141,19 +141,19 @@ fn a_library_that_is_cut_is_a_sentence_that_names_it_and_no_crash() {
             assert!(told(cut_at(len, source)).contains("is truncated: "), "{len}");
         }
     }
-    // What is behind is for debuggers.
+    // The rest of the file is only for debuggers.
     let run = cut_at(needed, own());
     assert_eq!((run.code, lines(&run.stdout).len()), (Some(0), 1), "{}", run.stderr);
 }
 
-/// `bs2` with these arguments; the library's readers have these settings.
+/// Runs `bs2` with these arguments; the simulated devices have these settings.
 fn simulated(settings: &str, arguments: &[&str]) -> Run {
     let mut bs2 = command(arguments);
     bs2.env("BS2_SIM", settings).stdin(Stdio::null());
     finish(bs2.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
-/// The source of so many simulated readers.
+/// A source with this number of simulated devices.
 fn readers(count: u16) -> String {
     let devices: Vec<_> = (0..count).map(|n| format!("device=127.0.0.1:{}", 51_211 + n)).collect();
     format!("sdk:{}?{}", crate::simulated_sdk::path().display(), devices.join("&"))

@@ -269,7 +269,7 @@ fn a_portable_blob_is_decoded_by_its_fields_and_replayed_with_its_picture() {
     let info = ExtInfo::new(Timestamp::from_unix_seconds(7), DeviceId::new(7), EventCode::DOOR_OPENED);
     let head = BlobHead::new(5).with_info(info).with_subject(BlobSubject::Door { door_id: 9 });
     let mut portable = Vec::new();
-    PortableBlob::new(head, &b"\xFF\xD8\xFF\xD9"[..]).unwrap().encode(&mut portable).unwrap();
+    PortableBlob::new(head, &b"\xFF\xD8\xFF\xD9"[..]).unwrap().encode(&mut portable);
     fs::write(&file, written([CapturePayload::SmallBlob(&portable)])).unwrap();
     let path = file.to_str().unwrap();
 

@@ -1,4 +1,4 @@
-//! Tests of the simulated C library, used by programs in other languages.
+//! Tests of the simulated C library with programs in other languages.
 #![cfg(target_os = "linux")]
 
 mod programs;

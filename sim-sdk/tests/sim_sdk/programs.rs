@@ -1,4 +1,4 @@
-//! The simulated C library, used by programs that know nothing of this crate.
+//! Programs in C, C++ and Python that use the simulated C library.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -8,16 +8,16 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 #[test]
-fn a_c_program_finds_all_it_knows_from_the_real_library() {
+fn a_c_program_works_as_with_the_real_library() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("program");
     compile(&["cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L"], &foreign("program.c"), Some(&program));
-    assert_eq!(run(readers(&mut Command::new(&program))), "all is well\n");
+    assert_eq!(run(with_devices(&mut Command::new(&program))), "all is well\n");
 }
 
 #[test]
-fn a_c_program_leaves_nothing_behind() {
-    if !is_there("valgrind") {
+fn a_c_program_leaks_no_memory() {
+    if !is_installed("valgrind") {
         return eprintln!("not tested: valgrind is not installed");
     }
     let folder = tempfile::tempdir().unwrap();
@@ -25,20 +25,20 @@ fn a_c_program_leaves_nothing_behind() {
     compile(&["cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L"], &foreign("program.c"), Some(&program));
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--quiet", "--leak-check=full", "--error-exitcode=9"]).arg(&program);
-    assert_eq!(run(readers(&mut valgrind)), "all is well\n");
+    assert_eq!(run(with_devices(&mut valgrind)), "all is well\n");
 }
 
 #[test]
-fn a_c_program_that_starts_monitoring_again_loses_and_repeats_no_event() {
+fn a_c_program_that_restarts_monitoring_loses_and_repeats_no_event() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("program");
     compile(&["cc", "-std=c11", "-D_POSIX_C_SOURCE=200809L"], &foreign("restart.c"), Some(&program));
-    assert_eq!(run(readers(&mut Command::new(&program))), "all is well\n");
+    assert_eq!(run(with_devices(&mut Command::new(&program))), "all is well\n");
 }
 
 #[test]
-fn a_python_program_finds_every_setting_to_work() {
-    if !is_there("python3") {
+fn every_setting_works_for_a_python_program() {
+    if !is_installed("python3") {
         return eprintln!("not tested: python3 is not installed");
     }
     let folder = tempfile::tempdir().unwrap();
@@ -48,7 +48,7 @@ fn a_python_program_finds_every_setting_to_work() {
 }
 
 #[test]
-fn every_name_of_the_vendors_library_is_exported_and_no_other() {
+fn every_function_of_the_vendors_library_is_exported_and_no_other() {
     let listed = run(Command::new("nm").args(["-D", "--defined-only"]).arg(library()));
     let exported: BTreeSet<_> = listed.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     let names = fs::read_to_string(root().join("sim-sdk/src/functions.txt")).unwrap();
@@ -58,7 +58,7 @@ fn every_name_of_the_vendors_library_is_exported_and_no_other() {
 }
 
 #[test]
-fn the_one_command_puts_the_librarys_name_into_it() {
+fn the_library_has_the_vendors_soname() {
     let head = run(Command::new("readelf").arg("-d").arg(library()));
     assert!(head.contains("soname: [libBS_SDK_V2.so]"), "{head}");
 }
@@ -68,7 +68,7 @@ fn the_header_is_c_and_c_plus_plus() {
     let header = root().join("sim-sdk/src/bs2_events_sim.h");
     let warnings = ["-pedantic", "-Wall", "-Wextra", "-Werror"];
     compile(&[&["cc", "-std=c11", "-x", "c"], &warnings[..]].concat(), &header, None);
-    if is_there("g++") {
+    if is_installed("g++") {
         compile(&[&["g++", "-std=c++11", "-x", "c++"], &warnings[..]].concat(), &header, None);
     } else {
         eprintln!("not tested as C++: g++ is not installed");
@@ -76,7 +76,7 @@ fn the_header_is_c_and_c_plus_plus() {
 }
 
 #[test]
-fn what_the_documentation_shows_works() {
+fn the_programs_in_the_documentation_work() {
     let folder = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(library(), folder.path().join("libBS_SDK_V2.so")).unwrap();
     let pages = fs::read_to_string(root().join("docs/test-without-a-reader.md")).unwrap();
@@ -84,24 +84,24 @@ fn what_the_documentation_shows_works() {
         [("c", "reader.c", &["cc", "-std=c11"][..]), ("cpp", "reader.cpp", &["g++", "-std=c++17"])]
     {
         let (source, program) = (folder.path().join(file), folder.path().join(language));
-        fs::write(&source, shown(&pages, language)).unwrap();
-        if is_there(compiler[0]) {
+        fs::write(&source, code_block(&pages, language)).unwrap();
+        if is_installed(compiler[0]) {
             compile(compiler, &source, Some(&program));
-            assert_eq!(run(Command::new(program).current_dir(&folder)), SHOWN, "{language}");
+            assert_eq!(run(Command::new(program).current_dir(&folder)), OUTPUT, "{language}");
         } else {
             eprintln!("not tested: {} is not installed", compiler[0]);
         }
     }
-    if is_there("python3") {
-        fs::write(folder.path().join("reader.py"), shown(&pages, "python")).unwrap();
-        assert_eq!(run(Command::new("python3").arg("reader.py").current_dir(&folder)), SHOWN);
+    if is_installed("python3") {
+        fs::write(folder.path().join("reader.py"), code_block(&pages, "python")).unwrap();
+        assert_eq!(run(Command::new("python3").arg("reader.py").current_dir(&folder)), OUTPUT);
     } else {
         eprintln!("not tested: python3 is not installed");
     }
 }
 
-/// The only block of code in this language.
-fn shown<'a>(pages: &'a str, language: &str) -> &'a str {
+/// The one block of code in this language.
+fn code_block<'a>(pages: &'a str, language: &str) -> &'a str {
     let fence = format!("\n```{language}\n");
     let mut blocks = pages.split(&fence).skip(1);
     let block = blocks.next().and_then(|block| block.split("\n```").next());
@@ -124,28 +124,28 @@ fn compile(compiler: &[&str], source: &Path, program: Option<&Path>) {
     assert_eq!(run(&mut command), "");
 }
 
-/// The readers that the C programs expect.
-fn readers(command: &mut Command) -> &mut Command {
+/// Sets the devices that the C programs expect.
+fn with_devices(command: &mut Command) -> &mut Command {
     command.env("BS2_SIM", "devices=2&backlog=600&seed=7")
 }
 
-/// What a program wrote, which must end well.
+/// The output of a program, which must succeed.
 fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let (said, complained) = (output.stdout, String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?}: {}\n{complained}", output.status);
-    String::from_utf8(said).unwrap()
+    let (stdout, stderr) = (output.stdout, String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{stderr}", output.status);
+    String::from_utf8(stdout).unwrap()
 }
 
-fn is_there(program: &str) -> bool {
+fn is_installed(program: &str) -> bool {
     let output = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     output.is_ok_and(|status| status.success())
 }
 
-/// The library, as cargo has built it for this test.
+/// The library that cargo has built for this test.
 fn library() -> &'static Path {
     static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
-        // Tests stand in the same folder as what they depend on.
+        // Cargo puts the library into the folder of the test program.
         let library = env::current_exe().unwrap().with_file_name("libBS_SDK_V2.so");
         assert!(library.exists(), "{}", library.display());
         library
@@ -161,5 +161,5 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// What the programs of the documentation print.
-const SHOWN: &str = "reader 541000001: 1000 events, the last with id 1000\nlive: 1001 1002 1003\n";
+/// The output of the programs in the documentation.
+const OUTPUT: &str = "reader 541000001: 1000 events, the last with id 1000\nlive: 1001 1002 1003\n";

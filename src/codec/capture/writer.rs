@@ -8,14 +8,17 @@ use std::vec::Vec;
 
 use byteorder::{LittleEndian, WriteBytesExt};
 use crc32fast::Hasher;
+use zerocopy::IntoBytes;
 
-use super::frame::{self, Broken, CHECKED, FILE, Header, MAGIC, RECORD, VERSION};
-use super::{CaptureError, CapturePayload, CaptureRecord, LinkState};
+use super::reader::{
+    Broken, CHECKED, CaptureError, FileHead, MAGIC, RecordHead, VERSION, check_file_head, header,
+};
+use super::record::{CapturePayload, CaptureRecord, LinkState};
 
 /// Writes a capture.
 ///
-/// Every record is handed over in one piece. A reader finds it once it has reached the file: after
-/// [`flush`](Self::flush), where there is a buffer between.
+/// Every record is passed to the underlying writer in one call. If that writer has a buffer, another process can read the
+/// record only after [`flush`](Self::flush).
 ///
 /// # Examples
 ///
@@ -36,9 +39,9 @@ use super::{CaptureError, CapturePayload, CaptureRecord, LinkState};
 /// ```
 pub struct CaptureWriter<W> {
     inner: W,
-    /// The record under way.
+    /// The record that is being encoded.
     record: Vec<u8>,
-    /// Whether half a record may have been written, so that none can follow it.
+    /// Whether a part of a record may have been written, so that no record can follow.
     failed: bool,
 }
 
@@ -47,19 +50,11 @@ impl<W: Write> CaptureWriter<W> {
     ///
     /// # Errors
     ///
-    /// Those of the writer.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::capture::CaptureWriter;
-    /// assert_eq!(CaptureWriter::new(Vec::new())?.into_inner(), b"\x89BS2CAP\n\x01\0\0\0");
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The errors of the underlying writer.
     pub fn new(mut inner: W) -> io::Result<Self> {
         inner.write_all(MAGIC)?;
         inner.write_u32::<LittleEndian>(VERSION)?;
-        Ok(Self::going_on(inner))
+        Ok(Self::resume(inner))
     }
 
     /// Appends a record.
@@ -67,23 +62,8 @@ impl<W: Write> CaptureWriter<W> {
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) for a payload of 4 GiB or more, and for an unknown payload whose kind
-    /// is a known one; those of the writer. After an error of the writer, which may have left half a record behind,
+    /// is a known one; the errors of the underlying writer. After such an error, which may have left a part of a record,
     /// every call fails.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::DeviceId;
-    /// # use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter};
-    /// let (device, received_at) = (DeviceId::new(7), 0);
-    /// let mut writer = CaptureWriter::new(Vec::new())?;
-    /// let later = CapturePayload::Unknown { kind: 99, bytes: b"later" };
-    /// writer.append(&CaptureRecord { device, received_at, payload: later })?;
-    ///
-    /// let event = CapturePayload::Unknown { kind: 1, bytes: b"" };
-    /// assert!(writer.append(&CaptureRecord { device, received_at, payload: event }).is_err());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn append(&mut self, record: &CaptureRecord<'_>) -> io::Result<()> {
         self.check()?;
         self.record.clear();
@@ -93,22 +73,11 @@ impl<W: Write> CaptureWriter<W> {
         written
     }
 
-    /// Hands over what waits in a buffer.
+    /// Flushes the underlying writer.
     ///
     /// # Errors
     ///
-    /// Those of the writer, and the failure of an earlier call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::capture::CaptureWriter;
-    /// # use std::io::BufWriter;
-    /// let mut writer = CaptureWriter::new(BufWriter::new(Vec::new()))?;
-    /// writer.flush()?;
-    /// assert_eq!(writer.into_inner().get_ref().len(), 12);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The errors of the underlying writer, and the failure of an earlier call.
     pub fn flush(&mut self) -> io::Result<()> {
         self.check()?;
         let flushed = self.inner.flush();
@@ -116,22 +85,12 @@ impl<W: Write> CaptureWriter<W> {
         flushed
     }
 
-    /// The writer below. What waits in a buffer of its own still waits there.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::codec::capture::CaptureWriter;
-    /// # use std::io::BufWriter;
-    /// let writer = CaptureWriter::new(BufWriter::new(Vec::new()))?.into_inner();
-    /// assert_eq!((writer.buffer().len(), writer.get_ref().len()), (12, 0));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
+    /// The underlying writer. It is not flushed.
     pub fn into_inner(self) -> W {
         self.inner
     }
 
-    fn going_on(inner: W) -> Self {
+    fn resume(inner: W) -> Self {
         Self { inner, record: Vec::new(), failed: false }
     }
 
@@ -141,17 +100,17 @@ impl<W: Write> CaptureWriter<W> {
 }
 
 impl CaptureWriter<BufWriter<File>> {
-    /// Opens a capture to append to, or begins one where there is no such file; also says how many bytes of a record
-    /// that was not written to its end were cut off first.
+    /// Opens a capture to append to it, or begins one if there is no such file. A record that was not written to its end
+    /// is cut off; the second value is the number of these bytes.
     ///
     /// Only headers are read, and nothing of the file is kept in memory. On Unix the file is locked against other
     /// writers, not against readers, for as long as the writer lives.
     ///
     /// # Errors
     ///
-    /// [`InvalidData`](ErrorKind::InvalidData) for a file that is no capture of this version, or whose headers are
-    /// damaged: such a file stays as it is. [`WouldBlock`](ErrorKind::WouldBlock) when another writer has it. Those of
-    /// the file system.
+    /// [`InvalidData`](ErrorKind::InvalidData) for a file that is not a capture of this version, or whose headers are
+    /// damaged: such a file is not changed. [`WouldBlock`](ErrorKind::WouldBlock) if another writer has locked it. The
+    /// errors of the file system.
     ///
     /// # Examples
     ///
@@ -159,10 +118,10 @@ impl CaptureWriter<BufWriter<File>> {
     /// use bs2_events::codec::capture::CaptureWriter;
     ///
     /// # let folder = tempfile::tempdir()?;
-    /// let path = folder.path().join("door.bs2cap");
+    /// let path = folder.path().join("devices.bs2cap");
     /// let (writer, cut) = CaptureWriter::open(&path)?;
     /// assert_eq!(cut, 0);
-    /// drop(writer); // Whatever waits in its buffer is written.
+    /// drop(writer); // Writes what is in its buffer.
     /// assert!(path.exists());
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -174,7 +133,7 @@ impl CaptureWriter<BufWriter<File>> {
         file.set_len(whole)?;
         file.seek(SeekFrom::Start(whole))?;
         let inner = BufWriter::new(file);
-        let writer = if whole == 0 { Self::new(inner)? } else { Self::going_on(inner) };
+        let writer = if whole == 0 { Self::new(inner)? } else { Self::resume(inner) };
         Ok((writer, length.saturating_sub(whole)))
     }
 }
@@ -189,42 +148,44 @@ impl<W> fmt::Debug for CaptureWriter<W> {
 fn lock(file: &File) -> io::Result<()> {
     use std::fs::TryLockError;
     file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => io::Error::new(ErrorKind::WouldBlock, "another writer has the file"),
+        TryLockError::WouldBlock => {
+            io::Error::new(ErrorKind::WouldBlock, "another writer has locked the file")
+        }
         TryLockError::Error(error) => error,
     })
 }
 
-/// Elsewhere a lock may keep readers out too, and the file is to be read while it is written.
+/// On other systems a lock may also exclude readers, but the file can be read while it is written.
 #[cfg(not(unix))]
 fn lock(_: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// How many bytes of a file its head and its whole records take; 0 if the head is not whole.
+/// The size of a file's head and whole records, in bytes; 0 if the head is not whole.
 fn whole_records(mut file: BufReader<&File>, length: u64) -> io::Result<u64> {
-    let mut head = Vec::with_capacity(FILE.size);
-    file.by_ref().take(size(FILE.size)).read_to_end(&mut head)?;
-    match frame::check_file_head(&head) {
+    let mut head = Vec::with_capacity(FileHead::LAYOUT.size);
+    file.by_ref().take(size(FileHead::LAYOUT.size)).read_to_end(&mut head)?;
+    match check_file_head(&head) {
         Ok(()) => {}
         Err(Broken::Cut(_)) => return Ok(0),
         Err(broken) => return Err(damaged(broken, 0, 0)),
     }
-    let mut offset = size(FILE.size);
-    let mut header = [0; RECORD.size];
+    let mut offset = size(FileHead::LAYOUT.size);
+    let (mut bytes, header_size) = ([0; RecordHead::LAYOUT.size], size(RecordHead::LAYOUT.size));
     for record in 1.. {
-        if length.saturating_sub(offset) < size(RECORD.size) {
+        if length.saturating_sub(offset) < header_size {
             break;
         }
-        file.read_exact(&mut header)?;
-        let body = match frame::header(&header) {
-            Ok(Header { length, .. }) => u64::from(length).saturating_add(size(size_of::<u32>())),
+        file.read_exact(&mut bytes)?;
+        let body = match header(&bytes) {
+            Ok(head) => u64::from(head.length.get()).saturating_add(size(size_of::<u32>())),
             Err(broken) => return Err(damaged(broken, record, offset)),
         };
-        let end = offset.saturating_add(size(RECORD.size)).saturating_add(body);
+        let end = offset.saturating_add(header_size).saturating_add(body);
         if end > length {
             break;
         }
-        // A body is 4 bytes longer than 32 bits can say, at most.
+        // A body has at most 4 bytes more than 32 bits can express.
         file.seek_relative(i64::try_from(body).unwrap_or(i64::MAX))?;
         offset = end;
     }
@@ -238,21 +199,23 @@ fn damaged(broken: Broken, record: u64, offset: u64) -> io::Error {
 
 /// Appends the bytes of a record.
 fn encode(record: &CaptureRecord<'_>, out: &mut Vec<u8>) -> io::Result<()> {
-    out.resize(RECORD.size, 0);
+    out.resize(RecordHead::LAYOUT.size, 0);
     encode_payload(&record.payload, out)?;
-    let length = u32::try_from(out.len().saturating_sub(RECORD.size))
-        .map_err(|_| io::Error::new(ErrorKind::InvalidInput, "the payload is longer than 32 bits can say"))?;
-    let mut fields = out.get_mut(..CHECKED).unwrap_or_default();
-    fields.write_u32::<LittleEndian>(record.payload.kind())?;
-    fields.write_u32::<LittleEndian>(record.device.get())?;
-    fields.write_u64::<LittleEndian>(record.received_at)?;
-    fields.write_u32::<LittleEndian>(length)?;
-
+    let (space, payload) = out.split_at_mut_checked(RecordHead::LAYOUT.size).unwrap_or_default();
+    let length = u32::try_from(payload.len())
+        .map_err(|_| io::Error::new(ErrorKind::InvalidInput, "the payload has 4 GiB or more"))?;
+    let mut head = RecordHead {
+        kind: record.payload.kind().into(),
+        device_id: record.device.get().into(),
+        received_at: record.received_at.into(),
+        length: length.into(),
+        header_checksum: 0.into(),
+    };
     let mut hasher = Hasher::new();
-    hasher.update(out.get(..CHECKED).unwrap_or_default());
-    let mut checksum = out.get_mut(CHECKED..RECORD.size).unwrap_or_default();
-    checksum.write_u32::<LittleEndian>(hasher.clone().finalize())?;
-    hasher.update(out.get(RECORD.size..).unwrap_or_default());
+    hasher.update(head.as_bytes().get(..CHECKED).unwrap_or_default());
+    head.header_checksum = hasher.clone().finalize().into();
+    space.copy_from_slice(head.as_bytes());
+    hasher.update(payload);
     out.write_u32::<LittleEndian>(hasher.finalize())
 }
 

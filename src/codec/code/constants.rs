@@ -1,4 +1,4 @@
-//! Made from `src/codec/tables/event_codes.tsv` by `tests/code_tables.rs`; do not edit.
+//! Made from `src/codec/tables/event_codes.tsv` by `tests/codec/code_tables.rs`; do not edit.
 
 use super::EventCode;
 

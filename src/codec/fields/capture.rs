@@ -1,10 +1,9 @@
-//! Records of captures: what came, by its kind.
+//! Records of captures.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::blob::BlobFields;
-use super::event::EventFields;
+use super::records::{BlobFields, EventFields};
 use super::{
     Base64, FieldError, Hex, Reason, deserialize_from_fields, object, present, required, serialize_as_fields,
 };
@@ -12,7 +11,7 @@ use crate::codec::capture::{CapturePayload, CapturePayloadBuf, CaptureRecord, Ca
 use crate::codec::{DeviceId, Event, PortableBlob, Temperature};
 
 object! {
-    /// The fields of all kinds. What is no whole record has no device and no time.
+    /// The fields of all kinds. A payload without its record has no device and no time.
     CaptureFields {
         kind: String,
         device_id: DeviceId,
@@ -34,7 +33,7 @@ serialize_as_fields!(LinkState<'_> as CaptureFields);
 deserialize_from_fields!(CaptureRecordBuf as CaptureFields);
 deserialize_from_fields!(CapturePayloadBuf as CaptureFields);
 
-/// As the record that it lends: `payload` is not written where `blob` says the same.
+/// Like the record that it lends: `payload` is not written if `blob` has the same bytes.
 impl serde::Serialize for CaptureRecordBuf {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_record().serialize(serializer)
@@ -81,7 +80,7 @@ impl From<&LinkState<'_>> for CaptureFields {
     }
 }
 
-/// With all that may have been given: of a small blob its bytes too.
+/// With every field that may be given: a small blob also has its bytes.
 impl From<&CapturePayloadBuf> for CaptureFields {
     fn from(payload: &CapturePayloadBuf) -> Self {
         let payload = payload.as_payload();
@@ -123,7 +122,7 @@ impl TryFrom<&CaptureFields> for CapturePayloadBuf {
                 let jpeg = fields.image.as_ref().map_or(&[][..], |image| &image.0);
                 CapturePayload::ImageLog { event: &fields.to_event()?, jpeg }.into()
             }
-            // Its bytes may be no blob, and may be given where they are one.
+            // The bytes may not be a blob. They may also be given beside `blob`.
             "small_blob" if fields.payload.is_some() => CapturePayload::SmallBlob(payload).into(),
             "small_blob" => CapturePayload::SmallBlob(&fields.to_blob()?).into(),
             "state" => CapturePayload::State(LinkState {
@@ -164,8 +163,7 @@ impl CaptureFields {
         let blob = PortableBlob::try_from(present(&self.blob, "blob")?);
         let blob = blob.map_err(|error| error.inside("blob"))?;
         let mut bytes = Vec::with_capacity(blob.encoded_len());
-        // Writing into memory does not fail.
-        let _ = blob.encode(&mut bytes);
+        blob.encode(&mut bytes);
         Ok(bytes)
     }
 }

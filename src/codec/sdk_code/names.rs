@@ -1,7 +1,7 @@
-//! Made from `src/codec/tables/error_codes.tsv` by `tests/code_tables.rs`; do not edit.
+//! Made from `src/codec/tables/error_codes.tsv` by `tests/codec/code_tables.rs`; do not edit.
 
 use super::{SdkCode, SdkCodeName};
-use crate::codec::NameStatus::{self, *};
+use crate::codec::code::NameStatus::{self, *};
 
 /// By descending code; the first row of a code has its present name.
 #[rustfmt::skip]

@@ -10,23 +10,22 @@ use super::batching::messages;
 use super::event_log::{EventLog, UnrepresentableEvent};
 use super::proto::gsdk::event::{GetLogRequest, SubscribeRealtimeLogRequest};
 use super::wire::{Reader, Value, WireError, WireFault};
-use crate::codec::{Event, Temperature};
-use crate::device::FurtherSubject;
+use crate::codec::{Event, Extras};
 
-/// A response to GetLog: what was made of each `EventLog`, in the order of the response.
-#[derive(Debug)]
-pub(super) struct LogPage<T> {
-    pub(super) logs: Vec<T>,
-    /// Their subjects beyond the own ones.
-    pub(super) further: Vec<FurtherSubject>,
+/// A response to GetLog: the events, in the order of the response.
+#[derive(Debug, Default)]
+pub(super) struct LogPage {
+    pub(super) events: Vec<Event>,
+    /// Their extras, by event id.
+    pub(super) extras: Vec<(u32, Extras)>,
     /// The events of which no record can be made. The caller may know the first of them already, so all are here.
     pub(super) unrepresentable: Vec<UnrepresentableEvent>,
 }
 
-impl<T> LogPage<T> {
+impl LogPage {
     /// Reads a `GetLogResponse`.
-    fn read(bytes: &[u8], of: impl Fn(Event, &EventLog<'_>) -> T) -> Result<Self, WireError> {
-        let mut page = Self { logs: Vec::new(), further: Vec::new(), unrepresentable: Vec::new() };
+    fn read(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut page = Self::default();
         let mut reader = Reader::new(bytes);
         loop {
             let message = match reader.short_message() {
@@ -43,13 +42,14 @@ impl<T> LogPage<T> {
             };
             let mut log = EventLog::default();
             log.merge(message)?;
-            match log.to_event(&mut page.further) {
-                Ok(event) => {
-                    if page.logs.is_empty() {
+            match log.to_event() {
+                Ok((event, extras)) => {
+                    if page.events.is_empty() {
                         let first = bytes.len().saturating_sub(reader.bytes().len());
-                        page.logs.reserve(likely(bytes.len(), first));
+                        page.events.reserve(likely(bytes.len(), first));
                     }
-                    page.logs.push(of(event, &log));
+                    page.events.push(event);
+                    page.extras.extend(extras.map(|extras| (event.id(), extras)));
                 }
                 Err(event) => page.unrepresentable.push(event),
             }
@@ -57,59 +57,43 @@ impl<T> LogPage<T> {
     }
 }
 
-/// An event, and the person's temperature if the device has a thermal camera.
-pub(super) type FullLog = (Event, Option<Temperature>);
-
 /// Live events that arrived together.
 #[derive(Debug, Default)]
 pub(super) struct LiveLogs {
-    pub(super) logs: Vec<FullLog>,
-    /// What is more than an event, or cannot be one, each with the number of `logs` before it.
-    pub(super) exceptional: Vec<(usize, Exceptional)>,
+    pub(super) logs: Vec<LiveLog>,
+    /// The events of which no record can be made, each with the number of `logs` before it.
+    pub(super) unrepresentable: Vec<(usize, UnrepresentableEvent)>,
 }
 
-/// A live event that is more than its 48 bytes, or cannot be a record.
-#[derive(Debug)]
-pub(super) enum Exceptional {
-    Further(FullLog, Vec<FurtherSubject>),
-    Unrepresentable(UnrepresentableEvent),
-}
+/// A live event and its extras.
+pub(super) type LiveLog = (Event, Option<Box<Extras>>);
 
 impl LiveLogs {
     /// Reads a [batch](super::batching) of `EventLog`s.
     fn read(bytes: &[u8]) -> Result<Self, WireError> {
-        let (mut live, mut further) = (Self::default(), Vec::new());
+        let mut live = Self::default();
         for message in messages(bytes) {
             let message =
                 message.ok_or_else(|| Reader::new(bytes).error("EventLog", WireFault::Compressed))?;
             let mut log = EventLog::default();
             log.merge(Reader::new(message))?;
-            match log.to_event(&mut further) {
-                Ok(event) if !further.is_empty() => {
-                    let log = (event, log.temperature());
-                    live.exceptional
-                        .push((live.logs.len(), Exceptional::Further(log, std::mem::take(&mut further))));
-                }
-                Ok(event) => {
+            match log.to_event() {
+                Ok((event, extras)) => {
                     if live.logs.is_empty() {
                         live.logs.reserve(likely(bytes.len(), message.len()));
                     }
-                    live.logs.push((event, log.temperature()));
+                    live.logs.push((event, extras.map(Box::new)));
                 }
-                Err(event) => live.exceptional.push((live.logs.len(), Exceptional::Unrepresentable(event))),
+                Err(event) => live.unrepresentable.push((live.logs.len(), event)),
             }
         }
         Ok(live)
     }
 }
 
-/// GetLog, into events.
+/// GetLog, into events and their extras.
 #[derive(Debug, Default)]
 pub(super) struct PageCodec;
-
-/// GetLog, into events and temperatures.
-#[derive(Debug, Default)]
-pub(super) struct FullPageCodec;
 
 /// SubscribeRealtimeLog in batches, into events.
 #[derive(Debug, Default)]
@@ -143,10 +127,7 @@ macro_rules! codec {
     };
 }
 
-codec!(PageCodec, GetLogRequest => LogPage<Event>, |bytes| LogPage::read(bytes, |event, _| event));
-codec!(FullPageCodec, GetLogRequest => LogPage<FullLog>, |bytes| {
-    LogPage::read(bytes, |event, log| (event, log.temperature()))
-});
+codec!(PageCodec, GetLogRequest => LogPage, LogPage::read);
 codec!(LiveCodec, SubscribeRealtimeLogRequest => LiveLogs, LiveLogs::read);
 
 /// Reads a complete message and removes it from the buffer.
@@ -191,8 +172,7 @@ mod differential {
     use proptest::prelude::*;
     use prost::Message;
 
-    use crate::codec::{PortValue, Subject, SubjectKind};
-    use crate::device::FurtherSubject;
+    use crate::codec::{ExtraSubject, Extras, PortValue, Subject, SubjectKind, Temperature};
     use crate::device::gateway::codec::LogPage;
     use crate::device::gateway::event_log::{Alarm, EventLog, Input, Interlock};
     use crate::device::gateway::proto::gsdk::event as proto;
@@ -240,35 +220,37 @@ mod differential {
         #[test]
         fn any_bytes_are_read_or_refused_alike(bytes in vec(any::<u8>(), 0..200)) {
             prop_assert!(agrees(&bytes));
-            let page = LogPage::read(&bytes, |event, _| event);
+            let page = LogPage::read(&bytes);
             prop_assert_eq!(page.is_ok(), proto::GetLogResponse::decode(&*bytes).is_ok());
         }
 
         #[test]
-        fn what_is_set_is_in_the_event_or_further_or_an_error(log in log()) {
+        fn what_is_set_is_in_the_event_or_in_its_extras_or_an_error(log in log()) {
             let message = proto::GetLogResponse { events: vec![log.clone()] }.encode_to_vec();
-            let page = LogPage::read(&message, |event, _| event).unwrap();
-            let Some(event) = page.logs.first() else {
+            let page = LogPage::read(&message).unwrap();
+            let Some(event) = page.events.first() else {
                 let field = page.unrepresentable[0].field;
                 prop_assert!(is_too_large(&log, field), "{field}");
                 return Ok(());
             };
+            let (id, extras) = page.extras.first().cloned().unwrap_or((log.id, Extras::default()));
+            prop_assert_eq!(id, log.id);
             for (kind, bytes) in set(&log) {
                 let is_own = event.as_bytes()[12..44] == bytes;
-                let further = FurtherSubject::new(log.id, kind, bytes);
-                prop_assert!(is_own || page.further.contains(&further), "{kind} is lost");
+                prop_assert!(is_own || extras.subjects.contains(&ExtraSubject::new(kind, bytes)), "{kind} is lost");
             }
-            prop_assert!(page.further.len() <= set(&log).len());
+            prop_assert_eq!(extras.temperature.map_or(0, Temperature::hundredths), log.temperature);
+            prop_assert!(extras.subjects.len() <= set(&log).len());
         }
 
         #[test]
         fn a_page_has_every_event_or_says_which_does_not_fit(logs in vec(log(), 0..20), more in unknown()) {
             let message = proto::GetLogResponse { events: logs.clone() };
             let bytes = [message.encode_to_vec(), more].concat();
-            let page = LogPage::read(&bytes, |event, _| event).unwrap();
+            let page = LogPage::read(&bytes).unwrap();
             let fitting: Vec<u32> = logs.iter().filter(|log| fits(log)).map(|log| log.id).collect();
             let refused: Vec<u32> = logs.iter().filter(|log| !fits(log)).map(|log| log.id).collect();
-            prop_assert_eq!(page.logs.iter().map(crate::codec::Event::id).collect::<Vec<_>>(), fitting);
+            prop_assert_eq!(page.events.iter().map(crate::codec::Event::id).collect::<Vec<_>>(), fitting);
             prop_assert_eq!(page.unrepresentable.iter().map(|event| event.id).collect::<Vec<_>>(), refused);
         }
     }
@@ -385,7 +367,7 @@ mod differential {
     }
 
     fn fits(log: &proto::EventLog) -> bool {
-        borrowed(log).to_event(&mut Vec::new()).is_ok()
+        borrowed(log).to_event().is_ok()
     }
 
     fn log() -> impl Strategy<Value = proto::EventLog> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 
-use super::codec::{FullLog, FullPageCodec, LogPage, PageCodec};
+use super::codec::{LogPage, PageCodec};
 use super::event_log::EventLog;
 use super::proto::gsdk::device::{
     CapabilityInfoFrom18, CapabilityInfoUpTo17, GetCapabilityInfoRequest, GetCapabilityInfoResponse,
@@ -22,7 +22,9 @@ use super::proto::gsdk::tna::{GetJobCodeLogRequest, GetJobCodeLogResponse};
 use super::rpc::RpcClient;
 use super::session::Session;
 use super::wire::Reader;
-use crate::codec::{BlobHead, DeviceId, Event, EventCode, EventMask, JobCode, PortableBlob, Timestamp};
+use crate::codec::{
+    BlobHead, DeviceId, Event, EventCode, EventMask, JobCode, PortableBlob, Temperature, Timestamp,
+};
 use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::{Error, ErrorKind, Result};
 
@@ -95,11 +97,11 @@ impl DeviceCalls {
     /// Up to `max` events with ids greater than `after`, ascending; at most [`PAGE`].
     pub(super) async fn logs(&self, after: u32, max: u32) -> Result<EventPage> {
         let ask = |request| self.rpc().call_with::<PageCodec>("logs", GET_LOG, request);
-        let (response, known) = page(ask, self.device, after, max, Event::id).await?;
-        let page = EventPage::from(response.logs);
+        let (response, known) = page(ask, self.device, after, max).await?;
+        let page = EventPage::from(response.events);
         // The known records are skipped, not copied away.
         let page = EventPage::from_bytes(page.as_bytes().slice(known * Event::SIZE..))?;
-        Ok(if response.further.is_empty() { page } else { page.with_further(response.further) })
+        Ok(if response.extras.is_empty() { page } else { page.with_extras(response.extras) })
     }
 
     /// Up to `max` blobs of events with ids greater than `after` to which a field of `mask` applies, ascending. A blob
@@ -116,14 +118,13 @@ impl DeviceCalls {
             // Every event has the fields of `INFO`. Other fields may be rare.
             let wanted = if mask.contains(EventMask::INFO) { max - blobs.len() } else { usize::MAX };
             let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-            let ask = |request| self.rpc().call_with::<FullPageCodec>("blobs", GET_LOG, request);
-            let (response, known) = page(ask, self.device, cursor, wanted, |(event, _)| event.id()).await?;
-            let logs = response.logs.get(known..).unwrap_or_default();
-            let Some((last, _)) = logs.last() else { break };
-            let job_codes = self.job_codes(cursor, logs, mask).await?;
+            let page = self.logs(cursor, wanted).await?;
+            let Some(last) = page.last() else { break };
+            let job_codes = self.job_codes(cursor, &page, mask).await?;
             cursor = last.id();
-            for log in logs {
-                blobs.extend(self.blob(log, job_codes.get(&log.0.id()), mask).await?);
+            for event in page.iter() {
+                let temperature = page.extras_of(event.id()).and_then(|extras| extras.temperature);
+                blobs.extend(self.blob(event, temperature, job_codes.get(&event.id()), mask).await?);
                 if blobs.len() == max {
                     break;
                 }
@@ -134,7 +135,8 @@ impl DeviceCalls {
 
     async fn blob(
         &self,
-        (event, temperature): &FullLog,
+        event: &Event,
+        temperature: Option<Temperature>,
         job_code: Option<&JobCode>,
         mask: EventMask,
     ) -> Result<Option<PortableBlob<'static>>> {
@@ -162,15 +164,15 @@ impl DeviceCalls {
     async fn job_codes(
         &self,
         after: u32,
-        logs: &[FullLog],
+        events: &[Event],
         mask: EventMask,
     ) -> Result<BTreeMap<u32, JobCode>> {
         let mut codes = BTreeMap::new();
-        let Some((last, _)) = logs.last().filter(|_| mask.contains(EventMask::JOB_CODE)) else {
+        let Some(last) = events.last().filter(|_| mask.contains(EventMask::JOB_CODE)) else {
             return Ok(codes);
         };
         let device_id = self.device.get();
-        let max_num_of_log = u32::try_from(logs.len()).unwrap_or(u32::MAX).saturating_add(1);
+        let max_num_of_log = u32::try_from(events.len()).unwrap_or(u32::MAX).saturating_add(1);
         let mut start_event_id = after;
         loop {
             let request = GetJobCodeLogRequest { device_id, start_event_id, max_num_of_log };
@@ -254,7 +256,8 @@ impl DeviceCalls {
             has_image: true,
             ..EventLog::default()
         };
-        log.to_event(&mut Vec::new()).map_err(|event| Error::new(ErrorKind::InvalidData, event.to_string()))
+        let event = log.to_event().map(|(event, _)| event);
+        event.map_err(|event| Error::new(ErrorKind::InvalidData, event.to_string()))
     }
 
     /// For which events the device takes an image. A code with a sub code means exactly this code.
@@ -305,13 +308,12 @@ fn filter(message: &proto::ImageFilter) -> Result<ImageFilter> {
 ///
 /// The request begins at `after` itself. That costs one record. It works with gateways that take the start as the first
 /// id to return, as the manual says, and with gateways that take it as the last known id.
-async fn page<T: PartialEq, F: Future<Output = Result<LogPage<T>>>>(
+async fn page<F: Future<Output = Result<LogPage>>>(
     ask: impl Fn(GetLogRequest) -> F,
     device: DeviceId,
     after: u32,
     max: u32,
-    id: impl Fn(&T) -> u32,
-) -> Result<(LogPage<T>, usize)> {
+) -> Result<(LogPage, usize)> {
     let max = max.min(PAGE);
     let request = |start_event_id, max_num_of_log| GetLogRequest {
         device_id: device.get(),
@@ -319,42 +321,37 @@ async fn page<T: PartialEq, F: Future<Output = Result<LogPage<T>>>>(
         max_num_of_log,
     };
     let response = ask(request(after, max.saturating_add((after > 0).into()))).await?;
-    let is_end = response.logs.is_empty() && response.unrepresentable.is_empty();
-    let (response, known) = ordered(response, after, max, &id)?;
-    if is_end || response.logs.len() > known || after == u32::MAX {
+    let is_end = response.events.is_empty() && response.unrepresentable.is_empty();
+    let (response, known) = ordered(response, after, max)?;
+    if is_end || response.events.len() > known || after == u32::MAX {
         return Ok((response, known));
     }
     // Only known records: if pages are short, this is not the end of the log.
-    ordered(ask(request(after.saturating_add(1), max)).await?, after, max, &id)
+    ordered(ask(request(after.saturating_add(1), max)).await?, after, max)
 }
 
-/// A response with its logs ascending, each once, up to the first event of which no record can be made, and how many at
-/// the beginning are not after `after`; at most `max` follow these. `further` still has the subjects of all logs.
+/// A response with its events ascending, each once, up to the first event of which no record can be made, and how many at
+/// the beginning are not after `after`; at most `max` follow these. `extras` still has those of all events.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::InvalidData`] if no record can be made of the first event after `after`.
-fn ordered<T: PartialEq>(
-    mut response: LogPage<T>,
-    after: u32,
-    max: u32,
-    id: impl Fn(&T) -> u32,
-) -> Result<(LogPage<T>, usize)> {
-    let logs = &mut response.logs;
-    if !logs.is_sorted_by(|a, b| id(a) < id(b)) {
-        logs.sort_by_key(&id);
-        logs.dedup(); // Two different logs with one id are both kept: the client decides.
+fn ordered(mut response: LogPage, after: u32, max: u32) -> Result<(LogPage, usize)> {
+    let events = &mut response.events;
+    if !events.is_sorted_by(|a, b| a.id() < b.id()) {
+        events.sort_by_key(Event::id);
+        events.dedup(); // Two different events with one id are both kept: the client decides.
     }
-    let known = logs.partition_point(|log| id(log) <= after);
+    let known = events.partition_point(|event| event.id() <= after);
     let unrepresentable = response.unrepresentable.iter().filter(|event| event.id > after);
-    if let Some(event) = unrepresentable.min_by_key(|event| event.id) {
-        logs.truncate(logs.partition_point(|log| id(log) < event.id));
-        if logs.len() <= known {
-            let error = Error::new(ErrorKind::InvalidData, event.to_string());
-            return Err(error.with_unreadable_event(event.id));
+    if let Some(first) = unrepresentable.min_by_key(|event| event.id) {
+        events.truncate(events.partition_point(|event| event.id() < first.id));
+        if events.len() <= known {
+            let error = Error::new(ErrorKind::InvalidData, first.to_string());
+            return Err(error.with_unreadable_event(first.id));
         }
     }
-    logs.truncate(known.saturating_add(usize::try_from(max).unwrap_or(usize::MAX)));
+    events.truncate(known.saturating_add(usize::try_from(max).unwrap_or(usize::MAX)));
     Ok((response, known))
 }
 

@@ -12,9 +12,9 @@
 //! whose two ports are there. If no source names the kind of the subject, it is the first set field of `cardData`,
 //! `userID`, `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`.
 //!
-//! A record has room for one subject. Every other set field is a [`FurtherSubject`] of the kind that the field names. For
-//! `entityID` besides another subject, no source names a kind. A field is set if it is not empty and not 0: protobuf
-//! sends no others.
+//! A record has room for one subject. Every other set field is an [`ExtraSubject`] of the kind that the field names. For
+//! `entityID` besides another subject, no source names a kind. `temperature` is among the [`Extras`] too. A field is set
+//! if it is not empty and not 0: protobuf sends no others.
 //!
 //! An `EventLog` with a field that fits neither is an [`UnrepresentableEvent`].
 
@@ -24,8 +24,10 @@ use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32};
 
 use super::wire::{Reader, Value, WireError, WireFault, number};
-use crate::codec::{DeviceId, Event, EventCode, EventFlags, PortValue, Subject, SubjectKind, Temperature};
-use crate::device::FurtherSubject;
+use crate::codec::{
+    DeviceId, Event, EventCode, EventFlags, ExtraSubject, Extras, PortValue, Subject, SubjectKind,
+    Temperature,
+};
 
 /// The fields of one `EventLog`, borrowed from its bytes.
 #[derive(Default, PartialEq)]
@@ -124,22 +126,23 @@ impl<'a> EventLog<'a> {
         fields
     }
 
-    /// The event; subjects beyond its own are added to `further`.
+    /// The event, and its extras: the temperature, and the subjects beyond its own.
     ///
     /// # Errors
     ///
     /// The field that fits neither.
     #[inline]
-    pub(super) fn to_event(&self, further: &mut Vec<FurtherSubject>) -> Result<Event, UnrepresentableEvent> {
+    pub(super) fn to_event(&self) -> Result<(Event, Option<Extras>), UnrepresentableEvent> {
         let code = self.code()?;
         let set = self.set();
         let own = own(SubjectKind::of(code), set);
         let subject = self.subject(own).map_err(|field| self.unrepresentable(field))?;
-        if set & !own != 0 {
-            self.add_further(set & !own, further)?;
-        }
+        let extras = match set & !own {
+            0 if self.temperature == 0 => None,
+            more => Some(self.extras(more)?),
+        };
         let flags = if self.has_image { EventFlags::IMAGE } else { EventFlags::empty() };
-        Ok(zerocopy::transmute!(Fields {
+        let event = zerocopy::transmute!(Fields {
             id: self.id.into(),
             date_time: self.timestamp.into(),
             device_id: self.device_id.into(),
@@ -147,13 +150,8 @@ impl<'a> EventLog<'a> {
             code: code.get().into(),
             param: self.param(code),
             flags: flags.bits(),
-        }))
-    }
-
-    /// `None` without a thermal camera, which is 0 in the message.
-    #[inline]
-    pub(super) fn temperature(&self) -> Option<Temperature> {
-        (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature))
+        });
+        Ok((event, extras))
     }
 
     #[inline]
@@ -199,19 +197,16 @@ impl<'a> EventLog<'a> {
         }
     }
 
+    /// The temperature, which is 0 if there was no thermal camera, and the subjects in these fields.
     #[cold]
-    fn add_further(&self, fields: u8, further: &mut Vec<FurtherSubject>) -> Result<(), UnrepresentableEvent> {
-        let before = further.len();
+    fn extras(&self, fields: u8) -> Result<Extras, UnrepresentableEvent> {
+        let mut extras = Extras::default();
+        extras.temperature = (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature));
         for (field, kind) in KINDS.into_iter().filter(|(field, _)| fields & field != 0) {
-            match self.subject(field) {
-                Ok(bytes) => further.push(FurtherSubject::new(self.id, kind, bytes)),
-                Err(field) => {
-                    further.truncate(before);
-                    return Err(self.unrepresentable(field));
-                }
-            }
+            let bytes = self.subject(field).map_err(|field| self.unrepresentable(field))?;
+            extras.subjects.push(ExtraSubject::new(kind, bytes));
         }
-        Ok(())
+        Ok(extras)
     }
 
     #[inline]
@@ -468,18 +463,18 @@ mod tests {
     #[test]
     fn the_subject_is_read_by_the_code() {
         let log = EventLog { user_id: b"17", entity_id: 5, card_data: &[9; 32], ..EventLog::default() };
-        let of = |event_code| EventLog { event_code, ..log }.to_event(&mut Vec::new()).unwrap();
+        let of = |event_code| EventLog { event_code, ..log }.to_event().unwrap().0;
         assert!(matches!(of(0x1000).subject(), Subject::User(user) if user.as_bytes() == b"17"));
         assert!(matches!(of(0x1102).subject(), Subject::Card(card) if card.as_bytes() == &[9; 32]));
         assert_eq!(of(0x5000).subject(), Subject::Door { door_id: 5 });
         let ports = EventLog { event_code: 0xC300, entity_id: 0x0002_0001, ..EventLog::default() };
         let subject = Subject::Relay { relay_port: 1, input_port: 2 };
-        assert_eq!(ports.to_event(&mut Vec::new()).unwrap().subject(), subject);
+        assert_eq!(ports.to_event().unwrap().0.subject(), subject);
         assert_eq!(of(0xF000).subject(), Subject::Unknown(&[9; 32]));
     }
 
     #[test]
-    fn what_is_set_besides_the_subject_is_further_and_of_the_kind_that_its_field_names() {
+    fn what_is_set_beyond_the_subject_is_an_extra_of_the_kind_that_its_field_names() {
         let input = Input { io_device_id: 6, port: 2, value: 1 };
         let log = EventLog {
             id: 4,
@@ -490,39 +485,35 @@ mod tests {
             alarm: Some(Alarm::default()),
             ..EventLog::default()
         };
-        let of = |event_code| {
-            let mut further = Vec::new();
-            EventLog { event_code, ..log }.to_event(&mut further).unwrap();
-            assert!(further.iter().all(|further| further.event_id() == 4));
-            further
-        };
-        let shown = |code| of(code).iter().map(|further| further.subject().to_string()).collect::<Vec<_>>();
-        assert_eq!(shown(0x1000), ["card", "input 6:2 CLOSED", "unknown"]);
-        assert_eq!(shown(0x5000), ["card", "user", "input 6:2 CLOSED"]);
-        assert_eq!(shown(0xF000), ["user", "input 6:2 CLOSED", "unknown"]);
+        let of = |event_code| EventLog { event_code, ..log }.to_event().unwrap().1.unwrap().subjects;
+        let texts = |code| of(code).iter().map(|extra| extra.subject().to_string()).collect::<Vec<_>>();
+        assert_eq!(texts(0x1000), ["card", "input 6:2 CLOSED", "unknown"]);
+        assert_eq!(texts(0x5000), ["card", "user", "input 6:2 CLOSED"]);
+        assert_eq!(texts(0xF000), ["user", "input 6:2 CLOSED", "unknown"]);
         let entity = Subject::Zone { zone_id: 5 }.to_bytes();
         assert_eq!(of(0x1000)[2].subject(), Subject::Unknown(&entity));
         let alone = EventLog { event_code: 0x1000, user_id: b"17", ..EventLog::default() };
-        let mut further = Vec::new();
-        alone.to_event(&mut further).unwrap();
-        assert_eq!(further, []);
+        assert_eq!(alone.to_event().unwrap().1, None);
     }
 
     #[test]
-    fn what_does_not_fit_beside_an_event_is_named_and_leaves_nothing_behind() {
+    fn a_temperature_is_an_extra_and_0_is_none() {
+        let of = |temperature| EventLog { event_code: 0x1000, temperature, ..EventLog::default() }.to_event();
+        let warm = Extras::default().with_temperature(Temperature::from_hundredths(3_655));
+        assert_eq!((of(3_655).unwrap().1, of(0).unwrap().1), (Some(warm), None));
+    }
+
+    #[test]
+    fn what_does_not_fit_among_the_extras_is_named() {
         let log =
             EventLog { event_code: 0x5000, card_data: &[9; 32], user_id: &[b'7'; 33], ..Default::default() };
-        let mut further = Vec::new();
-        let error = log.to_event(&mut further).unwrap_err();
-        assert_eq!((error.field, further.len()), ("userID", 0));
+        assert_eq!(log.to_event().unwrap_err().field, "userID");
     }
 
     #[test]
     fn param_is_the_key_or_where_a_user_was_changed() {
         let of = |event_code, tna_key, changed_on_device| {
-            EventLog { event_code, tna_key, changed_on_device, ..EventLog::default() }
-                .to_event(&mut Vec::new())
-                .unwrap()
+            EventLog { event_code, tna_key, changed_on_device, ..EventLog::default() }.to_event().unwrap().0
         };
         assert_eq!(of(0x1000, 3, true).tna_key(), Some(3));
         assert_eq!(of(0x2000, 0, true).changed_on_device(), Some(true));
@@ -538,8 +529,7 @@ mod tests {
         let doors = Interlock { zone_id: 1, door_ids: [1, 2, 3, 4], doors: 5 };
         let log =
             EventLog { id: 4, user_id: &id, card_data: &id, interlock: Some(doors), ..Default::default() };
-        let refused =
-            |event_code| EventLog { event_code, ..log }.to_event(&mut Vec::new()).unwrap_err().to_string();
+        let refused = |event_code| EventLog { event_code, ..log }.to_event().unwrap_err().to_string();
         assert_eq!(refused(0x1000), "event 4: field `userID` is larger than an event can hold");
         assert!(refused(0x1102).contains("`cardData`"));
         assert!(refused(0xA000).contains("`interlockZoneInfo.doorIDs`"));
@@ -550,9 +540,7 @@ mod tests {
     fn a_state_of_a_port_that_nobody_knows_is_unknown() {
         let value = |value| {
             let input = Some(Input { io_device_id: 1, port: 2, value });
-            let event = EventLog { event_code: 0x4F00, input, ..EventLog::default() }
-                .to_event(&mut Vec::new())
-                .unwrap();
+            let event = EventLog { event_code: 0x4F00, input, ..EventLog::default() }.to_event().unwrap().0;
             match event.subject() {
                 Subject::Input { value, .. } => value,
                 other => panic!("{other}"),

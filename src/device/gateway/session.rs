@@ -19,7 +19,7 @@ use tonic::codec::Streaming;
 use tonic_prost::ProstCodec;
 
 use super::channel::ChannelFactory;
-use super::codec::{Exceptional, FullLog, LiveCodec, LiveLogs};
+use super::codec::{LiveCodec, LiveLog, LiveLogs};
 use super::connections::{ConnectionState, ConnectionStates, Connections};
 use super::event_log::UnrepresentableEvent;
 use super::options::GatewayOptions;
@@ -30,7 +30,7 @@ use super::proto::gsdk::event::{
 };
 use super::rpc::RpcClient;
 use crate::codec::DeviceId;
-use crate::device::{FurtherSubject, LiveSink};
+use crate::device::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
 /// The sessions with one gateway. A new one is opened when it is needed and the last one has ended.
@@ -245,28 +245,15 @@ impl Session {
     }
 
     /// Passes events that arrived together to the subscribers.
-    fn deliver(&self, logs: &[FullLog]) {
+    fn deliver(&self, logs: &[LiveLog]) {
         let subscribers = self.read();
         for logs in logs.chunk_by(|(a, _), (b, _)| a.device_id() == b.device_id()) {
             let device = logs.first().map(|(event, _)| event.device_id());
             for (_, sink) in
                 device.and_then(|device| subscribers.by_device.get(&device)).into_iter().flatten()
             {
-                sink.push_all(logs);
+                sink.push_all(logs.iter().cloned());
             }
-        }
-    }
-
-    fn deliver_exceptional(&self, exceptional: &Exceptional) {
-        match exceptional {
-            Exceptional::Further(log, further) => self.deliver_with_further(log, further),
-            Exceptional::Unrepresentable(event) => self.report_unrepresentable(*event),
-        }
-    }
-
-    fn deliver_with_further(&self, (event, temperature): &FullLog, further: &[FurtherSubject]) {
-        for (_, sink) in self.read().by_device.get(&event.device_id()).into_iter().flatten() {
-            sink.push_with_further(event, *temperature, further);
         }
     }
 
@@ -334,11 +321,11 @@ async fn watch_events(session: Arc<Session>, opening: Opening<LiveLogs>) {
     };
     loop {
         match stream.message().await {
-            Ok(Some(LiveLogs { logs, exceptional })) => {
+            Ok(Some(LiveLogs { logs, unrepresentable })) => {
                 let mut delivered = 0;
-                for (before, exceptional) in exceptional {
+                for (before, event) in unrepresentable {
                     session.deliver(&logs[delivered..before]);
-                    session.deliver_exceptional(&exceptional);
+                    session.report_unrepresentable(event);
                     delivered = before;
                 }
                 session.deliver(&logs[delivered..]);

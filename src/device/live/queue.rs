@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::{FurtherSubject, Live};
-use crate::codec::{DeviceId, Event, Temperature};
+use super::Live;
+use crate::codec::{DeviceId, Event, Extras};
 
 /// A queue for so many items, at least one.
 pub(in crate::device) fn queue(capacity: usize) -> (Sender, Receiver) {
@@ -41,21 +41,19 @@ struct Untold {
 }
 
 impl Sender {
-    /// Puts events into the queue, each with `further` behind it; those that do not fit with it are counted. If
-    /// `resumed` is set, the connection was made again: that is told first, once.
-    pub(super) fn push(
+    /// Adds events. Those that do not fit are counted. If `resumed` is set, the stream says once, before them, that
+    /// the device is connected again.
+    pub(in crate::device) fn push(
         &self,
         device: DeviceId,
         resumed: &AtomicBool,
-        events: impl Iterator<Item = (Event, Option<Temperature>)>,
-        further: &[FurtherSubject],
+        events: impl Iterator<Item = (Event, Option<Box<Extras>>)>,
     ) {
         self.change(|state| {
             state.note_resumed(device, resumed);
-            for (event, temperature) in events {
-                if state.tell() && further.len() < state.room() {
-                    state.items.push_back(Live::Event { device, event, temperature });
-                    state.items.extend(further.iter().map(|&subject| Live::Further { device, subject }));
+            for (event, extras) in events {
+                if state.tell() && state.has_room() {
+                    state.items.push_back(Live::Event { device, event, extras });
                 } else {
                     state.note_missed(device, 1);
                 }
@@ -63,7 +61,7 @@ impl Sender {
         });
     }
 
-    pub(super) fn lost(&self, device: DeviceId, count: u64) {
+    pub(in crate::device) fn lost(&self, device: DeviceId, count: u64) {
         self.change(|state| state.note_missed(device, count));
     }
 
@@ -73,7 +71,7 @@ impl Sender {
     }
 
     /// Whether nobody listens any more.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(in crate::device) fn is_closed(&self) -> bool {
         lock(&self.0).is_closed
     }
 
@@ -145,8 +143,8 @@ impl State {
         self.items.is_empty()
     }
 
-    fn room(&self) -> usize {
-        self.capacity.saturating_sub(self.items.len())
+    fn has_room(&self) -> bool {
+        self.items.len() < self.capacity
     }
 
     fn note_resumed(&mut self, device: DeviceId, flag: &AtomicBool) {

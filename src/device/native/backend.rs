@@ -5,7 +5,7 @@ use std::ffi::c_long;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use crate::device::{
     Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
     StateStream, scan_image_logs,
 };
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// Devices behind the vendor's C library.
@@ -165,7 +166,7 @@ impl NativeBackend {
     }
 
     fn add(&self, device: DeviceId) -> Result<()> {
-        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connections = lock(&self.connections);
         if device.get() != 0 && connections.iter().all(|other| other.device() != Some(device)) {
             connections.push(Connection::known(device, self.context, self.options.deadline)?);
         }
@@ -198,7 +199,7 @@ impl NativeBackend {
     }
 
     fn connections(&self) -> Vec<Arc<Connection>> {
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.connections).clone()
     }
 
     fn check_open(&self) -> Result<()> {
@@ -219,7 +220,7 @@ impl NativeBackend {
                 let _ = thread.join(); // A thread that has panicked has ended too.
             }
             ReleaseQueue::wait();
-            opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+            lock(&opened).take();
             released.send_replace(true);
         });
     }

@@ -11,15 +11,16 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
 use super::abi::guarded;
 use super::options::TlsFiles;
-use crate::codec::{DeviceId, Event, SdkCode, Temperature};
+use crate::codec::{DeviceId, Event, Extras, SdkCode, Temperature};
 use crate::device::LiveSink;
 use crate::device::state::{ConnectionState, StateBoard};
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// What the library reports of devices, except their events.
@@ -67,8 +68,8 @@ struct Route {
 
 /// From now on the library's reports of devices go to `presence`, or nowhere for `None`. Empties the table.
 pub(super) fn attach(presence: Option<Arc<Presence>>) {
-    let old = std::mem::replace(&mut *PRESENCE.write().unwrap_or_else(PoisonError::into_inner), presence);
-    let routes = std::mem::take(&mut *ROUTES.write().unwrap_or_else(PoisonError::into_inner));
+    let old = std::mem::replace(&mut *write(&PRESENCE), presence);
+    let routes = std::mem::take(&mut *write(&ROUTES));
     drop((old, routes)); // Outside the locks.
     UnknownDevices::report();
 }
@@ -83,7 +84,7 @@ pub(super) fn connected(device: DeviceId, address: Option<SocketAddrV4>) -> Resu
         let (status, listeners, warned) = Default::default();
         Arc::new(Route { address, status, listeners, warned })
     };
-    let mut routes = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+    let mut routes = write(&ROUTES);
     let entry = routes.entry(device).or_insert_with(new);
     if entry.address != address {
         let text = |address: Option<SocketAddrV4>| {
@@ -160,12 +161,12 @@ pub(super) fn end_listening(device: DeviceId, error: impl Fn() -> Error) {
 }
 
 fn route(device: DeviceId) -> Option<Arc<Route>> {
-    ROUTES.read().unwrap_or_else(PoisonError::into_inner).get(&device).cloned()
+    read(&ROUTES).get(&device).cloned()
 }
 
 /// Replaces the entry of a device, and returns the entry before. Does nothing for a device without an entry.
 fn change(device: DeviceId, change: impl FnOnce(&mut Route)) -> Option<Arc<Route>> {
-    let mut routes = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+    let mut routes = write(&ROUTES);
     let entry = routes.get_mut(&device)?;
     let mut route = Route::clone(entry);
     change(&mut route);
@@ -220,8 +221,10 @@ fn report(callback: &str, device: u32, bytes: Option<[u8; Event::SIZE]>, tempera
     for (_, sink) in &route.listeners {
         // A sink that panics does not affect the others.
         guarded(|| match (event, temperature) {
-            (Some(event), Some(temperature)) => sink.push_with_temperature(event, temperature),
-            (Some(event), None) => sink.push(event),
+            (Some(event), Some(temperature)) => {
+                sink.push(event, Some(Box::new(Extras::default().with_temperature(temperature))));
+            }
+            (Some(event), None) => sink.push(event, None),
             (None, _) => sink.lost(1),
         });
     }
@@ -260,7 +263,7 @@ pub(super) extern "C" fn on_device_disconnected(device: u32) {
 }
 
 fn with_presence(report: impl FnOnce(&Presence)) {
-    let presence = PRESENCE.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let presence = read(&PRESENCE).clone();
     if let Some(presence) = presence {
         report(&presence);
     }
@@ -276,7 +279,7 @@ struct UnknownDevices;
 impl UnknownDevices {
     /// Counts one event, and warns at the first one of the device.
     fn count(device: DeviceId) {
-        let mut events = UNKNOWN_EVENTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = lock(&UNKNOWN_EVENTS);
         // A library that invents device ids must not fill the memory.
         let is_full = events.len() >= MAX_UNKNOWN_DEVICES && !events.contains_key(&device);
         let device = if is_full { OTHER_DEVICES } else { device };
@@ -291,7 +294,7 @@ impl UnknownDevices {
 
     /// Writes the counts into the log, and begins again at 0.
     fn report() {
-        let all = std::mem::take(&mut *UNKNOWN_EVENTS.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = std::mem::take(&mut *lock(&UNKNOWN_EVENTS));
         for (device, events) in all {
             tracing::warn!(%device, events, "events of a device that was not connected here were dropped");
         }
@@ -316,7 +319,7 @@ pub(super) fn set_tls_files(files: &TlsFiles) -> Result<()> {
         key: text("path of the key", path(&files.key))?,
         password: text("password of the key", files.password.clone().into_bytes())?,
     };
-    *TLS_TEXTS.write().unwrap_or_else(PoisonError::into_inner) = Some(texts);
+    *write(&TLS_TEXTS) = Some(texts);
     Ok(())
 }
 
@@ -348,8 +351,16 @@ pub(super) extern "C" fn on_tls_error(device: u32, code: c_int) {
 }
 
 fn tls_text(choose: fn(&TlsTexts) -> Text) -> *const c_char {
-    let texts = TLS_TEXTS.read().unwrap_or_else(PoisonError::into_inner);
+    let texts = read(&TLS_TEXTS);
     texts.as_ref().map_or(ptr::null(), |texts| choose(texts).0)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct TlsTexts {

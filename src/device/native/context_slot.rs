@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// The occupied slot. Dropping it frees the slot.
@@ -28,7 +29,7 @@ impl ContextSlot {
     ///
     /// `Busy` while a context is open or closing.
     pub(super) fn take(deadline: Duration) -> Result<Self> {
-        let slot = SLOT.lock().unwrap_or_else(PoisonError::into_inner);
+        let slot = lock(&SLOT);
         let waited = FREED.wait_timeout_while(slot, deadline, |slot| *slot == Slot::Closing);
         let (mut slot, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let message = match *slot {
@@ -53,7 +54,7 @@ impl ContextSlot {
 impl Ticket {
     /// Marks the slot as closing, unless it has another owner: the next one may wait for it.
     pub(super) fn close(self) {
-        let mut slot = SLOT.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = lock(&SLOT);
         if *slot == Slot::Open(self) {
             *slot = Slot::Closing;
         }
@@ -62,7 +63,7 @@ impl Ticket {
 
 impl Drop for ContextSlot {
     fn drop(&mut self) {
-        *SLOT.lock().unwrap_or_else(PoisonError::into_inner) = Slot::Free;
+        *lock(&SLOT) = Slot::Free;
         FREED.notify_all();
     }
 }

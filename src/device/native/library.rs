@@ -3,8 +3,9 @@
 use std::ffi::CStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// A loaded library.
@@ -28,7 +29,7 @@ impl Library {
         let library = Self { handle: open(path, Symbols::Local)?, path: path.to_owned() };
         tracing::debug!(library = %path.display(), version = %library.version_text(), "loaded the vendor's library");
         let library: &Self = Box::leak(Box::new(library));
-        LOADED.lock().unwrap_or_else(PoisonError::into_inner).push(library);
+        lock(&LOADED).push(library);
         Ok(library)
     }
 

@@ -3,11 +3,12 @@
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::slice;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
 use super::abi::{Function, Release};
 use super::worker::{Calling, Worker};
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// An object of the library. When it is dropped, it goes to the release queue.
@@ -200,7 +201,7 @@ impl Unused {
 }
 
 fn release_thread() -> MutexGuard<'static, Option<&'static Worker>> {
-    RELEASE_THREAD.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&RELEASE_THREAD)
 }
 
 static RELEASE_THREAD: Mutex<Option<&Worker>> = Mutex::new(None);

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// A thread with a queue of jobs.
@@ -91,7 +92,7 @@ impl Worker {
 
     /// Queues a job without waiting for it.
     pub(super) fn send(&self, job: Job) {
-        if let Some(jobs) = &*self.jobs.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(jobs) = &*lock(&self.jobs) {
             // The thread ends only after this sender is dropped, so it takes the job.
             let _ = jobs.send(job);
         }
@@ -102,13 +103,13 @@ impl Worker {
     pub(super) fn finish(&self, last: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
         self.progress.closed.store(true, Ordering::Release);
         self.send(Box::new(last));
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.thread.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.jobs).take();
+        lock(&self.thread).take()
     }
 
     /// The function that has not returned within the deadline, and how long ago it was called.
     pub(super) fn overdue(&self) -> Option<(&'static str, Duration)> {
-        let (name, since) = (*self.progress.call.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let (name, since) = (*lock(&self.progress.call))?;
         Some((name, since.elapsed())).filter(|(_, time)| *time >= self.deadline)
     }
 
@@ -138,7 +139,7 @@ impl Worker {
     }
 
     fn timed_out(&self) -> Error {
-        let call = *self.progress.call.lock().unwrap_or_else(PoisonError::into_inner);
+        let call = *lock(&self.progress.call);
         let name = call.map_or("the library", |(name, _)| name);
         let message = format!("{name}: no answer within {} ms", self.deadline.as_millis());
         Error::new(ErrorKind::TimedOut, message)
@@ -152,7 +153,7 @@ impl Calling {
     pub(super) fn new(name: &'static str) -> Self {
         let progress = PROGRESS.with_borrow(Clone::clone);
         if let Some(progress) = &progress {
-            *progress.call.lock().unwrap_or_else(PoisonError::into_inner) = Some((name, Instant::now()));
+            *lock(&progress.call) = Some((name, Instant::now()));
         }
         Self(progress)
     }
@@ -161,7 +162,7 @@ impl Calling {
 impl Drop for Calling {
     fn drop(&mut self) {
         if let Some(progress) = &self.0 {
-            *progress.call.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *lock(&progress.call) = None;
         }
     }
 }

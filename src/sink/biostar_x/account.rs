@@ -74,7 +74,7 @@ impl Account {
             self.gaps.remove(&from);
             let gap = Gap { device, epoch, from, to, reason };
             self.gaps
-                .extend(gap.around([(id, id)]).into_iter().map(|piece| (piece.from, (piece.to, reason))));
+                .extend(gap.without([(id, id)]).into_iter().map(|piece| (piece.from, (piece.to, reason))));
         }
     }
 
@@ -86,7 +86,7 @@ impl Account {
         let gaps = self.gaps.range(..=gap.to).filter(|(_, (to, _))| *to >= gap.from);
         let mut taken: Vec<_> = events.chain(gaps.map(|(from, (to, _))| (*from, *to))).chain(span).collect();
         taken.sort_unstable();
-        self.gaps.extend(gap.around(taken).into_iter().map(|piece| (piece.from, (piece.to, piece.reason))));
+        self.gaps.extend(gap.without(taken).into_iter().map(|piece| (piece.from, (piece.to, piece.reason))));
     }
 
     /// Keeps of the events inside the span the oldest and the newest.

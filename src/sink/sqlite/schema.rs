@@ -1,19 +1,64 @@
-//! The schema, and what makes a file a store.
+//! The file of a store: opening it, its schema, and its errors.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, absolute};
+use std::path::{Path, PathBuf, absolute};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, MAIN_DB, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, params};
 
-use super::failure::Store;
 use crate::codec::{EventCode, Outcome, SubjectKind};
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 
-/// Opens a store for writing, and makes it where there is none.
+/// The file of a store, which its errors name.
+#[derive(Clone)]
+pub(super) struct Store(Arc<PathBuf>);
+
+impl Store {
+    pub(super) fn new(path: impl Into<PathBuf>) -> Self {
+        Self(Arc::new(path.into()))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn error(&self, kind: ErrorKind, what: impl AsRef<str>) -> Error {
+        Error::new(kind, format!("store `{}`: {}", self.0.display(), what.as_ref()))
+    }
+
+    pub(super) fn closed(&self) -> Error {
+        self.error(ErrorKind::Closed, "is closed")
+    }
+
+    /// The error for a failure of SQLite. It keeps SQLite's code and leaves out the text, which may contain values.
+    pub(super) fn failed(&self, doing: &str, error: &rusqlite::Error) -> Error {
+        let Some(code) = error.sqlite_error().copied() else {
+            return self
+                .error(ErrorKind::InvalidData, format!("cannot {doing}: a row does not match the schema"));
+        };
+        let (kind, why) = match code.code {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+                (ErrorKind::Busy, "another process is writing")
+            }
+            ErrorCode::NotADatabase => (ErrorKind::InvalidData, "the file is not an SQLite database"),
+            ErrorCode::DatabaseCorrupt => (ErrorKind::InvalidData, "the file is damaged"),
+            ErrorCode::PermissionDenied
+            | ErrorCode::AuthorizationForStatementDenied
+            | ErrorCode::ReadOnly => (ErrorKind::PermissionDenied, "the file may not be written"),
+            ErrorCode::CannotOpen => (ErrorKind::PermissionDenied, "the file cannot be opened"),
+            ErrorCode::DiskFull => (ErrorKind::Storage, "the disk is full"),
+            ErrorCode::SystemIoFailure => (ErrorKind::Storage, "the file system failed"),
+            _ => (ErrorKind::Storage, "SQLite failed"),
+        };
+        self.error(kind, format!("cannot {doing}: {why}")).with_source(code)
+    }
+}
+
+/// Opens a store for writing, and makes it if there is none.
 pub(super) fn open(path: &Path) -> Result<(Store, Connection)> {
     let store = locate(path)?;
     if !store.path().exists() && !store.path().parent().is_some_and(Path::exists) {
@@ -27,10 +72,10 @@ pub(super) fn open(path: &Path) -> Result<(Store, Connection)> {
     }
     let began = Instant::now();
     loop {
-        // Asked before anything is set: the database of another program stays as it is.
+        // Checked before anything is written: the database of another program stays as it is.
         let made = has_tables(&store, &connection).and_then(|_| prepare(&store, &mut connection));
         match made {
-            // Where two processes make one store, SQLite refuses one of them the change to WAL without waiting.
+            // When two processes make one store, SQLite fails the change to WAL in one of them without waiting.
             Err(error) if error.kind() == ErrorKind::Busy && began.elapsed() < BUSY_TIMEOUT => {
                 thread::sleep(BUSY_PAUSE);
             }
@@ -39,8 +84,8 @@ pub(super) fn open(path: &Path) -> Result<(Store, Connection)> {
     }
 }
 
-/// Opens a store for reading; no connection for an empty file, which is what a process leaves that was killed before
-/// it had made the tables.
+/// Opens a store for reading. There is no connection for an empty file: a process that is killed before it has made the
+/// tables leaves one.
 pub(super) fn open_read_only(path: &Path) -> Result<(Store, Option<Connection>)> {
     let store = locate(path)?;
     if !store.path().exists() {
@@ -51,10 +96,10 @@ pub(super) fn open_read_only(path: &Path) -> Result<(Store, Option<Connection>)>
     Ok((store, made.then_some(connection)))
 }
 
-/// Makes the path absolute, so that none of the names that are special to SQLite, such as `:memory:`, is left.
+/// Makes the path absolute: then it cannot be a name that is special to SQLite, such as `:memory:`.
 fn locate(path: &Path) -> Result<Store> {
     let store = Store::new(absolute(path).map_err(|error| {
-        Store::new(path).error(ErrorKind::InvalidInput, "this is no path of a file").with_source(error)
+        Store::new(path).error(ErrorKind::InvalidInput, "this is not the path of a file").with_source(error)
     })?);
     match fs::metadata(store.path()) {
         Ok(file) if file.is_dir() => {
@@ -77,7 +122,7 @@ fn connect(store: &Store, flags: OpenFlags) -> Result<Connection> {
     open().map_err(|error| store.failed("open", &error))
 }
 
-/// Whether the store's tables are there; an error for what is not a store and not empty.
+/// Whether the store's tables exist; an error for a file that is neither a store nor empty.
 fn has_tables(store: &Store, connection: &Connection) -> Result<bool> {
     let read = || {
         let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -96,7 +141,7 @@ fn has_tables(store: &Store, connection: &Connection) -> Result<bool> {
     }
 }
 
-/// Sets what SQLite is to promise, and makes the tables where there are none.
+/// Sets the pragmas, and makes the tables if there are none.
 fn prepare(store: &Store, connection: &mut Connection) -> Result<()> {
     let failed = |error| store.failed("open", &error);
     for (pragma, value) in SETTINGS {
@@ -111,12 +156,12 @@ fn prepare(store: &Store, connection: &mut Connection) -> Result<()> {
         }
         fill_codes(&transaction)
     };
-    // Asked again, now that nobody else can make the tables.
+    // Checked again: inside the transaction no other process can make the tables.
     fill(has_tables(store, &transaction)?).map_err(failed)?;
     transaction.commit().map_err(failed)
 }
 
-/// Writes the names of this crate's catalogue; rows that are the same already stay untouched.
+/// Writes the names of this crate's catalogue. Rows that are already right are not written.
 fn fill_codes(connection: &Connection) -> rusqlite::Result<()> {
     let named = EventCode::catalogue().iter().map(|row| row.code);
     let main = (0..=u8::MAX).map(|main| EventCode::new(u16::from_be_bytes([main, 0])));
@@ -144,7 +189,7 @@ fn fill_codes(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// By what name the sub codes of this main code go that have no name of their own.
+/// The name for sub codes of this main code that have no name of their own.
 fn name_of_subs(code: EventCode) -> Option<&'static str> {
     let mut subs = (1..=u8::MAX).map(|sub| EventCode::new(code.get() | u16::from(sub)));
     let unnamed = subs.find(|sub| sub.names().is_empty()).filter(|_| code == code.main());

@@ -1,27 +1,27 @@
-//! The thread that owns the connection, and the transactions that many batches share.
+//! The thread that owns the connection. Batches that wait for it share a transaction.
 
 use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-use super::failure::Store;
-use super::write;
+use super::rows;
+use super::schema::Store;
 use crate::sink::{Batch, Stored};
 use crate::{ErrorKind, Result};
 
-/// The way to the writer's thread. Dropping it waits until all that was asked is done and the file is closed.
-pub(super) struct WriterHandle {
-    // The order matters: without a sender the thread ends, and then it can be waited for.
+/// The handle of the writer's thread. Dropping it waits until the thread has finished its work and closed the file.
+pub(super) struct Writer {
+    // The order of the fields matters: the thread ends when the sender is dropped, and is joined after that.
     commands: mpsc::Sender<Command>,
     _thread: Joined,
 }
 
-impl WriterHandle {
+impl Writer {
     /// Starts the thread.
     pub(super) fn spawn(store: Store, connection: Connection) -> Result<Self> {
         let (sender, commands) = mpsc::channel(WAITING);
-        let writer = Writer { store: store.clone(), connection, commands };
+        let writer = WriterThread { store: store.clone(), connection, commands };
         let thread = thread::Builder::new().name("bs2-sqlite".into()).spawn(move || writer.run());
         let thread = thread.map_err(|error| {
             store.error(ErrorKind::Storage, "cannot start the thread that writes").with_source(error)
@@ -31,7 +31,7 @@ impl WriterHandle {
 
     /// Stores a batch; `None` once closed.
     pub(super) async fn store(&self, batch: Batch) -> Option<Result<Stored>> {
-        self.ask(|reply| Command::Store(Waiting { batch, reply })).await
+        self.send(|reply| Command::Store(Waiting { batch, reply })).await
     }
 
     /// Runs `call` on the thread; `None` once closed.
@@ -39,9 +39,9 @@ impl WriterHandle {
         &self,
         call: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Option<rusqlite::Result<T>> {
-        self.ask(|reply| {
+        self.send(|reply| {
             Command::Call(Box::new(move |connection| {
-                // Whoever asked may have gone.
+                // The caller may have dropped its future.
                 let _ = reply.send(call(connection));
             }))
         })
@@ -50,13 +50,13 @@ impl WriterHandle {
 
     /// Closes the connection; `None` once closed.
     pub(super) async fn close(&self) -> Option<Result<()>> {
-        self.ask(Command::Close).await
+        self.send(Command::Close).await
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
-        let (reply, answer) = oneshot::channel();
+    async fn send<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (reply, result) = oneshot::channel();
         self.commands.send(command(reply)).await.ok()?;
-        answer.await.ok()
+        result.await.ok()
     }
 }
 
@@ -65,7 +65,7 @@ struct Joined(Option<JoinHandle<()>>);
 impl Drop for Joined {
     fn drop(&mut self) {
         if let Some(thread) = self.0.take() {
-            // A panic of the thread was reported where it happened.
+            // The panic hook has reported a panic of the thread.
             let _ = thread.join();
         }
     }
@@ -77,19 +77,19 @@ enum Command {
     Close(oneshot::Sender<Result<()>>),
 }
 
-/// A batch, and who waits for it.
+/// A batch, and where its result goes.
 struct Waiting {
     batch: Batch,
     reply: oneshot::Sender<Result<Stored>>,
 }
 
-struct Writer {
+struct WriterThread {
     store: Store,
     connection: Connection,
     commands: mpsc::Receiver<Command>,
 }
 
-impl Writer {
+impl WriterThread {
     fn run(mut self) {
         let mut next = None;
         while let Some(command) = next.take().or_else(|| self.commands.blocking_recv()) {
@@ -107,8 +107,8 @@ impl Writer {
         }
     }
 
-    /// Stores a batch and those that wait behind it in one transaction, answers them all, and gives back the first
-    /// command that is something else.
+    /// Stores a batch and the batches that wait behind it in one transaction, sends the results, and returns the first
+    /// command that is not a batch.
     fn store(&mut self, first: Waiting) -> Option<Command> {
         let mut events = first.batch.events.len();
         let mut group = vec![first];
@@ -144,7 +144,7 @@ impl Writer {
     }
 }
 
-/// Stores batches in one transaction, each in a savepoint, so that one that fails does not take the others with it.
+/// Stores batches in one transaction, each in a savepoint, so that the failure of one does not undo the others.
 fn transaction(
     connection: &mut Connection,
     group: &[Waiting],
@@ -154,8 +154,8 @@ fn transaction(
     for waiting in group {
         let run = |sql| transaction.prepare_cached(sql)?.execute([]);
         run("SAVEPOINT batch")?;
-        let result = match write::batch(&transaction, &waiting.batch) {
-            // After some failures, such as a full disk, SQLite has given up the whole transaction by itself.
+        let result = match rows::store(&transaction, &waiting.batch) {
+            // After some failures, such as a full disk, SQLite has rolled back the whole transaction by itself.
             Err(error) if transaction.is_autocommit() => return Err(error),
             Err(error) => {
                 run("ROLLBACK TO batch")?;
@@ -170,8 +170,8 @@ fn transaction(
     Ok(results)
 }
 
-/// Batches that may wait; more hold their senders back.
+/// How many batches may wait; the senders of more wait too.
 const WAITING: usize = 256;
 
-/// A transaction takes no further batch from here on, so that the first ones are not kept waiting.
+/// A transaction with so many events takes no further batch, so that the first ones do not wait too long.
 const EVENTS_IN_A_TRANSACTION: usize = 65_536;

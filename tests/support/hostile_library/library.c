@@ -1,8 +1,8 @@
-/* A library with the vendor's interface that misbehaves as it is told.
+/* A library with the vendor's interface that misbehaves on demand.
  *
- * Eight readers at 127.0.0.1:51211 and up, with the ids 1000 and up. A test sets what goes wrong with stub_set and
- * stub_hang, makes events with stub_make_events, and asks what was not given back with stub_objects, stub_await_objects
- * and stub_wrong_releases. Declarations are made from measured layouts.
+ * Eight devices at 127.0.0.1, ports 51211 and up, with ids 1000 and up. A test sets faults with stub_set and stub_hang,
+ * makes events with stub_make_events, and counts unreleased objects with stub_objects, stub_await_objects and
+ * stub_wrong_releases. The declarations follow measured layouts.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -71,29 +71,29 @@ static char hanging[64];
 static int inside, contexts;
 static uint64_t dice = 88172645463325252ull;
 
-/* What goes wrong; see stub_set. */
+/* The faults; see stub_set. */
 static struct { const char *name; int64_t value; } settings[] = {
-    {"inclusive", 0},      /* answers begin with the id that was given */
-    {"reverse", 0},        /* answers end with the oldest event */
-    {"swap", 0},           /* neighbours change places in the log */
-    {"repeat", 0},         /* every event comes twice */
-    {"null_with_count", 0},/* so many records at no address */
+    {"inclusive", 0},      /* pages begin with the given id */
+    {"reverse", 0},        /* pages end with the oldest event */
+    {"swap", 0},           /* neighbours in the log are swapped */
+    {"repeat", 0},         /* every event occurs twice */
+    {"null_with_count", 0},/* this many records at NULL */
     {"count", 0},          /* this count instead of the true one */
-    {"object_if_empty", 0},/* an object although there are no records */
+    {"object_if_empty", 0},/* an object for an empty page */
     {"same_id", 0},        /* every event has this id */
     {"all", 0},            /* the amount is ignored */
-    {"most", 0},           /* no answer has more records */
-    {"flood", 0},          /* as many records as are asked for, all with this id */
-    {"random_codes", 0},   /* one call in so many fails with any code */
+    {"most", 0},           /* no page has more records */
+    {"flood", 0},          /* full pages, all records with this id */
+    {"random_codes", 0},   /* one of this many calls fails with a random code */
     {"code", 0},           /* every call fails with this code */
-    {"never_connected", 0},/* BS2_IsConnected says no */
-    {"image_null", 0},     /* pictures have a size and no address */
-    {"image_shared", 0},   /* every record points to the same picture */
+    {"never_connected", 0},/* BS2_IsConnected returns 0 */
+    {"image_null", 0},     /* images have a size and address NULL */
+    {"image_shared", 0},   /* every record points to the same image */
     {"image_size", 0},     /* this size instead of the true one */
-    {"gone_at_once", 0},   /* so many connections are lost before connecting returns */
-    {"no_id", 0},          /* connecting tells no id */
-    {"other_id", 0},       /* connecting tells this id */
-    {"too_new", 0},        /* the reader does not support so many of the newest functions */
+    {"gone_at_once", 0},   /* this many connections are lost before connecting returns */
+    {"no_id", 0},          /* connecting returns no id */
+    {"other_id", 0},       /* connecting returns this id */
+    {"too_new", 0},        /* the device lacks this many of the newest functions */
     {"filters", 0},        /* this count of image filters */
     {"report_disconnect", 1},
 };
@@ -110,9 +110,9 @@ int stub_set(const char *name, int64_t value) {
     return 0;
 }
 
-/* ---- objects: each must come back once ---- */
+/* ---- objects: each must be released once ---- */
 
-static struct { void *at; const void *array; } objects[1 << 16]; /* array: whose picture it is */
+static struct { void *at; const void *array; } objects[1 << 16]; /* array: the array of an image */
 static int object_count, wrong_releases;
 
 static void *give_picture(size_t size, const void *array) {
@@ -137,7 +137,7 @@ void BS2_ReleaseObject(void *object) {
     while (at-- && objects[at].at != object) {}
     if (at >= 0) objects[at] = objects[--object_count];
     else wrong_releases++;
-    /* An array must outlive its pictures. */
+    /* An array must outlive its images. */
     for (int i = 0; i < object_count; i++) wrong_releases += objects[i].array == object;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
@@ -151,7 +151,7 @@ int stub_objects(void) {
     return count;
 }
 
-/* Waits until none is left, at the longest for ten seconds, and tells how many are. */
+/* Waits until none is left, at most ten seconds, and returns how many are left. */
 int stub_await_objects(void) {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
@@ -170,7 +170,7 @@ int stub_wrong_releases(void) {
     return count;
 }
 
-/* ---- what a call meets before it does anything ---- */
+/* ---- what every call does first ---- */
 
 static int enter(const char *name) {
     pthread_mutex_lock(&lock);
@@ -194,7 +194,7 @@ static int enter(const char *name) {
 
 #define ENTER() do { int code = enter(__func__); if (code != SUCCESS) return code; } while (0)
 
-/* Lets calls of this function never return; NULL lets them go. */
+/* Blocks calls of this function; NULL lets them return. */
 void stub_hang(const char *name) {
     pthread_mutex_lock(&lock);
     strncpy(hanging, name ? name : "", sizeof hanging - 1);
@@ -221,7 +221,7 @@ static int reader(uint32_t device) {
 const char *BS2_Version(void) { return "9.9.9\nhostile"; }
 
 void *BS2_AllocateContext(void) {
-    /* Loaded by a program that sets nothing itself. */
+    /* The program that loaded it may set nothing itself. */
     const char *hang = getenv("HOSTILE_HANG");
     if (hang) stub_hang(hang);
     const char *texts = getenv("HOSTILE");
@@ -321,11 +321,11 @@ int BS2_IsConnected(void *context, uint32_t device, int *connected) {
     return SUCCESS;
 }
 
-/* ---- what a reader says of itself ---- */
+/* ---- device information ---- */
 
 int BS2_GetDeviceInfo(void *context, uint32_t device, uint8_t *info) {
     READER();
-    memset(info, 0xA5, 46 + 64); /* A newer structure is longer. */
+    memset(info, 0xA5, 46 + 64); /* as with a longer structure of a newer library */
     memcpy(info, &device, 4);
     memcpy(info + 7, "\x7F\0\0\x01", 4);
     return SUCCESS;
@@ -418,7 +418,7 @@ int BS2_GetLog(void *context, uint32_t device, uint32_t after, uint32_t amount, 
     return SUCCESS;
 }
 
-/* Pictures of the events whose id can be divided by three. */
+/* Images of the events whose id is divisible by three. */
 static uint16_t picture_size(uint32_t id) { return id % 3 ? 0 : (uint16_t)(100 + id % 50); }
 
 static int fill_small(uint32_t at, const Event *event, uint16_t mask, SmallBlob *blob, uint8_t **shared,
@@ -589,7 +589,7 @@ typedef struct { uint32_t device, first, count; int late; } Storm;
 
 static void *storm(void *given) {
     Storm *storm = given;
-    /* Unaligned, and gone as soon as the call returns. */
+    /* Unaligned, and freed as soon as the call returns. */
     uint8_t bytes[1 + sizeof(Event)];
     for (uint32_t i = 0; i < storm->count; i++) {
         Event event = {.id = storm->first + i, .device = storm->device, .code = 0x1000};
@@ -600,7 +600,7 @@ static void *storm(void *given) {
     return NULL;
 }
 
-/* Calls back from so many threads at once; late: also where nothing is monitored any more. */
+/* Calls back from several threads at once; late: also for devices that are not monitored any more. */
 void stub_storm(uint32_t device, uint32_t threads, uint32_t count, int late) {
     pthread_t ids[64];
     Storm storms[64];
@@ -611,10 +611,10 @@ void stub_storm(uint32_t device, uint32_t threads, uint32_t count, int late) {
     for (uint32_t i = 0; i < threads && i < 64; i++) pthread_join(ids[i], NULL);
 }
 
-/* Calls back with no event. */
+/* Calls back with a NULL event. */
 void stub_report_nothing(uint32_t device) { report(device, NULL, 0); }
 
-/* Calls back for readers that nobody knows. */
+/* Calls back for unknown devices. */
 void stub_report_unknown(void) {
     Event event = {.id = 1};
     for (int at = 0; at < DEVICES; at++) {
@@ -632,7 +632,7 @@ int stub_is_monitored(uint32_t device) {
     return is_monitored;
 }
 
-/* How many calls have not returned. */
+/* The number of calls that have not returned. */
 int stub_inside(void) {
     pthread_mutex_lock(&lock);
     int count = inside;
@@ -640,7 +640,7 @@ int stub_inside(void) {
     return count;
 }
 
-/* As a program starts with: nothing wrong, nothing written. */
+/* The state at the start of a program: no faults, no events. */
 void stub_reset(void) {
     stub_hang(NULL);
     pthread_mutex_lock(&lock);

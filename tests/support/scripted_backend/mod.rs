@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use bs2_events::codec::{DeviceId, Event, EventCode, EventMask, PortableBlob, Timestamp};
+use bs2_events::codec::{DeviceId, Event, EventCode, EventMask, Extras, PortableBlob, Timestamp};
 use bs2_events::device::*;
 use bs2_events::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -96,14 +96,14 @@ impl Scripted {
     /// Reports an event live without putting it into the log.
     pub(crate) fn report(&self, event: Event) {
         for listener in &self.lock().listeners {
-            listener.push(&event);
+            listener.push(&event, None);
         }
     }
 
-    /// The same with what stands beside it.
-    pub(crate) fn report_with(&self, event: Event, further: &[FurtherSubject]) {
+    /// The same with extras.
+    pub(crate) fn report_with(&self, event: Event, extras: Extras) {
         for listener in &self.lock().listeners {
-            listener.push_with_further(&event, None, further);
+            listener.push(&event, Some(Box::new(extras.clone())));
         }
     }
 

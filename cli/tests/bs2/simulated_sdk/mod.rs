@@ -1,5 +1,5 @@
-//! The simulated library, and the functions that steer it.
-#![allow(unsafe_code, reason = "the strings of the library are C functions")]
+//! The simulated C library, and its functions for tests.
+#![allow(unsafe_code, reason = "the library has C functions")]
 
 use std::ffi::c_void;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,18 @@ use std::sync::LazyLock;
 
 use bs2_events::codec::DeviceId;
 
-/// The library's file, which cargo has built beside this test.
+/// The library's file, which cargo has put into the folder of the test program.
 pub(crate) fn path() -> &'static Path {
     static PATH: LazyLock<PathBuf> =
         LazyLock::new(|| std::env::current_exe().unwrap().with_file_name("libBS_SDK_V2.so"));
     &PATH
 }
 
-/// Makes events at a reader of the context that is open in this process.
+/// Makes events at a device of the context that is open in this process.
 pub(crate) fn make_events(device: DeviceId, count: u32) {
-    // SAFETY: it is our own library.
+    // SAFETY: it is the simulated library.
     let library = unsafe { libloading::Library::new(path()).unwrap() };
-    // SAFETY: this is its type.
+    // SAFETY: this is the function's type.
     let made = unsafe {
         library.get::<extern "C" fn(*mut c_void, u32, u32) -> i32>("BS2SIM_MakeEvents").unwrap()(
             ptr::null_mut(),
@@ -30,11 +30,11 @@ pub(crate) fn make_events(device: DeviceId, count: u32) {
     assert_eq!(made, 1);
 }
 
-/// Breaks the connection to a reader of the context that is open in this process.
+/// Breaks the connection to a device of the context that is open in this process.
 pub(crate) fn lose_connection(device: DeviceId) {
-    // SAFETY: it is our own library.
+    // SAFETY: it is the simulated library.
     let library = unsafe { libloading::Library::new(path()).unwrap() };
-    // SAFETY: this is its type.
+    // SAFETY: this is the function's type.
     let lost = unsafe {
         library.get::<extern "C" fn(*mut c_void, u32) -> i32>("BS2SIM_LoseConnection").unwrap()(
             ptr::null_mut(),
@@ -44,10 +44,10 @@ pub(crate) fn lose_connection(device: DeviceId) {
     assert_eq!(lost, 1);
 }
 
-/// How many objects of the library were not given back.
+/// The number of objects that are not released.
 pub(crate) fn held_objects() -> u32 {
-    // SAFETY: it is our own library.
+    // SAFETY: it is the simulated library.
     let library = unsafe { libloading::Library::new(path()).unwrap() };
-    // SAFETY: this is its type.
+    // SAFETY: this is the function's type.
     unsafe { library.get::<extern "C" fn() -> u32>("BS2SIM_HeldObjects").unwrap()() }
 }

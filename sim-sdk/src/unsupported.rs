@@ -1,11 +1,11 @@
-//! Every other function of the vendor's library: it is there, and says that it is not supported.
+//! Every other function of the vendor's library: it exists, and returns that it is not supported.
 
 use std::ffi::{c_int, c_void};
 
-use crate::boundary::NOT_SUPPORTED;
+use crate::ffi::NOT_SUPPORTED;
 
-/// Functions without parameters: by the conventions of C on all systems of the vendor's library the caller takes away
-/// what it passed, so nothing is harmed that is not looked at.
+/// Defines functions without parameters. On all systems of the vendor's library the caller removes the arguments of a C call,
+/// so a function may ignore them.
 macro_rules! not_supported {
     ($($name:ident)*) => {$(
         /// Not supported.
@@ -16,7 +16,7 @@ macro_rules! not_supported {
     )*};
 }
 
-/// Not supported: no context, which is a pointer and no code.
+/// Not supported. Its result is a pointer, so it returns NULL.
 #[unsafe(no_mangle)]
 pub(crate) extern "C" fn BS2_AllocateUsbContext() -> *mut c_void {
     std::ptr::null_mut()

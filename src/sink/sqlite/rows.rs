@@ -1,0 +1,253 @@
+//! Rows of the tables: what a batch writes, and what a collector reads to continue.
+
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::codec::{DeviceId, Event, Subject};
+use crate::device::DeviceInfo;
+use crate::sink::{Batch, Gap, Ledger, ResumePoint, Stored};
+
+/// The columns of `events` that the record itself decides, in this order everywhere.
+pub(super) const COLUMNS: [&str; 8] =
+    ["event_id", "time", "code", "param", "flags", "user_id", "subject_id", "raw"];
+
+/// The values of [`COLUMNS`].
+pub(super) fn event_values(event: &Event) -> [ValueRef<'_>; 8] {
+    [
+        ValueRef::Integer(event.id().into()),
+        ValueRef::Integer(event.timestamp().as_unix_seconds().into()),
+        ValueRef::Integer(event.code().get().into()),
+        ValueRef::Integer(event.param().into()),
+        ValueRef::Integer(event.flags().bits().into()),
+        user_id(event),
+        subject_id(event.subject()).map_or(ValueRef::Null, |id| ValueRef::Integer(id.into())),
+        ValueRef::Blob(event.as_bytes()),
+    ]
+}
+
+fn user_id(event: &Event) -> ValueRef<'_> {
+    match event.user_id() {
+        Some(user) if !user.is_empty() => match user.as_text() {
+            Some(text) => ValueRef::Text(text.as_bytes()),
+            None => ValueRef::Blob(user.as_bytes()),
+        },
+        _ => ValueRef::Null,
+    }
+}
+
+const fn subject_id(subject: Subject<'_>) -> Option<u32> {
+    match subject {
+        Subject::Door { door_id: id }
+        | Subject::Lift { lift_id: id }
+        | Subject::AlarmZone { zone_id: id, .. }
+        | Subject::Interlock { zone_id: id, .. }
+        | Subject::Zone { zone_id: id }
+        | Subject::Input { io_device_id: id, .. }
+        | Subject::Osdp { device_id: id, .. } => Some(id),
+        Subject::Relay { relay_port, .. } => Some(relay_port as u32),
+        Subject::Card(_) | Subject::None | Subject::Unknown(_) | Subject::User(_) => None,
+    }
+}
+
+/// Notes a device. What it does not report now stays as it reported it before.
+pub(super) fn upsert_device(connection: &Connection, info: &DeviceInfo) -> rusqlite::Result<()> {
+    let known = |text| Some(text).filter(|text: &&str| !text.is_empty());
+    let address = info.address.map(|address| address.to_string());
+    let row = params![info.id.get(), known(&info.model), known(&info.firmware), address, now()];
+    connection
+        .prepare_cached(
+            "INSERT INTO devices (device_id, model, firmware, address, first_seen, last_seen)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+             ON CONFLICT DO UPDATE SET
+                 model = coalesce(excluded.model, model), firmware = coalesce(excluded.firmware, firmware),
+                 address = coalesce(excluded.address, address), last_seen = excluded.last_seen",
+        )?
+        .execute(row)?;
+    Ok(())
+}
+
+/// Stores a batch inside the caller's transaction.
+pub(super) fn store(connection: &Connection, batch: &Batch) -> rusqlite::Result<Stored> {
+    upsert_device(connection, &DeviceInfo::new(batch.device))?;
+    let all = u64::try_from(batch.events.len()).unwrap_or(u64::MAX);
+    let new = insert_events(connection, batch)?;
+    let before = ledger(connection, batch)?;
+    // Most batches touch no gap: then only the span changes.
+    let mut recorded = Batch::new(batch.device, batch.epoch, batch.first, batch.watermark);
+    if !batch.gaps.is_empty() || before.gaps().next().is_some() {
+        recorded = batch.clone();
+    }
+    let mut after = before.clone();
+    if after.record(&mut recorded).is_err() {
+        return Err(rusqlite::Error::InvalidQuery); // The sink has checked the batch.
+    }
+    write_ledger(connection, &before, &after)?;
+    Ok(Stored { new, repeated: all.saturating_sub(new) })
+}
+
+/// Inserts the events, many in a statement, and counts those that were not stored before.
+fn insert_events(connection: &Connection, batch: &Batch) -> rusqlite::Result<u64> {
+    let now = now();
+    let (many, rest) = batch.events.as_chunks::<ROWS>();
+    let mut new = 0;
+    for (events, rows, sql) in [(many.as_flattened(), ROWS, &INSERT_MANY), (rest, 1, &INSERT_ONE)] {
+        if events.is_empty() {
+            continue;
+        }
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.raw_bind_parameter(1, batch.device.get())?;
+        statement.raw_bind_parameter(2, batch.epoch)?;
+        statement.raw_bind_parameter(3, now)?;
+        for events in events.chunks(rows) {
+            for (index, value) in (4..).zip(events.iter().flat_map(event_values)) {
+                statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(value))?;
+            }
+            new += u64::try_from(statement.raw_execute()?).unwrap_or(u64::MAX);
+        }
+    }
+    Ok(new)
+}
+
+/// What the store knows of the batch's epoch, as far as the batch touches it: the span, the gaps that it may change, and
+/// the stored ids below its gaps.
+fn ledger(connection: &Connection, batch: &Batch) -> rusqlite::Result<Ledger> {
+    let (device, epoch) = (batch.device.get(), batch.epoch);
+    let mut ledger = Ledger::new(batch.device, epoch);
+    let span = connection
+        .prepare_cached("SELECT first_id, event_id FROM watermarks WHERE device_id = ?1 AND epoch = ?2")?
+        .query_row([device, epoch], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if let Some((first, watermark)) = span {
+        ledger = ledger.with_span(first, watermark);
+    }
+    let from = batch.events.iter().map(Event::id).chain(batch.gaps.iter().map(|gap| gap.from)).min();
+    let to = batch.events.iter().map(Event::id).chain(batch.gaps.iter().map(|gap| gap.to)).max();
+    if let (Some(from), Some(to)) = (from, to) {
+        let sql = "SELECT device_id, epoch, from_id, to_id, reason FROM gaps
+                   WHERE device_id = ?1 AND epoch = ?2 AND from_id <= ?4 AND to_id >= ?3 ORDER BY from_id";
+        let mut statement = connection.prepare_cached(sql)?;
+        let gaps =
+            statement.query_map([device, epoch, from, to], gap)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        ledger = ledger.with_gaps(gaps);
+    }
+    for gap in &batch.gaps {
+        let sql =
+            "SELECT event_id FROM events WHERE device_id = ?1 AND epoch = ?2 AND event_id BETWEEN ?3 AND ?4";
+        let mut statement = connection.prepare_cached(sql)?;
+        let ids = statement.query_map([device, epoch, gap.from, gap.to], |row| row.get(0))?;
+        let ids = ids.map(|id| id.map(|id: u32| id..=id)).collect::<rusqlite::Result<Vec<_>>>()?;
+        ledger = ledger.with_stored(ids);
+    }
+    Ok(ledger)
+}
+
+/// Writes what a batch has changed: gaps, and the span.
+fn write_ledger(connection: &Connection, before: &Ledger, after: &Ledger) -> rusqlite::Result<()> {
+    let (device, epoch) = (after.device().get(), after.epoch());
+    let [old, new] = [before, after].map(|ledger| ledger.gaps().collect::<Vec<_>>());
+    if old != new {
+        let sql = "DELETE FROM gaps WHERE device_id = ?1 AND epoch = ?2 AND from_id = ?3";
+        let mut delete = connection.prepare_cached(sql)?;
+        for gap in old.iter().filter(|gap| !new.contains(gap)) {
+            delete.execute([device, epoch, gap.from])?;
+        }
+        let sql = "INSERT INTO gaps (device_id, epoch, from_id, to_id, reason) VALUES (?1, ?2, ?3, ?4, ?5)";
+        let mut insert = connection.prepare_cached(sql)?;
+        for gap in new.iter().filter(|gap| !old.contains(gap)) {
+            insert.execute(params![device, epoch, gap.from, gap.to, gap.reason.as_str()])?;
+        }
+    }
+    let span = |ledger: &Ledger| ledger.first().zip(ledger.watermark());
+    if let Some((first, watermark)) = span(after).filter(|_| span(before) != span(after)) {
+        let sql = "REPLACE INTO watermarks (device_id, epoch, first_id, event_id) VALUES (?1, ?2, ?3, ?4)";
+        connection.prepare_cached(sql)?.execute([device, epoch, first, watermark])?;
+    }
+    Ok(())
+}
+
+/// Milliseconds since 1970; 0 if the clock shows an earlier time.
+fn now() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The statement that inserts `rows` events: device, epoch and time of storing are bound once, the rest for each row.
+fn insert(rows: usize) -> String {
+    let mut sql =
+        format!("INSERT INTO events (device_id, epoch, received_at, {}) VALUES ", COLUMNS.join(", "));
+    for row in 0..rows {
+        sql.push_str(if row == 0 { "(?1, ?2, ?3" } else { ", (?1, ?2, ?3" });
+        for column in 0..COLUMNS.len() {
+            // Writing to a String cannot fail.
+            let _ = write!(sql, ", ?{}", 4 + row * COLUMNS.len() + column);
+        }
+        sql.push(')');
+    }
+    sql + " ON CONFLICT DO NOTHING"
+}
+
+/// The resume point: the newest epoch of a device.
+pub(super) fn resume(connection: &Connection, device: DeviceId) -> rusqlite::Result<Option<ResumePoint>> {
+    let newest =
+        "SELECT epoch, first_id, event_id FROM watermarks WHERE device_id = ?1 ORDER BY epoch DESC LIMIT 1";
+    let point = connection.prepare_cached(newest)?.query_row([device.get()], |row| {
+        Ok(ResumePoint { epoch: row.get(0)?, first: row.get(1)?, watermark: row.get(2)?, above: Vec::new() })
+    });
+    let Some(mut point) = point.optional()? else { return Ok(None) };
+    let above =
+        "SELECT raw FROM events WHERE device_id = ?1 AND epoch = ?2 AND event_id > ?3 ORDER BY event_id";
+    let mut statement = connection.prepare_cached(above)?;
+    let rows = statement.query_map(params![device.get(), point.epoch, point.watermark], raw)?;
+    point.above = rows.collect::<Result<_, _>>()?;
+    Ok(Some(point))
+}
+
+/// The event with this identity.
+pub(super) fn event(
+    connection: &Connection,
+    device: DeviceId,
+    epoch: u32,
+    id: u32,
+) -> rusqlite::Result<Option<Event>> {
+    let sql = "SELECT raw FROM events WHERE device_id = ?1 AND epoch = ?2 AND event_id = ?3";
+    connection.prepare_cached(sql)?.query_row(params![device.get(), epoch, id], raw).optional()
+}
+
+/// Every gap of a device, by epoch and id.
+pub(super) fn gaps(connection: &Connection, device: DeviceId) -> rusqlite::Result<Vec<Gap>> {
+    let sql = "SELECT device_id, epoch, from_id, to_id, reason FROM gaps WHERE device_id = ?1 ORDER BY epoch, from_id";
+    connection.prepare_cached(sql)?.query_map([device.get()], gap)?.collect()
+}
+
+fn gap(row: &Row<'_>) -> rusqlite::Result<Gap> {
+    Ok(Gap {
+        device: DeviceId::new(row.get(0)?),
+        epoch: row.get(1)?,
+        from: row.get(2)?,
+        to: row.get(3)?,
+        reason: convert(row, 4, |value| value.as_str()?.parse().map_err(FromSqlError::other))?,
+    })
+}
+
+fn raw(row: &Row<'_>) -> rusqlite::Result<Event> {
+    convert(row, 0, |value| Event::from_bytes(value.as_blob()?).copied().map_err(FromSqlError::other))
+}
+
+fn convert<T>(
+    row: &Row<'_>,
+    index: usize,
+    convert: impl FnOnce(ValueRef<'_>) -> FromSqlResult<T>,
+) -> rusqlite::Result<T> {
+    let value = row.get_ref(index)?;
+    convert(value).map_err(|_| rusqlite::Error::InvalidColumnType(index, String::new(), value.data_type()))
+}
+
+/// Events in one statement. More do not make it faster.
+const ROWS: usize = 16;
+
+static INSERT_MANY: LazyLock<String> = LazyLock::new(|| insert(ROWS));
+static INSERT_ONE: LazyLock<String> = LazyLock::new(|| insert(1));
