@@ -1,4 +1,4 @@
-//! The gateway's backend over gateways that do what they should not.
+//! The gateway's backend with gateways that behave badly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,24 +25,24 @@ async fn one_frame_an_event_and_a_sleeping_consumer_do_not_cost_the_connection()
     let fake = Fake::start();
     let client = client(&fake);
     let mut live = client.device(READER).subscribe().await.unwrap();
-    // Nobody reads them; far more than what unread small frames may be before a connection is closed for them.
+    // The test does not read them yet. They are far more small frames than a connection may hold unread.
     fake.state.make_events(EVENTS);
-    let mut told = 0;
-    while told < u64::from(EVENTS) {
+    let mut counted = 0;
+    while counted < u64::from(EVENTS) {
         match next(&mut live).await {
-            Live::Event { .. } => told += 1,
-            Live::Lagged { missed, .. } => told += missed,
+            Live::Event { .. } => counted += 1,
+            Live::Lagged { missed, .. } => counted += missed,
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(told, u64::from(EVENTS));
+    assert_eq!(counted, u64::from(EVENTS));
     assert_eq!(fake.state.called("SubscribeRealtimeLog"), 1, "the connection was lost");
     // And what was lost is in the log.
     assert_eq!(client.device(READER).newest_id(0).await.unwrap(), Some(EVENTS));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_thousand_records_in_one_answer_are_read() {
+async fn two_hundred_thousand_records_in_one_response_are_read() {
     let fake = Fake::start();
     let whole = response((1..=200_000).map(|id| log(id).encode_to_vec().into()).collect::<Vec<_>>().iter());
     quirk(&fake, "GetLog", move |_| message_bytes(whole.clone()));
@@ -116,14 +116,14 @@ async fn what_does_not_fit_is_not_hidden_by_what_did_not_fit_before_it() {
         fake.state.make(event::EventLog { user_id, ..log(id) });
     }
     let device = client(&fake).device(READER);
-    // The answer begins with event 2, which the caller knows already.
+    // The response begins with event 2, which the caller knows already.
     assert_eq!(ids(&device.logs(2, 10).await.unwrap()), [3]);
     assert_eq!(device.logs(3, 10).await.unwrap_err().unreadable_event(), Some(4));
     assert_eq!(ids(&device.logs(4, 10).await.unwrap()), [5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn temperatures_travel_beside_the_events() {
+async fn temperatures_are_extras_of_their_events() {
     let fake = Fake::start();
     fake.state.make(event::EventLog { temperature: 3_655, ..log(1) });
     fake.state.make(log(2));
@@ -163,7 +163,7 @@ async fn a_silent_call_ends_at_its_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_never_answers_ends_at_the_deadline() {
+async fn a_server_that_never_responds_ends_at_the_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let fake = Fake::start();
     let options = GatewayOptions::new(listener.local_addr().unwrap().to_string())
@@ -177,7 +177,7 @@ async fn a_listener_that_never_answers_ends_at_the_deadline() {
 async fn a_stream_that_is_silent_until_its_first_event_holds_nothing_up() {
     let fake = Fake::start();
     fake.state.make_events(3);
-    // As a gateway in Go: the answer's head goes out with the first message.
+    // Like a gateway in Go: it sends the headers of the response with the first message.
     fake.state.set_quirk(|path, _| path.contains("Subscribe").then(|| std::future::pending().boxed()));
     let client = client(&fake);
     let _live = client.device(READER).subscribe().await.unwrap();
@@ -185,7 +185,7 @@ async fn a_stream_that_is_silent_until_its_first_event_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_hangs_up_and_starts_again_is_told_in_the_stream_and_used_again() {
+async fn a_gateway_that_restarts_is_reported_in_the_stream_and_used_again() {
     let mut fake = Fake::start();
     let client = client(&fake);
     let mut live = client.device(READER).subscribe().await.unwrap();
@@ -216,10 +216,10 @@ async fn a_stream_that_ends_well_or_badly_is_opened_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_falls_silent_is_given_up_and_tried_again() {
     let fake = Fake::start();
-    let mut asked = 0;
+    let mut calls = 0;
     fake.state.set_quirk(move |path, _| {
-        asked += u32::from(path.ends_with("GetDeviceList"));
-        (path.ends_with("GetDeviceList") && asked == 3).then(|| std::future::pending().boxed())
+        calls += u32::from(path.ends_with("GetDeviceList"));
+        (path.ends_with("GetDeviceList") && calls == 3).then(|| std::future::pending().boxed())
     });
     let options = fake.options().with_heartbeat(Duration::from_millis(100));
     let client = Client::with_options(Arc::new(Gateway::new(options).unwrap()), client_options());
@@ -285,7 +285,7 @@ async fn a_master_gateway_gets_the_certificate_and_the_token_and_is_logged_in_ag
     let logins = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&logins);
     fake.state.set_quirk(move |path, request| {
-        let answer: Option<Reply> = match path.split_once('|') {
+        let reply: Option<Reply> = match path.split_once('|') {
             None if path.ends_with("Login") => {
                 let request = login::LoginRequest::decode(&**request).unwrap();
                 assert!(request.tenant_cert.contains("BEGIN CERTIFICATE"));
@@ -298,7 +298,7 @@ async fn a_master_gateway_gets_the_certificate_and_the_token_and_is_logged_in_ag
             Some(_) => None,
             None => Some(Err(Status::unauthenticated("no token"))),
         };
-        answer.map(|answer| std::future::ready(answer).boxed())
+        reply.map(|reply| std::future::ready(reply).boxed())
     });
     fake.state.make_events(3);
     let options = fake
@@ -329,8 +329,8 @@ async fn a_call_to_many_readers_tells_which_failed() {
         })
     });
     let errors = fake.gateway().admin().clear_logs(&[READER, DeviceId::new(7)]).await.unwrap();
-    let told: Vec<_> = errors.iter().map(|error| (error.device(), error.kind())).collect();
-    assert_eq!(told, [(Some(DeviceId::new(7)), ErrorKind::Disconnected)]);
+    let failed: Vec<_> = errors.iter().map(|error| (error.device(), error.kind())).collect();
+    assert_eq!(failed, [(Some(DeviceId::new(7)), ErrorKind::Disconnected)]);
     assert!(!format!("{errors:?}").contains("Smith"));
 }
 
@@ -371,7 +371,7 @@ async fn a_picture_is_found_whichever_way_the_start_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plaintext_is_spoken_where_it_is_asked_for_and_nowhere_else() {
+async fn plain_text_is_used_only_if_the_options_say_so() {
     let fake = Fake::start();
     let error = Gateway::new(fake.options().danger_with_plaintext()).unwrap().devices().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected, "{error:?}");
@@ -392,9 +392,9 @@ fn client_options() -> ClientOptions {
 }
 
 /// Answers one call, by the last part of its path, in a way of its own.
-fn quirk(fake: &Fake, name: &'static str, mut answer: impl FnMut(&[u8]) -> Reply + Send + 'static) {
+fn quirk(fake: &Fake, name: &'static str, mut reply: impl FnMut(&[u8]) -> Reply + Send + 'static) {
     fake.state.set_quirk(move |path, request| {
-        (path.rsplit('/').next() == Some(name)).then(|| std::future::ready(answer(request)).boxed())
+        (path.rsplit('/').next() == Some(name)).then(|| std::future::ready(reply(request)).boxed())
     });
 }
 

@@ -262,12 +262,12 @@ mod differential {
         assert_eq!(error(&[0x08, 1, 0x22, 2, 0xC3, 0x28]), "field `userID` at offset 4: not UTF-8");
         assert_eq!(
             error(&[0x0D, 1, 0, 0, 0]),
-            "field `ID` at offset 5: another kind of value than this field has"
+            "field `ID` at offset 5: the wire type is not that of this field"
         );
-        assert_eq!(error(&[0x07]), "field `key` at offset 1: no field begins so");
+        assert_eq!(error(&[0x07]), "field `key` at offset 1: no field begins with these bytes");
         assert_eq!(
             error(&[0x1B; 200]),
-            "field `deviceID` at offset 1: another kind of value than this field has"
+            "field `deviceID` at offset 1: the wire type is not that of this field"
         );
         assert_eq!(error(&[0x93; 3]), "field `key` at offset 0: the message ends inside it");
     }
