@@ -1,12 +1,12 @@
 //! Records with images: the time must depend on the head and not on the image.
 //!
-//! `cargo bench --features portable --bench blob`
+//! `cargo bench --bench blob`
 
 use std::hint::black_box;
 
-use bs2_events::codec::{
-    BlobHead, BlobSubject, DeviceId, EventBlob, EventCode, ExtInfo, JobCode, PortableBlob, Timestamp, UserId,
-};
+use bs2_events::codec::blob::{BlobHead, BlobSubject, EventBlob, ExtInfo};
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{DeviceId, EventCode, JobCode, Timestamp, UserId};
 use criterion::{BenchmarkId, Criterion};
 
 fn main() {

@@ -63,7 +63,7 @@ impl Collect {
         if bar::is_seen() {
             options = options.with_estimate();
         }
-        let mut collector = Collector::new(sink.clone()).with_options(options).with_trouble(|error| {
+        let mut collector = Collector::new(sink.clone()).with_options(options).with_on_failure(|error| {
             output::note(&format!("{}; it is tried again", output::sentence(error)));
         });
         let mut readers = 0;

@@ -36,11 +36,11 @@ impl Store {
 
     /// Verifies the store from its file alone. A missing one is an error and is not made.
     pub(crate) fn verify(&self) -> Result<Verification> {
-        if let Self::Other(url) = self
-            && let Ok(url) = Url::parse(url)
-            && url.scheme() == "sqlite"
-        {
-            return sqlite::verify(sqlite::path(&url)?);
+        if let Self::Other(url) = self {
+            let url = Url::parse(url)?;
+            if url.scheme() == "sqlite" {
+                return sqlite::verify(sqlite::path(&url)?);
+            }
         }
         Err(Error::new(ErrorKind::Unsupported, "only a store `sqlite:PATH` can be verified"))
     }

@@ -2,10 +2,11 @@
 
 #![no_main]
 
-use bs2_events::codec::{
-    BlobHead, EventBlob, EventFilter, EventMask, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64,
-    SmallBlobEx32, SmallBlobEx64,
+use bs2_events::codec::blob::{
+    BlobHead, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64, SmallBlobEx32,
+    SmallBlobEx64,
 };
+use bs2_events::codec::filter::EventFilter;
 use libfuzzer_sys::fuzz_target;
 
 macro_rules! check {

@@ -3,11 +3,13 @@
 
 #![no_main]
 
-use bs2_events::codec::capture::{CapturePayloadBuf, CaptureRecordBuf};
-use bs2_events::codec::{
-    BlobHead, Event, EventBlob, EventFilter, ExtInfo, ExtIoDevice, Extras, PortableBlob, SmallBlob32,
-    SmallBlob64, SmallBlobEx32, SmallBlobEx64, UserId,
+use bs2_events::codec::blob::{
+    BlobHead, EventBlob, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64, SmallBlobEx32, SmallBlobEx64,
 };
+use bs2_events::codec::capture::{CapturePayloadBuf, CaptureRecordBuf};
+use bs2_events::codec::filter::EventFilter;
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{Event, Extras, UserId};
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

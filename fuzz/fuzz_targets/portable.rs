@@ -2,7 +2,9 @@
 
 #![no_main]
 
-use bs2_events::codec::{DecodeReason, EventBlob, EventMask, PortableBlob, SmallBlobEx32};
+use bs2_events::codec::DecodeReason;
+use bs2_events::codec::blob::{EventBlob, EventMask, SmallBlobEx32};
+use bs2_events::codec::portable::PortableBlob;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

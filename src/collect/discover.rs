@@ -1,62 +1,65 @@
-//! The readers of a client, also those that can be reached only later.
+//! Finds the devices of a client, also those that are reached only later.
 
 use std::collections::BTreeSet;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use super::follow::ordered_to_stop;
-use super::{CollectOptions, Stop, Trouble};
+use super::options::{CollectOptions, OnFailure, StopSignal};
 use crate::Error;
 use crate::device::{Client, Device};
+use crate::retry::Retry;
 
-/// Looks for the readers of one client.
+/// Looks for the devices of one client.
 pub(super) struct Discovery {
     pub(super) client: Client,
     pub(super) options: CollectOptions,
-    pub(super) trouble: Trouble,
-    pub(super) stop: watch::Receiver<Option<Stop>>,
+    pub(super) on_failure: OnFailure,
+    pub(super) stop: StopSignal,
 }
 
 impl Discovery {
-    /// Hands over every reader as soon as it is known; in the end, why others are not.
+    /// Sends every device as soon as it is reached. Returns why the other devices were not reached.
     ///
-    /// With `live` that goes on until the order to stop: readers may come later.
-    pub(super) async fn run(mut self, live: bool, arrivals: mpsc::UnboundedSender<Device>) -> Vec<Error> {
-        let (mut known, mut told) = (BTreeSet::new(), BTreeSet::new());
+    /// With `live` it goes on until the collector has to stop: devices may come later.
+    pub(super) async fn run(mut self, live: bool, found: mpsc::UnboundedSender<Device>) -> Vec<Error> {
+        let (mut known, mut reported) = (BTreeSet::new(), BTreeSet::new());
         let mut unreached = Vec::new();
-        let mut delays = self.options.retry.delays().enumerate();
+        let mut retry = Retry::new(self.options.retry);
+        let mut failures = 0;
         loop {
-            let found = tokio::select! {
+            let result = tokio::select! {
                 biased;
-                () = ordered_to_stop(&mut self.stop) => return unreached,
-                found = self.client.discover() => found,
+                () = self.stop.wait() => return unreached,
+                result = self.client.discover() => result,
             };
-            unreached = match found {
+            unreached = match result {
                 Ok((devices, unreached)) => {
                     for device in devices.into_iter().filter(|device| known.insert(device.id())) {
-                        let _ = arrivals.send(device); // Who takes no more has ended.
+                        let _ = found.send(device); // The collector has ended if nobody receives.
                     }
                     unreached
                 }
                 Err(error) => vec![error],
             };
             let wait = if unreached.is_empty() {
-                told.clear();
-                delays = self.options.retry.delays().enumerate();
+                reported.clear();
+                retry.reset();
+                failures = 0;
                 Some(self.options.poll).filter(|_| live)
             } else {
+                failures += 1;
                 let may_help = live || unreached.iter().any(Error::is_retryable);
-                let next = delays.next().filter(|(failures, _)| live || failures + 1 < self.options.attempts);
-                next.filter(|_| may_help).map(|(_, delay)| delay)
+                let next = retry.next_delay().filter(|_| live || failures < self.options.attempts);
+                next.filter(|_| may_help)
             };
             let Some(wait) = wait else { return unreached };
             if live {
-                for error in unreached.iter().filter(|error| told.insert(error.to_string())) {
-                    self.trouble.tell(error);
+                for error in unreached.iter().filter(|error| reported.insert(error.to_string())) {
+                    self.on_failure.call(error);
                 }
             }
             tokio::select! {
-                () = ordered_to_stop(&mut self.stop) => return unreached,
+                () = self.stop.wait() => return unreached,
                 () = tokio::time::sleep(wait) => {}
             }
         }

@@ -1,63 +1,62 @@
-//! Flow: from readers to a sink, every event once, in order, and what is missing with its reason.
+//! Flow: from devices to a sink, every event once, in order, and what is missing with its reason.
 //!
 //! ```text
 //!            ┌── live events ──┐
-//!  reader ───┤                 ├──► ledger ──► batch ──► sink
-//!            └── log, by page ─┘      │                    │
-//!                   ▲                 │                    │
-//!                   └── holes are read again        resume point
+//!  device ───┤                 ├──► sequencer ──► batch ──► sink
+//!            └── log, by page ─┘        │                     │
+//!                   ▲                   │                     │
+//!                   └── holes are read again            resume point
 //! ```
+//!
+//! [`Collector`] does it; [`CollectOptions`] says how, [`Stop`] how it ends, [`Progress`] and [`Report`] what it did.
 //!
 //! # How nothing is lost
 //!
-//! * **Live first.** A collector listens before it reads the backlog, so that nothing falls between the two. What
-//!   comes twice is dropped by its id.
-//! * **The log is the truth.** A live event is a hint: whenever its id is not the next one, or the stream says that it
-//!   lost something, the log is read again from the watermark. Queues may overflow; the log fills what they dropped.
-//! * **The watermark is contiguous**, never a maximum: all ids up to it are stored or explained. It is stored in the
-//!   same transaction as the events, and every start goes on from there.
-//! * **Holes are read again**, and when the reader does not have them they become gaps with a reason
-//!   ([`GapReason`](crate::sink::GapReason)), stored like events. So does an event of which no record can be made
-//!   ([`Error::unreadable_event`](crate::Error::unreadable_event)): it keeps back none behind it.
-//! * **Epochs.** When a reader's ids begin anew (a reset, another unit behind the same number), what it says under a
-//!   known id differs from what is stored. Then a new epoch begins; the old one ends with a gap whose end nobody saw.
+//! * **Live first.** A collector listens before it reads the log, so that no event falls between the two. It drops what
+//!   comes twice by its id.
+//! * **The log decides.** A live event is a hint: if its id is not the next one, or if the stream reports a loss, the
+//!   collector reads the log from the watermark. Queues may overflow; the log still has what they dropped.
+//! * **The watermark is contiguous**, never a maximum: every id up to it is stored or in a gap. It is stored in the
+//!   transaction that stores the events, and every start continues from it.
+//! * **Holes are read again.** If the device does not have the events, the hole becomes a gap with a reason
+//!   ([`GapReason`](crate::sink::GapReason)), which is stored like events. An event that cannot be read
+//!   ([`Error::unreadable_event`](crate::Error::unreadable_event)) becomes a gap too, and does not keep back the events
+//!   behind it.
+//! * **Epochs.** When the ids of a device restart (after a reset, or with a new unit under the same number), the device
+//!   has other events with known ids. Then a new epoch begins, and the old one ends with an open gap.
 //! * **Order is by id, never by time**: clocks are set back.
-//! * **Readers do not wait for each other.** Each has a task of its own; a slow or silent one delays nobody.
+//! * **Devices do not wait for each other.** Each has a task of its own; a slow or silent one delays no other.
 //! * **The log is never cleared.**
-//! * **Events are stored, and what stands beside them is not.** A record holds one subject; what a device gateway tells
-//!   beside it ([`EventPage::extras`](crate::device::EventPage::extras)), and a person's temperature, reach no sink.
-//!   The log has both for as long as the reader keeps the event.
+//! * **Events are stored, and extras are not.** A record holds one subject. The further subjects that a device gateway
+//!   reports and a person's temperature reach no sink; the log has them as long as the device keeps the event.
 //!
-//! A reader's account begins at the oldest event that it has when it is first met. What it had lost before then is
-//! not a gap.
+//! A collection begins at the oldest event that a device has when the collector first reads its log. What the device lost
+//! before then is not a gap.
 
+mod catch_up;
 mod discover;
-mod epoch;
-mod fill;
 mod follow;
-mod ledger;
 mod options;
-mod progress;
 mod report;
+mod sequencer;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
-pub use options::CollectOptions;
-pub use progress::Progress;
-pub use report::{DeviceReport, EpochReport, Report};
+pub use options::{CollectOptions, Stop};
+pub use report::{DeviceReport, EpochReport, Progress, Report};
 
 use crate::device::{Client, Device};
 use crate::sink::Sink;
 use crate::{Error, ErrorKind};
 use discover::Discovery;
 use follow::Follower;
+use options::{OnFailure, StopSignal};
 
-/// Stores the events of readers into a sink, every event once.
+/// Stores the events of devices in a sink, every event once.
 ///
 /// # Examples
 ///
@@ -69,16 +68,20 @@ use follow::Follower;
 /// use bs2_events::sim::Simulator;
 /// use bs2_events::sink::MemorySink;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
-/// let client = Client::new(Simulator::new("devices=3&backlog=100")?.backend());
-/// let sink = Arc::new(MemorySink::new());
-/// let collector = Collector::new(sink).with_devices(client.devices().await?);
-/// let report = collector.run_once().await;
-/// assert_eq!(report.stored(), 300);
-/// assert!(report.is_complete());
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// #[tokio::main]
+/// async fn main() -> bs2_events::Result<()> {
+///     let client = Client::new(Simulator::new("devices=3&backlog=100")?.backend());
+///     let sink = MemorySink::new();
+///     let collect = || Collector::new(Arc::new(sink.clone())).with_client(client.clone());
+///
+///     let report = collect().run_once().await;
+///     assert!(report.is_complete());
+///     assert_eq!(report.stored(), 300);
+///
+///     // The next run continues where the first one ended.
+///     assert_eq!(collect().run_once().await.stored(), 0);
+///     Ok(())
+/// }
 /// ```
 #[derive(Debug)]
 #[must_use]
@@ -88,131 +91,57 @@ pub struct Collector {
     sink: Arc<dyn Sink>,
     options: CollectOptions,
     progress: Arc<Progress>,
-    trouble: Trouble,
+    on_failure: OnFailure,
 }
 
 impl Collector {
-    /// A collector without readers yet.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::Collector, sink::MemorySink};
-    /// let collector = Collector::new(std::sync::Arc::new(MemorySink::new()));
-    /// ```
+    /// A collector without devices.
     pub fn new(sink: Arc<dyn Sink>) -> Self {
-        let (devices, clients, options, progress, trouble) = Default::default();
-        Self { devices, clients, sink, options, progress, trouble }
+        let (devices, clients, options, progress, on_failure) = Default::default();
+        Self { devices, clients, sink, options, progress, on_failure }
     }
 
-    /// Adds readers, of one client or of several.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let client = Client::new(Simulator::new("devices=2")?.backend());
-    /// let sink = std::sync::Arc::new(MemorySink::new());
-    /// let collector = Collector::new(sink).with_devices(client.devices().await?);
-    /// assert_eq!(collector.run_once().await.devices.len(), 2);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
+    /// Adds devices, of one client or of several.
     pub fn with_devices(mut self, devices: impl IntoIterator<Item = Device>) -> Self {
         self.devices.extend(devices);
         self
     }
 
-    /// Adds every reader of a client, also those that can be reached only later: while a collector listens, it looks
-    /// for them again and again.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// let client = Client::new(Simulator::new("devices=2")?.backend());
-    /// let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_client(client);
-    /// assert_eq!(collector.run_once().await.devices.len(), 2);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
+    /// Adds every device of a client, also those that are reached only later: while a collector listens, it looks for
+    /// them again and again.
     pub fn with_client(mut self, client: Client) -> Self {
         self.clients.push(client);
         self
     }
 
-    /// Calls a function with what keeps a listening collector from a reader's events, for who operates it: once when it
-    /// lasts, and again only after the reader was well in between. The work on the reader goes on.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::Collector, sink::MemorySink};
-    /// let collector = Collector::new(std::sync::Arc::new(MemorySink::new()));
-    /// let collector = collector.with_trouble(|error| eprintln!("{error}"));
-    /// ```
-    pub fn with_trouble(mut self, tell: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        self.trouble = Trouble(Some(Arc::new(tell)));
+    /// Sets a callback for failures that persist while the collector listens, to inform its operator. It is called once
+    /// for a failure, and again only after the device has worked in between. The work on the device continues.
+    pub fn with_on_failure(mut self, call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        self.on_failure = OnFailure::new(call);
         self
     }
 
     /// Sets the options.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::{CollectOptions, Collector}, sink::MemorySink};
-    /// let sink = std::sync::Arc::new(MemorySink::new());
-    /// let collector = Collector::new(sink).with_options(CollectOptions::default().with_page(100));
-    /// ```
     pub fn with_options(mut self, options: CollectOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Numbers that rise while the collector runs, to show.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let client = Client::new(Simulator::new("backlog=10")?.backend());
-    /// # let sink = std::sync::Arc::new(MemorySink::new());
-    /// let collector = Collector::new(sink).with_devices(client.devices().await?);
-    /// let progress = collector.progress();
-    /// collector.run_once().await;
-    /// assert_eq!(progress.stored(), 10);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
+    /// What the collector has done so far; keep it to show numbers while the collector runs.
     #[must_use]
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
     }
 
-    /// Reads every reader's log to its end, and returns. Nothing is monitored.
+    /// Reads the log of every device to its end, and returns. It does not listen to live events.
     ///
-    /// Errors stand in the report, by reader: one reader's failure does not end the others. A reader that fails is
-    /// tried again by [`CollectOptions::with_retry`], at most [`CollectOptions::with_attempts`] times in a row.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let client = Client::new(Simulator::new("backlog=10")?.backend());
-    /// let sink = MemorySink::new();
-    /// let run = || Collector::new(std::sync::Arc::new(sink.clone()));
-    /// let devices = client.devices().await?;
-    /// assert_eq!(run().with_devices(devices.clone()).run_once().await.stored(), 10);
-    /// assert_eq!(run().with_devices(devices).run_once().await.stored(), 0);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
+    /// Errors are in the report, by device: the failure of one device does not end the work on the others. A device that
+    /// fails is tried again by [`CollectOptions::with_retry`], at most [`CollectOptions::with_attempts`] times in a row.
     pub async fn run_once(self) -> Report {
         self.run(false, std::future::pending()).await
     }
 
-    /// Collects, live, until `stop` gives a [`Stop`].
+    /// Collects, live, until `stop` returns a [`Stop`].
     ///
     /// # Examples
     ///
@@ -222,10 +151,15 @@ impl Collector {
     /// # use bs2_events::{device::Client, sim::Simulator, sink::MemorySink};
     ///
     /// # async fn example() -> bs2_events::Result<()> {
-    /// let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// let devices = Client::new(simulator.backend()).devices().await?;
-    /// let collector = Collector::new(Arc::new(MemorySink::new())).with_devices(devices);
-    /// let report = collector.run_until(async { Stop::AfterCatchUp }).await;
+    /// # let client = Client::new(Simulator::new("devices=1&backlog=10")?.backend());
+    /// # let sink = Arc::new(MemorySink::new());
+    /// # let ctrl_c = async {};
+    /// let collector = Collector::new(sink).with_client(client).with_on_failure(|error| eprintln!("{error}"));
+    /// let stop = async {
+    ///     ctrl_c.await; // For example tokio::signal::ctrl_c().
+    ///     Stop::AfterCatchUp
+    /// };
+    /// let report = collector.run_until(stop).await;
     /// assert_eq!(report.stored(), 10);
     /// # Ok(())
     /// # }
@@ -236,28 +170,28 @@ impl Collector {
     }
 
     async fn run(self, live: bool, stop: impl Future<Output = Stop>) -> Report {
-        let (stopper, stopped) = watch::channel(None);
+        let (stopper, stopped) = StopSignal::new();
         let (mut followers, mut discoveries) = (JoinSet::new(), JoinSet::new());
-        let (arrivals, mut arrived) = mpsc::unbounded_channel();
+        let (found, mut arrived) = mpsc::unbounded_channel();
         let (mut report, mut seen) = (Report::default(), BTreeSet::new());
         let mut waiting = self.devices;
         for client in self.clients {
-            let (options, trouble, stop) = (self.options, self.trouble.clone(), stopped.clone());
-            discoveries.spawn(Discovery { client, options, trouble, stop }.run(live, arrivals.clone()));
+            let (options, on_failure, stop) = (self.options, self.on_failure.clone(), stopped.clone());
+            discoveries.spawn(Discovery { client, options, on_failure, stop }.run(live, found.clone()));
         }
-        drop(arrivals);
+        drop(found);
         let mut stop = std::pin::pin!(stop);
         loop {
             for device in waiting.drain(..) {
                 if !seen.insert(device.id()) {
-                    let message = "the device was given twice: two sources must not claim one device";
+                    let message = "the device is given twice; name it in one source only";
                     let error = Error::new(ErrorKind::InvalidInput, message).with_device(device.id());
                     report.devices.push(DeviceReport::failed(device.id(), error));
                     continue;
                 }
                 let (sink, progress) = (Arc::clone(&self.sink), Arc::clone(&self.progress));
-                let (options, trouble) = (self.options, self.trouble.clone());
-                let follower = Follower::new(device, sink, options, progress, trouble, stopped.clone());
+                let (options, on_failure) = (self.options, self.on_failure.clone());
+                let follower = Follower::new(device, sink, options, progress, on_failure, stopped.clone());
                 followers.spawn(async move {
                     if live { follower.run_live().await } else { follower.run_once().await }
                 });
@@ -266,7 +200,7 @@ impl Collector {
                 break;
             }
             tokio::select! {
-                // Tell the readers even if some of them have ended meanwhile.
+                // Stops the tasks, also if some of them have ended.
                 how = &mut stop, if stopper.borrow().is_none() => {
                     stopper.send_replace(Some(how));
                 }
@@ -280,43 +214,6 @@ impl Collector {
     }
 }
 
-/// Whom lasting failures are told.
-#[derive(Clone, Default)]
-struct Trouble(Option<Arc<Tell>>);
-
-type Tell = dyn Fn(&Error) + Send + Sync;
-
-impl Trouble {
-    fn tell(&self, error: &Error) {
-        if let Some(tell) = &self.0 {
-            tell(error);
-        }
-    }
-}
-
-impl fmt::Debug for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Trouble").field(&self.0.is_some()).finish()
-    }
-}
-
 fn unless_panicked<T>(ended: Result<T, JoinError>) -> T {
     ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
-}
-
-/// How a running collector ends.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::collect::Stop;
-///
-/// assert_ne!(Stop::Now, Stop::AfterCatchUp);
-/// ```
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Stop {
-    /// Stores what has been received and ends. What a reader still holds is read at the next start.
-    Now,
-    /// Reads every log to its present end first; a reader that fails is tried again for ten seconds.
-    AfterCatchUp,
 }

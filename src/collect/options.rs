@@ -1,11 +1,14 @@
-//! What a collector is told.
+//! How a collector works, how it ends, and whom it informs.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::RetryPolicy;
+use tokio::sync::watch;
 
-/// Settings of a [`Collector`](super::Collector).
+use crate::{Error, RetryPolicy};
+
+/// Options of a [`Collector`](super::Collector).
 ///
 /// # Examples
 ///
@@ -27,90 +30,47 @@ pub struct CollectOptions {
 }
 
 impl CollectOptions {
-    /// Sets how many events to ask a reader for at once; 4 096 unless set, at least 1.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::collect::CollectOptions;
-    /// let options = CollectOptions::default().with_page(512);
-    /// ```
+    /// Sets how many events one read of a log returns at most; 4 096 by default, at least 1.
     #[must_use]
     pub const fn with_page(mut self, events: u32) -> Self {
         self.page = if events == 0 { 1 } else { events };
         self
     }
 
-    /// Sets how long to wait for a live event that is out of turn before the log is read; 100 ms unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::collect::CollectOptions;
-    /// # use std::time::Duration;
-    /// let options = CollectOptions::default().with_settle(Duration::from_millis(20));
-    /// ```
+    /// Sets how long the collector waits after a live event whose id is not the next one before it reads the log; 100 ms
+    /// by default.
     #[must_use]
     pub const fn with_settle(mut self, wait: Duration) -> Self {
         self.settle = wait;
         self
     }
 
-    /// Sets how often to look into the log of a reader that reports nothing; 30 s unless set.
+    /// Sets how often the collector reads the log of a device that reports nothing; 30 s by default.
     ///
-    /// A dead listener raises no error, and an event dropped last is followed by none that shows it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::collect::CollectOptions;
-    /// # use std::time::Duration;
-    /// let options = CollectOptions::default().with_poll(Duration::from_secs(5));
-    /// ```
+    /// A dead live stream causes no error, and if the last event is dropped, no later event shows it.
     #[must_use]
     pub const fn with_poll(mut self, every: Duration) -> Self {
         self.poll = every;
         self
     }
 
-    /// Sets when to try again after a reader failed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::collect::CollectOptions;
-    /// # use bs2_events::RetryPolicy;
-    /// let options = CollectOptions::default().with_retry(RetryPolicy::never());
-    /// ```
+    /// Sets when to try again after a failure of a device.
     #[must_use]
     pub const fn with_retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
         self
     }
 
-    /// Sets how many failures in a row end the work on a reader in [`Collector::run_once`](super::Collector::run_once); 8 unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::collect::CollectOptions;
-    /// let options = CollectOptions::default().with_attempts(3);
-    /// ```
+    /// Sets how many failures in a row end the work on a device in
+    /// [`Collector::run_once`](super::Collector::run_once); 8 by default.
     #[must_use]
     pub const fn with_attempts(mut self, failures: usize) -> Self {
         self.attempts = failures;
         self
     }
 
-    /// Asks each reader for its newest id before reading, so that [`Progress::expected`](super::Progress::expected) has a value. It costs some
-    /// forty small reads a reader.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::collect::CollectOptions;
-    /// let options = CollectOptions::default().with_estimate();
-    /// ```
+    /// Reads the newest id of each device first, so that [`Progress::expected`](super::Progress::expected) has a value.
+    /// It costs about forty small reads for each device.
     #[must_use]
     pub const fn with_estimate(mut self) -> Self {
         self.estimate = true;
@@ -138,5 +98,61 @@ impl fmt::Debug for CollectOptions {
             .field("settle", &self.settle)
             .field("poll", &self.poll)
             .finish_non_exhaustive()
+    }
+}
+
+/// How a running collector ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stop {
+    /// Stores what has been received, and ends. The next start reads what the logs still hold.
+    Now,
+    /// Reads every log to its present end first. A device that fails is tried again for ten seconds.
+    AfterCatchUp,
+}
+
+/// Whether a running collector has to stop, for its tasks.
+#[derive(Clone)]
+pub(super) struct StopSignal(watch::Receiver<Option<Stop>>);
+
+impl StopSignal {
+    /// A signal, and its sender.
+    pub(super) fn new() -> (watch::Sender<Option<Stop>>, Self) {
+        let (sender, receiver) = watch::channel(None);
+        (sender, Self(receiver))
+    }
+
+    /// How to stop; `None` to go on.
+    pub(super) fn get(&self) -> Option<Stop> {
+        *self.0.borrow()
+    }
+
+    /// Waits until the collector has to stop.
+    pub(super) async fn wait(&mut self) {
+        let ordered = self.0.wait_for(Option::is_some).await.is_ok();
+        if !ordered {
+            std::future::pending::<()>().await; // The sender is gone: nobody can order it any more.
+        }
+    }
+}
+
+/// The caller's function for failures that persist.
+#[derive(Clone, Default)]
+pub(super) struct OnFailure(Option<Arc<dyn Fn(&Error) + Send + Sync>>);
+
+impl OnFailure {
+    pub(super) fn new(call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(call)))
+    }
+
+    pub(super) fn call(&self, error: &Error) {
+        if let Some(call) = &self.0 {
+            call(error);
+        }
+    }
+}
+
+impl fmt::Debug for OnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnFailure").field(&self.0.is_some()).finish()
     }
 }

@@ -1,79 +1,55 @@
-//! What a collector did.
+//! What a collector does, while it runs and in the end.
+
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Error;
 use crate::codec::DeviceId;
 use crate::sink::Gap;
 
-/// What a collector did, by reader.
+/// What a collector did, by device.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::collect::Report;
+/// # use std::sync::Arc;
+/// use bs2_events::collect::Collector;
+/// # use bs2_events::{device::Client, sim::Simulator, sink::MemorySink};
 ///
-/// let report = Report::default();
-/// assert_eq!(report.stored(), 0);
+/// # #[tokio::main]
+/// # async fn main() -> bs2_events::Result<()> {
+/// let client = Client::new(Simulator::new("replay=bundled")?.backend());
+/// let report = Collector::new(Arc::new(MemorySink::new())).with_client(client).run_once().await;
 /// assert!(report.is_complete());
+/// assert_eq!((report.stored(), report.repeated()), (55, 7));
+///
+/// let epoch = &report.devices[0].epochs[0];
+/// assert_eq!((epoch.watermark, epoch.gaps[0].from, epoch.gaps[0].to), (7_566, 6_911, 7_561));
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Report {
-    /// The readers, ascending.
+    /// The devices, ascending.
     pub devices: Vec<DeviceReport>,
-    /// Why readers that a [client](super::Collector::with_client) names were not reached in the end.
+    /// Why devices of a [client](super::Collector::with_client) were not reached in the end.
     pub unreached: Vec<Error>,
 }
 
 impl Report {
-    /// Events stored in this run.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let devices = Client::new(Simulator::new("devices=2&backlog=10")?.backend()).devices().await?;
-    /// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
-    /// let report = collector.run_once().await;
-    /// assert_eq!(report.stored(), 20);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
+    /// How many events were stored in this run.
     #[must_use]
     pub fn stored(&self) -> u64 {
         self.epochs().map(|epoch| epoch.stored).sum()
     }
 
-    /// Events dropped in this run because they were there already.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let devices = Client::new(Simulator::new("replay=bundled")?.backend()).devices().await?;
-    /// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
-    /// let report = collector.run_once().await;
-    /// assert_eq!(report.repeated(), 7);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
+    /// How many events were dropped in this run because they were stored before.
     #[must_use]
     pub fn repeated(&self) -> u64 {
         self.epochs().map(|epoch| epoch.repeated).sum()
     }
 
-    /// Whether no reader failed. Gaps are not failures.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let devices = Client::new(Simulator::new("replay=bundled")?.backend()).devices().await?;
-    /// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
-    /// let report = collector.run_once().await;
-    /// assert!(report.is_complete());
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
+    /// Whether no device failed. Gaps are not failures.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unreached.is_empty() && self.devices.iter().all(|device| device.error.is_none())
@@ -84,29 +60,16 @@ impl Report {
     }
 }
 
-/// What a collector did with one reader.
-///
-/// # Examples
-///
-/// ```
-/// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
-/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// # let devices = Client::new(Simulator::new("backlog=10")?.backend()).devices().await?;
-/// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
-/// let report = collector.run_once().await;
-/// assert_eq!(report.devices[0].epochs.len(), 1);
-/// assert!(report.devices[0].error.is_none());
-/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-/// ```
+/// What a collector did with one device.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DeviceReport {
-    /// The reader.
+    /// The device.
     pub device: DeviceId,
-    /// The epochs that were touched, and the newest in any case; empty only if the reader failed at once or has no
-    /// event.
+    /// The epochs that the collector worked on, and the newest one in any case. Empty only if the device failed at once
+    /// or has no event.
     pub epochs: Vec<EpochReport>,
-    /// Why the work on this reader ended early.
+    /// Why the work on this device ended early.
     pub error: Option<Error>,
 }
 
@@ -116,32 +79,58 @@ impl DeviceReport {
     }
 }
 
-/// What a collector did with one epoch of one reader.
-///
-/// # Examples
-///
-/// ```
-/// # use bs2_events::{collect::Collector, device::Client, sim::Simulator, sink::MemorySink};
-/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// # let devices = Client::new(Simulator::new("replay=bundled")?.backend()).devices().await?;
-/// # let collector = Collector::new(std::sync::Arc::new(MemorySink::new())).with_devices(devices);
-/// let report = collector.run_once().await;
-/// let epoch = &report.devices[0].epochs[0];
-/// assert_eq!((epoch.stored, epoch.repeated, epoch.watermark), (55, 7, 7_566));
-/// assert_eq!((epoch.gaps[0].from, epoch.gaps[0].to), (6_911, 7_561));
-/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-/// ```
+/// What a collector did with one epoch of one device.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct EpochReport {
-    /// The life of the id counter.
+    /// The epoch: one life of the device's id counter.
     pub epoch: u32,
-    /// Events stored in this run.
+    /// How many events were stored in this run.
     pub stored: u64,
-    /// Events dropped in this run because they were there already.
+    /// How many events were dropped in this run because they were stored before.
     pub repeated: u64,
-    /// Everything that is missing in this epoch, found in this run or before.
+    /// All gaps of this epoch, found in this run or before.
     pub gaps: Vec<Gap>,
-    /// All ids up to here are stored or explained.
+    /// Every id up to here is stored or in a gap.
     pub watermark: u32,
+}
+
+/// What a running collector has done so far, over all devices: numbers to show, which only rise.
+#[derive(Debug, Default)]
+pub struct Progress {
+    pub(super) expected: AtomicU64,
+    pub(super) stored: AtomicU64,
+    pub(super) repeated: AtomicU64,
+    pub(super) caught_up: AtomicU64,
+}
+
+impl Progress {
+    /// How many events the logs held that the sink lacked; 0 without
+    /// [`CollectOptions::with_estimate`](super::CollectOptions::with_estimate).
+    #[must_use]
+    pub fn expected(&self) -> u64 {
+        self.expected.load(Ordering::Relaxed)
+    }
+
+    /// How many events were stored.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.stored.load(Ordering::Relaxed)
+    }
+
+    /// How many events were dropped because they were stored before.
+    #[must_use]
+    pub fn repeated(&self) -> u64 {
+        self.repeated.load(Ordering::Relaxed)
+    }
+
+    /// How many devices have been read to the end of their log.
+    #[must_use]
+    pub fn caught_up(&self) -> u64 {
+        self.caught_up.load(Ordering::Relaxed)
+    }
+}
+
+pub(super) fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::live::Sender;
+use super::paging;
 use super::{Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog};
 use crate::codec::{DeviceId, Event, EventMask, Extras, PortableBlob, Timestamp};
 use crate::{Error, Result};
@@ -301,10 +302,10 @@ pub async fn scan_image_logs(
     after: u32,
     max: u32,
 ) -> Result<Vec<ImageLog>> {
-    let mut images = Vec::new();
-    let mut cursor = after;
+    let (mut images, mut cursor) = (Vec::new(), after);
     loop {
-        let page = backend.logs(device, cursor, SCAN_PAGE).await?.in_order(cursor)?;
+        let ask = |from, amount| backend.logs(device, from, amount);
+        let page = paging::page(cursor, SCAN_PAGE, ask).await?;
         let Some(last) = page.last() else { return Ok(images) };
         cursor = last.id();
         for event in page.iter().filter(|event| event.flags().has_image()) {

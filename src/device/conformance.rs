@@ -21,7 +21,8 @@ use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 
 use super::live::queue;
-use super::{Backend, Client, ClientOptions, ImageFilter, Live, LiveSink, Subscription};
+use super::paging;
+use super::{Backend, Client, ClientOptions, EventPage, ImageFilter, Live, LiveSink, Subscription};
 use crate::codec::{DeviceId, Event, EventCode, EventMask};
 use crate::{Error, ErrorKind, Result, RetryPolicy};
 
@@ -200,7 +201,7 @@ async fn logs_are_exclusive_and_ascending(stage: &dyn Stage) -> Result<(), Viola
     let mut after = 0;
     let mut count = 0;
     loop {
-        let page = backend.logs(device, after, 10).await.kept(point)?;
+        let page = read(&*backend, device, after, 10).await.kept(point)?;
         let ids: Vec<u32> = page.iter().map(Event::id).collect();
         let Some(last) = ids.last() else { break };
         let in_order = ids.is_sorted_by(|a, b| a < b) && ids.iter().all(|id| *id > after);
@@ -208,18 +209,27 @@ async fn logs_are_exclusive_and_ascending(stage: &dyn Stage) -> Result<(), Viola
         (after, count) = (*last, count + ids.len());
     }
     expect(count >= 25, "logs gives everything until an empty page", count)?;
-    let one = backend.logs(device, after - 1, 1).await.kept(point)?;
+    let one = read(&*backend, device, after - 1, 1).await.kept(point)?;
     expect(one.len() == 1 && one.first().is_some_and(|event| event.id() == after), point, one.len())
 }
 
 async fn blobs_tell_the_events_of_the_log(backend: &dyn Backend, device: DeviceId) -> Result<(), Violation> {
     let point = "blobs are those of the events that logs gives, with no more than was asked for";
     let mask = EventMask::INFO | EventMask::SUBJECT | EventMask::TNA_KEY;
-    let blobs = match backend.blobs(device, 3, 20, mask).await {
+    let ask = |from, amount| backend.blobs(device, from, amount, mask);
+    let blobs = match paging::fill(3, 20, ask).await {
         Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
         result => result.kept(point)?,
     };
-    let events = backend.logs(device, 3, 20).await.kept(point)?;
+    let mut events: Vec<Event> = Vec::new();
+    while events.len() < 20 {
+        let page = read(backend, device, events.last().map_or(3, Event::id), 20).await.kept(point)?;
+        let room = 20 - events.len();
+        events.extend(page.iter().take(room));
+        if page.is_empty() {
+            break;
+        }
+    }
     expect(blobs.len() == events.len(), point, (blobs.len(), events.len()))?;
     for (blob, event) in blobs.iter().zip(events.iter()) {
         let told = blob.to_event().map(|told| (told.id(), told.timestamp(), told.code()));
@@ -289,9 +299,14 @@ async fn clearing_keeps_the_count(stage: &dyn Stage) -> Result<(), Violation> {
     };
     backend.clear_log(device).await.kept(point)?;
     stage.make_events(1).await.kept("events can be made")?;
-    let page = backend.logs(device, 0, 10).await.kept(point)?;
+    let page = read(&*backend, device, 0, 10).await.kept(point)?;
     let first = page.first().map(Event::id);
     expect(first.is_some_and(|id| id > newest), point, first)
+}
+
+/// A page, as a client reads it.
+async fn read(backend: &dyn Backend, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
+    paging::page(after, max, |from, amount| backend.logs(device, from, amount)).await
 }
 
 /// A sink and what reaches it.

@@ -3,6 +3,7 @@
 use futures_core::Stream;
 use futures_util::stream;
 
+use super::paging;
 use super::{Capabilities, Client, DeviceInfo, EventPage, LogListener, Subscription};
 use crate::codec::{DeviceId, Event, Timestamp};
 use crate::{Error, ErrorKind, Result};
@@ -154,36 +155,10 @@ impl Device {
             return Err(Error::new(ErrorKind::InvalidInput, "`max` is 0: a page holds at least one event")
                 .with_device(self.id));
         }
-        let (mut from, mut wanted, mut repeated) = (after, max, 0);
-        loop {
-            let answer = self
-                .client
-                .call(self.id, "logs", || self.client.backend().logs(self.id, from, wanted))
-                .await?;
-            let count = answer.len();
-            let full = u32::try_from(count).is_ok_and(|count| count >= wanted);
-            let inclusive = from > 0 && answer.first().is_some_and(|event| event.id() == from);
-            let page = answer.in_order(after).map_err(|error| error.with_device(self.id))?;
-            // Nothing but repetitions does not mean that nothing follows. Where they fill the answer: ask for more.
-            if page.is_empty() && full {
-                if wanted >= max.saturating_add(MOST_REPETITIONS) {
-                    let message = format!("{count} records of the log, and none is after event {after}");
-                    return Err(Error::new(ErrorKind::InvalidData, message).with_device(self.id));
-                }
-                repeated = page.repeated();
-                wanted = wanted.saturating_mul(2).saturating_add(1);
-                continue;
-            }
-            // Where answers are short and begin with the id that was asked from: ask from the next.
-            if page.is_empty() && inclusive && from == after && after < u32::MAX {
-                repeated = page.repeated();
-                from = after + 1;
-                continue;
-            }
-            // The later answer repeats what the one before did.
-            let repeated = page.repeated().max(repeated) - page.repeated();
-            return Ok(page.truncated(max).with_repeated(repeated));
-        }
+        let ask = |from, amount| {
+            self.client.call(self.id, "logs", move || self.client.backend().logs(self.id, from, amount))
+        };
+        paging::page(after, max, ask).await.map_err(|error| self.named(error))
     }
 
     /// The whole log after `after`, page by page, until the reader has no more.
@@ -280,6 +255,11 @@ impl Device {
         Ok(Some(known))
     }
 
+    /// The error, with the device.
+    fn named(&self, error: Error) -> Error {
+        if error.device().is_some() { error } else { error.with_device(self.id) }
+    }
+
     /// The first id after `after`, also of an event that cannot be read.
     async fn first_id(&self, after: u32) -> Result<Option<u32>> {
         match self.logs(after, 1).await {
@@ -366,4 +346,3 @@ impl Device {
 
 /// Large enough that asking costs little, small enough that a page stays in the cache.
 const PAGE: u32 = 2_048;
-const MOST_REPETITIONS: u32 = 1_024;

@@ -11,6 +11,7 @@ mod live;
 #[cfg(feature = "native")]
 pub mod native;
 mod page;
+mod paging;
 mod state;
 
 pub use backend::{Backend, LiveSink, LiveTarget, Monitoring, scan_image_logs};

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
+use super::paging::Ordered;
 use crate::codec::{DecodeError, Event, Extras};
 use crate::{Error, ErrorKind, Result};
 
@@ -32,6 +33,10 @@ pub struct EventPage {
     ascends: bool,
     /// By ascending event id, each once; only of events on this page.
     extras: Vec<(u32, Extras)>,
+    /// Events that the device gave and that no record can hold, and why.
+    unreadable: Vec<(u32, String)>,
+    /// Whether the backend asked for the record of `after` itself.
+    overlaps: bool,
 }
 
 impl EventPage {
@@ -112,39 +117,91 @@ impl EventPage {
         self.repeated
     }
 
-    /// This page without records up to `after` and without repetitions, ascending.
-    ///
-    /// An answer that keeps the backend's contract is not copied, nor is one that only repeats the boundary.
+    /// Adds an event that the device gave and that no record can hold. It ends the page before it, and the page after
+    /// that begins with the error.
+    #[must_use]
+    pub fn with_unreadable(mut self, event_id: u32, reason: impl Into<String>) -> Self {
+        self.unreadable.push((event_id, reason.into()));
+        self
+    }
+
+    /// Says that the backend asked for the record of `after` itself, so that it is no repetition.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn overlapping(mut self) -> Self {
+        self.overlaps = true;
+        self
+    }
+
+    /// How many records the device gave, with those that cannot be read.
+    pub(super) fn answered(&self) -> usize {
+        self.len().saturating_add(self.unreadable.len())
+    }
+
+    /// The events after `after`, ascending, each once. An answer that is in order is not copied, nor is one that begins
+    /// too early.
     ///
     /// # Errors
     ///
-    /// [`InvalidData`](ErrorKind::InvalidData) where two different events have one id: none of them is a repetition of
-    /// the other, and one would be lost.
-    pub(crate) fn in_order(mut self, after: u32) -> Result<Self> {
+    /// [`InvalidData`](ErrorKind::InvalidData) if two different events have one id.
+    pub(super) fn in_order(mut self, after: u32) -> Result<Ordered<Self>> {
         let leading = self.iter().take_while(|event| event.id() <= after).count();
+        let is_after = |id| after > 0 && id == after;
+        let mut had_after = self.iter().take(leading).any(|event| is_after(event.id()))
+            || self.unreadable.iter().any(|(id, _)| is_after(*id));
+        self.unreadable.retain(|(id, _)| *id > after);
         if leading > 0 {
-            self.repeated += u64::try_from(leading).unwrap_or(u64::MAX);
+            let asked_for = u64::from(had_after && self.overlaps);
+            self.repeated += u64::try_from(leading).unwrap_or(u64::MAX).saturating_sub(asked_for);
             self.bytes = self.bytes.slice(leading * Event::SIZE..);
             self.drop_extras_of_others();
         }
         self.ascends = self.ascends || ascends(&self);
         if self.ascends {
-            return Ok(self);
+            return Ok(Ordered { answer: self, was_sorted: true, had_after });
         }
+        let was_sorted = self.is_sorted_by_key(Event::id);
+        let had_after_here = self.iter().any(|event| is_after(event.id()));
+        had_after = had_after || had_after_here;
         let answered = self.len();
         let mut events: Vec<Event> = self.iter().filter(|event| event.id() > after).copied().collect();
         events.sort_by_key(Event::id);
         let one_id = |pair: &&[Event]| matches!(pair, [a, b] if a.id() == b.id() && a != b);
         if let Some(event) = events.windows(2).find(one_id).and_then(<[_]>::first) {
-            return Err(Error::new(
-                ErrorKind::InvalidData,
-                format!("different events have the id {}", event.id()),
-            ));
+            let message = format!("different events have the id {}", event.id());
+            return Err(Error::new(ErrorKind::InvalidData, message));
         }
         events.dedup();
-        let dropped = u64::try_from(answered - events.len()).unwrap_or(u64::MAX);
-        let page = Self { repeated: self.repeated + dropped, ascends: true, ..Self::from(events) };
-        Ok(page.with_extras(self.extras))
+        let asked_for = usize::from(had_after_here && self.overlaps);
+        let dropped = u64::try_from(answered - events.len() - asked_for).unwrap_or(u64::MAX);
+        let page = Self {
+            repeated: self.repeated + dropped,
+            ascends: true,
+            unreadable: self.unreadable,
+            ..Self::from(events)
+        };
+        Ok(Ordered { answer: page.with_extras(self.extras), was_sorted, had_after })
+    }
+
+    /// The first `max` events of this ascending page, up to the first that cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidData`](ErrorKind::InvalidData), with its id, if the first event cannot be read.
+    pub(super) fn cut(mut self, max: u32) -> Result<Self> {
+        let mut unreadable = std::mem::take(&mut self.unreadable);
+        let mut end = self.len();
+        if let Some((id, reason)) = unreadable.drain(..).min_by_key(|(id, _)| *id) {
+            end = self.partition_point(|event| event.id() < id);
+            if end == 0 {
+                return Err(Error::new(ErrorKind::InvalidData, reason).with_unreadable_event(id));
+            }
+        }
+        let end = end.min(usize::try_from(max).unwrap_or(usize::MAX));
+        if end < self.len() {
+            self.bytes.truncate(end * Event::SIZE);
+            self.drop_extras_of_others();
+        }
+        Ok(self)
     }
 
     /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
@@ -157,18 +214,8 @@ impl EventPage {
         self
     }
 
-    /// The first `max` events of this page.
-    pub(crate) fn truncated(mut self, max: u32) -> Self {
-        let max = usize::try_from(max).unwrap_or(usize::MAX);
-        if self.len() > max {
-            self.bytes.truncate(max * Event::SIZE);
-            self.drop_extras_of_others();
-        }
-        self
-    }
-
     /// Counts records that an earlier try for this page left out.
-    pub(crate) fn with_repeated(mut self, more: u64) -> Self {
+    pub(super) fn with_repeated(mut self, more: u64) -> Self {
         self.repeated += more;
         self
     }
@@ -233,7 +280,7 @@ mod tests {
     fn keeps_the_bytes_of_an_answer_that_only_repeats_the_boundary() {
         let page = page(&[5, 6, 7]);
         let address = page.as_bytes().as_ptr();
-        let page = page.in_order(5).unwrap();
+        let page = page.in_order(5).unwrap().answer;
         assert_eq!(ids(&page), [6, 7]);
         assert_eq!(page.repeated(), 1);
         assert_eq!(page.as_bytes().as_ptr(), address.wrapping_add(Event::SIZE));
@@ -243,9 +290,9 @@ mod tests {
     fn two_different_events_with_one_id_are_an_error_and_no_repetition() {
         let build =
             |param| Event::builder(DeviceId::new(1), 9, EventCode::VERIFY_SUCCESS).param(param).build();
-        let page = EventPage::from(vec![build(1), build(1)]).in_order(0).unwrap();
+        let page = EventPage::from(vec![build(1), build(1)]).in_order(0).unwrap().answer;
         assert_eq!((page.len(), page.repeated()), (1, 1));
-        let error = EventPage::from(vec![build(1), build(2)]).in_order(0).unwrap_err();
+        let error = EventPage::from(vec![build(1), build(2)]).in_order(0).err().unwrap();
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
             (ErrorKind::InvalidData, "different events have the id 9")
@@ -257,12 +304,12 @@ mod tests {
         let extras = |ids: &[u32]| ids.iter().map(|id| (*id, card(9))).collect::<Vec<_>>();
         let whole = page(&[5, 6, 7, 8]).with_extras(extras(&[8, 5, 6, 6, 9]));
         assert_eq!(whole.extras(), extras(&[5, 6, 8]));
-        assert_eq!(whole.clone().truncated(2).extras(), extras(&[5, 6]));
-        let later = whole.in_order(5).unwrap();
+        assert_eq!(whole.clone().cut(2).unwrap().extras(), extras(&[5, 6]));
+        let later = whole.in_order(5).unwrap().answer;
         assert_eq!(later.extras(), extras(&[6, 8]));
         #[cfg(feature = "collect")]
         assert_eq!(later.after(7).extras(), extras(&[8]));
-        let disordered = page(&[8, 5, 8, 7]).with_extras(extras(&[8, 7, 5, 8])).in_order(5).unwrap();
+        let disordered = page(&[8, 5, 8, 7]).with_extras(extras(&[8, 7, 5, 8])).in_order(5).unwrap().answer;
         assert_eq!((ids(&disordered), disordered.extras()), (vec![7, 8], &extras(&[7, 8])[..]));
     }
 
@@ -275,12 +322,23 @@ mod tests {
         assert_eq!(page(&[5, 6]).with_extras(given).extras(), [(5, merged)]);
     }
 
+    #[test]
+    fn a_page_ends_before_an_event_that_cannot_be_read() {
+        let answer =
+            |given: &[u32]| page(given).with_unreadable(9, "too long").with_unreadable(6, "too long");
+        let begun = answer(&[5, 7]).in_order(0).unwrap().answer.cut(10).unwrap();
+        assert_eq!(ids(&begun), [5]);
+        let error = answer(&[5, 7]).in_order(5).unwrap().answer.cut(10).unwrap_err();
+        assert_eq!((error.kind(), error.unreadable_event()), (ErrorKind::InvalidData, Some(6)));
+        assert_eq!(ids(&answer(&[5, 7]).in_order(6).unwrap().answer.cut(10).unwrap()), [7]);
+    }
+
     proptest! {
         #[test]
         fn orders_any_answer_and_counts_what_it_leaves_out(
             given in proptest::collection::vec(0u32..40, 0..60), after in 0u32..40
         ) {
-            let page = page(&given).in_order(after).unwrap();
+            let page = page(&given).in_order(after).unwrap().answer;
             let expected: std::collections::BTreeSet<_> = given.iter().copied().filter(|id| *id > after).collect();
             prop_assert_eq!(ids(&page), expected.into_iter().collect::<Vec<_>>());
             prop_assert_eq!(page.len() as u64 + page.repeated(), given.len() as u64);

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 
 use super::{Batch, Gap, Ledger, ResumePoint, Sink, Stored};
 use crate::codec::{DeviceId, Event};
 use crate::device::DeviceInfo;
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// A destination in memory. It keeps the contract of [`Sink`] as long as the process lives.
@@ -90,8 +91,7 @@ impl MemorySink {
     }
 
     fn lock(&self) -> MutexGuard<'_, Store> {
-        // Nothing panics while the lock is held, so a poisoned one is whole.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.store)
     }
 
     fn lock_open(&self) -> Result<MutexGuard<'_, Store>> {

@@ -1,11 +1,11 @@
-//! What holds for records of captures, and for what stands beside an event, as JSON.
+//! Laws of records of captures, and of extras, as JSON.
 
 use bs2_events::codec::capture::{
     CapturePayload, CapturePayloadBuf, CaptureRecord, CaptureRecordBuf, LinkState,
 };
+use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::{
-    DeviceId, Event, EventCode, ExtraSubject, Extras, JobCode, PortableBlob, Subject, SubjectKind,
-    Temperature, UserId,
+    DeviceId, Event, EventCode, ExtraSubject, Extras, JobCode, Subject, SubjectKind, Temperature, UserId,
 };
 use proptest::prelude::*;
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};

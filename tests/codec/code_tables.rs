@@ -1,12 +1,15 @@
 //! The tables in `src/codec/tables` are the source of every name; the Rust files made from them must say the same.
 //!
-//! `BS2_WRITE_TABLES=1 cargo test --test codec code_tables` writes the Rust files anew.
+//! `BS2_WRITE_TABLES=1 cargo test --test codec code_tables` writes the Rust files again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use bs2_events::codec::{Category, Confidence, EventCode, NameStatus, SdkCode, Severity, SubjectKind};
+use bs2_events::codec::code::{Category, NameStatus, Severity};
+use bs2_events::codec::sdk_code::SdkCode;
+use bs2_events::codec::subject::Confidence;
+use bs2_events::codec::{EventCode, SubjectKind};
 
 #[test]
 fn constants_are_those_of_the_table() {

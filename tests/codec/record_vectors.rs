@@ -2,10 +2,13 @@
 
 #[cfg(feature = "serde")]
 use bs2_events::codec::Event;
-use bs2_events::codec::{
-    BlobHead, BlobSubject, DecodeReason, EventBlob, EventFilter, EventMask, ExtInfo, ExtIoDevice, PortValue,
-    SmallBlob32, SmallBlob64, SmallBlobEx32, SmallBlobEx64, Temperature, UserId,
+use bs2_events::codec::blob::{
+    BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64,
+    SmallBlobEx32, SmallBlobEx64,
 };
+use bs2_events::codec::filter::EventFilter;
+use bs2_events::codec::subject::PortValue;
+use bs2_events::codec::{DecodeReason, Temperature, UserId};
 
 use crate::vectors::records::{Row, rows};
 
@@ -192,13 +195,13 @@ fn the_fuzz_corpora_begin_with_the_vectors() {
     }
     assert!(
         found == seeds,
-        "a corpus differs from the vectors; BS2_WRITE_CORPUS=1 cargo test --all-features --test record_vectors writes it anew"
+        "a corpus differs from the vectors; BS2_WRITE_CORPUS=1 cargo test --all-features --test codec writes it again"
     );
 }
 
 #[cfg(feature = "serde")]
 fn json(row: &Row) -> Option<String> {
-    use bs2_events::codec::PortableBlob;
+    use bs2_events::codec::portable::PortableBlob;
     use serde_json::to_string;
 
     let bytes = &row.bytes[..];
@@ -242,7 +245,9 @@ fn check_head(row: &Row, head: &BlobHead) {
 }
 
 mod portable {
-    use bs2_events::codec::{EventMask, PortableBlob, Temperature};
+    use bs2_events::codec::Temperature;
+    use bs2_events::codec::blob::EventMask;
+    use bs2_events::codec::portable::PortableBlob;
 
     use super::{Row, check_head};
 

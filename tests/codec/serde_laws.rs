@@ -1,9 +1,13 @@
-//! What holds for every record as JSON.
+//! Laws of every record as JSON.
 
+use bs2_events::codec::blob::{
+    BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64,
+    SmallBlobEx32, SmallBlobEx64,
+};
+use bs2_events::codec::filter::EventFilter;
+use bs2_events::codec::subject::PortValue;
 use bs2_events::codec::{
-    BlobHead, BlobSubject, CardData, DeviceId, Event, EventBlob, EventCode, EventFilter, EventFlags,
-    EventMask, ExtInfo, ExtIoDevice, JobCode, PortValue, SmallBlob32, SmallBlob64, SmallBlobEx32,
-    SmallBlobEx64, Subject, SubjectKind, Temperature, UserId,
+    CardData, DeviceId, Event, EventCode, EventFlags, JobCode, Subject, SubjectKind, Temperature, UserId,
 };
 use proptest::prelude::*;
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};
@@ -60,7 +64,7 @@ proptest! {
             object.as_object_mut().unwrap().remove(derived);
         }
         let again: Event = from_value(object).unwrap();
-        // What stands behind the NUL of a user id is in `raw` alone.
+        // The bytes behind the NUL of a user id are only in `raw`.
         prop_assert_eq!(to_value(again.subject()).unwrap(), to_value(event.subject()).unwrap());
         // A negative offset of nothing is nothing.
         let bits = event.flags().bits();
@@ -259,7 +263,7 @@ fn a_blob_refuses_an_image_that_is_not_as_long_as_it_says() {
 }
 
 mod portable {
-    use bs2_events::codec::PortableBlob;
+    use bs2_events::codec::portable::PortableBlob;
 
     use super::*;
 

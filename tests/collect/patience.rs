@@ -109,7 +109,7 @@ impl Listening {
         let telling = Arc::clone(&told);
         let collector = Collector::new(Arc::new(sink.clone()))
             .with_client(client(reader))
-            .with_trouble(move |error| telling.lock().unwrap().push(error.to_string()));
+            .with_on_failure(move |error| telling.lock().unwrap().push(error.to_string()));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
         Self { told, stop, task }

@@ -43,26 +43,24 @@ async fn short_pages_that_begin_too_early_do_not_end_the_log() {
     hostile.make_events(DEVICE, 3);
     hostile.set("inclusive", 1);
     hostile.set("most", 1);
-    let backend = hostile.open();
-    backend.connect(DEVICE).await.unwrap();
+    let client = Client::new(hostile.open());
     for after in 0..4 {
-        let page = backend.logs(DEVICE, after, 10).await.unwrap();
+        let page = client.device(DEVICE).logs(after, 10).await.unwrap();
         assert_eq!(page.first().map(Event::id), (after < 3).then_some(after + 1));
     }
-    backend.close().await.unwrap();
+    client.close().await.unwrap();
 }
 
 #[tokio::test]
 async fn full_pages_without_a_new_event_do_not_end_the_log() {
     let hostile = Hostile::take().await;
     hostile.make_events(DEVICE, 10);
-    let backend = hostile.open();
-    backend.connect(DEVICE).await.unwrap();
+    let client = Client::new(hostile.open());
     hostile.set("flood", 7);
-    let error = backend.logs(DEVICE, 7, 10).await.unwrap_err();
+    let error = client.device(DEVICE).logs(7, 10).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidData);
     assert!(error.to_string().contains("none is after event 7"), "{error}");
-    backend.close().await.unwrap();
+    client.close().await.unwrap();
 }
 
 #[tokio::test]

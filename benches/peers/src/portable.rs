@@ -1,8 +1,8 @@
 //! Portable blobs one after the other, read by everybody.
 
-use bs2_events::codec::{
-    BlobHead, BlobSubject, Event, EventMask, JobCode, PortableBlob, Subject, Temperature,
-};
+use bs2_events::codec::blob::{BlobHead, BlobSubject, EventMask};
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{Event, JobCode, Subject, Temperature};
 
 use crate::four_touches::log;
 

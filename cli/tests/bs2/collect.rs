@@ -106,7 +106,7 @@ fn a_reader_without_events_is_told_as_such() {
 fn a_reader_that_fails_is_told_and_the_others_are_collected() {
     let folder = tempfile::tempdir().unwrap();
     let arguments = ["collect", "--from", "sim:", "--from", "sim:devices=2", "--once"];
-    let sentence = "device 541000001: the device was given twice: two sources must not claim one device";
+    let sentence = "device 541000001: the device is given twice; name it in one source only";
     let run = bs2_in(folder.path(), &[arguments.as_slice(), &["--json"]].concat());
     assert_eq!((run.code, run.stderr.as_str()), (Some(1), format!("bs2: {sentence}\n").as_str()));
     let report = object(&run);

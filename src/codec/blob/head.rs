@@ -7,9 +7,9 @@ use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::codec::record::{Layout, bytes_and_records, record};
+use crate::codec::subject::PortValue;
 use crate::codec::{
-    CardData, DeviceId, Event, EventCode, EventFlags, JobCode, PortValue, Subject, SubjectKind, Timestamp,
-    UserId,
+    CardData, DeviceId, Event, EventCode, EventFlags, JobCode, Subject, SubjectKind, Timestamp, UserId,
 };
 
 record! {

@@ -8,7 +8,8 @@ use super::{
     Base64, FieldError, Hex, Reason, deserialize_from_fields, object, present, required, serialize_as_fields,
 };
 use crate::codec::capture::{CapturePayload, CapturePayloadBuf, CaptureRecord, CaptureRecordBuf, LinkState};
-use crate::codec::{DeviceId, Event, PortableBlob, Temperature};
+use crate::codec::portable::PortableBlob;
+use crate::codec::{DeviceId, Event, Temperature};
 
 object! {
     /// The fields of all kinds. A payload without its record has no device and no time.

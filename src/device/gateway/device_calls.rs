@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message;
 
-use super::codec::{LogPage, PageCodec};
+use super::codec::PageCodec;
 use super::event_log::EventLog;
 use super::proto::gsdk::device::{
     CapabilityInfoFrom18, CapabilityInfoUpTo17, GetCapabilityInfoRequest, GetCapabilityInfoResponse,
@@ -25,7 +25,7 @@ use super::wire::Reader;
 use crate::codec::{
     BlobHead, DeviceId, Event, EventCode, EventMask, JobCode, PortableBlob, Temperature, Timestamp,
 };
-use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
+use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog, paging};
 use crate::{Error, ErrorKind, Result};
 
 /// The calls about one device, in one session.
@@ -94,14 +94,20 @@ impl DeviceCalls {
         Ok(Timestamp::from_unix_seconds(seconds))
     }
 
-    /// Up to `max` events with ids greater than `after`, ascending; at most [`PAGE`].
+    /// One response of the gateway, unchanged; at most [`PAGE`] events after the one of `after`.
+    ///
+    /// The request begins at `after` itself. That costs one record. It works with gateways that take the start as the
+    /// first id to return, as the manual says, and with gateways that take it as the last known id.
     pub(super) async fn logs(&self, after: u32, max: u32) -> Result<EventPage> {
-        let ask = |request| self.rpc().call_with::<PageCodec>("logs", GET_LOG, request);
-        let (response, known) = page(ask, self.device, after, max).await?;
-        let page = EventPage::from(response.events);
-        // The known records are skipped, not copied away.
-        let page = EventPage::from_bytes(page.as_bytes().slice(known * Event::SIZE..))?;
-        Ok(if response.extras.is_empty() { page } else { page.with_extras(response.extras) })
+        let max_num_of_log = max.min(PAGE).saturating_add((after > 0).into());
+        let request = GetLogRequest { device_id: self.device.get(), start_event_id: after, max_num_of_log };
+        let response = self.rpc().call_with::<PageCodec>("logs", GET_LOG, request).await?;
+        let mut page = EventPage::from(response.events).overlapping();
+        if !response.extras.is_empty() {
+            page = page.with_extras(response.extras);
+        }
+        let unrepresentable = response.unrepresentable.iter();
+        Ok(unrepresentable.fold(page, |page, event| page.with_unreadable(event.id, event.to_string())))
     }
 
     /// Up to `max` blobs of events with ids greater than `after` to which a field of `mask` applies, ascending. A blob
@@ -113,19 +119,17 @@ impl DeviceCalls {
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
         let (mut blobs, mut cursor) = (Vec::new(), after);
-        let max = usize::try_from(max).unwrap_or(usize::MAX);
-        while blobs.len() < max {
-            // Every event has the fields of `INFO`. Other fields may be rare.
-            let wanted = if mask.contains(EventMask::INFO) { max - blobs.len() } else { usize::MAX };
-            let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
-            let page = self.logs(cursor, wanted).await?;
+        // Every event has the fields of `INFO`. Other fields may be rare.
+        let wanted = if mask.contains(EventMask::INFO) { max } else { PAGE };
+        while blobs.is_empty() {
+            let page = paging::page(cursor, wanted, |from, amount| self.logs(from, amount)).await?;
             let Some(last) = page.last() else { break };
             let job_codes = self.job_codes(cursor, &page, mask).await?;
             cursor = last.id();
             for event in page.iter() {
                 let temperature = page.extras_of(event.id()).and_then(|extras| extras.temperature);
                 blobs.extend(self.blob(event, temperature, job_codes.get(&event.id()), mask).await?);
-                if blobs.len() == max {
+                if u32::try_from(blobs.len()).is_ok_and(|count| count == max) {
                     break;
                 }
             }
@@ -207,27 +211,14 @@ impl DeviceCalls {
         Ok(image.map(|image| image.jpg_image))
     }
 
-    /// Up to `max` images of events with ids greater than `after`, ascending.
+    /// One response of the gateway; at most [`IMAGES`] images after the one of `after`.
     pub(super) async fn image_logs(&self, after: u32, max: u32) -> Result<Vec<ImageLog>> {
-        let max = usize::try_from(max).unwrap_or(usize::MAX);
-        let (mut logs, mut cursor) = (Vec::new(), after);
-        while logs.len() < max {
-            let wanted = u32::try_from(max - logs.len()).unwrap_or(u32::MAX).min(IMAGES);
-            let mut images = self.images(cursor, wanted.saturating_add(1)).await?;
-            let is_end = images.is_empty();
-            images.retain(|image| image.id > cursor);
-            if images.is_empty() && !is_end {
-                images = self.images(cursor.saturating_add(1), wanted).await?;
-                images.retain(|image| image.id > cursor);
-            }
-            images.sort_by_key(|image| image.id);
-            images.dedup_by_key(|image| image.id);
-            images.truncate(max - logs.len());
-            let Some(last) = images.last() else { break };
-            cursor = last.id;
-            for image in images {
-                logs.push(ImageLog::new(self.event_of(&image).await?, image.jpg_image));
-            }
+        let mut logs = Vec::new();
+        for image in self.images(after, max.min(IMAGES).saturating_add(1)).await? {
+            // The caller knows the images up to `after`. They need no event of the log.
+            let logged = if image.id > after { self.logged(image.id).await? } else { None };
+            let event = logged.map_or_else(|| event_of(&image), Ok)?;
+            logs.push(ImageLog::new(event, image.jpg_image));
         }
         Ok(logs)
     }
@@ -238,26 +229,11 @@ impl DeviceCalls {
         Ok(response.image_events)
     }
 
-    /// The event of an image from the log. If the log no longer has it, an event with the fields that the image has.
-    async fn event_of(&self, image: &proto::ImageLog) -> Result<Event> {
-        if let Some(before) = image.id.checked_sub(1)
-            && let Some(event) = self.logs(before, 1).await?.first()
-            && event.id() == image.id
-        {
-            return Ok(*event);
-        }
-        let log = EventLog {
-            id: image.id,
-            timestamp: image.timestamp,
-            device_id: image.device_id,
-            user_id: image.user_id.as_bytes(),
-            event_code: image.event_code,
-            sub_code: image.sub_code,
-            has_image: true,
-            ..EventLog::default()
-        };
-        let event = log.to_event().map(|(event, _)| event);
-        event.map_err(|event| Error::new(ErrorKind::InvalidData, event.to_string()))
+    /// The event from the log, if the log still has it.
+    async fn logged(&self, id: u32) -> Result<Option<Event>> {
+        let Some(before) = id.checked_sub(1) else { return Ok(None) };
+        let page = paging::page(before, 1, |from, amount| self.logs(from, amount)).await?;
+        Ok(page.first().copied().filter(|event| event.id() == id))
     }
 
     /// For which events the device takes an image. A code with a sub code means exactly this code.
@@ -273,6 +249,22 @@ impl DeviceCalls {
         let SetImageFilterResponse {} = self.rpc().call(FILTERS, SET_FILTERS, request).await?;
         Ok(())
     }
+}
+
+/// An event with the fields that the image has, for an image whose event is no longer in the log.
+fn event_of(image: &proto::ImageLog) -> Result<Event> {
+    let log = EventLog {
+        id: image.id,
+        timestamp: image.timestamp,
+        device_id: image.device_id,
+        user_id: image.user_id.as_bytes(),
+        event_code: image.event_code,
+        sub_code: image.sub_code,
+        has_image: true,
+        ..EventLog::default()
+    };
+    let event = log.to_event().map(|(event, _)| event);
+    event.map_err(|event| Error::new(ErrorKind::InvalidData, event.to_string()))
 }
 
 /// Image filters as the gateway's messages.
@@ -302,57 +294,6 @@ fn filter(message: &proto::ImageFilter) -> Result<ImageFilter> {
     })?;
     let filter = ImageFilter::new(code).with_schedule(message.schedule_id);
     Ok(if code.sub() == 0 { filter } else { filter.exactly() })
-}
-
-/// A page of events after `after`: the response, ascending, and how many logs at its beginning are not after `after`.
-///
-/// The request begins at `after` itself. That costs one record. It works with gateways that take the start as the first
-/// id to return, as the manual says, and with gateways that take it as the last known id.
-async fn page<F: Future<Output = Result<LogPage>>>(
-    ask: impl Fn(GetLogRequest) -> F,
-    device: DeviceId,
-    after: u32,
-    max: u32,
-) -> Result<(LogPage, usize)> {
-    let max = max.min(PAGE);
-    let request = |start_event_id, max_num_of_log| GetLogRequest {
-        device_id: device.get(),
-        start_event_id,
-        max_num_of_log,
-    };
-    let response = ask(request(after, max.saturating_add((after > 0).into()))).await?;
-    let is_end = response.events.is_empty() && response.unrepresentable.is_empty();
-    let (response, known) = ordered(response, after, max)?;
-    if is_end || response.events.len() > known || after == u32::MAX {
-        return Ok((response, known));
-    }
-    // Only known records: if pages are short, this is not the end of the log.
-    ordered(ask(request(after.saturating_add(1), max)).await?, after, max)
-}
-
-/// A response with its events ascending, each once, up to the first event of which no record can be made, and how many at
-/// the beginning are not after `after`; at most `max` follow these. `extras` still has those of all events.
-///
-/// # Errors
-///
-/// [`ErrorKind::InvalidData`] if no record can be made of the first event after `after`.
-fn ordered(mut response: LogPage, after: u32, max: u32) -> Result<(LogPage, usize)> {
-    let events = &mut response.events;
-    if !events.is_sorted_by(|a, b| a.id() < b.id()) {
-        events.sort_by_key(Event::id);
-        events.dedup(); // Two different events with one id are both kept: the client decides.
-    }
-    let known = events.partition_point(|event| event.id() <= after);
-    let unrepresentable = response.unrepresentable.iter().filter(|event| event.id > after);
-    if let Some(first) = unrepresentable.min_by_key(|event| event.id) {
-        events.truncate(events.partition_point(|event| event.id() < first.id));
-        if events.len() <= known {
-            let error = Error::new(ErrorKind::InvalidData, first.to_string());
-            return Err(error.with_unreadable_event(first.id));
-        }
-    }
-    events.truncate(known.saturating_add(usize::try_from(max).unwrap_or(usize::MAX)));
-    Ok((response, known))
 }
 
 /// Reads `imageLogSupported` with the field numbers of the gateway's version. If its text names no version, the field

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::codec::{EventMask, PortableBlob};
-use crate::device::Device;
+use crate::device::{Device, paging};
 
 impl Device {
     /// Up to `max` events with ids greater than `after`, ascending, with what an event cannot hold: job code,
@@ -32,16 +32,10 @@ impl Device {
     /// ```
     #[doc(alias("BS2_GetLogBlob", "BS2_GetLogSmallBlob", "BS2_GetLogSmallBlobEx"))]
     pub async fn blobs(&self, after: u32, max: u32, mask: EventMask) -> Result<Vec<PortableBlob<'static>>> {
-        if max == 0 {
-            return Ok(Vec::new());
-        }
-        let call = || self.client.backend().blobs(self.id, after, max, mask);
-        let mut blobs = self.client.call(self.id, "blobs", call).await?;
-        // What holds for pages holds here: an answer may repeat, disorder or begin too early.
-        blobs.retain(|blob| blob.head().id() > after);
-        blobs.sort_by_key(|blob| blob.head().id());
-        blobs.dedup_by_key(|blob| blob.head().id());
-        blobs.truncate(usize::try_from(max).unwrap_or(usize::MAX));
-        Ok(blobs)
+        let ask = |from, amount| {
+            let call = move || self.client.backend().blobs(self.id, from, amount, mask);
+            self.client.call(self.id, "blobs", call)
+        };
+        paging::fill(after, max, ask).await.map_err(|error| self.named(error))
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::device::{Device, ImageFilter, ImageLog};
+use crate::device::{Device, ImageFilter, ImageLog, paging};
 use crate::{Error, ErrorKind, Result};
 
 impl Device {
@@ -47,9 +47,11 @@ impl Device {
     /// ```
     #[doc(alias = "GetImageLog")]
     pub async fn image_logs(&self, after: u32, max: u32) -> Result<Vec<ImageLog>> {
-        self.client
-            .call(self.id, "image logs", || self.client.backend().image_logs(self.id, after, max))
-            .await
+        let ask = |from, amount| {
+            let call = move || self.client.backend().image_logs(self.id, from, amount);
+            self.client.call(self.id, "image logs", call)
+        };
+        paging::fill(after, max, ask).await.map_err(|error| self.named(error))
     }
 
     /// For which events the reader takes a picture.

@@ -17,10 +17,10 @@ use super::callbacks::{self, Presence};
 use super::connection::Connection;
 use super::context::{Context, OpenContext};
 use super::context_slot::{ContextSlot, Ticket};
+use super::convert;
 use super::memory::ReleaseQueue;
 use super::options::NativeOptions;
 use super::worker::{Worker, closed};
-use super::{convert, logs};
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
     Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
@@ -182,7 +182,8 @@ impl NativeBackend {
         self.check_open()?;
         self.connections().into_iter().find(|connection| connection.device() == Some(device)).ok_or_else(
             || {
-                let message = "unknown device: connect it by its address, or search for devices";
+                let message =
+                    "the vendor's library does not know this device: name its address, or search for devices";
                 Error::new(ErrorKind::NotFound, message).with_device(device)
             },
         )
@@ -284,7 +285,8 @@ impl Backend for NativeBackend {
     }
 
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
-        self.call(device, move |context, device| logs::logs(context, device, after, max)).await
+        let amount = max.clamp(1, MOST);
+        self.call(device, move |context, device| context.log(device, after, amount)).await
     }
 
     async fn blobs(
@@ -294,7 +296,8 @@ impl Backend for NativeBackend {
         max: u32,
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
-        self.call(device, move |context, device| logs::blobs(context, device, after, max, mask)).await
+        let amount = max.clamp(1, MOST);
+        self.call(device, move |context, device| context.blobs(device, after, amount, mask)).await
     }
 
     async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes> {
@@ -374,3 +377,7 @@ fn open(options: &NativeOptions, slot: ContextSlot, presence: Arc<Presence>) -> 
     }
     Ok(opened)
 }
+
+/// No device keeps more events: the largest keep three million. The library is never asked for more, since the amount
+/// is the only limit for the number of records that it claims to return.
+const MOST: u32 = 4_000_000;

@@ -44,7 +44,6 @@ mod context;
 mod context_slot;
 mod convert;
 mod library;
-mod logs;
 mod memory;
 mod options;
 mod worker;

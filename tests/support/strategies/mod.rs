@@ -1,9 +1,11 @@
 //! One strategy for each type of the codec.
 #![allow(dead_code)] // Each test file uses its own part.
 
+use bs2_events::codec::blob::{Address, BlobHead, EventMask, ExtInfo, SmallBlob, SmallBlobEx};
+use bs2_events::codec::sdk_code::SdkCode;
 use bs2_events::codec::{
-    Address, BlobHead, DeviceId, Event, EventCode, EventFlags, EventMask, ExtInfo, ExtraSubject, Extras,
-    JobCode, SdkCode, SmallBlob, SmallBlobEx, Subject, SubjectKind, Temperature, Timestamp,
+    DeviceId, Event, EventCode, EventFlags, ExtraSubject, Extras, JobCode, Subject, SubjectKind, Temperature,
+    Timestamp,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -126,8 +128,8 @@ pub(crate) fn image() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Any portable blob.
-pub(crate) fn portable_blob() -> impl Strategy<Value = bs2_events::codec::PortableBlob<'static>> {
-    use bs2_events::codec::PortableBlob;
+pub(crate) fn portable_blob() -> impl Strategy<Value = bs2_events::codec::portable::PortableBlob<'static>> {
+    use bs2_events::codec::portable::PortableBlob;
     (small_blob_ex::<zerocopy::little_endian::U64>(), image())
         .prop_map(|(blob, image)| PortableBlob::from_small_blob_ex(&blob, image).unwrap())
 }

@@ -5,7 +5,8 @@ pub(crate) mod records;
 
 use std::collections::BTreeMap;
 
-use bs2_events::codec::{CardData, PortValue, Subject, SubjectKind, UserId};
+use bs2_events::codec::subject::PortValue;
+use bs2_events::codec::{CardData, Subject, SubjectKind, UserId};
 
 /// One row: 48 bytes and what they hold.
 pub(crate) struct Vector {

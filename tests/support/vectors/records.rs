@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::str::FromStr;
 
-use bs2_events::codec::{
-    BlobHead, BlobSubject, CardData, DeviceId, EventCode, EventMask, ExtInfo, ExtIoDevice, JobCode,
-    PortValue, Timestamp, UserId,
-};
+use bs2_events::codec::blob::{BlobHead, BlobSubject, EventMask, ExtInfo, ExtIoDevice};
+use bs2_events::codec::subject::PortValue;
+use bs2_events::codec::{CardData, DeviceId, EventCode, JobCode, Timestamp, UserId};
 
 /// One row: bytes and what they hold.
 pub(crate) struct Row {

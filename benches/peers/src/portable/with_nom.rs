@@ -1,6 +1,6 @@
 //! nom: the layout written out, the image borrowed, nothing kept that is not asked for.
 
-use bs2_events::codec::EventMask;
+use bs2_events::codec::blob::EventMask;
 use nom::bytes::complete::take;
 use nom::combinator::cond;
 use nom::number::complete::{le_u8, le_u16, le_u32};

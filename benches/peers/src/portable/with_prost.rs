@@ -1,6 +1,8 @@
 //! prost: the same blobs as protobuf messages, each with its length before it.
 
-use bs2_events::codec::{EventMask, PortableBlob, Temperature};
+use bs2_events::codec::Temperature;
+use bs2_events::codec::blob::EventMask;
+use bs2_events::codec::portable::PortableBlob;
 use prost::Message;
 
 use super::Found;
