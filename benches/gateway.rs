@@ -1,7 +1,7 @@
-//! The gateway's backend beside tonic and prost as generated: the same server sends both the same encoded bytes, over
+//! The gateway's backend against tonic and prost as generated. The same server sends the same encoded bytes to both, over
 //! TLS.
 //!
-//! `cargo bench --features sim-servers,tls-aws-lc --bench gateway` prints the rates of interleaved rounds, and their ratios.
+//! `cargo bench --all-features --bench gateway` prints the rates of alternating rounds, and their ratios.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ fn main() {
 
     let mut rounds = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
-        // As tasks, as programs that serve somebody run them.
+        // As tasks, because servers run their work as tasks.
         let task = |work: BoxFuture<'static, Duration>| runtime.block_on(runtime.spawn(work)).unwrap();
         rounds[0].push(task(generated_stream(Arc::clone(&fake), Arc::clone(&go)).boxed()));
         rounds[1].push(task(own_stream(Arc::clone(&fake), Arc::clone(&go)).boxed()));
@@ -66,7 +66,7 @@ fn main() {
     println!("ratio                                 {:8.2}", ratio(&rounds[2], &rounds[3]));
 }
 
-/// Lets the server answer with what is encoded and framed already; how long an event is.
+/// Makes the server respond with bytes that are encoded and framed already. Returns the length of an event.
 fn serve(fake: &Fake, go: Arc<Notify>) -> usize {
     let encoded: Vec<Bytes> = (1..=STREAMED).map(|id| log(id).encode_to_vec().into()).collect();
     let bytes = encoded[STREAMED as usize / 2].len();
@@ -84,7 +84,7 @@ fn serve(fake: &Fake, go: Arc<Notify>) -> usize {
                 go.notified().await;
                 stream::iter(0..chunks.len()).map(move |at| Ok::<_, Status>(Frame::data(chunks[at].clone())))
             });
-            // It stays open: its end would be a lost connection.
+            // The stream stays open: its end would mean a lost connection.
             Body::new(StreamBody::new(frames.flatten().chain(stream::pending()).boxed()))
         })
     };
@@ -92,7 +92,7 @@ fn serve(fake: &Fake, go: Arc<Notify>) -> usize {
     bytes
 }
 
-/// Messages one after the other, each with gRPC's head before it.
+/// Messages, each after its gRPC header.
 fn framed(messages: &[Bytes]) -> Bytes {
     let mut bytes = Vec::new();
     for message in messages {
@@ -165,7 +165,7 @@ async fn channel(fake: &Fake) -> Channel {
     endpoint.tls_config(ClientTlsConfig::new().ca_certificate(ca)).unwrap().connect().await.unwrap()
 }
 
-/// What readers report most: somebody is let in.
+/// The most frequent event: access granted.
 fn log(id: u32) -> EventLog {
     EventLog {
         id: 1_000_000 + id,

@@ -119,7 +119,10 @@ impl Watch {
         if self.devices.is_empty() {
             let devices = source.devices().await?;
             if devices.is_empty() {
-                return Err(Error::new(ErrorKind::NotFound, "there is no reader to watch"));
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    "there is no device to watch: name one in the source with `device=`",
+                ));
             }
             return Ok(devices);
         }

@@ -1,4 +1,4 @@
-//! The gateway's backend keeps the contract, over a gateway that behaves.
+//! The gateway's backend keeps the contract, with a gateway that behaves well.
 
 use std::sync::Arc;
 
@@ -23,11 +23,11 @@ async fn keeps_what_a_client_promises() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keeps_the_contract_for_a_reader_that_the_gateway_connects_by_itself() {
+async fn keeps_the_contract_for_a_device_that_the_gateway_connects_by_itself() {
     let stage = OneReader::new(|fake| {
-        let settings =
+        let options =
             format!("gateway://{}?ca={}&device=541000543@192.0.2.7", fake.address, fake.file("ca.crt"));
-        bs2_events::device::gateway::Gateway::new(settings.parse().unwrap()).unwrap()
+        bs2_events::device::gateway::Gateway::new(options.parse().unwrap()).unwrap()
     });
     check_backend(&stage).await.unwrap();
     assert!(stage.fake.state.called("AddAsyncConnection") > 0);

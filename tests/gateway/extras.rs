@@ -22,19 +22,19 @@ async fn what_is_set_beyond_the_subject_is_among_the_extras_of_the_page() {
     let page = device.logs(0, 10).await.unwrap();
     assert_eq!(page.iter().map(Event::id).collect::<Vec<_>>(), [1, 2, 3, 4]);
     assert_eq!(page.extras(), [(2, card_and_door()), (4, card_and_door())]);
-    // Of what was asked for twice on purpose, and of what is more than was asked for, nothing is left.
+    // The record that the client requests twice, and records beyond `max`, leave no extras.
     assert_eq!(device.logs(2, 1).await.unwrap().extras(), []);
     assert_eq!(device.logs(2, 2).await.unwrap().extras(), [(4, card_and_door())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disordered_answer_keeps_the_extras_of_its_events() {
+async fn a_disordered_response_keeps_the_extras_of_its_events() {
     let fake = Fake::start();
     let logs = [with_card_and_door(4), log(3), with_card_and_door(2), with_card_and_door(4)];
-    let answer = response(logs.iter().map(|log| log.encode_to_vec().into()).collect::<Vec<_>>().iter());
+    let page = response(logs.iter().map(|log| log.encode_to_vec().into()).collect::<Vec<_>>().iter());
     fake.state.set_quirk(move |path, _| {
-        let answer = message_bytes(answer.clone());
-        path.ends_with("GetLog").then(|| Box::pin(std::future::ready(answer)) as _)
+        let reply = message_bytes(page.clone());
+        path.ends_with("GetLog").then(|| Box::pin(std::future::ready(reply)) as _)
     });
     let page = client(&fake).device(READER).logs(0, 10).await.unwrap();
     assert_eq!(page.iter().map(Event::id).collect::<Vec<_>>(), [2, 3, 4]);
@@ -45,10 +45,10 @@ async fn a_disordered_answer_keeps_the_extras_of_its_events() {
 async fn different_events_under_one_id_are_an_error_and_none_is_dropped() {
     let fake = Fake::start();
     let logs = [log(4), event::EventLog { user_id: "18".into(), ..log(4) }];
-    let answer = response(logs.iter().map(|log| log.encode_to_vec().into()).collect::<Vec<_>>().iter());
+    let page = response(logs.iter().map(|log| log.encode_to_vec().into()).collect::<Vec<_>>().iter());
     fake.state.set_quirk(move |path, _| {
-        let answer = message_bytes(answer.clone());
-        path.ends_with("GetLog").then(|| Box::pin(std::future::ready(answer)) as _)
+        let reply = message_bytes(page.clone());
+        path.ends_with("GetLog").then(|| Box::pin(std::future::ready(reply)) as _)
     });
     let error = client(&fake).device(READER).logs(0, 10).await.unwrap_err();
     assert!(error.to_string().contains("different events have the id 4"), "{error}");

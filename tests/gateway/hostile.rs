@@ -1,12 +1,14 @@
-//! The gateway's backend over gateways that do what they should not.
+//! The gateway's backend with gateways that behave badly.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bs2_events::codec::{DeviceId, Event, EventMask, Temperature};
-use bs2_events::device::gateway::Gateway;
-use bs2_events::device::{Client, ClientOptions, Live, Subscription, backend::Backend};
+use bs2_events::device::gateway::{Gateway, GatewayOptions};
+use bs2_events::device::backend::Backend;
+use bs2_events::device::{Client, ClientOptions, Live, Subscription};
+use bs2_events::tls::{ClientIdentity, Trust};
 use bs2_events::{ErrorKind, RetryPolicy};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};
@@ -24,24 +26,24 @@ async fn one_frame_an_event_and_a_sleeping_consumer_do_not_cost_the_connection()
     let fake = Fake::start();
     let client = client(&fake);
     let mut live = client.device(READER).subscribe().await.unwrap();
-    // Nobody reads them; far more than what unread small frames may be before a connection is closed for them.
+    // The test does not read them yet. They are far more small frames than a connection may hold unread.
     fake.state.make_events(EVENTS);
-    let mut told = 0;
-    while told < u64::from(EVENTS) {
+    let mut counted = 0;
+    while counted < u64::from(EVENTS) {
         match next(&mut live).await {
-            Live::Event { .. } => told += 1,
-            Live::Lagged { missed, .. } => told += missed,
+            Live::Event { .. } => counted += 1,
+            Live::Lagged { missed, .. } => counted += missed,
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(told, u64::from(EVENTS));
+    assert_eq!(counted, u64::from(EVENTS));
     assert_eq!(fake.state.called("SubscribeRealtimeLog"), 1, "the connection was lost");
     // And what was lost is in the log.
     assert_eq!(client.device(READER).newest_id(0).await.unwrap(), Some(EVENTS));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_thousand_records_in_one_answer_are_read() {
+async fn two_hundred_thousand_records_in_one_response_are_read() {
     let fake = Fake::start();
     let whole = response((1..=200_000).map(|id| log(id).encode_to_vec().into()).collect::<Vec<_>>().iter());
     quirk(&fake, "GetLog", move |_| message_bytes(whole.clone()));
@@ -115,14 +117,14 @@ async fn what_does_not_fit_is_not_hidden_by_what_did_not_fit_before_it() {
         fake.state.make(event::EventLog { user_id, ..log(id) });
     }
     let device = client(&fake).device(READER);
-    // The answer begins with event 2, which the caller knows already.
+    // The response begins with event 2, which the caller knows already.
     assert_eq!(ids(&device.logs(2, 10).await.unwrap()), [3]);
     assert_eq!(device.logs(3, 10).await.unwrap_err().unreadable_event(), Some(4));
     assert_eq!(ids(&device.logs(4, 10).await.unwrap()), [5]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn temperatures_travel_beside_the_events() {
+async fn temperatures_are_extras_of_their_events() {
     let fake = Fake::start();
     fake.state.make(event::EventLog { temperature: 3_655, ..log(1) });
     fake.state.make(log(2));
@@ -152,8 +154,8 @@ async fn bytes_that_are_no_message_are_an_error_that_names_field_and_offset() {
 async fn a_silent_call_ends_at_its_deadline() {
     let fake = Fake::start();
     fake.state.set_quirk(|path, _| path.ends_with("GetLog").then(|| std::future::pending().boxed()));
-    let settings = fake.settings().with_deadline(Duration::from_millis(50));
-    let gateway = Gateway::new(settings).unwrap();
+    let options = fake.options().with_deadline(Duration::from_millis(50));
+    let gateway = Gateway::new(options).unwrap();
     gateway.connect(READER).await.unwrap();
     let error = gateway.logs(READER, 0, 1).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -162,14 +164,13 @@ async fn a_silent_call_ends_at_its_deadline() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_that_never_answers_ends_at_the_deadline() {
+async fn a_server_that_never_responds_ends_at_the_deadline() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let fake = Fake::start();
-    let settings =
-        bs2_events::device::gateway::GatewaySettings::new(listener.local_addr().unwrap().to_string())
-            .with_ca(fake.file("ca.crt"))
-            .with_deadline(Duration::from_millis(50));
-    let error = Gateway::new(settings).unwrap().devices().await.unwrap_err();
+    let options = GatewayOptions::new(listener.local_addr().unwrap().to_string())
+        .with_trust(Trust::ca_file(fake.file("ca.crt")))
+        .with_deadline(Duration::from_millis(50));
+    let error = Gateway::new(options).unwrap().devices().await.unwrap_err();
     assert!(error.is_retryable(), "{error:?}");
 }
 
@@ -177,7 +178,7 @@ async fn a_listener_that_never_answers_ends_at_the_deadline() {
 async fn a_stream_that_is_silent_until_its_first_event_holds_nothing_up() {
     let fake = Fake::start();
     fake.state.make_events(3);
-    // As a gateway in Go: the answer's head goes out with the first message.
+    // Like a gateway in Go: it sends the headers of the response with the first message.
     fake.state.set_quirk(|path, _| path.contains("Subscribe").then(|| std::future::pending().boxed()));
     let client = client(&fake);
     let _live = client.device(READER).subscribe().await.unwrap();
@@ -185,7 +186,7 @@ async fn a_stream_that_is_silent_until_its_first_event_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_hangs_up_and_starts_again_is_told_in_the_stream_and_used_again() {
+async fn a_gateway_that_restarts_is_reported_in_the_stream_and_used_again() {
     let mut fake = Fake::start();
     let client = client(&fake);
     let mut live = client.device(READER).subscribe().await.unwrap();
@@ -216,13 +217,13 @@ async fn a_stream_that_ends_well_or_badly_is_opened_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_falls_silent_is_given_up_and_tried_again() {
     let fake = Fake::start();
-    let mut asked = 0;
+    let mut calls = 0;
     fake.state.set_quirk(move |path, _| {
-        asked += u32::from(path.ends_with("GetDeviceList"));
-        (path.ends_with("GetDeviceList") && asked == 3).then(|| std::future::pending().boxed())
+        calls += u32::from(path.ends_with("GetDeviceList"));
+        (path.ends_with("GetDeviceList") && calls == 3).then(|| std::future::pending().boxed())
     });
-    let settings = fake.settings().with_heartbeat(Duration::from_millis(100));
-    let client = Client::with_options(Arc::new(Gateway::new(settings).unwrap()), options());
+    let options = fake.options().with_heartbeat(Duration::from_millis(100));
+    let client = Client::with_options(Arc::new(Gateway::new(options).unwrap()), client_options());
     let mut live = client.device(READER).subscribe().await.unwrap();
     assert_eq!(next(&mut live).await, Live::Resumed { device: READER });
     assert_eq!(fake.state.called("SubscribeRealtimeLog"), 2);
@@ -240,21 +241,33 @@ async fn subscribes_before_it_enables() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_another_authority_is_refused() {
     let (fake, other) = (Fake::start(), Fake::start());
-    let gateway = Gateway::new(fake.settings().with_ca(other.file("ca.crt"))).unwrap();
+    let gateway = Gateway::new(fake.options().with_trust(Trust::ca_file(other.file("ca.crt")))).unwrap();
     let error = gateway.devices().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
-    let gateway = Gateway::new(fake.settings().with_pin(other.file("server.crt"))).unwrap();
-    assert_eq!(gateway.devices().await.unwrap_err().kind(), ErrorKind::PermissionDenied);
+    assert_eq!(error.kind(), ErrorKind::CertificateRefused, "{error:?}");
+    let gateway = Gateway::new(fake.options().with_trust(Trust::pin_file(other.file("server.crt")))).unwrap();
+    assert_eq!(gateway.devices().await.unwrap_err().kind(), ErrorKind::CertificateRefused);
+    let any = fake.options().with_trust(Trust::danger_accept_any_certificate());
+    assert_eq!(Gateway::new(any).unwrap().devices().await.unwrap().devices, [READER]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_not_there_is_named_and_not_lost() {
+    let mut fake = Fake::start();
+    fake.stop();
+    let error = fake.gateway().devices().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Disconnected);
+    let expected = format!("cannot connect to the gateway at {}: ", fake.address);
+    assert!(error.to_string().contains(&expected), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_for_another_host_needs_its_name_or_a_pin() {
     let fake = Fake::with_certificates(&Certificates::of("gateway", &["gateway.example"]));
     let error = fake.gateway().devices().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error:?}");
-    let named = Gateway::new(fake.settings().with_server_name("gateway.example")).unwrap();
+    assert_eq!(error.kind(), ErrorKind::CertificateRefused, "{error:?}");
+    let named = Gateway::new(fake.options().with_server_name("gateway.example")).unwrap();
     assert_eq!(named.devices().await.unwrap().devices, [READER]);
-    let pinned = Gateway::new(fake.settings().with_pin(fake.file("server.crt"))).unwrap();
+    let pinned = Gateway::new(fake.options().with_trust(Trust::pin_file(fake.file("server.crt")))).unwrap();
     assert_eq!(pinned.devices().await.unwrap().devices, [READER]);
 }
 
@@ -268,12 +281,12 @@ async fn a_certificate_with_the_authoritys_own_name_is_accepted() {
 async fn a_master_gateway_gets_the_certificate_and_the_token_and_is_logged_in_again() {
     let fake = Fake::with_certificates(&Certificates::usual().with_tenant());
     let error = fake.gateway().devices().await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::Disconnected), "{error:?}");
+    assert!(matches!(error.kind(), ErrorKind::CertificateRefused | ErrorKind::Disconnected), "{error:?}");
 
     let logins = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&logins);
     fake.state.set_quirk(move |path, request| {
-        let answer: Option<Reply> = match path.split_once('|') {
+        let reply: Option<Reply> = match path.split_once('|') {
             None if path.ends_with("Login") => {
                 let request = login::LoginRequest::decode(&**request).unwrap();
                 assert!(request.tenant_cert.contains("BEGIN CERTIFICATE"));
@@ -286,14 +299,14 @@ async fn a_master_gateway_gets_the_certificate_and_the_token_and_is_logged_in_ag
             Some(_) => None,
             None => Some(Err(Status::unauthenticated("no token"))),
         };
-        answer.map(|answer| std::future::ready(answer).boxed())
+        reply.map(|reply| std::future::ready(reply).boxed())
     });
     fake.state.make_events(3);
-    let settings = fake
-        .settings()
-        .with_client_certificate(fake.file("tenant.crt"), fake.file("tenant.key"))
+    let options = fake
+        .options()
+        .with_client_identity(ClientIdentity::from_files(fake.file("tenant.crt"), fake.file("tenant.key")))
         .with_master("north");
-    let gateway = Gateway::new(settings).unwrap();
+    let gateway = Gateway::new(options).unwrap();
     gateway.connect(READER).await.unwrap();
     assert_eq!(gateway.logs(READER, 0, 10).await.unwrap().len(), 3);
     assert_eq!(logins.load(Ordering::Relaxed), 2);
@@ -316,9 +329,9 @@ async fn a_call_to_many_readers_tells_which_failed() {
             std::future::ready(Err(status)).boxed()
         })
     });
-    let errors = fake.gateway().clear_logs(&[READER, DeviceId::new(7)]).await.unwrap();
-    let told: Vec<_> = errors.iter().map(|error| (error.device(), error.kind())).collect();
-    assert_eq!(told, [(Some(DeviceId::new(7)), ErrorKind::Disconnected)]);
+    let errors = fake.gateway().admin().clear_logs(&[READER, DeviceId::new(7)]).await.unwrap();
+    let failed: Vec<_> = errors.iter().map(|error| (error.device(), error.kind())).collect();
+    assert_eq!(failed, [(Some(DeviceId::new(7)), ErrorKind::Disconnected)]);
     assert!(!format!("{errors:?}").contains("Smith"));
 }
 
@@ -359,9 +372,9 @@ async fn a_picture_is_found_whichever_way_the_start_is_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn plaintext_is_spoken_where_it_is_asked_for_and_nowhere_else() {
+async fn plain_text_is_used_only_if_the_options_say_so() {
     let fake = Fake::start();
-    let error = Gateway::new(fake.settings().danger_with_plaintext()).unwrap().devices().await.unwrap_err();
+    let error = Gateway::new(fake.options().danger_with_plaintext()).unwrap().devices().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected, "{error:?}");
 }
 
@@ -370,19 +383,19 @@ const EVENTS: u32 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn client(fake: &Fake) -> Client {
-    Client::with_options(Arc::new(fake.gateway()), options())
+    Client::with_options(Arc::new(fake.gateway()), client_options())
 }
 
-fn options() -> ClientOptions {
+fn client_options() -> ClientOptions {
     let policy =
         RetryPolicy::default().with_first(Duration::from_millis(5)).with_longest(Duration::from_millis(20));
     ClientOptions::default().with_retry(policy)
 }
 
 /// Answers one call, by the last part of its path, in a way of its own.
-fn quirk(fake: &Fake, name: &'static str, mut answer: impl FnMut(&[u8]) -> Reply + Send + 'static) {
+fn quirk(fake: &Fake, name: &'static str, mut reply: impl FnMut(&[u8]) -> Reply + Send + 'static) {
     fake.state.set_quirk(move |path, request| {
-        (path.rsplit('/').next() == Some(name)).then(|| std::future::ready(answer(request)).boxed())
+        (path.rsplit('/').next() == Some(name)).then(|| std::future::ready(reply(request)).boxed())
     });
 }
 

@@ -1,4 +1,4 @@
-//! The generated code of the gateway's interface is what `proto/` says.
+//! The generated code of the gateway's interface is made from `proto/`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn the_generated_code_is_made_from_the_proto_files() {
     let (kept, fresh) = (files(&kept), files(fresh.path()));
     assert_eq!(kept.keys().collect::<Vec<_>>(), fresh.keys().collect::<Vec<_>>());
     for (name, text) in kept {
-        // Only the name: two texts of some hundred lines side by side help nobody.
+        // Only the name, because the two texts have hundreds of lines.
         assert!(text == fresh[&name], "{name} is not what proto/ makes; see proto/README.md");
     }
 }
@@ -26,7 +26,7 @@ fn the_generated_code_is_made_from_the_proto_files() {
 fn generate(proto: &Path, into: &Path) {
     let descriptors = protox::compile(FILES, [proto]).unwrap();
     tonic_prost_build::configure()
-        // It would give every service a constructor `connect`, and one of them has a call of that name.
+        // It would add a constructor `connect` to every service, and one service has a call of that name.
         .build_transport(false)
         .bytes(".")
         .server_mod_attribute(".", "#[cfg(any(test, feature = \"sim-servers\"))]")

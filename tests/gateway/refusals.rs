@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::collect::{CollectOptions, Collector, Stop};
-use bs2_events::device::gateway::{DeviceAddress, Gateway};
-use bs2_events::device::{Client, backend::Backend};
+use bs2_events::device::gateway::{Gateway, TargetAddress};
+use bs2_events::device::backend::Backend;
+use bs2_events::device::Client;
 use bs2_events::sink::{GapReason, MemorySink};
 use bs2_events::{Error, ErrorKind, RetryPolicy};
 use futures_util::FutureExt;
@@ -21,7 +22,7 @@ use crate::fake_gateway::{DEVICE, Fake};
 use crate::traces::Traces;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_is_not_there_costs_no_other_and_is_told() {
+async fn a_device_that_is_not_there_is_reported_and_costs_no_other() {
     let fake = Fake::start();
     fake.state.make_events(3);
     fake.state.set_quirk(|path, request| {
@@ -31,8 +32,8 @@ async fn a_reader_that_is_not_there_costs_no_other_and_is_told() {
         };
         is_away.then(|| std::future::ready(Err(Status::unavailable("i/o timeout"))).boxed())
     });
-    let away: DeviceAddress = "192.0.2.8".parse().unwrap();
-    let gateway = Gateway::new(fake.settings().with_device(away)).unwrap();
+    let away: TargetAddress = "192.0.2.8".parse().unwrap();
+    let gateway = Gateway::new(fake.options().with_device(away)).unwrap();
     let list = gateway.devices().await.unwrap();
     assert_eq!(list.devices, [READER]);
     assert_is_away(&list.failures);
@@ -46,13 +47,13 @@ async fn a_reader_that_is_not_there_costs_no_other_and_is_told() {
 }
 
 fn assert_is_away(failures: &[Error]) {
-    let told: Vec<_> = failures.iter().map(|error| (error.kind(), error.to_string())).collect();
-    let text = "the reader at 192.0.2.8:51211: connecting a reader: the gateway answers UNAVAILABLE (14)";
-    assert_eq!(told, [(ErrorKind::Disconnected, text.to_owned())]);
+    let found: Vec<_> = failures.iter().map(|error| (error.kind(), error.to_string())).collect();
+    let text = "device at 192.0.2.8:51211: connecting a device: the gateway responds UNAVAILABLE (14)";
+    assert_eq!(found, [(ErrorKind::Disconnected, text.to_owned())]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_fails_for_reasons_of_the_gateways_own_is_asked_for_again() {
+async fn a_page_that_fails_because_of_the_gateway_is_requested_again() {
     let fake = Fake::start();
     fake.state.make_events(3);
     refuse(&fake, [Code::Unknown, Code::Internal], "");
@@ -68,13 +69,13 @@ async fn a_page_that_fails_for_reasons_of_the_gateways_own_is_asked_for_again() 
     for text in ["UNKNOWN (2)", "INTERNAL (13)"] {
         let error = client(&fake).device(READER).logs(0, 10).await.unwrap_err();
         assert_eq!((error.kind(), error.is_retryable()), (ErrorKind::Busy, true));
-        assert!(error.to_string().ends_with(&format!("the gateway answers {text}")), "{error}");
+        assert!(error.to_string().ends_with(&format!("the gateway responds {text}")), "{error}");
     }
     assert_eq!(fake.state.called("GetLog"), 7);
 }
 
 #[tokio::test]
-async fn what_the_gateway_writes_beside_a_code_is_shown_nowhere() {
+async fn the_text_that_a_gateway_writes_with_a_code_is_never_shown() {
     let (traces, _recording) = Traces::begin();
     let fake = Fake::start();
     fake.state.make_events(1);
@@ -126,7 +127,7 @@ async fn an_event_that_no_record_can_hold_keeps_back_neither_its_own_reader_nor_
         timeout(PATIENCE, reached).await.expect("it is not stored");
     };
     until(&stores[0], 3).await;
-    // And live: it is told as lost, and the log has what follows.
+    // And live: it is reported as lost, and the log has what follows.
     odd.state.make(event::EventLog { card_data: vec![8; 33].into(), ..log(4) });
     odd.state.make(log(5));
     other.state.make_events(2);
@@ -144,7 +145,7 @@ async fn an_event_that_no_record_can_hold_keeps_back_neither_its_own_reader_nor_
 const READER: DeviceId = DeviceId::new(DEVICE);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Refuses GetLog so many times, with these codes and this text, and answers it then.
+/// Refuses GetLog with each of these codes and this text, and then works.
 fn refuse<const N: usize>(fake: &Fake, codes: [Code; N], text: &'static str) {
     let mut codes = codes.into_iter();
     fake.state.set_quirk(move |path, _| {

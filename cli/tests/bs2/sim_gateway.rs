@@ -36,7 +36,7 @@ fn a_reader_that_is_not_there_costs_no_other_and_is_told() {
     let source = format!("gateway://{address}?ca=certs/ca.crt&device=10.0.0.1&device=10.9.9.9");
     let run = bs2_in(folder.path(), &["logs", &source, "--json"]);
     assert_eq!((run.code, run.stdout.lines().count()), (Some(0), 10));
-    let told = "the reader at 10.9.9.9:51211: connecting a reader: the gateway answers UNAVAILABLE (14)";
+    let told = "device at 10.9.9.9:51211: connecting a device: the gateway responds UNAVAILABLE (14)";
     assert!(run.stderr.contains(told), "{}", run.stderr);
     signal(&gateway, "TERM");
     assert_eq!(finish(gateway).code, Some(0));

@@ -1,150 +1,123 @@
-//! What a gateway can do beside what every backend can.
+//! The management calls of a gateway: versions, search, who may connect, and calls to many devices.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tonic_prost::ProstCodec;
 
-use super::backend::Gateway;
 use super::connections::numbers;
-use super::pictures::messages;
+use super::device_calls::filter_messages;
 use super::proto::gsdk::connect;
 use super::proto::gsdk::event::{
     ClearLogMultiRequest, ClearLogMultiResponse, DisableMonitoringMultiRequest,
     DisableMonitoringMultiResponse, EnableMonitoringMultiRequest, EnableMonitoringMultiResponse,
     SetImageFilterMultiRequest, SetImageFilterMultiResponse,
 };
-use super::status::{device_errors, failure, too_late};
+use super::session::Sessions;
+use super::status::device_errors;
 use crate::codec::DeviceId;
 use crate::device::ImageFilter;
 use crate::{Error, Result};
 
-/// Which readers may connect to a gateway by themselves.
+/// The management calls of a gateway, beyond what every backend can do; from [`Gateway::admin`](super::Gateway::admin).
 ///
-/// # Examples
+/// They change the gateway for every program that uses it.
 ///
-/// ```
-/// use bs2_events::codec::DeviceId;
-/// use bs2_events::device::gateway::AcceptFilter;
+/// # Errors
 ///
-/// let filter = AcceptFilter::Devices(vec![DeviceId::new(543)]);
-/// assert_ne!(filter, AcceptFilter::All);
-/// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum AcceptFilter {
-    /// Every reader.
-    All,
-    /// These readers; none if there are none.
-    Devices(Vec<DeviceId>),
-}
-
-/// A reader that a gateway found in its network.
+/// Every method fails with [`Disconnected`](crate::ErrorKind::Disconnected) or
+/// [`TimedOut`](crate::ErrorKind::TimedOut) if the gateway cannot be reached,
+/// [`CertificateRefused`](crate::ErrorKind::CertificateRefused) if a certificate is not accepted,
+/// [`PermissionDenied`](crate::ErrorKind::PermissionDenied) if the gateway denies the call,
+/// [`Unsupported`](crate::ErrorKind::Unsupported) if the gateway has no such call, and
+/// [`Closed`](crate::ErrorKind::Closed) after the client was closed.
+///
+/// A call to many devices returns the errors of the devices for which it failed, each with its
+/// [`device`](Error::device). For the other devices it succeeded.
 ///
 /// # Examples
 ///
 /// ```no_run
-/// # use bs2_events::device::gateway::Gateway;
-/// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-/// for found in gateway.search(std::time::Duration::from_secs(2)).await? {
+/// use std::time::Duration;
+///
+/// use bs2_events::device::gateway::{AcceptFilter, Gateway};
+///
+/// # async fn example() -> bs2_events::Result<()> {
+/// let gateway = Gateway::new("gateway://192.0.2.1?ca=ca.crt".parse()?)?;
+/// let admin = gateway.admin();
+/// println!("version {}", admin.version().await?);
+/// for found in admin.search(Duration::from_secs(2)).await? {
 ///     println!("{} at {:?}", found.id, found.address);
+/// }
+/// let pending = admin.pending_devices().await?;
+/// admin.set_accept_filter(AcceptFilter::Devices(pending.clone())).await?;
+/// for error in admin.clear_logs(&pending).await? {
+///     eprintln!("{error}");
 /// }
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Clone)]
+pub struct GatewayAdmin {
+    sessions: Arc<Sessions>,
+}
+
+/// Which devices may connect to a gateway by themselves.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AcceptFilter {
+    /// Every device.
+    All,
+    /// These devices; no device if the list is empty.
+    Devices(Vec<DeviceId>),
+}
+
+/// A device that a gateway found in its network.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct FoundDevice {
-    /// The reader's number.
+    /// The device's id.
     pub id: DeviceId,
-    /// Where it is; `None` if the gateway says nothing that is an address.
+    /// The device's address; `None` if the gateway reports no valid address.
     pub address: Option<SocketAddr>,
-    /// Whether it is set to TLS.
+    /// Whether the device is set to TLS.
     pub tls: bool,
 }
 
-impl Gateway {
-    /// The gateway's version, as it writes it.
-    ///
-    /// # Errors
-    ///
-    /// Those of a call to the gateway: [`Disconnected`](crate::ErrorKind::Disconnected),
-    /// [`TimedOut`](crate::ErrorKind::TimedOut), [`PermissionDenied`](crate::ErrorKind::PermissionDenied) where a
-    /// certificate is not accepted, [`Unsupported`](crate::ErrorKind::Unsupported) where the gateway has no such call,
-    /// [`Closed`](crate::ErrorKind::Closed).
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::device::gateway::Gateway;
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// println!("{}", gateway.version().await?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn version(&self) -> Result<String> {
-        self.session().await?.version().await
+impl GatewayAdmin {
+    pub(super) fn new(sessions: Arc<Sessions>) -> Self {
+        Self { sessions }
     }
 
-    /// The readers that answer in the gateway's network within this time, which must be well below the deadline.
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version).
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::device::gateway::Gateway;
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// let found = gateway.search(std::time::Duration::from_secs(2)).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// The gateway's version, as the gateway writes it.
+    pub async fn version(&self) -> Result<String> {
+        self.sessions.get().await?.version().await
+    }
+
+    /// The devices that respond in the gateway's network within this time. The time must be well below the
+    /// [deadline](super::GatewayOptions::with_deadline) of a call.
     #[doc(alias = "SearchDevice")]
     pub async fn search(&self, time: Duration) -> Result<Vec<FoundDevice>> {
-        let found = self.session().await?.connections.search(time).await?;
-        Ok(found.into_iter().map(FoundDevice::of).collect())
+        let found = self.sessions.get().await?.connections.search(time).await?;
+        let device = |info: connect::SearchDeviceInfo| {
+            let port = u16::try_from(info.port).unwrap_or_default();
+            let address = info.ip_addr.parse().ok().map(|host| SocketAddr::new(host, port));
+            FoundDevice { id: DeviceId::new(info.device_id), address, tls: info.use_ssl }
+        };
+        Ok(found.into_iter().map(device).collect())
     }
 
-    /// Which readers may connect to the gateway by themselves.
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version).
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::device::gateway::Gateway;
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// println!("{:?}", gateway.accept_filter().await?);
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Which devices may connect to the gateway by themselves.
     #[doc(alias = "GetAcceptFilter")]
     pub async fn accept_filter(&self) -> Result<AcceptFilter> {
-        let filter = self.session().await?.connections.accept_filter().await?;
+        let filter = self.sessions.get().await?.connections.accept_filter().await?;
         Ok(match filter.allow_all {
             true => AcceptFilter::All,
             false => AcceptFilter::Devices(filter.device_i_ds.into_iter().map(DeviceId::new).collect()),
         })
     }
 
-    /// Sets which readers may connect to the gateway by themselves, for everybody who uses it.
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version).
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::device::gateway::{AcceptFilter, Gateway};
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// gateway.set_accept_filter(AcceptFilter::All).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Sets which devices may connect to the gateway by themselves.
     #[doc(alias = "SetAcceptFilter")]
     pub async fn set_accept_filter(&self, filter: AcceptFilter) -> Result<()> {
         let filter = match filter {
@@ -153,188 +126,82 @@ impl Gateway {
                 connect::AcceptFilter { device_i_ds: numbers(&devices), ..Default::default() }
             }
         };
-        self.session().await?.connections.set_accept_filter(filter).await
+        self.sessions.get().await?.connections.set_accept_filter(filter).await
     }
 
-    /// The readers that tried to connect to the gateway and are not accepted.
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version).
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::device::gateway::Gateway;
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// println!("{:?}", gateway.pending_devices().await?);
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// The devices that tried to connect to the gateway and are not accepted.
     #[doc(alias = "GetPendingList")]
     pub async fn pending_devices(&self) -> Result<Vec<DeviceId>> {
-        let pending = self.session().await?.connections.pending().await?;
+        let pending = self.sessions.get().await?.connections.pending().await?;
         Ok(pending.iter().map(|info| DeviceId::new(info.device_id)).collect())
     }
 
-    /// Ends the connections of these readers, for everybody who uses the gateway. Those that it connects by itself
-    /// come back; see [`remove_connections`](Self::remove_connections).
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version).
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::{codec::DeviceId, device::gateway::Gateway};
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// gateway.disconnect(&[DeviceId::new(543)]).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Ends the connections of these devices. Devices that the gateway connects by itself come back; see
+    /// [`remove_connections`](Self::remove_connections).
     #[doc(alias = "Disconnect")]
     pub async fn disconnect(&self, devices: &[DeviceId]) -> Result<()> {
-        self.session().await?.connections.disconnect(devices).await
+        self.sessions.get().await?.connections.disconnect(devices).await
     }
 
-    /// Lets the gateway no longer connect these readers by itself.
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version).
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::{codec::DeviceId, device::gateway::Gateway};
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// gateway.remove_connections(&[DeviceId::new(543)]).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Stops the gateway from connecting these devices by itself.
     #[doc(alias = "DeleteAsyncConnection")]
     pub async fn remove_connections(&self, devices: &[DeviceId]) -> Result<()> {
-        self.session().await?.connections.delete_async(devices).await
+        self.sessions.get().await?.connections.delete_async(devices).await
     }
 
-    /// Deletes the logs of many readers in one call. Gives the errors of those for which it failed, each with its
-    /// [`device`](Error::device); for the others it succeeded.
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version), where the call as a whole failed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::{codec::DeviceId, device::gateway::Gateway};
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// for error in gateway.clear_logs(&[DeviceId::new(543), DeviceId::new(544)]).await? {
-    ///     eprintln!("{error}");
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Deletes the logs of many devices in one call.
     #[doc(alias = "ClearLogMulti")]
     pub async fn clear_logs(&self, devices: &[DeviceId]) -> Result<Vec<Error>> {
         let request = ClearLogMultiRequest { device_i_ds: numbers(devices) };
         self.multi::<_, ClearLogMultiResponse>("clearing logs", CLEAR, request).await
     }
 
-    /// Sets the image filters of many readers in one call; as [`clear_logs`](Self::clear_logs).
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version), where the call as a whole failed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::{codec::{DeviceId, EventCode}, device::{gateway::Gateway, ImageFilter}};
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// let denied = [ImageFilter::new(EventCode::ACCESS_DENIED)];
-    /// let errors = gateway.set_image_filters_of(&[DeviceId::new(543)], &denied).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Sets the image filters of many devices in one call.
     #[doc(alias = "SetImageFilterMulti")]
-    pub async fn set_image_filters_of(
+    pub async fn set_image_filters(
         &self,
         devices: &[DeviceId],
         filters: &[ImageFilter],
     ) -> Result<Vec<Error>> {
         let request =
-            SetImageFilterMultiRequest { device_i_ds: numbers(devices), filters: messages(filters)? };
+            SetImageFilterMultiRequest { device_i_ds: numbers(devices), filters: filter_messages(filters)? };
         self.multi::<_, SetImageFilterMultiResponse>("setting image filters", FILTERS, request).await
     }
 
-    /// Lets many readers report what happens, in one call; as [`clear_logs`](Self::clear_logs). A subscription does it
-    /// by itself.
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version), where the call as a whole failed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::{codec::DeviceId, device::gateway::Gateway};
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// let errors = gateway.enable_monitoring(&[DeviceId::new(543)]).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Makes the gateway report the events of many devices, in one call. A subscription does it by itself.
     #[doc(alias = "EnableMonitoringMulti")]
     pub async fn enable_monitoring(&self, devices: &[DeviceId]) -> Result<Vec<Error>> {
         let request = EnableMonitoringMultiRequest { device_i_ds: numbers(devices) };
-        self.multi::<_, EnableMonitoringMultiResponse>("monitoring", ENABLE, request).await
+        self.multi::<_, EnableMonitoringMultiResponse>("enabling live events", ENABLE, request).await
     }
 
-    /// Lets many readers report no more, perhaps to nobody who uses the gateway; as
-    /// [`clear_logs`](Self::clear_logs). The end of a subscription does not do it.
-    ///
-    /// # Errors
-    ///
-    /// As [`version`](Self::version), where the call as a whole failed.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # use bs2_events::{codec::DeviceId, device::gateway::Gateway};
-    /// # async fn example(gateway: Gateway) -> bs2_events::Result<()> {
-    /// let errors = gateway.disable_monitoring(&[DeviceId::new(543)]).await?;
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// Stops the reports of many devices in one call, perhaps for every client of the gateway. The end of a subscription
+    /// does not do it.
     #[doc(alias = "DisableMonitoringMulti")]
     pub async fn disable_monitoring(&self, devices: &[DeviceId]) -> Result<Vec<Error>> {
         let request = DisableMonitoringMultiRequest { device_i_ds: numbers(devices) };
-        self.multi::<_, DisableMonitoringMultiResponse>("ending monitoring", DISABLE, request).await
+        self.multi::<_, DisableMonitoringMultiResponse>("disabling live events", DISABLE, request).await
     }
 
-    /// A call to many readers: the errors of single ones are in the status, not in the answer.
+    /// A call to many devices. The errors of single devices are in the status, not in the response.
     async fn multi<Q, A>(&self, what: &str, path: &'static str, request: Q) -> Result<Vec<Error>>
     where
         Q: prost::Message + Clone + Default + 'static,
         A: prost::Message + Default + 'static,
     {
-        let session = self.session().await?;
-        match session.link().try_call::<ProstCodec<Q, A>>(path, request).await {
-            Some(Ok(_)) => Ok(Vec::new()),
-            Some(Err(status)) => device_errors(what, &status)
+        let session = self.sessions.get().await?;
+        match session.rpc().try_call::<ProstCodec<Q, A>>(what, path, request).await? {
+            Ok(_) => Ok(Vec::new()),
+            Err(status) => device_errors(what, &status)
                 .filter(|errors| !errors.is_empty())
-                .ok_or_else(|| failure(what, &status)),
-            None => Err(too_late(what, session.link().deadline())),
+                .ok_or_else(|| session.rpc().error(what, &status)),
         }
     }
 }
 
-impl FoundDevice {
-    fn of(info: connect::SearchDeviceInfo) -> Self {
-        let port = u16::try_from(info.port).unwrap_or_default();
-        let address = info.ip_addr.parse().ok().map(|host| SocketAddr::new(host, port));
-        Self { id: DeviceId::new(info.device_id), address, tls: info.use_ssl }
+impl std::fmt::Debug for GatewayAdmin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GatewayAdmin").field("options", &self.sessions.options).finish_non_exhaustive()
     }
 }
 

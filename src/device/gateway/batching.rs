@@ -1,8 +1,8 @@
-//! The live events that are there, handed to the codec together.
+//! Batches of live events: the codec gets all messages that have arrived together.
 //!
-//! tonic takes messages out of a stream one by one, and each costs about as much as to read the event in it. A gateway
-//! that is busy sends hundreds of them at once. So the body of an answer is put into other messages on its way to
-//! tonic: each holds all that have come, heads and all, and the codec takes them apart.
+//! tonic takes the messages out of a stream one by one. Each costs about as much as decoding the event in it. A busy
+//! gateway sends hundreds at once. So this module wraps the body of a response: all messages that have arrived, with
+//! their headers, become one message for tonic. The codec takes them apart.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,28 +16,28 @@ use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::transport::Channel;
 
-/// A channel whose answers come as bundles of messages.
-pub(super) struct Bundling(pub(super) Channel);
+/// A channel whose responses are batches of messages.
+pub(super) struct BatchingChannel(pub(super) Channel);
 
-/// The body of an answer as fewer messages, each of them whole messages with their heads.
-pub(super) struct Bundled {
+/// The body of a response as fewer messages: each holds complete messages with their headers.
+pub(super) struct BatchedBody {
     body: Body,
-    /// What has come; the last message may not be whole.
-    come: BytesMut,
-    /// How many bytes of it are whole messages.
-    whole: usize,
-    /// The bundle whose head is on its way already.
+    /// The bytes that have arrived; the last message may be incomplete.
+    received: BytesMut,
+    /// How many of these bytes are complete messages.
+    complete: usize,
+    /// The batch whose header has been returned already.
     next: Option<Bytes>,
-    /// What the body had after its messages.
+    /// What the body returned after its messages.
     end: Option<Option<Result<Frame<Bytes>, Status>>>,
 }
 
-impl Service<http::Request<Body>> for Bundling {
-    type Response = http::Response<Bundled>;
+impl Service<http::Request<Body>> for BatchingChannel {
+    type Response = http::Response<BatchedBody>;
     type Error = <Channel as Service<http::Request<Body>>>::Error;
     type Future = MapOk<
         <Channel as Service<http::Request<Body>>>::Future,
-        fn(http::Response<Body>) -> http::Response<Bundled>,
+        fn(http::Response<Body>) -> http::Response<BatchedBody>,
     >;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
@@ -45,22 +45,22 @@ impl Service<http::Request<Body>> for Bundling {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        self.0.call(request).map_ok(|answer| answer.map(Bundled::new))
+        self.0.call(request).map_ok(|response| response.map(BatchedBody::new))
     }
 }
 
-impl Bundled {
+impl BatchedBody {
     fn new(body: Body) -> Self {
-        Self { body, come: BytesMut::new(), whole: 0, next: None, end: None }
+        Self { body, received: BytesMut::new(), complete: 0, next: None, end: None }
     }
 
-    /// Takes in what is there, until it is enough. `Pending` is for the body alone: messages may be there.
-    fn poll_come(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        while self.whole < ENOUGH && self.end.is_none() {
+    /// Receives what is available, up to a limit. `Pending` is the state of the body: messages may be available.
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        while self.complete < ENOUGH && self.end.is_none() {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => {
-                    self.come.extend_from_slice(&frame.into_data().unwrap_or_default());
-                    self.whole += whole(self.come.get(self.whole..).unwrap_or_default())?;
+                    self.received.extend_from_slice(&frame.into_data().unwrap_or_default());
+                    self.complete += complete(self.received.get(self.complete..).unwrap_or_default())?;
                 }
                 end => self.end = Some(end),
             }
@@ -69,7 +69,7 @@ impl Bundled {
     }
 }
 
-impl http_body::Body for Bundled {
+impl http_body::Body for BatchedBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -77,25 +77,25 @@ impl http_body::Body for Bundled {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Some(bundle) = self.next.take() {
-            return Poll::Ready(Some(Ok(Frame::data(bundle))));
+        if let Some(batch) = self.next.take() {
+            return Poll::Ready(Some(Ok(Frame::data(batch))));
         }
-        let come = self.poll_come(cx)?;
-        let size = std::mem::take(&mut self.whole);
+        let state = self.poll_receive(cx)?;
+        let size = std::mem::take(&mut self.complete);
         if size == 0 {
-            return come.map(|()| self.end.take().flatten());
+            return state.map(|()| self.end.take().flatten());
         }
-        self.next = Some(self.come.split_to(size).freeze());
-        let mut head = BytesMut::with_capacity(HEAD);
-        head.put_u8(0);
-        head.put_u32(u32::try_from(size).map_err(|_| too_long())?);
-        Poll::Ready(Some(Ok(Frame::data(head.freeze()))))
+        self.next = Some(self.received.split_to(size).freeze());
+        let mut header = BytesMut::with_capacity(HEADER);
+        header.put_u8(0);
+        header.put_u32(u32::try_from(size).map_err(|_| too_long())?);
+        Poll::Ready(Some(Ok(Frame::data(header.freeze()))))
     }
 }
 
-/// The messages of a bundle, one after the other; `None` for one that cannot be read.
-pub(super) fn messages(bundle: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
-    let mut rest = bundle;
+/// The messages of a batch; `None` for a message that cannot be read.
+pub(super) fn messages(batch: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = batch;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
@@ -106,8 +106,8 @@ pub(super) fn messages(bundle: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     })
 }
 
-/// How many bytes of these are whole messages.
-fn whole(bytes: &[u8]) -> Result<usize, Status> {
+/// How many of these bytes are complete messages.
+fn complete(bytes: &[u8]) -> Result<usize, Status> {
     let mut rest = bytes;
     while let Some((_, after)) = split(rest) {
         rest = after;
@@ -118,28 +118,28 @@ fn whole(bytes: &[u8]) -> Result<usize, Status> {
     }
 }
 
-/// The first message, and what follows it; `None` if it is not whole.
+/// The first message and the bytes after it; `None` if the message is incomplete.
 #[inline]
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    bytes.get(HEAD..)?.split_at_checked(length(bytes)?)
+    bytes.get(HEADER..)?.split_at_checked(length(bytes)?)
 }
 
 #[inline]
 fn length(bytes: &[u8]) -> Option<usize> {
-    let [_, length @ ..] = *bytes.first_chunk::<HEAD>()?;
+    let [_, length @ ..] = *bytes.first_chunk::<HEADER>()?;
     usize::try_from(u32::from_be_bytes(length)).ok()
 }
 
 #[cold]
 fn too_long() -> Status {
-    Status::out_of_range("a live event is longer than any can be")
+    Status::out_of_range("a live event is longer than the limit of 1 MiB")
 }
 
-/// Whether a message is compressed, and its length.
-const HEAD: usize = 5;
-/// Far longer than any event; what does not fit an event is passed over, and must be read for that.
+/// One byte: whether the message is compressed. Four bytes: its length.
+const HEADER: usize = 5;
+/// Far longer than any event. A field that does not fit an event is skipped, but must be received first.
 const LONGEST: usize = 1 << 20;
-/// As long as a frame of HTTP/2 mostly is.
+/// The usual length of an HTTP/2 frame.
 const ENOUGH: usize = 16 << 10;
 
 #[cfg(test)]
@@ -182,8 +182,8 @@ mod tests {
 
     #[test]
     fn a_compressed_message_is_not_taken_for_a_plain_one() {
-        let bundle = [framed(0, b"a"), framed(1, b"b")].concat();
-        assert_eq!(messages(&bundle).collect::<Vec<_>>(), [Some(&b"a"[..]), None]);
+        let batch = [framed(0, b"a"), framed(1, b"b")].concat();
+        assert_eq!(messages(&batch).collect::<Vec<_>>(), [Some(&b"a"[..]), None]);
     }
 
     fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
@@ -191,15 +191,15 @@ mod tests {
         [&[flag], &length[..], message].concat()
     }
 
-    /// What the codec would be given of an answer that comes in these frames.
+    /// What the codec would receive of a response in these frames.
     fn received(frames: Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>, Status> {
         let frames = frames.into_iter().map(|frame| Ok::<_, Infallible>(Frame::data(Bytes::from(frame))));
-        let mut body = Bundled::new(Body::new(StreamBody::new(stream::iter(frames))));
+        let mut body = BatchedBody::new(Body::new(StreamBody::new(stream::iter(frames))));
         let mut bytes = Vec::new();
         while let Some(frame) = futures_util::FutureExt::now_or_never(body.frame()).flatten() {
             bytes.extend_from_slice(&frame?.into_data().unwrap());
         }
-        let bundles = messages(&bytes).map(Option::unwrap);
-        Ok(bundles.flat_map(messages).map_while(|message| Some(message?.to_vec())).collect())
+        let batches = messages(&bytes).map(Option::unwrap);
+        Ok(batches.flat_map(messages).map_while(|message| Some(message?.to_vec())).collect())
     }
 }

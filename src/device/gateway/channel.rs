@@ -9,17 +9,17 @@ use std::time::Duration;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::codegen::http::Uri;
 use tonic::codegen::{Service, StdError as BoxError};
 use tonic::transport::{Channel, Endpoint};
 
-use super::options::{GatewaySettings, Trust};
-use crate::tls::{self, ClientIdentity};
+use super::options::GatewayOptions;
 use crate::{Error, ErrorKind, Result};
 
-/// What a channel is made of, again and again. Files are read when this is made, once.
+/// Makes channels to one gateway. It reads the files of the options once, when it is made.
 pub(super) struct ChannelFactory {
     endpoint: Endpoint,
     connector: Connector,
@@ -28,49 +28,46 @@ pub(super) struct ChannelFactory {
 impl ChannelFactory {
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for an address that is none and files that cannot be used;
-    /// [`Unsupported`](ErrorKind::Unsupported) where there is no cryptography provider.
-    pub(super) fn new(settings: &GatewaySettings) -> Result<Self> {
-        // TLS is our connector's work. tonic must not see `https`: where another crate turns on tonic's own TLS, it
-        // refuses an `https` address without tonic's settings for it.
-        let address: Uri = format!("http://{}", settings.authority)
-            .parse()
-            .map_err(|error| invalid("the gateway's address is not `HOST:PORT`").with_source(error))?;
-        let mut http = HttpConnector::new();
-        http.set_nodelay(true);
-        http.set_keepalive(Some(TCP_KEEP_ALIVE));
-        http.set_connect_timeout(Some(settings.deadline));
-        let mut endpoint = Endpoint::from(address.clone())
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for a wrong address and for files that cannot be used;
+    /// [`Unsupported`](ErrorKind::Unsupported) without a cryptography provider.
+    pub(super) fn new(options: &GatewayOptions) -> Result<Self> {
+        let address = |scheme| {
+            let parsed = format!("{scheme}://{}", options.authority).parse::<Uri>();
+            parsed.map_err(|error| {
+                invalid(format!("`{}` is not the address of a gateway", options.authority)).with_source(error)
+            })
+        };
+        // The connector makes TLS, not tonic. So tonic gets no `https` address: if another crate turns on tonic's own
+        // TLS, tonic refuses such an address without settings for its TLS.
+        let plain = address("http")?;
+        let mut tcp = HttpConnector::new();
+        tcp.set_nodelay(true);
+        tcp.set_keepalive(Some(TCP_KEEP_ALIVE));
+        tcp.set_connect_timeout(Some(options.deadline));
+        let mut endpoint = Endpoint::from(plain.clone())
             .user_agent(concat!("bs2-events/", env!("CARGO_PKG_VERSION")))
-            .map_err(|error| invalid("the user agent cannot stand in a header").with_source(error))?
-            .connect_timeout(settings.deadline)
-            // Gateways are written in Go, whose library closes connections that ping more often than every five
-            // minutes. A session finds a silent gateway sooner, by the calls that it makes for that.
+            .map_err(|error| invalid("the user agent is not valid in a header").with_source(error))?
+            // Gateways are written in Go. Its gRPC library closes a connection that pings more often than every five
+            // minutes. A session finds a silent gateway sooner, by calls of its own.
             .http2_keep_alive_interval(HTTP2_KEEP_ALIVE)
-            .keep_alive_timeout(settings.deadline)
-            // A frame of less than 256 bytes that is not read yet takes what it lacks to 256 from a budget of half the
-            // connection's window. When the budget is used up, the connection ends. With these windows one stream
-            // cannot use it up: of the smallest messages, 5 bytes, fewer than 32 MiB / 251 fit into its window. A page
-            // of 10 000 events fits too.
+            .keep_alive_timeout(options.deadline)
+            // A received frame of less than 256 bytes that the stream has not read yet takes the difference to 256 from
+            // a budget, which is half the connection's window. If the budget is exceeded, the connection is closed.
+            // With these windows one stream cannot exceed it: its window holds fewer than 32 MiB / 251 of the smallest
+            // messages, 5 bytes. It also holds a page of 10 000 events.
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW);
-        let tls = match trust(settings) {
-            None => None,
-            Some(trust) => {
-                let origin: Uri = format!("https://{}", settings.authority).parse().map_err(|error| {
-                    invalid("the gateway's address is not `HOST:PORT`").with_source(error)
-                })?;
-                endpoint = endpoint.origin(origin);
-                let host = address.host().unwrap_or_default().trim_matches(['[', ']']);
-                let name = settings.server_name.as_deref().unwrap_or(host);
-                let name = ServerName::try_from(name.to_owned()).map_err(|error| {
-                    invalid(format!("`{name}` is not the name of a host")).with_source(error)
-                })?;
-                let config = trust.client_config(identity(settings).as_ref(), &[HTTP2])?;
-                Some((TlsConnector::from(Arc::new(config)), name))
-            }
-        };
-        Ok(Self { endpoint, connector: Connector { http, tls } })
+        let mut tls = None;
+        if let Some(trust) = &options.trust {
+            endpoint = endpoint.origin(address("https")?);
+            let host = plain.host().unwrap_or_default().trim_matches(['[', ']']);
+            let name = options.server_name.as_deref().unwrap_or(host);
+            let name = ServerName::try_from(name.to_owned())
+                .map_err(|error| invalid(format!("`{name}` is not the name of a host")).with_source(error))?;
+            let config = trust.client_config(options.identity.as_ref(), &[HTTP2])?;
+            tls = Some((TlsConnector::from(Arc::new(config)), name));
+        }
+        Ok(Self { endpoint, connector: Connector { tcp, tls, deadline: options.deadline } })
     }
 
     /// A channel with a connection of its own, which the first call makes.
@@ -82,8 +79,9 @@ impl ChannelFactory {
 /// Connects over TCP, then over TLS.
 #[derive(Clone)]
 struct Connector {
-    http: HttpConnector,
+    tcp: HttpConnector,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    deadline: Duration,
 }
 
 /// What a connection runs over.
@@ -97,35 +95,25 @@ impl Service<Uri> for Connector {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.http.poll_ready(cx).map_err(Into::into)
+        self.tcp.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, address: Uri) -> Self::Future {
-        let (tcp, tls) = (self.http.call(address), self.tls.clone());
-        Box::pin(async move {
+        let (tcp, tls, deadline) = (self.tcp.call(address), self.tls.clone(), self.deadline);
+        let connected = async move {
             let tcp = tcp.await?.into_inner();
             let Some((connector, name)) = tls else { return Ok(TokioIo::new(Box::pin(tcp) as _)) };
             let stream = connector.connect(name, tcp).await?;
             if stream.get_ref().1.alpn_protocol() != Some(HTTP2) {
-                return Err(io::Error::other("the server does not speak HTTP/2").into());
+                return Err(io::Error::other("the server does not offer HTTP/2").into());
             }
             Ok(TokioIo::new(Box::pin(stream) as _))
+        };
+        Box::pin(async move {
+            let too_late = || io::Error::new(io::ErrorKind::TimedOut, "no connection before the deadline");
+            timeout(deadline, connected).await.map_err(|_| too_late())?
         })
     }
-}
-
-fn trust(settings: &GatewaySettings) -> Option<tls::Trust> {
-    match &settings.trust {
-        Trust::Ca(path) => Some(tls::Trust::ca_file(path)),
-        Trust::Pin(path) => Some(tls::Trust::pin_file(path)),
-        Trust::SystemRoots => Some(tls::Trust::system()),
-        Trust::DangerPlaintext => None,
-    }
-}
-
-pub(super) fn identity(settings: &GatewaySettings) -> Option<ClientIdentity> {
-    let (certificate, key) = settings.client_certificate.as_ref()?;
-    Some(ClientIdentity::from_files(certificate, key))
 }
 
 fn invalid(message: impl Into<String>) -> Error {

@@ -1,188 +1,260 @@
-//! The calls that make, end and list connections, of a gateway and of one behind a master gateway.
+//! The gateway's connections to devices: the calls that make, end and list them, and their states.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::options::DeviceAddress;
+use tokio::sync::Notify;
+
+use super::options::TargetAddress;
+use super::proto::gsdk::connect::{DeviceInfo, Status};
 use super::proto::gsdk::{connect, connect_master as master};
-use super::rpc::Link;
+use super::rpc::RpcClient;
 use crate::Result;
 use crate::codec::DeviceId;
+use crate::sync::lock;
 
-/// The connections of one gateway.
+/// The calls about the connections of one gateway, also of one behind a master gateway.
 pub(super) struct Connections {
-    link: Link,
-    /// The gateway's name, where the link leads to a master gateway.
+    rpc: RpcClient,
+    /// The gateway's name, if `rpc` leads to a master gateway.
     behind: Option<String>,
 }
 
-impl Connections {
-    pub(super) fn new(link: Link, behind: Option<String>) -> Self {
-        Self { link, behind }
-    }
-
-    pub(super) fn link(&self) -> &Link {
-        &self.link
-    }
-
-    /// Connects a reader at once.
-    pub(super) async fn connect(&self, address: &DeviceAddress) -> Result<DeviceId> {
-        let DeviceAddress { host, port, tls, .. } = address.clone();
-        let info = connect::ConnectInfo { ip_addr: host, port: port.into(), use_ssl: tls };
-        let (what, connect_info) = ("connecting a reader", Some(info));
-        let id = match &self.behind {
+/// Calls a gateway, or a master gateway for one of its gateways: the same call with the gateway's name in the request.
+/// Returns a field of the response, if one is named.
+macro_rules! call {
+    ($self:ident, $what:literal, $name:literal, $request:ident { $($field:ident: $value:expr),* } => $response:ident $(.$out:ident)?) => {
+        match &$self.behind {
             None => {
-                let request = connect::ConnectRequest { connect_info };
-                let answer: connect::ConnectResponse = self.link.call(what, CONNECT, request).await?;
-                answer.device_id
+                let request = connect::$request { $($field: $value),* };
+                let path = concat!("/gsdk.connect.Connect/", $name);
+                let _response: connect::$response = $self.rpc.call($what, path, request).await?;
+                ($(_response.$out)?)
             }
-            Some(gateway_id) => {
-                let request = master::ConnectRequest { gateway_id: gateway_id.clone(), connect_info };
-                let answer: master::ConnectResponse = self.link.call(what, MASTER_CONNECT, request).await?;
-                answer.device_id
+            Some(gateway) => {
+                let request = master::$request { gateway_id: gateway.clone(), $($field: $value),* };
+                let path = concat!("/gsdk.connect_master.ConnectMaster/", $name);
+                let _response: master::$response = $self.rpc.call($what, path, request).await?;
+                ($(_response.$out)?)
             }
-        };
+        }
+    };
+}
+
+impl Connections {
+    pub(super) fn new(rpc: RpcClient, behind: Option<String>) -> Self {
+        Self { rpc, behind }
+    }
+
+    pub(super) fn rpc(&self) -> &RpcClient {
+        &self.rpc
+    }
+
+    /// Connects a device at once.
+    pub(super) async fn connect(&self, address: &TargetAddress) -> Result<DeviceId> {
+        let TargetAddress { host, port, tls, .. } = address.clone();
+        let info = connect::ConnectInfo { ip_addr: host, port: port.into(), use_ssl: tls };
+        let id = call!(self, "connecting a device", "Connect",
+            ConnectRequest { connect_info: Some(info) } => ConnectResponse.device_id);
         Ok(DeviceId::new(id))
     }
 
-    /// Lets the gateway connect a reader, and connect it again whenever it is lost.
-    pub(super) async fn add_async(&self, device: DeviceId, address: &DeviceAddress) -> Result<()> {
-        let DeviceAddress { host, port, tls, .. } = address.clone();
+    /// Makes the gateway connect a device, and connect it again whenever the connection is lost.
+    pub(super) async fn add_async(&self, device: DeviceId, address: &TargetAddress) -> Result<()> {
+        let TargetAddress { host, port, tls, .. } = address.clone();
         let (device_id, port) = (device.get(), port.into());
-        let connect_infos = vec![connect::AsyncConnectInfo { device_id, ip_addr: host, port, use_ssl: tls }];
-        let what = "adding a connection";
-        match &self.behind {
-            None => {
-                let request = connect::AddAsyncConnectionRequest { connect_infos };
-                let connect::AddAsyncConnectionResponse {} = self.link.call(what, ADD, request).await?;
-            }
-            Some(gateway_id) => {
-                let gateway_id = gateway_id.clone();
-                let request = master::AddAsyncConnectionRequest { gateway_id, connect_infos };
-                let master::AddAsyncConnectionResponse {} = self.link.call(what, MASTER_ADD, request).await?;
-            }
-        }
+        let infos = vec![connect::AsyncConnectInfo { device_id, ip_addr: host, port, use_ssl: tls }];
+        call!(self, "adding a connection", "AddAsyncConnection",
+            AddAsyncConnectionRequest { connect_infos: infos } => AddAsyncConnectionResponse);
         Ok(())
     }
 
-    /// Takes back what [`add_async`](Self::add_async) asked for.
+    /// Takes back [`add_async`](Self::add_async).
     pub(super) async fn delete_async(&self, devices: &[DeviceId]) -> Result<()> {
-        let (what, device_i_ds) = ("deleting connections", numbers(devices));
-        match &self.behind {
-            None => {
-                let request = connect::DeleteAsyncConnectionRequest { device_i_ds };
-                let connect::DeleteAsyncConnectionResponse {} = self.link.call(what, DELETE, request).await?;
-            }
-            Some(gateway_id) => {
-                let gateway_id = gateway_id.clone();
-                let request = master::DeleteAsyncConnectionRequest { gateway_id, device_i_ds };
-                let master::DeleteAsyncConnectionResponse {} =
-                    self.link.call(what, MASTER_DELETE, request).await?;
-            }
-        }
+        call!(self, "deleting connections", "DeleteAsyncConnection",
+            DeleteAsyncConnectionRequest { device_i_ds: numbers(devices) } => DeleteAsyncConnectionResponse);
         Ok(())
     }
 
-    /// Ends connections, for everybody who uses the gateway.
+    /// Ends connections, for every client of the gateway.
     pub(super) async fn disconnect(&self, devices: &[DeviceId]) -> Result<()> {
         let request = connect::DisconnectRequest { device_i_ds: numbers(devices) };
         let path = if self.behind.is_some() { MASTER_DISCONNECT } else { DISCONNECT };
-        let connect::DisconnectResponse {} = self.link.call("disconnecting", path, request).await?;
+        let connect::DisconnectResponse {} = self.rpc.call("disconnecting devices", path, request).await?;
         Ok(())
     }
 
-    /// The readers that the gateway has, connected or not.
-    pub(super) async fn list(&self) -> Result<Vec<connect::DeviceInfo>> {
-        let what = "the list of devices";
-        match &self.behind {
-            None => {
-                let answer: connect::GetDeviceListResponse =
-                    self.link.call(what, LIST, connect::GetDeviceListRequest {}).await?;
-                Ok(answer.device_infos)
-            }
-            Some(gateway_id) => {
-                let request = master::GetDeviceListRequest { gateway_id: gateway_id.clone() };
-                let answer: master::GetDeviceListResponse =
-                    self.link.call(what, MASTER_LIST, request).await?;
-                Ok(answer.device_infos)
-            }
-        }
+    /// The devices that the gateway has, connected or not.
+    pub(super) async fn list(&self) -> Result<Vec<DeviceInfo>> {
+        Ok(call!(self, "the list of devices", "GetDeviceList",
+            GetDeviceListRequest {} => GetDeviceListResponse.device_infos))
     }
 
-    /// The readers that answer in the gateway's network within this time.
+    /// The devices that respond in the gateway's network within this time.
     pub(super) async fn search(&self, time: Duration) -> Result<Vec<connect::SearchDeviceInfo>> {
-        let what = "searching for readers";
-        let timeout = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-        match &self.behind {
-            None => {
-                let request = connect::SearchDeviceRequest { timeout };
-                let answer: connect::SearchDeviceResponse = self.link.call(what, SEARCH, request).await?;
-                Ok(answer.device_infos)
-            }
-            Some(gateway_id) => {
-                let request = master::SearchDeviceRequest { gateway_id: gateway_id.clone(), timeout };
-                let answer: master::SearchDeviceResponse =
-                    self.link.call(what, MASTER_SEARCH, request).await?;
-                Ok(answer.device_infos)
-            }
-        }
+        let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        Ok(call!(self, "searching for devices", "SearchDevice",
+            SearchDeviceRequest { timeout: milliseconds } => SearchDeviceResponse.device_infos))
     }
 
-    /// Which readers may connect to the gateway by themselves.
+    /// Which devices may connect to the gateway by themselves.
     pub(super) async fn accept_filter(&self) -> Result<connect::AcceptFilter> {
-        let what = "the accept filter";
-        let filter = match &self.behind {
-            None => {
-                let answer: connect::GetAcceptFilterResponse =
-                    self.link.call(what, GET_FILTER, connect::GetAcceptFilterRequest {}).await?;
-                answer.filter
-            }
-            Some(gateway_id) => {
-                let request = master::GetAcceptFilterRequest { gateway_id: gateway_id.clone() };
-                let answer: master::GetAcceptFilterResponse =
-                    self.link.call(what, MASTER_GET_FILTER, request).await?;
-                answer.filter
-            }
-        };
+        let filter = call!(self, "the accept filter", "GetAcceptFilter",
+            GetAcceptFilterRequest {} => GetAcceptFilterResponse.filter);
         Ok(filter.unwrap_or_default())
     }
 
     pub(super) async fn set_accept_filter(&self, filter: connect::AcceptFilter) -> Result<()> {
-        let (what, filter) = ("setting the accept filter", Some(filter));
-        match &self.behind {
-            None => {
-                let request = connect::SetAcceptFilterRequest { filter };
-                let connect::SetAcceptFilterResponse {} = self.link.call(what, SET_FILTER, request).await?;
-            }
-            Some(gateway_id) => {
-                let request = master::SetAcceptFilterRequest { gateway_id: gateway_id.clone(), filter };
-                let master::SetAcceptFilterResponse {} =
-                    self.link.call(what, MASTER_SET_FILTER, request).await?;
-            }
-        }
+        call!(self, "setting the accept filter", "SetAcceptFilter",
+            SetAcceptFilterRequest { filter: Some(filter) } => SetAcceptFilterResponse);
         Ok(())
     }
 
-    /// The readers that tried to connect to the gateway and are not accepted.
+    /// The devices that tried to connect to the gateway and are not accepted.
     pub(super) async fn pending(&self) -> Result<Vec<connect::PendingDeviceInfo>> {
-        let what = "the list of pending readers";
-        match &self.behind {
-            None => {
-                let answer: connect::GetPendingListResponse =
-                    self.link.call(what, PENDING, connect::GetPendingListRequest {}).await?;
-                Ok(answer.device_infos)
+        Ok(call!(self, "the list of pending devices", "GetPendingList",
+            GetPendingListRequest {} => GetPendingListResponse.device_infos))
+    }
+
+    /// The path of the stream of states. Its messages are the same at both.
+    pub(super) fn status_path(&self) -> &'static str {
+        if self.behind.is_some() { MASTER_STATUS } else { STATUS }
+    }
+}
+
+/// The known devices, with the states of their connections.
+#[derive(Default)]
+pub(super) struct ConnectionStates {
+    known: Mutex<BTreeMap<DeviceId, Connection>>,
+    changed: Notify,
+}
+
+/// The connection of one device, and how often its state changed.
+#[derive(Clone, Debug, Default)]
+struct Connection {
+    state: ConnectionState,
+    changes: u64,
+    address: Option<(String, u16)>,
+}
+
+/// The state of a device's connection, as the gateway reports it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) enum ConnectionState {
+    Connected,
+    /// Not connected, or unknown.
+    #[default]
+    Disconnected,
+    /// Not connected, and the gateway cannot connect it: not reachable, or not allowed.
+    Refused,
+}
+
+impl ConnectionState {
+    /// `None` for a status that decides nothing: a try in progress, and states of later versions.
+    pub(super) fn of(status: i32) -> Option<Self> {
+        match Status::try_from(status).ok()? {
+            Status::TcpConnected | Status::TlsConnected => Some(Self::Connected),
+            Status::Disconnected => Some(Self::Disconnected),
+            Status::TcpCannotConnect
+            | Status::TcpNotAllowed
+            | Status::TlsCannotConnect
+            | Status::TlsNotAllowed => Some(Self::Refused),
+            Status::TryToConnect => None,
+        }
+    }
+}
+
+impl ConnectionStates {
+    pub(super) fn state(&self, device: DeviceId) -> Option<ConnectionState> {
+        self.lock().get(&device).map(|connection| connection.state)
+    }
+
+    pub(super) fn address(&self, device: DeviceId) -> Option<(String, u16)> {
+        self.lock().get(&device)?.address.clone()
+    }
+
+    /// The device that is connected at this address.
+    pub(super) fn connected_at(&self, host: &str, port: u16) -> Option<DeviceId> {
+        let is_there = |connection: &Connection| {
+            let address = connection.address.as_ref();
+            connection.state == ConnectionState::Connected
+                && address.is_some_and(|address| *address == (host.to_owned(), port))
+        };
+        self.lock().iter().find(|(_, connection)| is_there(connection)).map(|(&device, _)| device)
+    }
+
+    /// Adds a device whose state is unknown.
+    pub(super) fn know(&self, device: DeviceId) {
+        self.lock().entry(device).or_default();
+    }
+
+    /// Sets a state.
+    pub(super) fn set(&self, device: DeviceId, state: ConnectionState) {
+        let mut known = self.lock();
+        let connection = known.entry(device).or_default();
+        connection.state = state;
+        connection.changes = connection.changes.wrapping_add(1);
+        drop(known);
+        self.changed.notify_waiters();
+    }
+
+    /// Sets every state to unknown.
+    pub(super) fn forget_states(&self) {
+        for connection in self.lock().values_mut() {
+            connection.state = ConnectionState::Disconnected;
+            connection.changes = connection.changes.wrapping_add(1);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// How often the state of each device has changed, for [`reconcile`](Self::reconcile).
+    pub(super) fn changes(&self) -> BTreeMap<DeviceId, u64> {
+        self.lock().iter().map(|(&device, connection)| (device, connection.changes)).collect()
+    }
+
+    /// Takes over the states of the gateway's list, except those that changed after `before`. Returns the devices whose
+    /// connection turns out to be lost.
+    pub(super) fn reconcile(&self, list: &[DeviceInfo], before: &BTreeMap<DeviceId, u64>) -> Vec<DeviceId> {
+        let mut known = self.lock();
+        let mut listed = BTreeMap::new();
+        for info in list {
+            let device = DeviceId::new(info.device_id);
+            listed.insert(device, ConnectionState::of(info.status).unwrap_or_default());
+            let port = u16::try_from(info.port).unwrap_or_default();
+            known.entry(device).or_default().address = Some((info.ip_addr.clone(), port));
+        }
+        let mut lost = Vec::new();
+        for (device, connection) in &mut *known {
+            if connection.changes != before.get(device).copied().unwrap_or_default() {
+                continue;
             }
-            Some(gateway_id) => {
-                let request = master::GetPendingListRequest { gateway_id: gateway_id.clone() };
-                let answer: master::GetPendingListResponse =
-                    self.link.call(what, MASTER_PENDING, request).await?;
-                Ok(answer.device_infos)
+            let state = listed.get(device).copied().unwrap_or_default();
+            if connection.state == ConnectionState::Connected && state != ConnectionState::Connected {
+                lost.push(*device);
+            }
+            connection.state = state;
+        }
+        drop(known);
+        self.changed.notify_waiters();
+        lost
+    }
+
+    /// Waits until the gateway has connected the device, or reports that it cannot.
+    pub(super) async fn settled(&self, device: DeviceId) -> ConnectionState {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            match self.state(device) {
+                Some(state @ (ConnectionState::Connected | ConnectionState::Refused)) => return state,
+                _ => changed.await,
             }
         }
     }
 
-    /// Where the stream of states is; its messages are the same for both.
-    pub(super) fn status_path(&self) -> &'static str {
-        if self.behind.is_some() { MASTER_STATUS } else { STATUS }
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Connection>> {
+        lock(&self.known)
     }
 }
 
@@ -190,23 +262,7 @@ pub(super) fn numbers(devices: &[DeviceId]) -> Vec<u32> {
     devices.iter().map(|device| device.get()).collect()
 }
 
-const CONNECT: &str = "/gsdk.connect.Connect/Connect";
-const ADD: &str = "/gsdk.connect.Connect/AddAsyncConnection";
-const DELETE: &str = "/gsdk.connect.Connect/DeleteAsyncConnection";
 const DISCONNECT: &str = "/gsdk.connect.Connect/Disconnect";
-const LIST: &str = "/gsdk.connect.Connect/GetDeviceList";
-const SEARCH: &str = "/gsdk.connect.Connect/SearchDevice";
-const STATUS: &str = "/gsdk.connect.Connect/SubscribeStatus";
-const GET_FILTER: &str = "/gsdk.connect.Connect/GetAcceptFilter";
-const SET_FILTER: &str = "/gsdk.connect.Connect/SetAcceptFilter";
-const PENDING: &str = "/gsdk.connect.Connect/GetPendingList";
-const MASTER_CONNECT: &str = "/gsdk.connect_master.ConnectMaster/Connect";
-const MASTER_ADD: &str = "/gsdk.connect_master.ConnectMaster/AddAsyncConnection";
-const MASTER_DELETE: &str = "/gsdk.connect_master.ConnectMaster/DeleteAsyncConnection";
 const MASTER_DISCONNECT: &str = "/gsdk.connect_master.ConnectMaster/Disconnect";
-const MASTER_LIST: &str = "/gsdk.connect_master.ConnectMaster/GetDeviceList";
-const MASTER_SEARCH: &str = "/gsdk.connect_master.ConnectMaster/SearchDevice";
+const STATUS: &str = "/gsdk.connect.Connect/SubscribeStatus";
 const MASTER_STATUS: &str = "/gsdk.connect_master.ConnectMaster/SubscribeStatus";
-const MASTER_GET_FILTER: &str = "/gsdk.connect_master.ConnectMaster/GetAcceptFilter";
-const MASTER_SET_FILTER: &str = "/gsdk.connect_master.ConnectMaster/SetAcceptFilter";
-const MASTER_PENDING: &str = "/gsdk.connect_master.ConnectMaster/GetPendingList";

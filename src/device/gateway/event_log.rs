@@ -1,4 +1,4 @@
-//! `EventLog`, from its bytes into an [`Event`] without a String or a Vec.
+//! `EventLog`: its bytes become an [`Event`] without a String or a Vec.
 //!
 //! | `EventLog` | `Event` |
 //! |---|---|
@@ -8,15 +8,15 @@
 //! | `hasImage` | flag `IMAGE`; the other flags are not in the interface |
 //! | by the code's [`SubjectKind`]: `userID`, `cardData`, `entityID`, `inputInfo`, … | the subject |
 //!
-//! `entityID` is the first four bytes of the subject where it is a door, a lift or a zone, and of relays, whose two
-//! ports stand there. Where no source says what the subject is, it is the first that is set of `cardData`, `userID`,
-//! `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`.
+//! `entityID` is the first four bytes of the subject if the subject is a door, a lift or a zone, and also for relays,
+//! whose two ports are there. If no source names the kind of the subject, it is the first set field of `cardData`,
+//! `userID`, `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`.
 //!
-//! A record has room for one subject. What else is set is an [`ExtraSubject`] of the kind that its field names;
-//! `entityID` beside another subject is of none that a source would name. `temperature` is among the extras too. A
-//! field is set when it is not empty and not 0: protobuf sends no others.
+//! A record has room for one subject. Every other set field is an [`ExtraSubject`] of the kind that the field names. For
+//! `entityID` besides another subject, no source names a kind. `temperature` is among the [`Extras`] too. A field is set
+//! if it is not empty and not 0: protobuf sends no others.
 //!
-//! What fits neither is a [`Misfit`].
+//! An `EventLog` with a field that fits neither is an [`UnrepresentableEvent`].
 
 use std::fmt;
 
@@ -25,12 +25,9 @@ use zerocopy::little_endian::{U16, U32};
 
 use super::wire::{Reader, Value, WireError, WireFault, number};
 use crate::codec::{
-    DeviceId, Event, EventCode, EventFlags, ExtraSubject, Extras, Subject, SubjectKind, Temperature,
+    DeviceId, Event, EventCode, EventFlags, ExtraSubject, Extras, PortValue, Subject, SubjectKind,
+    Temperature,
 };
-
-mod parts;
-
-pub(super) use parts::{Alarm, Input, Interlock};
 
 /// The fields of one `EventLog`, borrowed from its bytes.
 #[derive(Default, PartialEq)]
@@ -61,7 +58,7 @@ impl<'a> EventLog<'a> {
         Ok(log)
     }
 
-    /// Reads the fields; what is unknown is passed over, and of what stands twice the last counts.
+    /// Reads the fields. Skips unknown fields; if a field occurs twice, the last value counts.
     #[inline]
     pub(super) fn merge(&mut self, mut reader: Reader<'a>) -> Result<(), WireError> {
         let log = self;
@@ -91,7 +88,8 @@ impl<'a> EventLog<'a> {
         Ok(())
     }
 
-    /// Reads the fields that nearly every event has for as long as nothing is odd; what is left begins with a field.
+    /// Reads the fields that nearly every event has, and stops before the first other field or form. Returns the rest,
+    /// which begins with a field.
     #[inline(always)]
     fn read_plain(&mut self, mut fields: &'a [u8]) -> &'a [u8] {
         while let [key, rest @ ..] = fields {
@@ -128,17 +126,17 @@ impl<'a> EventLog<'a> {
         fields
     }
 
-    /// The event, and its extras: the temperature, and what is set beyond its own subject.
+    /// The event, and its extras: the temperature, and the subjects beyond its own.
     ///
     /// # Errors
     ///
-    /// The field that has no room in either.
+    /// The field that fits neither.
     #[inline]
-    pub(super) fn to_event(&self) -> Result<(Event, Option<Extras>), Misfit> {
+    pub(super) fn to_event(&self) -> Result<(Event, Option<Extras>), UnrepresentableEvent> {
         let code = self.code()?;
         let set = self.set();
         let own = own(SubjectKind::of(code), set);
-        let subject = self.subject(own).map_err(|field| self.misfit(field))?;
+        let subject = self.subject(own).map_err(|field| self.unrepresentable(field))?;
         let extras = match set & !own {
             0 if self.temperature == 0 => None,
             more => Some(self.extras(more)?),
@@ -157,13 +155,13 @@ impl<'a> EventLog<'a> {
     }
 
     #[inline]
-    fn code(&self) -> Result<EventCode, Misfit> {
-        let main = u16::try_from(self.event_code).map_err(|_| self.misfit("eventCode"))?;
-        let sub = u8::try_from(self.sub_code).map_err(|_| self.misfit("subCode"))?;
+    fn code(&self) -> Result<EventCode, UnrepresentableEvent> {
+        let main = u16::try_from(self.event_code).map_err(|_| self.unrepresentable("eventCode"))?;
+        let sub = u8::try_from(self.sub_code).map_err(|_| self.unrepresentable("subCode"))?;
         Ok(EventCode::new(main | u16::from(sub)))
     }
 
-    /// A key that no reader has is none, and so is a key that the byte cannot hold.
+    /// A T&A key that does not fit the byte is no key.
     #[inline]
     fn param(&self, code: EventCode) -> u8 {
         match u8::try_from(self.tna_key) {
@@ -185,7 +183,7 @@ impl<'a> EventLog<'a> {
             | bit(self.entity_id != 0, ENTITY)
     }
 
-    /// What one field holds, as a record's subject.
+    /// The value of one field, as a record's subject.
     #[inline]
     fn subject(&self, field: u8) -> Result<[u8; 32], &'static str> {
         match field {
@@ -201,11 +199,11 @@ impl<'a> EventLog<'a> {
 
     /// The temperature, which is 0 if there was no thermal camera, and the subjects in these fields.
     #[cold]
-    fn extras(&self, fields: u8) -> Result<Extras, Misfit> {
+    fn extras(&self, fields: u8) -> Result<Extras, UnrepresentableEvent> {
         let mut extras = Extras::default();
         extras.temperature = (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature));
         for (field, kind) in KINDS.into_iter().filter(|(field, _)| fields & field != 0) {
-            let bytes = self.subject(field).map_err(|field| self.misfit(field))?;
+            let bytes = self.subject(field).map_err(|field| self.unrepresentable(field))?;
             extras.subjects.push(ExtraSubject::new(kind, bytes));
         }
         Ok(extras)
@@ -225,12 +223,129 @@ impl<'a> EventLog<'a> {
     }
 
     #[cold]
-    fn misfit(&self, field: &'static str) -> Misfit {
-        Misfit { device: DeviceId::new(self.device_id), id: self.id, field }
+    fn unrepresentable(&self, field: &'static str) -> UnrepresentableEvent {
+        UnrepresentableEvent { device: DeviceId::new(self.device_id), id: self.id, field }
     }
 }
 
-/// The field that holds the subject of such a code; none where none is set and no source names one.
+/// `DetectInputInfo`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Input {
+    pub(super) io_device_id: u32,
+    pub(super) port: u32,
+    pub(super) value: i32,
+}
+
+/// `AlarmZoneInfo`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Alarm {
+    pub(super) zone_id: u32,
+    pub(super) door_id: u32,
+    pub(super) io_device_id: u32,
+    pub(super) port: u32,
+}
+
+/// `InterlockZoneInfo`: as many doors as an event can hold, and the number of doors.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Interlock {
+    pub(super) zone_id: u32,
+    pub(super) door_ids: [u32; 4],
+    pub(super) doors: usize,
+}
+
+impl Input {
+    /// An empty message means the same as no message.
+    fn is_set(self) -> bool {
+        self != Self::default()
+    }
+
+    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
+        while let Some((number, value)) = reader.field(&INPUT)? {
+            match (number, value) {
+                (1, Value::Varint(value)) => self.io_device_id = low(value),
+                (2, Value::Varint(value)) => self.port = low(value),
+                (3, Value::Varint(value)) => self.value = low(value).cast_signed(),
+                (1..=3, _) => return Err(reader.wrong_kind(&INPUT, number)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn subject(self) -> Result<[u8; 32], &'static str> {
+        let port = self.port.try_into().map_err(|_| "inputInfo.port")?;
+        // A state that does not fit the byte is unknown.
+        let value = self.value.try_into().map_or(PortValue::UNKNOWN, PortValue::new);
+        Ok(Subject::Input { io_device_id: self.io_device_id, port, value }.to_bytes())
+    }
+}
+
+impl Alarm {
+    /// An empty message means the same as no message.
+    fn is_set(self) -> bool {
+        self != Self::default()
+    }
+
+    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
+        while let Some((number, value)) = reader.field(&ALARM)? {
+            match (number, value) {
+                (1, Value::Varint(value)) => self.zone_id = low(value),
+                (2, Value::Varint(value)) => self.door_id = low(value),
+                (3, Value::Varint(value)) => self.io_device_id = low(value),
+                (4, Value::Varint(value)) => self.port = low(value),
+                (1..=4, _) => return Err(reader.wrong_kind(&ALARM, number)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn subject(self) -> Result<[u8; 32], &'static str> {
+        let Self { zone_id, door_id, io_device_id, port } = self;
+        let port = port.try_into().map_err(|_| "alarmZoneInfo.port")?;
+        Ok(Subject::AlarmZone { zone_id, door_id, io_device_id, port }.to_bytes())
+    }
+}
+
+impl Interlock {
+    /// An empty message means the same as no message.
+    fn is_set(self) -> bool {
+        self != Self::default()
+    }
+
+    fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
+        while let Some((number, value)) = reader.field(&INTERLOCK)? {
+            match (number, value) {
+                (1, Value::Varint(value)) => self.zone_id = low(value),
+                (2, Value::Varint(value)) => self.add(low(value)),
+                (2, Value::Bytes(mut packed)) => {
+                    while !packed.is_empty() {
+                        self.add(low(packed.varint("interlockZoneInfo.doorIDs")?));
+                    }
+                }
+                (1..=2, _) => return Err(reader.wrong_kind(&INTERLOCK, number)),
+                (_, value) => reader.skip(number, value)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, door: u32) {
+        if let Some(slot) = self.door_ids.get_mut(self.doors) {
+            *slot = door;
+        }
+        self.doors = self.doors.saturating_add(1);
+    }
+
+    fn subject(self) -> Result<[u8; 32], &'static str> {
+        if self.doors > self.door_ids.len() {
+            return Err("interlockZoneInfo.doorIDs");
+        }
+        Ok(Subject::Interlock { zone_id: self.zone_id, door_ids: self.door_ids }.to_bytes())
+    }
+}
+
+/// The field with the subject of an event of this kind; none if no source names the kind and no field is set.
 #[inline]
 const fn own(kind: SubjectKind, set: u8) -> u8 {
     match kind {
@@ -245,7 +360,7 @@ const fn own(kind: SubjectKind, set: u8) -> u8 {
     }
 }
 
-/// The event's fields in their order, written all at once: the builder's steps would each copy the record.
+/// The event's fields in their order, written at once: each step of the builder would copy the record.
 #[derive(IntoBytes)]
 #[repr(C)]
 struct Fields {
@@ -258,21 +373,21 @@ struct Fields {
     flags: u8,
 }
 
-/// An `EventLog` with a field that has no room in an [`Event`] or beside it. It says which, not what is in it.
+/// An event of which no [`Event`] can be made. It names the field that is too large, not its value.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Misfit {
+pub(super) struct UnrepresentableEvent {
     pub(super) device: DeviceId,
     pub(super) id: u32,
     pub(super) field: &'static str,
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for UnrepresentableEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "event {}: field `{}` is larger than an event can hold", self.id, self.field)
     }
 }
 
-impl std::error::Error for Misfit {}
+impl std::error::Error for UnrepresentableEvent {}
 
 #[inline]
 fn padded(bytes: &[u8]) -> Option<[u8; 32]> {
@@ -281,8 +396,8 @@ fn padded(bytes: &[u8]) -> Option<[u8; 32]> {
     Some(array)
 }
 
-/// Protobuf's way: of a longer number the low 32 bits.
-#[allow(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
+/// The low 32 bits of a longer number, as protobuf reads it.
+#[allow(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the low bits are the value")]
 #[inline]
 const fn low(value: u64) -> u32 {
     value as u32
@@ -298,7 +413,7 @@ fn text(value: Reader<'_>) -> Result<&[u8], WireError> {
     }
 }
 
-/// The fields that may hold a subject, as bits: the lower goes before where no source says which.
+/// The fields that can hold a subject, as bits. If no source names the field, the lowest set bit counts.
 const CARD: u8 = 1;
 const USER: u8 = 1 << 1;
 const INPUT_INFO: u8 = 1 << 2;
@@ -306,7 +421,8 @@ const ALARM_INFO: u8 = 1 << 3;
 const INTERLOCK_INFO: u8 = 1 << 4;
 const ENTITY: u8 = 1 << 5;
 
-/// What each of them is beside another. Whose id `entityID` is only a code says, and that names another field.
+/// The kind of each of them besides another subject. Only a code says whose id `entityID` is, and here the code names
+/// another field.
 const KINDS: [(u8, SubjectKind); 6] = [
     (CARD, SubjectKind::Card),
     (USER, SubjectKind::User),
@@ -335,5 +451,103 @@ const NAMES: [&str; 16] = [
     "interlockZoneInfo",
 ];
 
+const INPUT: [&str; 4] = ["", "inputInfo.ioDeviceID", "inputInfo.port", "inputInfo.value"];
+const ALARM: [&str; 5] =
+    ["", "alarmZoneInfo.zoneID", "alarmZoneInfo.doorID", "alarmZoneInfo.ioDeviceID", "alarmZoneInfo.port"];
+const INTERLOCK: [&str; 3] = ["", "interlockZoneInfo.zoneID", "interlockZoneInfo.doorIDs"];
+
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_subject_is_read_by_the_code() {
+        let log = EventLog { user_id: b"17", entity_id: 5, card_data: &[9; 32], ..EventLog::default() };
+        let of = |event_code| EventLog { event_code, ..log }.to_event().unwrap().0;
+        assert!(matches!(of(0x1000).subject(), Subject::User(user) if user.as_bytes() == b"17"));
+        assert!(matches!(of(0x1102).subject(), Subject::Card(card) if card.as_bytes() == &[9; 32]));
+        assert_eq!(of(0x5000).subject(), Subject::Door { door_id: 5 });
+        let ports = EventLog { event_code: 0xC300, entity_id: 0x0002_0001, ..EventLog::default() };
+        let subject = Subject::Relay { relay_port: 1, input_port: 2 };
+        assert_eq!(ports.to_event().unwrap().0.subject(), subject);
+        assert_eq!(of(0xF000).subject(), Subject::Unknown(&[9; 32]));
+    }
+
+    #[test]
+    fn what_is_set_beyond_the_subject_is_an_extra_of_the_kind_that_its_field_names() {
+        let input = Input { io_device_id: 6, port: 2, value: 1 };
+        let log = EventLog {
+            id: 4,
+            user_id: b"17",
+            entity_id: 5,
+            card_data: &[9; 32],
+            input: Some(input),
+            alarm: Some(Alarm::default()),
+            ..EventLog::default()
+        };
+        let of = |event_code| EventLog { event_code, ..log }.to_event().unwrap().1.unwrap().subjects;
+        let texts = |code| of(code).iter().map(|extra| extra.subject().to_string()).collect::<Vec<_>>();
+        assert_eq!(texts(0x1000), ["card", "input 6:2 CLOSED", "unknown"]);
+        assert_eq!(texts(0x5000), ["card", "user", "input 6:2 CLOSED"]);
+        assert_eq!(texts(0xF000), ["user", "input 6:2 CLOSED", "unknown"]);
+        let entity = Subject::Zone { zone_id: 5 }.to_bytes();
+        assert_eq!(of(0x1000)[2].subject(), Subject::Unknown(&entity));
+        let alone = EventLog { event_code: 0x1000, user_id: b"17", ..EventLog::default() };
+        assert_eq!(alone.to_event().unwrap().1, None);
+    }
+
+    #[test]
+    fn a_temperature_is_an_extra_and_0_is_none() {
+        let of = |temperature| EventLog { event_code: 0x1000, temperature, ..EventLog::default() }.to_event();
+        let warm = Extras::default().with_temperature(Temperature::from_hundredths(3_655));
+        assert_eq!((of(3_655).unwrap().1, of(0).unwrap().1), (Some(warm), None));
+    }
+
+    #[test]
+    fn what_does_not_fit_among_the_extras_is_named() {
+        let log =
+            EventLog { event_code: 0x5000, card_data: &[9; 32], user_id: &[b'7'; 33], ..Default::default() };
+        assert_eq!(log.to_event().unwrap_err().field, "userID");
+    }
+
+    #[test]
+    fn param_is_the_key_or_where_a_user_was_changed() {
+        let of = |event_code, tna_key, changed_on_device| {
+            EventLog { event_code, tna_key, changed_on_device, ..EventLog::default() }.to_event().unwrap().0
+        };
+        assert_eq!(of(0x1000, 3, true).tna_key(), Some(3));
+        assert_eq!(of(0x2000, 0, true).changed_on_device(), Some(true));
+        assert_eq!(of(0x2000, 0, false).changed_on_device(), Some(false));
+        assert_eq!(of(0x1000, 99, false).param(), 99);
+        assert_eq!(of(0x1000, -1, false).param(), 0);
+        assert_eq!(of(0x1000, 300, true).param(), 0);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_and_not_shown() {
+        let id = [b'7'; 33];
+        let doors = Interlock { zone_id: 1, door_ids: [1, 2, 3, 4], doors: 5 };
+        let log =
+            EventLog { id: 4, user_id: &id, card_data: &id, interlock: Some(doors), ..Default::default() };
+        let refused = |event_code| EventLog { event_code, ..log }.to_event().unwrap_err().to_string();
+        assert_eq!(refused(0x1000), "event 4: field `userID` is larger than an event can hold");
+        assert!(refused(0x1102).contains("`cardData`"));
+        assert!(refused(0xA000).contains("`interlockZoneInfo.doorIDs`"));
+        assert!(refused(0x1_0000).contains("`eventCode`"));
+    }
+
+    #[test]
+    fn a_state_of_a_port_that_nobody_knows_is_unknown() {
+        let value = |value| {
+            let input = Some(Input { io_device_id: 1, port: 2, value });
+            let event = EventLog { event_code: 0x4F00, input, ..EventLog::default() }.to_event().unwrap().0;
+            match event.subject() {
+                Subject::Input { value, .. } => value,
+                other => panic!("{other}"),
+            }
+        };
+        assert_eq!(value(1), PortValue::CLOSED);
+        assert_eq!(value(7), PortValue::new(7));
+        assert_eq!(value(1_000), PortValue::UNKNOWN);
+    }
+}

@@ -1,6 +1,6 @@
-//! The gateway's messages and services, made from `proto/` (its README says how).
+//! The gateway's messages and services, generated from `proto/`; its README says how.
 //!
-//! The serving side is there with the feature `sim-servers`.
+//! The feature `sim-servers` adds the server side.
 #![allow(
     dead_code,
     missing_docs,
@@ -8,17 +8,17 @@
     clippy::all,
     clippy::future_not_send,
     rustdoc::all,
-    reason = "generated: what is made of the interface is not all used"
+    reason = "generated: the crate does not use all of the interface"
 )]
 
-/// What gRPC itself defines.
+/// Messages that gRPC itself defines.
 pub(crate) mod google {
     pub(crate) mod rpc {
         include!("proto/generated/google.rpc.rs");
     }
 }
 
-/// What the gateway defines; one module for each of its packages, as in their names.
+/// Messages and services of the gateway: a module for each of its packages.
 pub(crate) mod gsdk {
     pub(crate) mod admin {
         include!("proto/generated/gsdk.admin.rs");

@@ -1,14 +1,16 @@
-//! One life of the connection to a gateway: its two streams, and who listens.
+//! A session: one connection to a gateway with its two streams, the subscribers, and the sessions one after another.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{poll_fn, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
@@ -16,65 +18,146 @@ use tonic::Status;
 use tonic::codec::Streaming;
 use tonic_prost::ProstCodec;
 
-use super::codec::{LiveCodec, LiveLogs};
-use super::connections::Connections;
-use super::event_log::Misfit;
-use super::options::GatewaySettings;
+use super::channel::ChannelFactory;
+use super::codec::{LiveCodec, LiveLog, LiveLogs};
+use super::connections::{ConnectionState, ConnectionStates, Connections};
+use super::event_log::UnrepresentableEvent;
+use super::options::GatewayOptions;
+use super::proto::gsdk::admin::{GetInfoRequest, GetInfoResponse};
 use super::proto::gsdk::connect::{StatusChange, SubscribeStatusRequest};
 use super::proto::gsdk::event::{
     EnableMonitoringRequest, EnableMonitoringResponse, SubscribeRealtimeLogRequest,
 };
-use super::readers::{Readers, State};
-use super::rpc::Link;
-use super::status::failure;
-use crate::codec::{DeviceId, Event, Extras};
+use super::rpc::RpcClient;
+use crate::codec::DeviceId;
 use crate::device::backend::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
-/// A session under way; it ends with this value, or when one of its streams does.
-pub(super) struct Running {
-    pub(super) session: Arc<Session>,
+/// The sessions with one gateway. A new one is opened when it is needed and the last one has ended.
+pub(super) struct Sessions {
+    pub(super) options: GatewayOptions,
+    channels: ChannelFactory,
+    /// The client's own, for the login at a master gateway.
+    certificate: Option<String>,
+    pub(super) states: Arc<ConnectionStates>,
+    /// The current session, for the calls.
+    current: RwLock<Option<Arc<Session>>>,
+    /// The guard of the current session. Whoever holds the lock opens the next session.
+    guard: Mutex<Option<SessionGuard>>,
+    closed: AtomicBool,
+}
+
+impl Sessions {
+    /// Reads the files of the options, and connects nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`ChannelFactory::new`]; [`InvalidInput`](ErrorKind::InvalidInput) for a master gateway without a client
+    /// certificate.
+    pub(super) fn new(options: GatewayOptions) -> Result<Self> {
+        let channels = ChannelFactory::new(&options)?;
+        let certificate = match (&options.master, &options.identity) {
+            (Some(_), Some(identity)) => Some(identity.certificate_pem()?),
+            (Some(_), None) => {
+                let message = "a master gateway requires `client-cert` and `client-key`";
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            (None, _) => None,
+        };
+        let (states, current, guard, closed) = Default::default();
+        Ok(Self { options, channels, certificate, states, current, guard, closed })
+    }
+
+    /// The current session, or a new one.
+    pub(super) async fn get(&self) -> Result<Arc<Session>> {
+        if let Some(session) = self.current()? {
+            return Ok(session);
+        }
+        let mut guard = self.guard.lock().await;
+        if let Some(session) = self.current()? {
+            return Ok(session);
+        }
+        *guard = None; // The tasks of the last session end here.
+        let options = &self.options;
+        let (gateway, certificate) = (options.authority.clone(), self.certificate.clone());
+        let rpc = RpcClient::new(self.channels.channel(), gateway, options.deadline, certificate);
+        let connections = Connections::new(rpc, options.master.clone());
+        let opened = SessionGuard::open(connections, Arc::clone(&self.states), options).await?;
+        let session = Arc::clone(&opened.session);
+        *guard = Some(opened);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&session));
+        // A `close` in the meantime found no session to end.
+        self.check_open().inspect_err(|_| session.end(closed))?;
+        Ok(session)
+    }
+
+    /// The current session, if it has not ended.
+    pub(super) fn current(&self) -> Result<Option<Arc<Session>>> {
+        self.check_open()?;
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(current.as_ref().filter(|session| !session.is_over()).map(Arc::clone))
+    }
+
+    /// Ends the current session, and every later call.
+    pub(super) async fn close(&self) {
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            let current = self.current.write().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(session) = current {
+                session.end(closed);
+            }
+            *self.guard.lock().await = None;
+        }
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
+    }
+}
+
+/// Runs the tasks of a session. They end when this is dropped.
+struct SessionGuard {
+    session: Arc<Session>,
     _tasks: JoinSet<()>,
 }
 
-/// What calls and tasks share.
+/// What the calls and the tasks of a session share.
 pub(super) struct Session {
     pub(super) connections: Connections,
-    pub(super) readers: Arc<Readers>,
-    listeners: RwLock<Listeners>,
+    pub(super) states: Arc<ConnectionStates>,
+    subscribers: RwLock<Subscribers>,
 }
 
 #[derive(Default)]
-struct Listeners {
+struct Subscribers {
     by_device: HashMap<DeviceId, Vec<(u64, LiveSink)>>,
     tickets: u64,
-    over: bool,
+    is_over: bool,
 }
 
-/// A stream on its way: a gateway may say nothing before the first item.
+/// A stream that is being opened. A gateway may respond only with the first item.
 type Opening<T> = BoxFuture<'static, Result<Streaming<T>, Status>>;
 
-impl Running {
-    /// Opens the streams and takes over the gateway's list of readers.
+impl SessionGuard {
+    /// Opens the streams and reads the gateway's list of devices.
     ///
-    /// The streams come first: what happens while the list is on its way is not missed.
-    pub(super) async fn open(
+    /// The streams come first, so that no change between list and stream is missed.
+    async fn open(
         connections: Connections,
-        readers: Arc<Readers>,
-        settings: &GatewaySettings,
+        states: Arc<ConnectionStates>,
+        options: &GatewayOptions,
     ) -> Result<Self> {
-        let (queue, heartbeat) = (settings.queue, settings.heartbeat);
-        let session = Arc::new(Session { connections, readers, listeners: RwLock::default() });
-        // What has begun is not driven while the list is asked for, and must not hold the token meanwhile.
-        session.link().log_in().await?;
+        let (queue, heartbeat) = (options.queue, options.heartbeat);
+        let session = Arc::new(Session { connections, states, subscribers: RwLock::default() });
+        // The streams below begin to open and then wait for the list. They must not hold the lock of the token then.
+        session.rpc().log_in().await?;
         let asking = Arc::clone(&session);
-        let mut statuses = begun(async move { asking.statuses(queue).await }).await;
+        let mut statuses = begin(async move { asking.statuses(queue).await }).await;
         let asking = Arc::clone(&session);
-        let mut events = begun(async move { asking.events(queue).await }).await;
+        let mut events = begin(async move { asking.events(queue).await }).await;
         session.refresh().await?;
-        // Where the answer comes at once, as from most gateways, what is enabled from now on is surely heard.
-        settle(&mut statuses).await?;
-        settle(&mut events).await?;
+        // Most gateways respond at once. Then every event of a device that is enabled from now on arrives.
+        session.settle(&mut statuses).await?;
+        session.settle(&mut events).await?;
         let mut tasks = JoinSet::new();
         tasks.spawn(watch_events(Arc::clone(&session), events));
         tasks.spawn(watch_statuses(Arc::clone(&session), statuses));
@@ -84,81 +167,90 @@ impl Running {
 }
 
 impl Session {
-    pub(super) fn link(&self) -> &Link {
-        self.connections.link()
+    pub(super) fn rpc(&self) -> &RpcClient {
+        self.connections.rpc()
     }
 
-    pub(super) fn is_over(&self) -> bool {
-        self.read().over
+    fn is_over(&self) -> bool {
+        self.read().is_over
     }
 
-    /// Takes over the gateway's list of readers.
+    /// Takes over the gateway's list of devices.
     pub(super) async fn refresh(&self) -> Result<()> {
-        let before = self.readers.changes();
+        let before = self.states.changes();
         let list = self.connections.list().await?;
-        for device in self.readers.reconcile(&list, &before) {
-            self.lose(device);
+        for device in self.states.reconcile(&list, &before) {
+            self.report_lost(device);
         }
         Ok(())
     }
 
-    /// Lets a sink hear what a reader reports.
-    pub(super) fn listen(&self, sink: LiveSink) -> Result<u64> {
-        let mut listeners = self.write();
-        if listeners.over {
+    /// Adds a sink for the live events of its device. Returns a ticket for [`unsubscribe`](Self::unsubscribe).
+    pub(super) fn subscribe(&self, sink: LiveSink) -> Result<u64> {
+        let mut subscribers = self.write();
+        if subscribers.is_over {
             return Err(Error::new(ErrorKind::Disconnected, "the connection to the gateway is lost"));
         }
-        listeners.tickets += 1;
-        let ticket = listeners.tickets;
-        listeners.by_device.entry(sink.device()).or_default().push((ticket, sink));
+        subscribers.tickets += 1;
+        let ticket = subscribers.tickets;
+        subscribers.by_device.entry(sink.device()).or_default().push((ticket, sink));
         Ok(ticket)
     }
 
-    pub(super) fn unlisten(&self, device: DeviceId, ticket: u64) {
-        let mut listeners = self.write();
-        if let Some(sinks) = listeners.by_device.get_mut(&device) {
+    pub(super) fn unsubscribe(&self, device: DeviceId, ticket: u64) {
+        let mut subscribers = self.write();
+        if let Some(sinks) = subscribers.by_device.get_mut(&device) {
             sinks.retain(|(of, _)| *of != ticket);
             if sinks.is_empty() {
-                listeners.by_device.remove(&device);
+                subscribers.by_device.remove(&device);
             }
         }
     }
 
-    /// Asks the gateway to report what happens at a reader.
+    /// Makes the gateway report the events of a device.
     pub(super) async fn enable(&self, device: DeviceId) -> Result<()> {
         let request = EnableMonitoringRequest { device_id: device.get() };
-        let EnableMonitoringResponse {} = self.link().call("monitoring", ENABLE, request).await?;
+        let EnableMonitoringResponse {} = self.rpc().call("enabling live events", ENABLE, request).await?;
         Ok(())
     }
 
-    /// Ends it for everybody who listens, with an error for each.
-    pub(super) fn end(&self, error: impl Fn() -> Error) {
-        let mut listeners = self.write();
-        if std::mem::replace(&mut listeners.over, true) {
+    /// The gateway's version, as the gateway writes it.
+    pub(super) async fn version(&self) -> Result<String> {
+        let request = GetInfoRequest {};
+        let response: GetInfoResponse = self.rpc().call("gateway version", VERSION, request).await?;
+        Ok(response.version)
+    }
+
+    /// Ends the session. Every subscriber gets an error.
+    fn end(&self, error: impl Fn() -> Error) {
+        let mut subscribers = self.write();
+        if std::mem::replace(&mut subscribers.is_over, true) {
             return;
         }
-        self.readers.forget_states();
-        for (device, sinks) in listeners.by_device.drain() {
+        self.states.forget_states();
+        for (device, sinks) in subscribers.by_device.drain() {
             for (_, sink) in sinks {
                 sink.disconnected(error().with_device(device));
             }
         }
     }
 
-    /// Tells those who listen to a reader that it is gone.
-    fn lose(&self, device: DeviceId) {
+    /// Reports to the subscribers of a device that its connection is lost.
+    fn report_lost(&self, device: DeviceId) {
         for (_, sink) in self.write().by_device.remove(&device).unwrap_or_default() {
-            let error = Error::new(ErrorKind::Disconnected, "the gateway has lost the connection to it");
+            let error =
+                Error::new(ErrorKind::Disconnected, "the gateway has lost the connection to the device");
             sink.disconnected(error.with_device(device));
         }
     }
 
-    /// Gives events that came together to those who listen.
-    fn deliver(&self, logs: &[(Event, Option<Box<Extras>>)]) {
-        let listeners = self.read();
+    /// Passes events that arrived together to the subscribers.
+    fn deliver(&self, logs: &[LiveLog]) {
+        let subscribers = self.read();
         for logs in logs.chunk_by(|(a, _), (b, _)| a.device_id() == b.device_id()) {
             let device = logs.first().map(|(event, _)| event.device_id());
-            for (_, sink) in device.and_then(|device| listeners.by_device.get(&device)).into_iter().flatten()
+            for (_, sink) in
+                device.and_then(|device| subscribers.by_device.get(&device)).into_iter().flatten()
             {
                 sink.push_all(logs.iter().cloned());
             }
@@ -166,31 +258,40 @@ impl Session {
     }
 
     #[cold]
-    fn miss(&self, misfit: Misfit) {
-        tracing::warn!(device = %misfit.device, "{misfit}, and is not in the stream");
-        for (_, sink) in self.read().by_device.get(&misfit.device).into_iter().flatten() {
+    fn report_unrepresentable(&self, event: UnrepresentableEvent) {
+        tracing::warn!(device = %event.device, "{event}, so the event is not in the live stream");
+        for (_, sink) in self.read().by_device.get(&event.device).into_iter().flatten() {
             sink.lost(1);
         }
     }
 
     async fn events(&self, queue: u32) -> Result<Streaming<LiveLogs>, Status> {
         let queue_size = i32::try_from(queue).unwrap_or(i32::MAX);
-        // Of all readers: some versions of the gateway do not heed a filter, and readers may come later.
+        // For all devices: some versions of the gateway ignore a filter, and devices may be added later.
         let request = SubscribeRealtimeLogRequest { queue_size, ..Default::default() };
-        self.link().bundles::<LiveCodec>(SUBSCRIBE, request).await
+        self.rpc().batched_stream::<LiveCodec>(SUBSCRIBE, request).await
     }
 
     async fn statuses(&self, queue: u32) -> Result<Streaming<StatusChange>, Status> {
         let request = SubscribeStatusRequest { queue_size: i32::try_from(queue).unwrap_or(i32::MAX) };
-        self.link().stream::<ProstCodec<_, _>>(self.connections.status_path(), request).await
+        self.rpc().stream::<ProstCodec<_, _>>(self.connections.status_path(), request).await
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Listeners> {
-        self.listeners.read().unwrap_or_else(PoisonError::into_inner)
+    /// Waits a little for a stream to be open. A stream without a response until its first item stays as it is.
+    async fn settle<T: 'static>(&self, opening: &mut Opening<T>) -> Result<()> {
+        if let Ok(stream) = timeout(PATIENCE, &mut *opening).await {
+            let stream = stream.map_err(|status| self.rpc().error("subscribing to live events", &status))?;
+            *opening = ready(Ok(stream)).boxed();
+        }
+        Ok(())
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Listeners> {
-        self.listeners.write().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Subscribers> {
+        self.subscribers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Subscribers> {
+        self.subscribers.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,48 +301,39 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Begins to open a stream: when this returns the request is on its way, before any that follows.
-async fn begun<T: 'static>(
+/// Begins to open a stream. When this returns, the request is on its way, before every later one.
+async fn begin<T: 'static>(
     open: impl Future<Output = Result<Streaming<T>, Status>> + Send + 'static,
 ) -> Opening<T> {
     let mut opening = open.boxed();
     match poll_fn(|context| Poll::Ready(opening.poll_unpin(context))).await {
-        Poll::Ready(answer) => ready(answer).boxed(),
+        Poll::Ready(stream) => ready(stream).boxed(),
         Poll::Pending => opening,
     }
 }
 
-/// Waits a little for a stream to be open. One that stays silent until it has something to say is left as it is.
-async fn settle<T: 'static>(opening: &mut Opening<T>) -> Result<()> {
-    if let Ok(answer) = timeout(PATIENCE, &mut *opening).await {
-        let stream = answer.map_err(|status| failure("subscribing", &status))?;
-        *opening = ready(Ok(stream)).boxed();
-    }
-    Ok(())
-}
-
-/// Takes every event from the gateway as soon as it is there, whatever those who listen do: a stream that is not read
-/// costs the connection.
+/// Receives every event from the gateway as soon as it arrives, however slow the subscribers are: a stream that is not
+/// read costs the connection.
 async fn watch_events(session: Arc<Session>, opening: Opening<LiveLogs>) {
     let mut stream = match opening.await {
         Ok(stream) => stream,
-        Err(status) => return session.end(|| failure("live events", &status)),
+        Err(status) => return session.end(|| session.rpc().error(LIVE_EVENTS, &status)),
     };
     loop {
         match stream.message().await {
-            Ok(Some(LiveLogs { logs, misfits })) => {
+            Ok(Some(LiveLogs { logs, unrepresentable })) => {
                 let mut delivered = 0;
-                for (before, misfit) in misfits {
+                for (before, event) in unrepresentable {
                     session.deliver(&logs[delivered..before]);
-                    session.miss(misfit);
+                    session.report_unrepresentable(event);
                     delivered = before;
                 }
                 session.deliver(&logs[delivered..]);
             }
-            Ok(None) => return session.end(|| ended("live events")),
-            Err(status) => return session.end(|| failure("live events", &status)),
+            Ok(None) => return session.end(|| ended(LIVE_EVENTS)),
+            Err(status) => return session.end(|| session.rpc().error(LIVE_EVENTS, &status)),
         }
-        // Those who listen may share this thread.
+        // The subscribers may run on this thread too.
         consume_budget().await;
     }
 }
@@ -249,21 +341,21 @@ async fn watch_events(session: Arc<Session>, opening: Opening<LiveLogs>) {
 async fn watch_statuses(session: Arc<Session>, opening: Opening<StatusChange>) {
     let mut stream = match opening.await {
         Ok(stream) => stream,
-        Err(status) => return session.end(|| failure("connection states", &status)),
+        Err(status) => return session.end(|| session.rpc().error(CONNECTION_STATES, &status)),
     };
     loop {
         let change = match stream.message().await {
             Ok(Some(change)) => change,
-            Ok(None) => return session.end(|| ended("connection states")),
-            Err(status) => return session.end(|| failure("connection states", &status)),
+            Ok(None) => return session.end(|| ended(CONNECTION_STATES)),
+            Err(status) => return session.end(|| session.rpc().error(CONNECTION_STATES, &status)),
         };
         let device = DeviceId::new(change.device_id);
-        let Some(state) = State::of(change.status) else { continue };
-        session.readers.set(device, state);
-        if state != State::Connected {
-            session.lose(device);
+        let Some(state) = ConnectionState::of(change.status) else { continue };
+        session.states.set(device, state);
+        if state != ConnectionState::Connected {
+            session.report_lost(device);
         } else if session.read().by_device.contains_key(&device) {
-            // It was gone and is back before we heard of it, and a reader does not remember who listens.
+            // The connection was lost and is back before the report of it. The device has forgotten its subscribers.
             tokio::spawn(enable_again(Arc::clone(&session), device));
         }
     }
@@ -271,12 +363,12 @@ async fn watch_statuses(session: Arc<Session>, opening: Opening<StatusChange>) {
 
 async fn enable_again(session: Arc<Session>, device: DeviceId) {
     if session.enable(device).await.is_err() {
-        session.lose(device);
+        session.report_lost(device);
     }
 }
 
-/// Asks for the list of readers now and then: that finds a gateway that has fallen silent, and changes of which its
-/// stream of states has said nothing.
+/// Reads the list of devices now and then. So a gateway that has become silent is found, and a change of state that the
+/// stream did not report.
 async fn watch_silence(session: Arc<Session>, heartbeat: Duration) {
     let mut ticks = interval_at(Instant::now() + heartbeat, heartbeat);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -285,16 +377,23 @@ async fn watch_silence(session: Arc<Session>, heartbeat: Duration) {
         if let Ok(Ok(())) = timeout(heartbeat, session.refresh()).await {
             continue;
         }
-        let silent = || Error::new(ErrorKind::Disconnected, "the gateway has fallen silent");
+        let silent = || Error::new(ErrorKind::Disconnected, "the gateway has become silent");
         return session.end(silent);
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the client of the gateway is closed")
 }
 
 fn ended(what: &str) -> Error {
     Error::new(ErrorKind::Disconnected, format!("{what}: the gateway has ended the stream"))
 }
 
-/// How long a stream may take to be open before it is taken for one that is silent until its first item.
+/// How long a stream may take to open. A slower one may be silent until its first item.
 const PATIENCE: Duration = Duration::from_millis(200);
+const LIVE_EVENTS: &str = "live events";
+const CONNECTION_STATES: &str = "connection states";
 const SUBSCRIBE: &str = "/gsdk.event.Event/SubscribeRealtimeLog";
+const VERSION: &str = "/gsdk.admin.Admin/GetInfo";
 const ENABLE: &str = "/gsdk.event.Event/EnableMonitoring";

@@ -1,70 +1,85 @@
-//! What a gateway's refusals mean.
+//! What the status of a call means: the errors of a gateway, of its devices, and of the connection.
 
 use std::error::Error as StdError;
 use std::time::Duration;
 
 use prost::Message;
 use tokio_rustls::rustls::{self, CertificateError};
-use tonic::{Code, Status};
+use tonic::{Code, ConnectError, Status};
 
 use super::proto::google::rpc;
 use super::proto::gsdk::err::MultiErrorResponse;
 use super::wire::WireError;
 use crate::codec::DeviceId;
+use crate::settings::DurationText;
 use crate::{Error, ErrorKind};
 
-/// The error that a status stands for. What the gateway writes beside the code is not told: nobody knows whom it names.
-pub(super) fn failure(what: &str, status: &Status) -> Error {
+/// The error of a call to the gateway at this address.
+///
+/// The text that the gateway writes beside the code is never shown: it may name a person.
+pub(super) fn call_error(call: &str, status: &Status, gateway: &str) -> Error {
     let Some(source) = status.source() else {
         let code = status.code();
-        return Error::new(kind_of(code), format!("{what}: the gateway answers {}", name(code)));
+        return Error::new(kind_of(code), format!("{call}: the gateway responds {}", name(code)));
     };
-    // With a source the status was not sent by the gateway but made here.
+    // A status with a source was not sent by the gateway. It was made on this side.
     let causes = || std::iter::successors(Some(source), |&cause| cause.source());
     if let Some(error) = causes().find_map(|cause| cause.downcast_ref::<WireError>()) {
-        return Error::new(ErrorKind::InvalidData, format!("{what}: {error}")).with_source(*error);
+        return Error::new(ErrorKind::InvalidData, format!("{call}: {error}")).with_source(*error);
     }
-    match causes().find_map(tls_error) {
+    match causes().find_map(certificate_error) {
         Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
-            let message = format!("{what}: the gateway's certificate is not the one that is pinned");
-            Error::new(ErrorKind::PermissionDenied, message)
+            let message =
+                format!("{call}: the certificate of the gateway at {gateway} is not the pinned one");
+            Error::new(ErrorKind::CertificateRefused, message)
         }
-        Some(error) => Error::new(
-            ErrorKind::PermissionDenied,
-            format!("{what}: the gateway's or our certificate is not accepted: {error}"),
-        ),
-        None => Error::new(ErrorKind::Disconnected, format!("{what}: the connection to the gateway is lost"))
-            .with_source(last(source).to_string()),
+        Some(error) => {
+            let message =
+                format!("{call}: the gateway at {gateway} and the client do not accept each other: {error}");
+            Error::new(ErrorKind::CertificateRefused, message)
+        }
+        None if causes().any(|cause| cause.is::<ConnectError>()) => {
+            let message = format!("{call}: cannot connect to the gateway at {gateway}: {}", last(source));
+            Error::new(ErrorKind::Disconnected, message)
+        }
+        None => {
+            let message = format!("{call}: the connection to the gateway at {gateway} is lost");
+            Error::new(ErrorKind::Disconnected, message).with_source(last(source).to_string())
+        }
     }
 }
 
-/// The errors of single readers in the status of a call to many; `None` if it says nothing of any.
-pub(super) fn device_errors(what: &str, status: &Status) -> Option<Vec<Error>> {
+/// The errors of single devices in the status of a call to many; `None` if the status names no device.
+pub(super) fn device_errors(call: &str, status: &Status) -> Option<Vec<Error>> {
     let details = rpc::Status::decode(status.details()).ok()?;
-    let named = |detail: &&rpc::Detail| detail.type_url.rsplit('/').next() == Some(MULTI_ERROR);
-    let multi = MultiErrorResponse::decode(&*details.details.iter().find(named)?.value).ok()?;
-    let of = |code| format!("{what}: the gateway answers {}", name(code));
+    let is_multi = |detail: &&rpc::Detail| detail.type_url.rsplit('/').next() == Some(MULTI_ERROR);
+    let multi = MultiErrorResponse::decode(&*details.details.iter().find(is_multi)?.value).ok()?;
     let errors = multi.device_errors.iter().map(|error| {
         let code = Code::from_i32(error.code);
-        Error::new(kind_of(code), of(code)).with_device(DeviceId::new(error.device_id))
+        let message = format!("{call}: the gateway responds {}", name(code));
+        Error::new(kind_of(code), message).with_device(DeviceId::new(error.device_id))
     });
     Some(errors.collect())
 }
 
-pub(super) fn too_late(what: &str, deadline: Duration) -> Error {
-    Error::new(ErrorKind::TimedOut, format!("{what}: no answer within {} ms", deadline.as_millis()))
+pub(super) fn timeout_error(call: &str, deadline: Duration, gateway: &str) -> Error {
+    let deadline = DurationText(deadline);
+    Error::new(
+        ErrorKind::TimedOut,
+        format!("{call}: no response from the gateway at {gateway} within {deadline}"),
+    )
 }
 
-/// What a code from the gateway advises. The gateway documents none; these are gRPC's own meanings, and what was seen
-/// of gateways: a reader that is not connected is `NOT_FOUND`, one that does not answer `UNAVAILABLE`.
+/// The kind of a code from the gateway. The gateway documents no codes. These are gRPC's own meanings, and what gateways
+/// were seen to do: a device that is not connected is `NOT_FOUND`, a device that does not respond is `UNAVAILABLE`.
 const fn kind_of(code: Code) -> ErrorKind {
     match code {
         Code::Cancelled | Code::FailedPrecondition | Code::NotFound | Code::Unavailable => {
             ErrorKind::Disconnected
         }
-        // The last two are what a program in Go answers for anything that went wrong, such as a reader's silence.
+        // A program in Go responds the last two for anything that went wrong, such as a device that does not respond.
         Code::Aborted | Code::ResourceExhausted | Code::Internal | Code::Unknown => ErrorKind::Busy,
-        // tonic itself says so of an answer that is larger than we allow.
+        // tonic itself makes the second for a response that is larger than the limit.
         Code::DataLoss | Code::OutOfRange => ErrorKind::InvalidData,
         Code::DeadlineExceeded => ErrorKind::TimedOut,
         Code::InvalidArgument => ErrorKind::InvalidInput,
@@ -97,15 +112,15 @@ const fn name(code: Code) -> &'static str {
     }
 }
 
-/// A certificate that is not accepted, on either side; other troubles of TLS are troubles of the connection.
-fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    // An `io::Error` that wraps another error gives that error's source as its own, and not the error.
-    let wrapped = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
-    let error = match wrapped {
-        Some(inner) => inner.downcast_ref::<rustls::Error>(),
+/// An error about a certificate, of either side. Other errors of TLS are errors of the connection.
+fn certificate_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    // The source of an `io::Error` is the source of the error inside it, and not the error itself.
+    let inside = cause.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref());
+    let error = match inside {
+        Some(inside) => inside.downcast_ref::<rustls::Error>(),
         None => cause.downcast_ref::<rustls::Error>(),
     }?;
-    let refused = match error {
+    let is_about_certificate = match error {
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented => true,
         rustls::Error::AlertReceived(alert) => matches!(
             alert,
@@ -116,7 +131,7 @@ fn tls_error<'a>(cause: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Erro
         ),
         _ => false,
     };
-    refused.then_some(error)
+    is_about_certificate.then_some(error)
 }
 
 fn last<'a>(error: &'a (dyn StdError + 'static)) -> &'a (dyn StdError + 'static) {

@@ -1,4 +1,4 @@
-//! A reader that the settings name, and how it is connected.
+//! A device that the options name, and how it is connected.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -6,32 +6,32 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use super::options::DeviceAddress;
-use super::readers::State;
+use super::connections::ConnectionState;
+use super::options::TargetAddress;
 use super::session::Session;
 use crate::codec::DeviceId;
 use crate::{Error, ErrorKind, Result};
 
-/// A reader that the settings name, and its number as soon as it is known.
-pub(super) struct Place {
-    address: DeviceAddress,
+/// A device that the options name, and its id as soon as it is known.
+pub(super) struct ConfiguredDevice {
+    address: TargetAddress,
     id: OnceLock<DeviceId>,
-    /// Held while it is connected, so that it is not connected twice.
+    /// Locked while the device is being connected, so that it is not connected twice.
     connecting: Mutex<()>,
 }
 
-impl Place {
-    pub(super) fn new(address: &DeviceAddress) -> Self {
+impl ConfiguredDevice {
+    pub(super) fn new(address: &TargetAddress) -> Self {
         let id = address.id.map(OnceLock::from).unwrap_or_default();
         Self { address: address.clone(), id, connecting: Mutex::default() }
     }
 
-    /// The reader's number, if it is known.
+    /// The device's id, if it is known.
     pub(super) fn id(&self) -> Option<DeviceId> {
         self.id.get().copied()
     }
 
-    /// The number of the reader that is here; if nobody knows it, by connecting it.
+    /// The id of the device at this address. If it is unknown, the device is connected to find it.
     pub(super) async fn identify(&self, session: &Session) -> Result<DeviceId> {
         if let Some(&id) = self.id.get() {
             return Ok(id);
@@ -43,10 +43,10 @@ impl Place {
         }
     }
 
-    /// Lets the gateway connect the reader, and waits until it has.
+    /// Makes the gateway connect the device, and waits until it is connected.
     pub(super) async fn connect(&self, session: &Session, device: DeviceId) -> Result<()> {
         let _connecting = self.connecting.lock().await;
-        if session.readers.state(device) == Some(State::Connected) {
+        if session.states.state(device) == Some(ConnectionState::Connected) {
             return Ok(());
         }
         if self.address.id.is_some() {
@@ -55,48 +55,48 @@ impl Place {
         match self.connect_now(session).await? {
             id if id == device => Ok(()),
             other => {
-                let message = format!("at {} there is device {other} now", self.address);
+                let message = format!("the device at {} is {other} now", self.address);
                 Err(Error::new(ErrorKind::NotFound, message).with_device(device))
             }
         }
     }
 
     async fn connect_now(&self, session: &Session) -> Result<DeviceId> {
-        let DeviceAddress { host, port, .. } = &self.address;
-        let there = || session.readers.connected_at(host, *port);
-        let id = match there() {
+        let TargetAddress { host, port, .. } = &self.address;
+        let connected = || session.states.connected_at(host, *port);
+        let id = match connected() {
             Some(id) => id,
             None => match session.connections.connect(&self.address).await {
                 Ok(id) => {
-                    session.readers.set(id, State::Connected);
+                    session.states.set(id, ConnectionState::Connected);
                     id
                 }
                 Err(error) => {
-                    // Another client may have connected it in the same moment; then it is in the list.
+                    // Another client may have connected it at the same time. Then it is in the list.
                     session.refresh().await?;
-                    there().ok_or_else(|| {
-                        Error::new(error.kind(), format!("the reader at {}: {error}", self.address))
+                    connected().ok_or_else(|| {
+                        Error::new(error.kind(), format!("device at {}: {error}", self.address))
                     })?
                 }
             },
         };
-        // Another reader may stand there now; whoever knows the first will be told.
+        // If the address had another device before, a call for that device reports it.
         let _ = self.id.set(id);
         Ok(id)
     }
 
     async fn connect_async(&self, session: &Session, device: DeviceId) -> Result<()> {
-        session.readers.set(device, State::Disconnected); // A refusal of earlier does not count.
+        session.states.set(device, ConnectionState::Disconnected); // A refusal before this call does not count.
         if let Err(error) = session.connections.add_async(device, &self.address).await {
-            // It may be there already; then the gateway is trying.
+            // The connection may exist already. Then the gateway is trying.
             session.refresh().await?;
-            if session.readers.address(device).is_none() {
+            if session.states.address(device).is_none() {
                 return Err(error.with_device(device));
             }
         }
         let settled = async {
             loop {
-                match timeout(LOOK_AGAIN, session.readers.settled(device)).await {
+                match timeout(REFRESH, session.states.settled(device)).await {
                     Ok(state) => return Ok::<_, Error>(state),
                     Err(_) => session.refresh().await?,
                 }
@@ -104,17 +104,17 @@ impl Place {
         };
         let state = tokio::select! {
             state = settled => state?,
-            () = sleep(session.link().deadline()) => State::Disconnected,
+            () = sleep(session.rpc().deadline()) => ConnectionState::Disconnected,
         };
         match state {
-            State::Connected => Ok(()),
-            State::Disconnected | State::Refused => {
-                let message = format!("the gateway cannot connect the reader at {}", self.address);
+            ConnectionState::Connected => Ok(()),
+            ConnectionState::Disconnected | ConnectionState::Refused => {
+                let message = format!("the gateway cannot connect the device at {}", self.address);
                 Err(Error::new(ErrorKind::Disconnected, message).with_device(device))
             }
         }
     }
 }
 
-/// How long the stream of states may be silent on a reader that is being connected before the list is asked.
-const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long to wait for the stream of states while a device is being connected, before the list is read again.
+const REFRESH: Duration = Duration::from_secs(2);

@@ -1,18 +1,18 @@
-//! Protobuf's wire format, read in place: fields one after the other, without a copy.
+//! Protobuf's wire format, read in place: one field after the other, without a copy.
 
 use std::fmt;
 
-/// Reads the fields of one message; every error names the field and the offset in the outermost message.
+/// Reads the fields of one message. Every error names the field and the offset in the outermost message.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
-    /// Where `rest` ends in the outermost message, so that what is left says where we are.
+    /// The offset of the end of `rest` in the outermost message.
     end: usize,
-    /// How many messages or groups may still be entered.
+    /// How many more levels of messages or groups may follow.
     depth: u8,
 }
 
-/// The value of a field, in the four forms in which a value can stand.
+/// The value of a field, by its wire type.
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Varint(u64),
@@ -31,7 +31,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// What is left.
+    /// The bytes that are not read yet.
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.rest
     }
@@ -40,13 +40,13 @@ impl<'a> Reader<'a> {
         self.end.saturating_sub(self.rest.len())
     }
 
-    /// Leaves a run of fields to somebody who reads them without errors, and gives back where an odd one begins.
+    /// Passes the rest to a function that reads simple fields without errors and returns the bytes that it did not read.
     #[inline]
     pub(super) fn plain(&mut self, read: impl FnOnce(&'a [u8]) -> &'a [u8]) {
         self.rest = read(self.rest);
     }
 
-    /// The next field if it is the first of its message, itself a message, and short.
+    /// The next field, if its number is 1 and it is a short message.
     #[inline]
     pub(super) fn short_message(&mut self) -> Option<Self> {
         let [0x0A, size @ 0..=0x7F, rest @ ..] = self.rest else { return None };
@@ -56,9 +56,10 @@ impl<'a> Reader<'a> {
         Some(Self { rest: inner, end, depth: self.depth.saturating_sub(1) })
     }
 
-    /// The next field's number and value; `None` at the end. A group is not read yet: see [`skip`](Self::skip).
+    /// The number and the value of the next field; `None` at the end. The content of a group is not read: see
+    /// [`skip`](Self::skip).
     ///
-    /// `names` are those of the fields by number, for errors.
+    /// `names` are the names of the fields by number, for errors.
     #[inline]
     pub(super) fn field(&mut self, names: Names) -> Result<Option<(u32, Value<'a>)>, WireError> {
         if self.rest.is_empty() {
@@ -82,13 +83,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The error of a field that has another kind of value than it should.
+    /// The error of a field with the wrong wire type.
     #[cold]
     pub(super) fn wrong_kind(&self, names: Names, number: u32) -> WireError {
         self.error(name(names, number), WireFault::WireType)
     }
 
-    /// Passes over an unknown field; only a group is not passed over already.
+    /// Skips an unknown field. Only the content of a group is left to skip.
     #[inline]
     pub(super) fn skip(&mut self, number: u32, value: Value<'a>) -> Result<(), WireError> {
         match value {
@@ -145,7 +146,7 @@ impl<'a> Reader<'a> {
         self.varint_at_the_end(field)
     }
 
-    /// A number near the end of the message, or a very large one, byte by byte.
+    /// Reads a number near the end of the message, or a very large one, byte by byte.
     fn varint_at_the_end(&mut self, field: &'static str) -> Result<u64, WireError> {
         let mut value = 0;
         for (index, byte) in (0_u32..10).zip(self.rest) {
@@ -163,7 +164,7 @@ impl<'a> Reader<'a> {
         Err(self.error(field, fault))
     }
 
-    /// What has its length before it.
+    /// Reads a length and the bytes that follow it.
     #[inline]
     pub(super) fn nested(&mut self, field: &'static str) -> Result<Reader<'a>, WireError> {
         let length = self.varint(field)?;
@@ -190,7 +191,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A number and what follows it; `None` where it may not be whole, or is too large to be read at once.
+/// A number and the bytes after it; `None` if it may be incomplete, or is too large to be read at once.
 #[inline(always)]
 pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     match bytes {
@@ -201,18 +202,18 @@ pub(super) fn number(bytes: &[u8]) -> Option<(u64, &[u8])> {
         _ => {}
     }
     let word = u64::from_le_bytes(*bytes.first_chunk::<8>()?);
-    // The lowest bit that is set is the top bit of the last byte.
+    // The lowest set bit is the top bit of the last byte of the number.
     let last = !word & 0x8080_8080_8080_8080;
     let size = usize::try_from(last.trailing_zeros() / 8).ok()?.checked_add(1)?;
     let rest = bytes.get(size..).filter(|_| last != 0)?;
-    // Seven bits of each byte up to the last, moved together in pairs, fours and eights.
+    // Takes seven bits of each byte up to the last, and joins them in pairs, fours and eights.
     let bits = word & (last ^ last.wrapping_sub(1)) & 0x7F7F_7F7F_7F7F_7F7F;
     let bits = bits & 0x007F_007F_007F_007F | (bits & 0x7F00_7F00_7F00_7F00) >> 1;
     let bits = bits & 0x0000_3FFF_0000_3FFF | (bits & 0x3FFF_0000_3FFF_0000) >> 2;
     Some((bits & 0x0FFF_FFFF | (bits & 0x0FFF_FFFF_0000_0000) >> 4, rest))
 }
 
-/// Why bytes are not a message, and where.
+/// Why the bytes are not a message, and at which offset.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("field `{field}` at offset {offset}: {fault}")]
 pub(super) struct WireError {
@@ -235,13 +236,13 @@ pub(super) enum WireFault {
 impl fmt::Display for WireFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Compressed => "compressed, which was not asked for",
-            Self::Key => "no field begins so",
+            Self::Compressed => "the message is compressed, which the client does not accept",
+            Self::Key => "no field begins with these bytes",
             Self::LongNumber => "a number of more than 64 bits",
             Self::Text => "not UTF-8",
-            Self::TooDeep => "groups inside each other too deep",
+            Self::TooDeep => "too many levels of groups",
             Self::Truncated => "the message ends inside it",
-            Self::WireType => "another kind of value than this field has",
+            Self::WireType => "the wire type is not that of this field",
         })
     }
 }
@@ -257,5 +258,5 @@ fn name(names: Names, number: u32) -> &'static str {
 
 const KEY: &str = "key";
 const VALUE: &str = "unknown";
-/// As deep as prost goes.
+/// The same limit as prost's.
 const DEPTH: u8 = 100;

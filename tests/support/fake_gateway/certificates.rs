@@ -1,4 +1,4 @@
-//! Certificates as gateways have them, and others.
+//! Certificates as gateways have them, and wrong ones.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ impl Certificates {
         Self::of("gateway", &["127.0.0.1"])
     }
 
-    /// As the gateway's installer makes them if it is told no name: the leaf has the authority's.
+    /// As the gateway's installer makes them without a name: the server's certificate has the authority's name.
     pub fn with_the_authoritys_name() -> Self {
         Self::of("ca", &["127.0.0.1"])
     }

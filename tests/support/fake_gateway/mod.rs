@@ -1,4 +1,4 @@
-//! A gateway for tests: it answers bytes to bytes, over TLS, and does what a test wants of it.
+//! A gateway for tests, over TLS. It responds with bytes, and a test can change every response.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -6,7 +6,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bs2_events::Result;
-use bs2_events::device::gateway::{Gateway, GatewaySettings};
+use bs2_events::device::gateway::{Gateway, GatewayOptions};
+use bs2_events::tls::Trust;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -32,10 +33,10 @@ use certificates::Certificates;
 use proto::gsdk::{admin, connect, device, event, time};
 use raw::Raw;
 
-/// What a call is answered with.
+/// The response to a call.
 pub type Reply = Result<BoxStream<'static, Result<Bytes, Status>>, Status>;
 
-/// A gateway with one reader, on a runtime of its own: when it is dropped every connection breaks.
+/// A gateway with one device, on a runtime of its own. When it is dropped, every connection breaks.
 pub struct Fake {
     pub address: SocketAddr,
     pub state: Arc<State>,
@@ -46,13 +47,13 @@ pub struct Fake {
 /// What the gateway is and has, open to tests.
 #[derive(Default)]
 pub struct State {
-    /// Encoded `EventLog`s by id; what is asked for is answered from here.
+    /// Encoded `EventLog`s by id: the log.
     pub logs: Mutex<Vec<(u32, Bytes)>>,
     /// The paths of all calls, in their order.
     pub calls: Mutex<Vec<String>>,
-    /// Asked before anything else; what it answers is the answer.
+    /// Called before anything else. Its reply, if there is one, is the response.
     pub quirk: Mutex<Option<Quirk>>,
-    /// Asked before that for the body of an answer, framed already.
+    /// Called before `quirk`, for the framed body of a response.
     pub body: Mutex<Option<Bodies>>,
     connected: Mutex<bool>,
     enabled: Mutex<bool>,
@@ -61,13 +62,13 @@ pub struct State {
     statuses: Mutex<Vec<mpsc::UnboundedSender<Result<Bytes, Status>>>>,
 }
 
-/// A path and a request, and perhaps an answer to it.
+/// From a path and a request to a reply.
 pub type Quirk = Box<dyn FnMut(&str, &Bytes) -> Option<BoxFuture<'static, Reply>> + Send>;
 
-/// A path, and perhaps the whole body of an answer to it.
+/// From a path to the complete body of a response.
 pub type Bodies = Box<dyn FnMut(&str) -> Option<Body> + Send>;
 
-/// The only reader.
+/// The only device.
 pub const DEVICE: u32 = 541_000_543;
 
 impl Fake {
@@ -127,15 +128,15 @@ impl Fake {
         self.folder.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// Settings that trust the authority and name the reader by its address.
-    pub fn settings(&self) -> GatewaySettings {
-        GatewaySettings::new(self.address.to_string())
-            .with_ca(self.file("ca.crt"))
+    /// Options that trust the authority and name the device by its address.
+    pub fn options(&self) -> GatewayOptions {
+        GatewayOptions::new(self.address.to_string())
+            .with_trust(Trust::ca_file(self.file("ca.crt")))
             .with_device("192.0.2.7".parse().unwrap())
     }
 
     pub fn gateway(&self) -> Gateway {
-        Gateway::new(self.settings()).unwrap()
+        Gateway::new(self.options()).unwrap()
     }
 }
 
@@ -164,7 +165,7 @@ async fn serve(listener: TcpListener, state: Arc<State>, tls: ServerTlsConfig) {
 }
 
 impl State {
-    /// Writes events to the log, and reports them if somebody listens.
+    /// Writes events to the log, and reports them to the live streams.
     pub fn make_events(&self, count: u32) {
         for _ in 0..count {
             let id = self.logs().last().map_or(0, |(id, _)| *id) + 1;
@@ -238,7 +239,7 @@ impl State {
         self.statuses.lock().unwrap().clear();
     }
 
-    /// What a call is answered with.
+    /// The response to a call.
     async fn answer(&self, path: &str, request: Bytes) -> Reply {
         self.calls.lock().unwrap().push(path.to_owned());
         let quirk = self.quirk.lock().unwrap().as_mut().and_then(|quirk| quirk(path, &request));

@@ -1,4 +1,4 @@
-//! Calls and answers as bytes.
+//! Calls and responses as bytes.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -46,14 +46,14 @@ impl<const N: usize> Service<http::Request<Body>> for Raw<N> {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let call = Call { state: Arc::clone(&self.0), path: request.uri().path().to_owned() };
         if let Some(body) = self.0.body.lock().unwrap().as_mut().and_then(|body| body(&call.path)) {
-            let answer = http::Response::builder().header("content-type", "application/grpc").body(body);
-            return std::future::ready(Ok(answer.unwrap())).boxed();
+            let response = http::Response::builder().header("content-type", "application/grpc").body(body);
+            return std::future::ready(Ok(response.unwrap())).boxed();
         }
         async move { Ok(Grpc::new(Plain).server_streaming(call, request).await) }.boxed()
     }
 }
 
-/// One call; a single answer is on the wire the same as a stream of one.
+/// One call. On the wire a single response is the same as a stream of one.
 struct Call {
     state: Arc<State>,
     path: String,
