@@ -1,6 +1,6 @@
 //! Records with images: the time must depend on the head and not on the image.
 //!
-//! `cargo bench --features portable --bench blob`
+//! `cargo bench --bench blob`
 
 use std::hint::black_box;
 

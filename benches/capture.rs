@@ -1,4 +1,4 @@
-//! A capture of a million events: read from a memory map record by record, beside reading the file and nothing else.
+//! A capture of a million events: read record by record from a memory map, compared with a plain read of the file.
 //!
 //! `cargo bench --features capture --bench capture` prints the rates of interleaved rounds, and their ratios.
 

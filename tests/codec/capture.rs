@@ -1,4 +1,4 @@
-//! Capture files: whatever happens to the bytes, whole records are read and nothing else is.
+//! Capture files: of any damaged file, the reader returns the whole records and nothing else.
 
 use std::fs;
 use std::io::{self, ErrorKind, Write};
@@ -48,7 +48,7 @@ fn a_file_cut_anywhere_gives_every_whole_record_before_the_cut_and_says_that_it_
 }
 
 #[test]
-fn what_the_reader_says_of_its_place_is_where_to_go_on_when_more_was_written() {
+fn the_offset_of_the_reader_is_where_reading_continues_when_more_was_written() {
     let event = event(9);
     let (file, ends) = written_with_ends(&one_of_each(&event));
     let mut reader = CaptureReader::new(&file[..ends[1] + 5]).unwrap();
@@ -81,11 +81,11 @@ fn every_flipped_bit_is_found_and_costs_its_record_alone() {
 fn lengths_that_lie_give_record_field_and_offset() {
     let event = event(9);
     for (kind, length, error) in [
-        // A whole header, and a payload of which nothing is there.
+        // A whole header, and no byte of the payload.
         (1, u32::MAX, "capture record: field `payload` at offset 112: 4294967295 bytes needed, 60 available"),
         (3, 61, "capture record: field `payload` at offset 112: 61 bytes needed, 60 available"),
         (3, 60, "capture record: field `checksum` at offset 172: 4 bytes needed, 0 available"),
-        // A whole record whose payload is not what its kind says.
+        // A whole record whose payload does not fit its kind.
         (1, 0, "event: field `id` at offset 112: 4 bytes needed, 0 available"),
         (1, 49, "event: field `end` at offset 160: 1 byte too many"),
         (2, 0, "event with temperature: field `event` at offset 112: 48 bytes needed, 0 available"),
@@ -107,7 +107,7 @@ fn lengths_that_lie_give_record_field_and_offset() {
         file.extend_from_slice(body);
         if whole {
             file.extend_from_slice(&crc(&[&head, body]).to_le_bytes());
-            // What follows is read all the same.
+            // The records after it are still read.
             file.extend_from_slice(&written(&[record(8, 2, CapturePayload::Event(&event))])[12..]);
         }
         let (read, errors) = read_all(&file);
@@ -120,10 +120,10 @@ fn lengths_that_lie_give_record_field_and_offset() {
 }
 
 #[test]
-fn a_header_that_is_found_in_a_lost_payload_does_not_end_the_reading() {
+fn a_header_inside_a_lost_payload_does_not_end_the_reading() {
     let event = event(9);
     let good = [record(8, 2, CapturePayload::Event(&event)), record(8, 3, CapturePayload::Event(&event))];
-    // The picture holds a header of its own, whose record would be longer than the file.
+    // The image contains a header whose record would be longer than the file.
     let mut forged: Vec<u8> = [1, 1, 1, 0, u32::MAX].map(u32::to_le_bytes).concat();
     forged.extend_from_slice(&crc(&[&forged]).to_le_bytes());
     let lost = record(7, 1, CapturePayload::ImageLog { event: &event, jpeg: &forged });
@@ -133,7 +133,7 @@ fn a_header_that_is_found_in_a_lost_payload_does_not_end_the_reading() {
     let [error] = errors[..] else { panic!("{errors:?}") };
     assert_eq!((read, error.record, error.is_cut()), (good.to_vec(), 1, false));
 
-    // A record that really is cut, behind a damaged one, is told as such.
+    // A record that really is cut, after a damaged one, is reported as cut.
     let (read, errors) = read_all(&file[..ends[2] - 1]);
     assert_eq!((read.len(), errors.len(), errors[1].is_cut()), (1, 2, true));
     let mut damaged = written(&good);
@@ -143,7 +143,7 @@ fn a_header_that_is_found_in_a_lost_payload_does_not_end_the_reading() {
 }
 
 #[test]
-fn a_small_blob_that_is_none_is_an_error_where_that_is_asked_for() {
+fn bytes_that_are_not_a_small_blob_are_an_error_if_blobs_are_checked() {
     let blob = |bytes| record(7, 1, CapturePayload::SmallBlob(bytes));
     let whole = blob(&[0, 0, 7, 0, 0, 0, 0]);
     let file = written(&[blob(&[0, 0, 7]), whole, blob(&[0; 8]), whole]);
@@ -159,7 +159,7 @@ fn a_small_blob_that_is_none_is_an_error_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_state_whose_name_is_no_text_is_an_error() {
+fn a_state_whose_name_is_not_text_is_an_error() {
     let named = |name| record(7, 1, CapturePayload::State(LinkState { code: 1, name }));
     let mut file = written(&[named("a"), named("b")]);
     file[37] = 0xFF;
@@ -171,7 +171,7 @@ fn a_state_whose_name_is_no_text_is_an_error() {
 }
 
 #[test]
-fn what_is_no_capture_of_this_version_is_refused_with_the_field() {
+fn a_file_that_is_not_a_capture_of_this_version_is_refused_with_the_field() {
     let error = |bytes: &[u8]| CaptureReader::new(bytes).unwrap_err().to_string();
     let constant =
         "record 0: capture: field `magic` at offset 0: other bytes than the fixed ones of this field";
@@ -184,7 +184,7 @@ fn what_is_no_capture_of_this_version_is_refused_with_the_field() {
 }
 
 #[test]
-fn a_writer_goes_on_after_a_tail_that_was_cut_anywhere() {
+fn a_writer_continues_after_a_tail_that_was_cut_anywhere() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.bs2cap");
     let event = event(9);
@@ -208,7 +208,7 @@ fn a_writer_goes_on_after_a_tail_that_was_cut_anywhere() {
 }
 
 #[test]
-fn a_writer_leaves_alone_what_is_damaged_or_something_else() {
+fn a_writer_does_not_change_a_file_that_is_damaged_or_not_a_capture() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.bs2cap");
     let event = event(9);
@@ -221,7 +221,7 @@ fn a_writer_leaves_alone_what_is_damaged_or_something_else() {
         error.to_string()
     };
     let mut damaged = file.clone();
-    damaged[12 + 19] ^= 0x80; // The length of the first record now says more than the file has.
+    damaged[12 + 19] ^= 0x80; // The length of the first record is now more than the file has.
     assert_eq!(
         refused(&damaged),
         "record 1: capture record: field `header_checksum` at offset 32: the checksum does not match"
@@ -232,7 +232,7 @@ fn a_writer_leaves_alone_what_is_damaged_or_something_else() {
 
 #[cfg(unix)]
 #[test]
-fn two_writers_cannot_have_one_file() {
+fn two_writers_cannot_open_one_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.bs2cap");
     let first = CaptureWriter::open(&path).unwrap();
@@ -242,8 +242,8 @@ fn two_writers_cannot_have_one_file() {
 }
 
 #[test]
-fn nothing_is_written_behind_half_a_record() {
-    /// Takes so many bytes, then is full.
+fn nothing_is_written_after_half_a_record() {
+    /// Accepts this many bytes, then is full.
     struct Full(usize, Vec<u8>);
     impl Write for Full {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -320,7 +320,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_cut_out_of_the_middle_costs_no_record_behind_it(
+    fn a_cut_in_the_middle_costs_no_later_record(
         held in vec(crate::strategies::capture_record(), 3..6), from in any::<prop::sample::Index>(), count in 1_usize..80
     ) {
         let records: Vec<_> = held.iter().map(crate::strategies::HeldRecord::record).collect();
@@ -329,14 +329,14 @@ proptest! {
         let to = (from + count).min(ends[1]);
         file.drain(from..to);
         let (read, errors) = read_all(&file);
-        // What is read stands in what was written, in its order; and nothing is missing without an error.
+        // What is read was written, in the same order, and nothing is missing without an error.
         let mut all = records.iter();
         prop_assert!(read.iter().all(|record| all.any(|written| written == record)));
         prop_assert!(read.len() == records.len() || !errors.is_empty() || ends.contains(&from) || from == 12);
     }
 }
 
-/// Every kind there is, and one that there is not.
+/// One record of every known kind, and one of an unknown kind.
 fn one_of_each(event: &Event) -> Vec<CaptureRecord<'_>> {
     vec![
         record(7, 1, CapturePayload::State(LinkState { code: 1, name: "connected" })),

@@ -1,6 +1,6 @@
 //! The seeds of the fuzz target `capture`.
 //!
-//! `BS2_WRITE_CORPUS=1 cargo test --features capture --test capture_corpus` writes them anew.
+//! `BS2_WRITE_CORPUS=1 cargo test --all-features --test codec capture_corpus` writes them again.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, L
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Temperature};
 
 #[test]
-fn the_seeds_are_a_file_of_every_kind_and_what_can_become_of_it() {
+fn the_seeds_are_a_file_of_every_kind_and_its_damaged_forms() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/capture");
     if !corpus.parent().unwrap().exists() {
         return; // A packaged crate comes without the fuzzer.

@@ -1,4 +1,4 @@
-//! What holds for records of captures, and for what stands beside an event, as JSON.
+//! Laws of records of captures, and of extras, as JSON.
 
 use bs2_events::codec::capture::{
     CapturePayload, CapturePayloadBuf, CaptureRecord, CaptureRecordBuf, LinkState,

@@ -1,6 +1,6 @@
 //! The tables in `src/codec/tables` are the source of every name; the Rust files made from them must say the same.
 //!
-//! `BS2_WRITE_TABLES=1 cargo test --test codec code_tables` writes the Rust files anew.
+//! `BS2_WRITE_TABLES=1 cargo test --test codec code_tables` writes the Rust files again.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! What holds for every event, whatever its bytes.
+//! Laws of every event, for any bytes.
 
 use bs2_events::codec::{
     CardData, DecodeReason, DeviceId, Event, EventCode, EventFlags, Subject, SubjectKind, Timestamp, UserId,
@@ -101,7 +101,7 @@ proptest! {
     }
 
     #[test]
-    fn an_event_is_of_the_user_whom_it_names_and_of_no_other(
+    fn an_event_is_of_the_user_that_it_names_and_of_no_other(
         event in crate::strategies::event(),
         other in crate::strategies::user_id(),
         at in 0..32_usize,
@@ -167,7 +167,7 @@ proptest! {
     }
 
     #[test]
-    fn a_number_past_16_bits_and_text_that_is_no_name_are_refused(
+    fn a_number_above_16_bits_and_text_that_is_not_a_name_are_refused(
         decimal in "[0-9]{1,7}",
         digits in "[0-9a-fA-F]{0,6}",
         text in "[^0-9]{0,40}",

@@ -1,4 +1,4 @@
-//! What codes and parameters mean, at the edges of their ranges.
+//! The meaning of codes and parameters, at the edges of their ranges.
 
 use bs2_events::codec::code::Outcome;
 use bs2_events::codec::{DeviceId, Event, EventBuilder, EventCode, Subject, Timestamp, UserId};
@@ -11,7 +11,7 @@ fn a_time_and_attendance_key_is_1_to_16_and_only_of_an_authentication() {
 }
 
 #[test]
-fn who_changed_a_user_is_said_of_user_events_alone() {
+fn only_user_events_say_where_the_change_was_made() {
     let place = |code, param| of(code).param(param).build().changed_on_device();
     assert_eq!([0, 1, 2].map(|param| place(0x2000, param)), [Some(false), Some(true), None]);
     for param in [0, 1] {
@@ -42,7 +42,7 @@ fn a_low_byte_that_selects_another_event_does_not_borrow_its_neighbours_name() {
 }
 
 #[test]
-fn a_line_names_things_and_says_of_people_only_that_there_is_one() {
+fn a_line_names_things_and_shows_of_people_only_that_there_is_one() {
     let user = UserId::new("4711").unwrap();
     let line = |event: Event| event.to_string();
     assert!(line(of(0x1000).subject(Subject::User(&user)).build()).ends_with(" VERIFY_SUCCESS user"));

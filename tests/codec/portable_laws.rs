@@ -1,4 +1,4 @@
-//! What holds for every portable blob.
+//! Laws of every portable blob.
 
 use bs2_events::codec::blob::{BlobHead, EventBlob, EventMask, SmallBlob32, SmallBlob64, SmallBlobEx64};
 use bs2_events::codec::portable::PortableBlob;
@@ -43,7 +43,7 @@ proptest! {
     }
 
     #[test]
-    fn a_blob_that_is_coming_in_asks_for_no_byte_too_many_and_three_times_at_most(
+    fn a_blob_that_is_being_received_never_needs_a_byte_too_many_and_at_most_three_reads(
         blob in crate::strategies::portable_blob(),
         more in vec(any::<u8>(), 0..10),
     ) {

@@ -1,4 +1,4 @@
-//! What holds for every record beside the event, whatever its bytes.
+//! Laws of every record other than the event, for any bytes.
 
 use bs2_events::codec::blob::{
     BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64,
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn an_image_stands_in_the_blob_or_is_refused(
+    fn an_image_is_in_the_blob_or_is_refused(
         head in crate::strategies::blob_head(),
         image in crate::strategies::image(),
         reserved: u8,

@@ -195,7 +195,7 @@ fn the_fuzz_corpora_begin_with_the_vectors() {
     }
     assert!(
         found == seeds,
-        "a corpus differs from the vectors; BS2_WRITE_CORPUS=1 cargo test --all-features --test record_vectors writes it anew"
+        "a corpus differs from the vectors; BS2_WRITE_CORPUS=1 cargo test --all-features --test codec writes it again"
     );
 }
 

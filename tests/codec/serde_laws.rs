@@ -1,4 +1,4 @@
-//! What holds for every record as JSON.
+//! Laws of every record as JSON.
 
 use bs2_events::codec::blob::{
     BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64,
@@ -64,7 +64,7 @@ proptest! {
             object.as_object_mut().unwrap().remove(derived);
         }
         let again: Event = from_value(object).unwrap();
-        // What stands behind the NUL of a user id is in `raw` alone.
+        // The bytes behind the NUL of a user id are only in `raw`.
         prop_assert_eq!(to_value(again.subject()).unwrap(), to_value(event.subject()).unwrap());
         // A negative offset of nothing is nothing.
         let bits = event.flags().bits();

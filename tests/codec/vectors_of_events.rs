@@ -1,6 +1,6 @@
 //! Known bytes and the values they hold, read both ways.
 //!
-//! `BS2_WRITE_CORPUS=1 cargo test --test codec_vectors` writes the seeds of the fuzz corpus anew.
+//! `BS2_WRITE_CORPUS=1 cargo test --test codec vectors_of_events` writes the seeds of the fuzz corpus again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -195,7 +195,7 @@ fn the_fuzz_corpus_begins_with_the_vectors() {
     }
     assert!(
         found == seeds,
-        "the corpus differs from the vectors; BS2_WRITE_CORPUS=1 cargo test --test codec_vectors writes it anew"
+        "the corpus differs from the vectors; BS2_WRITE_CORPUS=1 cargo test --test codec writes it again"
     );
 }
 

@@ -9,7 +9,7 @@ use core::fmt;
 use zerocopy::little_endian::U32;
 
 use crate::codec::record::{Layout, record};
-use crate::codec::{DecodeError, DecodeReason, DeviceId, Event, Temperature};
+use crate::codec::{DecodeError, DecodeReason, DeviceId, Event, Extras, Temperature};
 
 /// One record of a capture, in the bytes of the capture.
 ///
@@ -28,6 +28,7 @@ use crate::codec::{DecodeError, DecodeReason, DeviceId, Event, Temperature};
 ///     payload: CapturePayload::Event(&event),
 /// };
 /// assert_eq!(record.event(), Some(&event));
+/// assert!(record.extras().is_empty());
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CaptureRecord<'a> {
@@ -49,6 +50,17 @@ impl<'a> CaptureRecord<'a> {
             | CapturePayload::EventWithTemperature(event, _)
             | CapturePayload::ImageLog { event, .. } => Some(event),
             _ => None,
+        }
+    }
+
+    /// The extras of that event: its temperature, if it has one.
+    #[must_use]
+    pub fn extras(&self) -> Extras {
+        match self.payload {
+            CapturePayload::EventWithTemperature(_, temperature) => {
+                Extras::default().with_temperature(temperature)
+            }
+            _ => Extras::default(),
         }
     }
 }
