@@ -1,4 +1,4 @@
-//! `bs2 sim`: simulated readers, shown, and behind the doors that programs use.
+//! `bs2 sim`: shows simulated devices; its verbs serve them to other programs.
 
 mod biostar_x;
 mod gateway;
@@ -20,22 +20,22 @@ use crate::source::Source;
 use crate::table::{count, table};
 use crate::truth;
 
-/// Show the simulated readers of a source, and what they have
+/// Show the simulated devices of a source, and their logs
 ///
-/// With --for they live for that time first, until Ctrl-C at the latest; they make 5 events a second unless the setting
-/// `rate` says otherwise.
+/// With --for they make live events for that time first, or until Ctrl-C: 5 a second unless the setting `rate` says
+/// otherwise.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Sim {
     #[command(subcommand)]
     server: Option<Simulated>,
-    /// The readers: sim: and settings joined by &
+    /// The devices: sim: and settings joined by &
     #[arg(default_value = "sim:")]
     source: String,
-    /// Let the readers live for this long, such as 20s, 5m or 1h
+    /// Make live events for this long, such as 20s, 5m or 1h
     #[arg(long = "for", value_name = "DURATION", value_parser = runtime::duration)]
     time: Option<Duration>,
-    /// Write every event that the readers ever made: lines of device_id, epoch, event_id and hex
+    /// Write every event that the devices ever made: lines of device_id, epoch, event_id and hex
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
     /// Print one JSON object instead of the table
@@ -43,7 +43,7 @@ pub(crate) struct Sim {
     json: bool,
 }
 
-/// What is simulated beside readers.
+/// The simulated servers.
 #[derive(Subcommand)]
 enum Simulated {
     #[command(name = "biostar-x")]
@@ -76,12 +76,15 @@ impl Sim {
         }
         truth::finish(slice::from_ref(&source))?;
         let simulator = source.simulator().ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, "the readers of this source are not simulated")
+            Error::new(
+                ErrorKind::InvalidInput,
+                "the devices of this source are not simulated; name a sim: source",
+            )
         })?;
         let mut readers = Vec::new();
         for id in simulator.device_ids() {
             let device = source.client().device(id);
-            // A stuck reader would take its time to say nothing.
+            // A stuck device never answers.
             let info = tokio::time::timeout(PATIENCE, retried(|| device.info())).await;
             let model = info.ok().and_then(Result::ok).map(|info| info.model);
             readers.push(ReaderJson::new(&simulator.reader(id)?, model));
@@ -133,7 +136,7 @@ struct SimJson<'a> {
 #[derive(Serialize)]
 struct ReaderJson {
     device_id: u32,
-    /// `None` where the reader does not answer.
+    /// `None` where the device does not answer.
     model: Option<String>,
     epoch: u32,
     events: usize,
@@ -164,23 +167,23 @@ Examples:
   bs2 sim gateway 'sim:devices=4&rate=20' --make-certs certs
   bs2 sim 'sim:devices=2&rate=50&faults=drop,reorder' --for 5s --truth truth.tsv --json
 
-Settings of a sim: source, as name=value joined by &; the same seed gives the same bytes:
-  devices    readers of the office, 1 to 100000 [1; none with replay]
-  backlog    events that each has at the start, 0 to 10000000 [1000]
-  rate       live events a second over all readers, 0 to 1000000 [0; 5 for watch and sim]
+Settings of a sim: source, as name=value joined by &; the same seed gives the same events:
+  devices    number of generated devices, 1 to 100000 [1; none with replay]
+  backlog    events of each device at the start, 0 to 10000000 [1000]
+  rate       live events a second, over all devices, 0 to 1000000 [0; 5 for watch and sim]
   seed       any number of 64 bits [1]
-  capacity   events that each keeps before it overwrites the oldest, 1 to 10000000 [50000]
-  faults     what goes wrong, joined by commas [nothing]:
-               drop        live events are lost in silence
+  capacity   events that a device keeps before it overwrites the oldest, 1 to 10000000 [50000]
+  faults     faults, joined by commas [none]:
+               drop        live events are lost, and nothing reports it
                disconnect  connections are lost
                repeat      events are given twice
-               reorder     live events overtake each other
-               slow        pages take 20 to 200 ms
+               reorder     live events change places
+               slow        pages take 20 to 200 ms longer
                error       calls fail as timed out or busy
-               stuck       the first reader never answers
+               stuck       the first device never answers
   replay     a capture, a file of rows event_id, event_code, device_time, device_id, or `bundled` [none]
-  start      when the office opens: fixed, now, or a time as in RFC 3339 [fixed]
-  images     whether the readers take pictures, 0 or 1 [1]
-  inclusive  whether answers begin at the id asked for and not behind it, 0 or 1 [0]
-  page       events that the longest answer holds, 0 for no limit [0]
-  queue      live events held back for each listener before some are dropped, 0 for no such queue [0]";
+  start      time of the first event: fixed, now, or a time as in RFC 3339 [fixed]
+  images     whether the devices take pictures, true or false [true]
+  inclusive  whether pages begin at the requested id and not behind it, true or false [false]
+  page       most events of a page, 0 for no limit [0]
+  queue      live events held back for each subscriber before some are dropped, 0 for no such queue [0]";

@@ -1,4 +1,4 @@
-//! The truth of simulated readers, as a file.
+//! The ground truth of simulated devices, as a file.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -9,11 +9,11 @@ use bs2_events::{Error, ErrorKind, Result};
 
 use crate::source::Source;
 
-/// Has the simulators of these sources write into one file, from the first event of all on.
+/// Makes the simulators of these sources write into one file, from their first event on.
 pub(crate) fn write(path: &Path, sources: &[Source]) -> Result<()> {
     let simulators: Vec<_> = sources.iter().filter_map(Source::simulator).collect();
     if simulators.is_empty() {
-        let message = "--truth: no source is simulated, and real readers tell none";
+        let message = "--truth: no source is simulated, and real devices have no ground truth";
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let failed = || format!("cannot write the truth into {}", path.display());
@@ -29,15 +29,15 @@ pub(crate) fn write(path: &Path, sources: &[Source]) -> Result<()> {
     Ok(())
 }
 
-/// Writes out what still waits; the file is complete then, provided that the readers stand still.
+/// Writes out what is buffered. The file is complete then, if no event happens any more.
 pub(crate) fn finish(sources: &[Source]) -> Result<()> {
     sources.iter().filter_map(Source::simulator).try_for_each(|simulator| simulator.flush_truth())
 }
 
-/// One of several writers of a file, which takes turns with the others at the ends of lines only.
+/// One of several writers of a file. It writes whole lines, so that writers may alternate.
 struct WholeLines {
     file: Arc<Mutex<File>>,
-    /// The beginning of a line.
+    /// A line that is not complete.
     waiting: Vec<u8>,
 }
 
@@ -52,7 +52,7 @@ impl Write for WholeLines {
         Ok(bytes.len())
     }
 
-    /// All lines are in the file already.
+    /// Whole lines are in the file already.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

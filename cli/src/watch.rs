@@ -72,11 +72,12 @@ impl Watch {
         let begun = Arc::new(Semaphore::new(0));
         let devices = self.choose(&source).await?;
         deaf.store(devices.len(), Ordering::Relaxed);
+        // The first subscription would start the events of simulated devices; they wait for the last one.
+        source.stop();
         for device in &devices {
             watching.spawn(follow(device.clone(), items.clone(), Arc::clone(&begun), Arc::clone(deaf)));
         }
         drop(items);
-        // Simulated readers report nothing before everybody listens.
         let _ = begun.acquire_many(u32::try_from(devices.len()).unwrap_or(u32::MAX)).await;
         source.start()?;
         let mut output = Output::new();

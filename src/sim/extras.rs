@@ -9,10 +9,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// The extras of a generated event.
 pub(super) fn extras(seed: u64, event: &Event) -> Extras {
-    let mut extras = Extras::default();
-    extras.temperature = temperature(seed, event);
-    extras.job_code = job_code(seed, event);
-    extras
+    Extras { job_code: job_code(seed, event), temperature: temperature(seed, event), ..Extras::default() }
 }
 
 /// The blob of an event with the fields of `mask` that apply to it; `None` if none does. A picture is in it whatever
