@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use bs2_events::codec::{DeviceId, Event, EventCode, EventMask, PortableBlob, Timestamp};
+use bs2_events::device::backend::*;
 use bs2_events::device::*;
 use bs2_events::{Error, ErrorKind, Result};
 use bytes::Bytes;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bs2_events::codec::DeviceId;
 use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter};
-use bs2_events::device::{StateChange, StateStream};
+use bs2_events::device::{ConnectionSubscription, StateChange};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 use futures_util::StreamExt;
@@ -146,7 +146,7 @@ impl Capture {
     async fn take_all(
         &mut self,
         arriving: &mut mpsc::Receiver<Delivery>,
-        states: &mut StateStream,
+        states: &mut ConnectionSubscription,
     ) -> Result<()> {
         loop {
             tokio::select! {

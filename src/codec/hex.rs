@@ -28,7 +28,6 @@ pub fn to_hex(bytes: &[u8]) -> String {
 /// }
 /// assert_eq!(from_hex(b"0102 0g"), (vec![1, 2], Err(HexError::Digit { position: 7 })));
 /// ```
-#[must_use]
 pub fn from_hex(text: &[u8]) -> (Vec<u8>, Result<(), HexError>) {
     let mut bytes = Vec::with_capacity(text.len() / 2);
     let mut high = None;

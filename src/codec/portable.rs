@@ -203,6 +203,7 @@ impl<'a> PortableBlob<'a> {
     }
 
     /// Appends the bytes of this blob.
+    #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {
         let head = &self.head;
         out.extend_from_slice(&head.mask().bits().to_le_bytes());

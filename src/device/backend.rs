@@ -1,4 +1,4 @@
-//! The contract between the client and whatever reaches the readers.
+//! For implementors of backends: the trait, its contract, and what it uses.
 
 use std::any::Any;
 use std::fmt;
@@ -6,81 +6,141 @@ use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use async_trait::async_trait;
+#[doc(no_inline)]
+pub use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::live::Sender;
 use super::paging;
-use super::{Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog};
+use super::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::codec::{DeviceId, Event, EventMask, Extras, PortableBlob, Timestamp};
 use crate::{Error, Result};
 
-/// A way to reach readers: a library, a gateway, a simulator, or your own.
+/// A way to reach devices: the vendor's library, a gateway, a simulator, or your own.
 ///
-/// Users do not call it; they hold a [`Client`](super::Client), which adds deadlines, reconnection and order.
-/// Every method is required, so that a wrapper cannot forget one.
+/// Users do not call it. They hold a [`Client`](super::Client), which adds deadlines, reconnection and order. Every
+/// method is required, so that a wrapper cannot forget one.
 ///
 /// # Contract
 ///
-/// The conformance suite (feature `conformance`) checks these points:
+/// [`conformance::check_backend`](super::conformance::check_backend) checks these points:
 ///
-/// * **Ids.** [`logs`](Self::logs) returns events with ids greater than `after`, ascending, at most `max`, the oldest
-///   first; `after` 0 begins at the oldest that the reader still has. An empty page means that there is none. (The
-///   client also copes with a backend that repeats or disorders records; it must not lose any.)
-/// * **Unknown readers** are [`NotFound`](crate::ErrorKind::NotFound), in every method.
-/// * **Connection.** [`connect`](Self::connect) returns at once when the reader is connected. The other methods fail
-///   with [`Disconnected`](crate::ErrorKind::Disconnected) when it is not; they do not connect by themselves.
+/// * **Answers.** [`logs`](Self::logs), [`blobs`](Self::blobs) and [`image_logs`](Self::image_logs) ask the device once
+///   for what is after `after`, and return what it answered. They need not order, cut or ask again: an answer may begin
+///   with `after` itself, repeat or disorder records, and be short. The client handles all of that. An empty answer means
+///   that nothing is after `after`.
+/// * **Unknown devices** are [`NotFound`](crate::ErrorKind::NotFound), in every method.
+/// * **Connection.** [`connect`](Self::connect) returns at once if the device is connected. The other methods fail with
+///   [`Disconnected`](crate::ErrorKind::Disconnected) if it is not; they do not connect by themselves.
 /// * **Live events.** Between the return of [`monitor`](Self::monitor) and the drop of its guard, every event that the
-///   reader reports goes to the sink, in the reader's order; the sink never blocks. A lost connection is told to the
-///   sink, once, and ends the monitoring.
-/// * **Cancellation.** Dropping a future may leave the call running; it must not corrupt a later one.
+///   device reports goes to the sink, in the order of the device. The sink never blocks. A lost connection is reported to
+///   the sink, once, and ends the monitoring.
+/// * **Cancellation.** Dropping a future may leave the call running. It must not corrupt a later call.
 ///
 /// # Errors
 ///
-/// Every method may fail with [`NotFound`](crate::ErrorKind::NotFound) for a reader that it does not know,
+/// Every method may fail with [`NotFound`](crate::ErrorKind::NotFound) for a device that it does not know,
 /// [`Disconnected`](crate::ErrorKind::Disconnected) for one that is not connected,
 /// [`Closed`](crate::ErrorKind::Closed) after [`close`](Self::close),
-/// [`Unsupported`](crate::ErrorKind::Unsupported) where the reader or the backend has no such function, and with what
-/// the reader answers.
+/// [`Unsupported`](crate::ErrorKind::Unsupported) if the device or the backend has no such function, and with what the
+/// device answers.
 ///
-/// # Examples
+/// # Implementing it
 ///
-/// `examples/custom_backend.rs` implements it for a list of events in memory.
+/// Put [`#[async_trait]`](async_trait) on your `impl` and write the methods as `async fn`, with the signatures that stand
+/// at each method. `examples/custom_backend.rs` does it for a list of events in memory.
 ///
 /// ```
-/// use bs2_events::device::Backend;
-/// use bs2_events::sim::Simulator;
+/// use std::sync::Arc;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
-/// let backend: std::sync::Arc<dyn Backend> = Simulator::new("devices=2")?.backend();
-/// assert_eq!(backend.devices().await?.devices.len(), 2);
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// use bs2_events::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
+/// use bs2_events::device::backend::{Backend, DeviceList, LiveSink, Monitoring, async_trait, scan_image_logs};
+/// use bs2_events::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
+/// use bs2_events::{Error, ErrorKind, Result};
+///
+/// /// Adds a log line to every read of another backend.
+/// #[derive(Debug)]
+/// struct Logged(Arc<dyn Backend>);
+///
+/// #[async_trait]
+/// impl Backend for Logged {
+///     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
+///         println!("{device}: {max} events after {after}");
+///         self.0.logs(device, after, max).await
+///     }
+///     // The other methods likewise.
+/// #   async fn devices(&self) -> Result<DeviceList> { self.0.devices().await }
+/// #   async fn connect(&self, device: DeviceId) -> Result<()> { self.0.connect(device).await }
+/// #   async fn info(&self, device: DeviceId) -> Result<DeviceInfo> { self.0.info(device).await }
+/// #   async fn capabilities(&self, device: DeviceId) -> Result<Capabilities> { self.0.capabilities(device).await }
+/// #   async fn time(&self, device: DeviceId) -> Result<Timestamp> { self.0.time(device).await }
+/// #   async fn blobs(&self, device: DeviceId, after: u32, max: u32, mask: EventMask) -> Result<Vec<PortableBlob<'static>>> {
+/// #       self.0.blobs(device, after, max, mask).await
+/// #   }
+/// #   async fn image_log(&self, device: DeviceId, id: u32) -> Result<bytes::Bytes> { self.0.image_log(device, id).await }
+/// #   async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>> {
+/// #       self.0.image_logs(device, after, max).await
+/// #   }
+/// #   async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>> { self.0.image_filters(device).await }
+/// #   async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()> {
+/// #       self.0.set_image_filters(device, filters).await
+/// #   }
+/// #   async fn clear_log(&self, device: DeviceId) -> Result<()> { self.0.clear_log(device).await }
+/// #   async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> { self.0.monitor(device, sink).await }
+/// #   async fn close(&self) -> Result<()> { self.0.close().await }
+/// }
 /// ```
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
-    /// The readers that this backend reaches. One that cannot be reached is no error of the call.
+    /// The devices that this backend reaches. A device that cannot be reached is no error of the call.
+    ///
+    /// ```text
+    /// async fn devices(&self) -> Result<DeviceList>
+    /// ```
     async fn devices(&self) -> Result<DeviceList>;
 
-    /// Connects the reader; at once if it is connected.
+    /// Connects the device; returns at once if it is connected.
+    ///
+    /// ```text
+    /// async fn connect(&self, device: DeviceId) -> Result<()>
+    /// ```
     async fn connect(&self, device: DeviceId) -> Result<()>;
 
-    /// What the reader says of itself.
+    /// Model, firmware and address.
+    ///
+    /// ```text
+    /// async fn info(&self, device: DeviceId) -> Result<DeviceInfo>
+    /// ```
     async fn info(&self, device: DeviceId) -> Result<DeviceInfo>;
 
-    /// What the reader can do.
+    /// What the device can do.
+    ///
+    /// ```text
+    /// async fn capabilities(&self, device: DeviceId) -> Result<Capabilities>
+    /// ```
     async fn capabilities(&self, device: DeviceId) -> Result<Capabilities>;
 
-    /// The reader's clock.
+    /// The clock of the device.
+    ///
+    /// ```text
+    /// async fn time(&self, device: DeviceId) -> Result<Timestamp>
+    /// ```
     async fn time(&self, device: DeviceId) -> Result<Timestamp>;
 
-    /// Up to `max` events with ids greater than `after`, ascending. `max` is at least 1.
+    /// One answer of the device to the question for up to `max` events after `after`. `max` is at least 1.
+    ///
+    /// ```text
+    /// async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage>
+    /// ```
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage>;
 
-    /// Up to `max` blobs of events with ids greater than `after`, ascending: of those to which a field of `mask`
-    /// applies, each with the fields of `mask` that do.
+    /// One answer of the device to the question for up to `max` blobs after `after`: of events to which a field of `mask`
+    /// applies, each with the fields of `mask` that do. It is empty only if no such event follows.
+    ///
+    /// ```text
+    /// async fn blobs(&self, device: DeviceId, after: u32, max: u32, mask: EventMask) -> Result<Vec<PortableBlob<'static>>>
+    /// ```
     async fn blobs(
         &self,
         device: DeviceId,
@@ -90,26 +150,92 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<PortableBlob<'static>>>;
 
     /// The image of one event, a JPEG.
+    ///
+    /// ```text
+    /// async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes>
+    /// ```
     async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes>;
 
-    /// Up to `max` images of events with ids greater than `after`, ascending. A backend whose protocol has no such
+    /// One answer of the device to the question for up to `max` images after `after`. A backend whose protocol has no such
     /// call uses [`scan_image_logs`].
+    ///
+    /// ```text
+    /// async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>>
+    /// ```
     async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>>;
 
-    /// For which events the reader takes a picture.
+    /// For which events the device takes a picture.
+    ///
+    /// ```text
+    /// async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>>
+    /// ```
     async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>>;
 
-    /// Sets for which events the reader takes a picture.
+    /// Sets for which events the device takes a picture.
+    ///
+    /// ```text
+    /// async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()>
+    /// ```
     async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()>;
 
-    /// Deletes the reader's whole log. Ids go on.
+    /// Deletes the whole log of the device. Ids continue.
+    ///
+    /// ```text
+    /// async fn clear_log(&self, device: DeviceId) -> Result<()>
+    /// ```
     async fn clear_log(&self, device: DeviceId) -> Result<()>;
 
-    /// Starts to report events as they happen, until the guard is dropped.
+    /// Reports events to `sink` as they happen, until the guard is dropped.
+    ///
+    /// ```text
+    /// async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring>
+    /// ```
     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring>;
 
     /// Closes every connection. Later calls fail with [`Closed`](crate::ErrorKind::Closed).
+    ///
+    /// ```text
+    /// async fn close(&self) -> Result<()>
+    /// ```
     async fn close(&self) -> Result<()>;
+}
+
+/// The devices that a [`Backend`] reaches, and why it does not reach the others.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::DeviceId;
+/// use bs2_events::device::backend::DeviceList;
+///
+/// let list = DeviceList::new([9, 7, 9].map(DeviceId::new));
+/// assert_eq!(list.devices, [7, 9].map(DeviceId::new));
+/// assert!(list.failures.is_empty());
+/// ```
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct DeviceList {
+    /// The devices, ascending, each once.
+    pub devices: Vec<DeviceId>,
+    /// An error for each device that the options name and that could not be identified.
+    pub failures: Vec<Error>,
+}
+
+impl DeviceList {
+    /// These devices, in any order; repeated ones count once.
+    pub fn new(devices: impl IntoIterator<Item = DeviceId>) -> Self {
+        let mut devices: Vec<_> = devices.into_iter().collect();
+        devices.sort_unstable();
+        devices.dedup();
+        Self { devices, failures: Vec::new() }
+    }
+
+    /// Adds errors for devices that cannot be reached now.
+    #[must_use]
+    pub fn with_failures(mut self, failures: impl IntoIterator<Item = Error>) -> Self {
+        self.failures.extend(failures);
+        self
+    }
 }
 
 /// Where a backend puts the live events of one device. Cheap to clone. No call blocks, so a callback of a C library may
@@ -119,7 +245,7 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 ///
 /// ```
 /// use bs2_events::codec::Event;
-/// use bs2_events::device::LiveSink;
+/// use bs2_events::device::backend::LiveSink;
 ///
 /// // What a callback of a backend does with the record that it borrows.
 /// fn on_log_received(sink: &LiveSink, record: &[u8; 48]) {
@@ -242,11 +368,13 @@ impl fmt::Debug for LiveSink {
 /// # Examples
 ///
 /// ```
-/// use bs2_events::device::Monitoring;
+/// use bs2_events::device::backend::Monitoring;
 ///
-/// // Any value whose drop stops the reports will do.
-/// let monitoring = Monitoring::new(std::sync::Arc::new("registration"));
+/// // Any value that ends the reports when it is dropped.
+/// let registration = std::sync::Arc::new("registration");
+/// let monitoring = Monitoring::new(registration.clone());
 /// drop(monitoring);
+/// assert_eq!(std::sync::Arc::strong_count(&registration), 1);
 /// ```
 pub struct Monitoring {
     _guard: Box<dyn Any + Send + Sync>,
@@ -254,16 +382,6 @@ pub struct Monitoring {
 
 impl Monitoring {
     /// A monitoring that ends when `guard` is dropped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::device::Monitoring;
-    /// let stopped = std::sync::Arc::new(());
-    /// let monitoring = Monitoring::new(stopped.clone());
-    /// drop(monitoring);
-    /// assert_eq!(std::sync::Arc::strong_count(&stopped), 1);
-    /// ```
     pub fn new(guard: impl Any + Send + Sync) -> Self {
         Self { _guard: Box::new(guard) }
     }
@@ -275,27 +393,15 @@ impl fmt::Debug for Monitoring {
     }
 }
 
-/// [`Backend::image_logs`] for backends whose protocol reads images one by one: pages through the log and asks for
-/// the image of each event whose flags say that there is one.
+/// [`Backend::image_logs`] for a backend whose protocol reads images one by one: reads the log, and the image of each event
+/// whose flags say that there is one.
 ///
-/// An image that the reader no longer has is left out; the rings of events and of images are not of the same size.
+/// An image that the device no longer has is left out: a device keeps fewer images than events.
 ///
 /// # Errors
 ///
-/// Those of [`Backend::logs`] and [`Backend::image_log`], except [`NotFound`](crate::ErrorKind::NotFound) of a
-/// single image.
-///
-/// # Examples
-///
-/// ```
-/// # use bs2_events::{device::scan_image_logs, sim::Simulator};
-/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// let simulator = Simulator::new("backlog=500")?;
-/// let (backend, device) = (simulator.backend(), simulator.device_ids()[0]);
-/// backend.connect(device).await?;
-/// assert_eq!(scan_image_logs(&*backend, device, 0, 2).await?.len(), 2);
-/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-/// ```
+/// Those of [`Backend::logs`] and [`Backend::image_log`], except [`NotFound`](crate::ErrorKind::NotFound) of a single
+/// image.
 pub async fn scan_image_logs(
     backend: &dyn Backend,
     device: DeviceId,

@@ -1,30 +1,23 @@
-//! The client: what users hold.
+//! The client of all devices that one backend reaches.
 
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use futures_util::future::try_join_all;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
-use tokio::time::{Duration, sleep};
+use tokio::sync::Semaphore;
 
-use super::live::{Sender, queue};
-use super::state::StateBoard;
-use super::{Backend, ConnectionState, Device, LiveSink, LogListener, Monitoring, StateStream, Subscription};
+use super::backend::Backend;
+use super::calls::{Calls, within};
+use super::connection::StateBoard;
+use super::subscription::subscribe;
+use super::{ConnectionSubscription, Device, LogListener, Subscription};
 use crate::codec::{DeviceId, Event};
-use crate::retry::Retry;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result, RetryPolicy};
 
-mod options;
-
-pub use options::ClientOptions;
-
-/// A client of the readers that a [`Backend`] reaches. Cheap to clone; clones share everything.
+/// A client of the devices that a [`Backend`] reaches. Cheap to clone; clones share everything.
 ///
-/// The client adds to its backend: a deadline on every call, connecting and connecting again, pages in order, and
-/// bounded streams that say what they lost. It needs a tokio runtime with time.
+/// The client adds to its backend: a deadline for every call, connecting and reconnecting, pages in order, and bounded
+/// streams that say what they lost. It needs a tokio runtime with time.
 ///
 /// # Examples
 ///
@@ -44,78 +37,37 @@ pub use options::ClientOptions;
 /// ```
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    backend: Arc<dyn Backend>,
-    options: ClientOptions,
-    states: StateBoard,
+    calls: Arc<Calls>,
 }
 
 impl Client {
-    /// A client with the usual options.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// let client = Client::new(Simulator::new("devices=1")?.backend());
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// A client with the default options.
     pub fn new(backend: Arc<dyn Backend>) -> Self {
         Self::with_options(backend, ClientOptions::default())
     }
 
     /// A client with these options.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::{Client, ClientOptions}, sim::Simulator};
-    /// let options = ClientOptions::default().with_queue_capacity(100);
-    /// let client = Client::with_options(Simulator::new("devices=1")?.backend(), options);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     pub fn with_options(backend: Arc<dyn Backend>, options: ClientOptions) -> Self {
-        Self { shared: Arc::new(Shared { backend, options, states: StateBoard::new() }) }
+        let ClientOptions { deadline, queue_capacity, retry } = options;
+        let states = StateBoard::new();
+        Self { calls: Arc::new(Calls { backend, deadline, queue_capacity, retry, states }) }
     }
 
-    /// The reader with this number. Whether it exists shows at the first call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::DeviceId, device::Client, sim::Simulator, ErrorKind};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let client = Client::new(Simulator::new("devices=1")?.backend());
-    /// let device = client.device(DeviceId::new(7));
-    /// assert_eq!(device.info().await.unwrap_err().kind(), ErrorKind::NotFound);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
+    /// The device with this id. Whether it exists shows at the first call.
     #[must_use]
     pub fn device(&self, id: DeviceId) -> Device {
-        Device::new(self.clone(), id)
+        Device::new(Arc::clone(&self.calls), id)
     }
 
-    /// Every reader that the backend reaches, ascending.
+    /// Every device that the backend reaches, ascending.
     ///
-    /// Readers that cannot be reached are left out, with a warning; [`discover`](Self::discover) tells of them.
+    /// A device that cannot be reached is left out, with a warning in the log. [`discover`](Self::discover) returns the
+    /// errors.
     ///
     /// # Errors
     ///
-    /// Those of the backend; [`TimedOut`](ErrorKind::TimedOut) past the deadline; the first reader's where none can be
-    /// reached.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let client = Client::new(Simulator::new("devices=3")?.backend());
-    /// assert_eq!(client.devices().await?.len(), 3);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
+    /// Those of the backend; [`TimedOut`](crate::ErrorKind::TimedOut) after the deadline; the error of the first device
+    /// if no device can be reached.
     #[doc(alias("BS2_SearchDevices", "GetDeviceList"))]
     pub async fn devices(&self) -> Result<Vec<Device>> {
         let (devices, failures) = self.discover().await?;
@@ -128,46 +80,56 @@ impl Client {
         Ok(devices)
     }
 
-    /// Every reader that the backend reaches, ascending, and an error for each that its settings name and that it does
-    /// not reach.
+    /// Every device that the backend reaches, ascending, and an error for each device that the backend's options name
+    /// and that it does not reach.
     ///
     /// # Errors
     ///
-    /// Those of the backend; [`TimedOut`](ErrorKind::TimedOut) past the deadline.
+    /// Those of the backend; [`TimedOut`](crate::ErrorKind::TimedOut) after the deadline.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let client = Client::new(Simulator::new("devices=3")?.backend());
+    /// use bs2_events::device::Client;
+    /// use bs2_events::sim::Simulator;
+    ///
+    /// # async fn example() -> bs2_events::Result<()> {
+    /// let client = Client::new(Simulator::new("devices=3")?.backend());
     /// let (devices, unreached) = client.discover().await?;
+    /// for error in &unreached {
+    ///     eprintln!("left out: {error}");
+    /// }
     /// assert_eq!((devices.len(), unreached.len()), (3, 0));
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
+    /// # Ok(())
+    /// # }
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub async fn discover(&self) -> Result<(Vec<Device>, Vec<Error>)> {
-        // Each reader has its deadline below; the list waits for the last of them.
-        let deadline = self.shared.options.deadline.saturating_mul(2);
-        let list = within(deadline, "the list of devices", self.backend().devices()).await?;
+        // The backend gives each device the deadline, and the list waits for the last of them.
+        let deadline = self.calls.deadline.saturating_mul(2);
+        let list = within(deadline, "the list of devices", self.calls.backend.devices()).await?;
         Ok((list.devices.into_iter().map(|id| self.device(id)).collect(), list.failures))
     }
 
-    /// Live events of several readers in one stream.
+    /// Live events of several devices in one stream.
     ///
-    /// Returns when every reader reports, so that what happens from then on is in the stream. From then on lost
-    /// connections are made again by the reconnect policy.
+    /// Returns when the first try to connect has ended for every device. What happens from then on at a connected
+    /// device is in the stream. A device that cannot be reached does not end the others: its error is among
+    /// [`Subscription::unreached`], and it is tried again, like a lost connection, by the client's
+    /// [retry policy](ClientOptions::with_retry).
     ///
     /// # Errors
     ///
-    /// The first error of a reader that cannot be connected or monitored; [`InvalidInput`](ErrorKind::InvalidInput)
-    /// for no reader at all.
+    /// The first device's error if none can be reached; [`InvalidInput`](crate::ErrorKind::InvalidInput) for no device.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator, codec::DeviceId};
+    /// use bs2_events::device::Client;
+    /// use bs2_events::sim::Simulator;
+    ///
     /// # async fn example() -> bs2_events::Result<()> {
-    /// let simulator = Simulator::new("devices=2")?;
+    /// let simulator = Simulator::new("devices=2&rate=0")?;
     /// let client = Client::new(simulator.backend());
     /// let mut live = client.subscribe(&simulator.device_ids()).await?;
     /// simulator.make_event(simulator.device_ids()[1])?;
@@ -178,45 +140,18 @@ impl Client {
     /// ```
     #[doc(alias("BS2_StartMonitoringLog", "SubscribeRealtimeLog", "EnableMonitoring"))]
     pub async fn subscribe(&self, devices: &[DeviceId]) -> Result<Subscription> {
-        if devices.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "a subscription needs at least one device"));
-        }
-        let (sender, receiver) = queue(self.shared.options.queue_capacity);
-        let starts = devices.iter().map(|&device| {
-            let feed = Feed { client: self.clone(), device, queue: sender.clone() };
-            async move { feed.start(false).await.map(|connection| (feed, connection)) }
-        });
-        let mut supervisors = JoinSet::new();
-        for (feed, connection) in try_join_all(starts).await? {
-            supervisors.spawn(feed.keep_alive(connection));
-        }
-        Ok(Subscription::new(receiver, supervisors))
+        subscribe(&self.calls, devices).await
     }
 
-    /// Calls `callback` for every live event of these readers, until the returned listener is dropped.
+    /// Calls `callback` for every live event of these devices, until the returned listener is dropped.
     ///
-    /// The function runs on a task of its own and may take its time; when it is too slow, events are lost and
-    /// counted ([`LogListener::missed`]). A panic in it is logged and stops no other event. It hears events alone.
+    /// The callback runs on a task of its own. If it is too slow, events are lost and counted
+    /// ([`LogListener::missed`]). A panic in it is logged, and the next event is delivered. The callback receives events
+    /// only: use [`subscribe`](Self::subscribe) for extras and for what was lost.
     ///
     /// # Errors
     ///
     /// As [`subscribe`](Self::subscribe).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let simulator = Simulator::new("devices=2")?;
-    /// # let client = Client::new(simulator.backend());
-    /// let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
-    /// let devices = simulator.device_ids();
-    /// let listener = client.on_log_received(&devices, move |device, _| drop(heard.send(device))).await?;
-    /// simulator.make_event(devices[1])?;
-    /// assert_eq!(hearing.recv().await, Some(devices[1]));
-    /// assert_eq!(listener.missed(), 0);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
     #[doc(alias("OnLogReceived", "BS2_StartMonitoringLog"))]
     pub async fn on_log_received(
         &self,
@@ -227,168 +162,86 @@ impl Client {
     }
 
     /// The changes of all connections from now on.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// use tokio_stream::StreamExt;
-    ///
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let client = Client::new(Simulator::new("devices=1")?.backend());
-    /// let mut states = client.states();
-    /// client.devices().await?[0].time().await?;
-    /// assert!(states.next().await.is_some());
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
     #[doc(alias("BS2_SetDeviceEventListener", "SubscribeStatus"))]
     #[must_use]
-    pub fn states(&self) -> StateStream {
-        self.shared.states.subscribe()
+    pub fn states(&self) -> ConnectionSubscription {
+        self.calls.states.subscribe()
     }
 
-    /// Closes the backend for all clones of this client.
+    /// Closes the backend for all clones of this client. Later calls fail with [`Closed`](crate::ErrorKind::Closed).
     ///
     /// # Errors
     ///
     /// Those of the backend.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let client = Client::new(Simulator::new("devices=1")?.backend());
-    /// client.close().await?;
-    /// assert_eq!(client.devices().await.unwrap_err().kind(), bs2_events::ErrorKind::Closed);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
     pub async fn close(&self) -> Result<()> {
-        self.within_deadline("closing", self.backend().close()).await
+        self.calls.within_deadline("closing", self.calls.backend.close()).await
     }
-
-    pub(super) fn backend(&self) -> &dyn Backend {
-        &*self.shared.backend
-    }
-
-    /// One call to a connected reader, made again when the connection was lost, at most [`CALL_RETRIES`] times and not
-    /// after the deadline.
-    pub(super) async fn call<T, F>(&self, device: DeviceId, what: &str, call: impl Fn() -> F) -> Result<T>
-    where
-        F: Future<Output = Result<T>>,
-    {
-        let ClientOptions { retry, deadline, .. } = self.shared.options;
-        let policy = retry.within(CALL_RETRIES, deadline);
-        let connection_lost = |error: &Error| error.kind() == ErrorKind::Disconnected;
-        policy.retry(|| self.call_once(device, what, call()), connection_lost).await
-    }
-
-    /// One call to a connected reader, for what must not be done twice.
-    pub(super) async fn call_once<T>(
-        &self,
-        device: DeviceId,
-        what: &str,
-        call: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let result = match self.connect(device).await {
-            Ok(()) => self.within_deadline(what, call).await,
-            Err(error) => Err(error),
-        };
-        result.map_err(|error| {
-            if error.kind() == ErrorKind::Disconnected {
-                self.shared.states.set(device, ConnectionState::Disconnected);
-            }
-            if error.device().is_some() { error } else { error.with_device(device) }
-        })
-    }
-
-    async fn connect(&self, device: DeviceId) -> Result<()> {
-        let states = &self.shared.states;
-        if states.get(device) != Some(ConnectionState::Connected) {
-            states.set(device, ConnectionState::Connecting);
-        }
-        let result = self.within_deadline("connecting", self.backend().connect(device)).await;
-        let state = if result.is_ok() { ConnectionState::Connected } else { ConnectionState::Disconnected };
-        states.set(device, state);
-        result
-    }
-
-    async fn within_deadline<T>(&self, what: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
-        within(self.shared.options.deadline, what, call).await
-    }
-}
-
-async fn within<T>(deadline: Duration, what: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
-        let message = format!("{what}: no answer within {} ms", deadline.as_millis());
-        Err(Error::new(ErrorKind::TimedOut, message))
-    })
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("backend", &self.shared.backend)
-            .field("options", &self.shared.options)
-            .finish()
+        f.debug_tuple("Client").field(&self.calls).finish()
     }
 }
 
-/// One reader's part of a subscription.
-struct Feed {
-    client: Client,
-    device: DeviceId,
-    queue: Sender,
+/// Options of a [`Client`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bs2_events::RetryPolicy;
+/// use bs2_events::device::ClientOptions;
+///
+/// let options = ClientOptions::default()
+///     .with_deadline(Duration::from_secs(5))
+///     .with_queue_capacity(10_000)
+///     .with_retry(RetryPolicy::never());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct ClientOptions {
+    deadline: Duration,
+    queue_capacity: usize,
+    retry: RetryPolicy,
 }
 
-/// A monitoring under way, and where its end will be told.
-struct Connection {
-    _monitoring: Monitoring,
-    broken: mpsc::Receiver<Error>,
-    resumed: Arc<AtomicBool>,
-}
+impl ClientOptions {
+    /// Sets how long one call may take; 15 s by default.
+    #[must_use]
+    pub const fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
 
-impl Feed {
-    async fn start(&self, again: bool) -> Result<Connection> {
-        let monitor = || async {
-            let resumed = Arc::new(AtomicBool::new(again));
-            let (sink, broken) = LiveSink::new(self.device, self.queue.clone(), Arc::clone(&resumed));
-            let monitoring = self.client.backend().monitor(self.device, sink).await?;
-            Ok(Connection { _monitoring: monitoring, broken, resumed })
+    /// Sets how many live items wait for a subscription before it loses events; 4 096 by default, at least 1.
+    ///
+    /// Memory is taken as items come, not in advance. The subscription takes over what waits all at once, so it may hold
+    /// as many items again.
+    #[must_use]
+    pub const fn with_queue_capacity(mut self, items: usize) -> Self {
+        self.queue_capacity = match items {
+            0 => 1,
+            MOST_ITEMS.. => MOST_ITEMS,
+            items => items,
         };
-        self.client.call(self.device, "monitoring", monitor).await
+        self
     }
 
-    /// Waits for the end of the connection and makes it again, until the policy gives up or nobody listens.
-    async fn keep_alive(self, mut connection: Connection) {
-        let mut retry = Retry::new(self.client.shared.options.retry);
-        loop {
-            // `None` without a word: the backend has dropped its sink, which ends the monitoring too.
-            let error = connection.broken.recv().await;
-            drop(connection);
-            tracing::info!(device = %self.device, ?error, "monitoring was interrupted");
-            self.client.shared.states.set(self.device, ConnectionState::Disconnected);
-            retry.reset();
-            match self.restart(&mut retry).await {
-                Some(again) => connection = again,
-                None => return,
-            }
-            // Unless an event has come already, and this before it.
-            self.queue.resumed(self.device, &connection.resumed);
-        }
-    }
-
-    async fn restart(&self, retry: &mut Retry) -> Option<Connection> {
-        while let Some(delay) = retry.next_delay() {
-            sleep(delay).await;
-            match self.start(true).await {
-                Ok(connection) => return Some(connection),
-                Err(error) if error.kind() == ErrorKind::Closed => return None,
-                Err(error) => tracing::debug!(device = %self.device, %error, "not connected yet"),
-            }
-        }
-        None
+    /// Sets when to connect again: after a lost connection, and for a subscription also if a device cannot be reached.
+    /// A single call is made again at most 3 times.
+    #[must_use]
+    pub const fn with_retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
     }
 }
 
-const CALL_RETRIES: usize = 3;
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self { deadline: Duration::from_secs(15), queue_capacity: 4_096, retry: RetryPolicy::default() }
+    }
+}
+
+/// The most that a queue of tokio can count; more would panic.
+const MOST_ITEMS: usize = Semaphore::MAX_PERMITS;

@@ -1,12 +1,10 @@
-//! The contract of [`Backend`], as a suite that every backend is held to.
+//! Checks a backend against the contract of [`Backend`], point by point.
 //!
-//! [`check_backend`] calls the backend itself, and expects it to keep every point. [`check_client`] goes through a
-//! [`Client`] and expects what users are promised, also from a backend that repeats, disorders, delays and loses
-//! connections.
+//! [`check_backend`] calls the backend itself and expects every point. [`check_client`] goes through a [`Client`] and
+//! expects what users are promised, even from a backend that repeats, disorders, delays and loses connections.
 //!
-//! # Examples
-//!
-//! `tests/backend_conformance.rs` holds the simulator to both.
+//! A backend of your own runs both in its tests: implement [`BackendStage`] and call them. `tests/device/conformance.rs`
+//! does it for the simulator.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,43 +18,30 @@ use tokio::task::JoinSet;
 use tokio::task::coop::unconstrained;
 use tokio::time::timeout;
 
+use super::backend::{Backend, LiveSink};
 use super::live::queue;
 use super::paging;
-use super::{Backend, Client, ClientOptions, EventPage, ImageFilter, Live, LiveSink, Subscription};
+use super::{Client, ClientOptions, EventPage, ImageFilter, Live, Subscription};
 use crate::codec::{DeviceId, Event, EventCode, EventMask};
 use crate::{Error, ErrorKind, Result, RetryPolicy};
 
-/// What the suite needs: a backend, one reader, and a hand on that reader.
-///
-/// # Examples
-///
-/// See `tests/backend_conformance.rs`.
+/// What the suite needs: a backend, one device, and a way to make that device do something.
 #[async_trait]
-pub trait Stage: Send + Sync {
-    /// The backend, the same at every call, with every reader connectable.
+pub trait BackendStage: Send + Sync {
+    /// The backend, the same at every call. Every device of it can be connected.
     fn backend(&self) -> Arc<dyn Backend>;
 
-    /// A reader of it, whose log the suite may clear.
+    /// A device of it, whose log the suite may clear.
     fn device(&self) -> DeviceId;
 
-    /// Makes the reader write `count` more events.
+    /// Makes the device write `count` more events.
     async fn make_events(&self, count: u32) -> Result<()>;
 
-    /// Breaks the connection to the reader; it can be made again.
+    /// Breaks the connection to the device, so that it can be made again.
     async fn disconnect(&self) -> Result<()>;
 }
 
-/// A point of the contract that was not kept.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::device::conformance::Violation;
-///
-/// fn is_error(violation: Violation) -> Box<dyn std::error::Error> {
-///     violation.into()
-/// }
-/// ```
+/// A point of a contract that a backend or a sink breaks, and how.
 #[derive(Debug)]
 pub struct Violation {
     point: &'static str,
@@ -64,6 +49,7 @@ pub struct Violation {
 }
 
 impl Violation {
+    #[cfg(feature = "collect")] // Only the suite for sinks needs it.
     pub(crate) fn new(point: &'static str, found: impl Into<String>) -> Self {
         Self { point, found: found.into() }
     }
@@ -83,34 +69,30 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-/// Holds a backend to its contract, by calling it.
+/// Checks a backend against its contract, by calling it.
 ///
 /// # Errors
 ///
-/// The first point that is not kept.
-///
-/// # Examples
-///
-/// See `tests/backend_conformance.rs`.
-pub async fn check_backend(stage: &dyn Stage) -> Result<(), Violation> {
+/// The first [`Violation`]: which point the backend breaks, and how.
+pub async fn check_backend(stage: &dyn BackendStage) -> Result<(), Violation> {
     let (backend, device) = (stage.backend(), stage.device());
     let point = "devices are listed ascending, each once";
     let devices = backend.devices().await.kept(point)?.devices;
     expect(devices.is_sorted_by(|a, b| a < b) && devices.contains(&device), point, &devices)?;
     unknown_devices_are_not_found(&*backend, &devices).await?;
 
-    backend.connect(device).await.kept("a reader can be connected")?;
-    backend.connect(device).await.kept("connecting a connected reader succeeds")?;
-    let info = backend.info(device).await.kept("info is given")?;
-    expect(info.id == device, "info is of the reader that was asked for", info.id)?;
-    backend.capabilities(device).await.kept("capabilities are given")?;
-    backend.time(device).await.kept("the time is given")?;
+    backend.connect(device).await.kept("a device can be connected")?;
+    backend.connect(device).await.kept("connecting a connected device succeeds")?;
+    let info = backend.info(device).await.kept("info succeeds")?;
+    expect(info.id == device, "info is about the device that was asked for", info.id)?;
+    backend.capabilities(device).await.kept("capabilities succeeds")?;
+    backend.time(device).await.kept("time succeeds")?;
     logs_are_exclusive_and_ascending(stage).await?;
-    blobs_tell_the_events_of_the_log(&*backend, device).await?;
-    image_filters_are_kept(&*backend, device).await?;
+    blobs_belong_to_the_events_of_the_log(&*backend, device).await?;
+    image_filters_stay(&*backend, device).await?;
     live_events_come_in_order_until_the_guard_is_dropped(stage).await?;
-    lost_connections_are_told(stage).await?;
-    clearing_keeps_the_count(stage).await?;
+    lost_connections_are_reported(stage).await?;
+    clearing_does_not_restart_the_ids(stage).await?;
 
     let point = "after close every call fails with Closed";
     backend.close().await.kept("close succeeds")?;
@@ -119,16 +101,12 @@ pub async fn check_backend(stage: &dyn Stage) -> Result<(), Violation> {
     refuses(backend.connect(device).await, ErrorKind::Closed, point)
 }
 
-/// Holds a backend to what a client promises, whatever faults are built into it.
+/// Checks that a client keeps its promises over this backend, whatever faults the backend has.
 ///
 /// # Errors
 ///
-/// The first point that is not kept.
-///
-/// # Examples
-///
-/// See `tests/backend_conformance.rs`.
-pub async fn check_client(stage: &dyn Stage) -> Result<(), Violation> {
+/// The first [`Violation`]: which point the backend breaks, and how.
+pub async fn check_client(stage: &dyn BackendStage) -> Result<(), Violation> {
     let policy =
         RetryPolicy::default().with_first(Duration::from_millis(5)).with_longest(Duration::from_millis(50));
     let client = Client::with_options(stage.backend(), ClientOptions::default().with_retry(policy));
@@ -177,7 +155,7 @@ pub async fn check_client(stage: &dyn Stage) -> Result<(), Violation> {
 }
 
 async fn unknown_devices_are_not_found(backend: &dyn Backend, devices: &[DeviceId]) -> Result<(), Violation> {
-    let point = "an unknown reader is NotFound in every call";
+    let point = "an unknown device is NotFound in every call";
     let unknown = (1..).map(DeviceId::new).find(|id| !devices.contains(id)).unwrap_or_default();
     let kind = ErrorKind::NotFound;
     refuses(backend.connect(unknown).await, kind, point)?;
@@ -194,10 +172,10 @@ async fn unknown_devices_are_not_found(backend: &dyn Backend, devices: &[DeviceI
     refuses(backend.monitor(unknown, listener(unknown).sink).await, kind, point)
 }
 
-async fn logs_are_exclusive_and_ascending(stage: &dyn Stage) -> Result<(), Violation> {
+async fn logs_are_exclusive_and_ascending(stage: &dyn BackendStage) -> Result<(), Violation> {
     let (backend, device) = (stage.backend(), stage.device());
     stage.make_events(25).await.kept("events can be made")?;
-    let point = "logs gives ids greater than `after`, ascending, at most `max`";
+    let point = "a page of the log has ids greater than `after`, ascending, at most `max`";
     let mut after = 0;
     let mut count = 0;
     loop {
@@ -208,13 +186,16 @@ async fn logs_are_exclusive_and_ascending(stage: &dyn Stage) -> Result<(), Viola
         expect(in_order && ids.len() <= 10, point, &ids)?;
         (after, count) = (*last, count + ids.len());
     }
-    expect(count >= 25, "logs gives everything until an empty page", count)?;
+    expect(count >= 25, "the pages up to an empty one have every event", count)?;
     let one = read(&*backend, device, after - 1, 1).await.kept(point)?;
     expect(one.len() == 1 && one.first().is_some_and(|event| event.id() == after), point, one.len())
 }
 
-async fn blobs_tell_the_events_of_the_log(backend: &dyn Backend, device: DeviceId) -> Result<(), Violation> {
-    let point = "blobs are those of the events that logs gives, with no more than was asked for";
+async fn blobs_belong_to_the_events_of_the_log(
+    backend: &dyn Backend,
+    device: DeviceId,
+) -> Result<(), Violation> {
+    let point = "blobs belong to the events of the log and have no field that was not asked for";
     let mask = EventMask::INFO | EventMask::SUBJECT | EventMask::TNA_KEY;
     let ask = |from, amount| backend.blobs(device, from, amount, mask);
     let blobs = match paging::fill(3, 20, ask).await {
@@ -239,8 +220,8 @@ async fn blobs_tell_the_events_of_the_log(backend: &dyn Backend, device: DeviceI
     Ok(())
 }
 
-async fn image_filters_are_kept(backend: &dyn Backend, device: DeviceId) -> Result<(), Violation> {
-    let point = "image filters are kept as they were set";
+async fn image_filters_stay(backend: &dyn Backend, device: DeviceId) -> Result<(), Violation> {
+    let point = "image filters stay as they were set";
     let filters =
         [ImageFilter::new(EventCode::ACCESS_DENIED), ImageFilter::new(EventCode::new(0x1301)).exactly()];
     match backend.set_image_filters(device, &filters).await {
@@ -251,7 +232,9 @@ async fn image_filters_are_kept(backend: &dyn Backend, device: DeviceId) -> Resu
     expect(found == filters, point, &found)
 }
 
-async fn live_events_come_in_order_until_the_guard_is_dropped(stage: &dyn Stage) -> Result<(), Violation> {
+async fn live_events_come_in_order_until_the_guard_is_dropped(
+    stage: &dyn BackendStage,
+) -> Result<(), Violation> {
     let point = "live events reach the sink in order";
     let (backend, device) = (stage.backend(), stage.device());
     let mut listener = listener(device);
@@ -268,16 +251,16 @@ async fn live_events_come_in_order_until_the_guard_is_dropped(stage: &dyn Stage)
     let point = "dropping the guard ends the monitoring";
     drop(monitoring);
     stage.make_events(3).await.kept("events can be made")?;
-    // A call that the reader answers after the events: nothing may be on its way any more.
+    // The device answers this call after the events, so none of them is on its way any more.
     backend.time(device).await.kept(point)?;
     let late = unconstrained(listener.items.next()).now_or_never();
     expect(late.is_none(), point, late)
 }
 
-async fn lost_connections_are_told(stage: &dyn Stage) -> Result<(), Violation> {
+async fn lost_connections_are_reported(stage: &dyn BackendStage) -> Result<(), Violation> {
     let (backend, device) = (stage.backend(), stage.device());
     let mut listener = listener(device);
-    let point = "a lost connection is told to the sink";
+    let point = "a lost connection is reported to the sink";
     let monitoring = backend.monitor(device, listener.sink.clone()).await.kept(point)?;
     stage.disconnect().await.kept("the connection can be broken")?;
     let told = timeout(PATIENCE, listener.breaks.recv()).await;
@@ -290,8 +273,8 @@ async fn lost_connections_are_told(stage: &dyn Stage) -> Result<(), Violation> {
     Ok(())
 }
 
-async fn clearing_keeps_the_count(stage: &dyn Stage) -> Result<(), Violation> {
-    let point = "ids go on after the log is cleared";
+async fn clearing_does_not_restart_the_ids(stage: &dyn BackendStage) -> Result<(), Violation> {
+    let point = "ids continue after the log is cleared";
     let (backend, device) = (stage.backend(), stage.device());
     let newest = {
         let client = Client::new(stage.backend());
@@ -309,7 +292,7 @@ async fn read(backend: &dyn Backend, device: DeviceId, after: u32, max: u32) -> 
     paging::page(after, max, |from, amount| backend.logs(device, from, amount)).await
 }
 
-/// A sink and what reaches it.
+/// A sink, and what a backend puts into it.
 struct Listener {
     sink: LiveSink,
     items: Subscription,
@@ -319,19 +302,13 @@ struct Listener {
 fn listener(device: DeviceId) -> Listener {
     let (sender, receiver) = queue(64);
     let (sink, breaks) = LiveSink::new(device, sender, Arc::default());
-    Listener { sink, items: Subscription::new(receiver, JoinSet::new()), breaks }
+    Listener { sink, items: Subscription::new(receiver, Vec::new(), JoinSet::new()), breaks }
 }
 
-/// Makes a call until it fails for good, as a user's program would.
+/// Makes a call again for as long as that may help, as a user's program does.
 async fn retried<T, F: Future<Output = Result<T>>>(call: impl Fn() -> F) -> Result<T> {
-    let mut last = None;
-    for _ in 0..100 {
-        match call().await {
-            Err(error) if error.is_retryable() => last = Some(error),
-            result => return result,
-        }
-    }
-    Err(last.unwrap_or_else(|| Error::new(ErrorKind::Other, "never called")))
+    let policy = RetryPolicy::default().with_first(Duration::ZERO).with_longest(Duration::ZERO);
+    policy.with_retries(100).retry(call, Error::is_retryable).await
 }
 
 trait Kept<T> {

@@ -1,68 +1,13 @@
-//! What a reader says of itself, and its pictures.
+//! What a device says of itself, and its pictures.
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 
-use crate::Error;
 use crate::codec::{DeviceId, Event, EventCode};
 
-/// The readers that a [`Backend`](super::Backend) reaches, and why it does not reach the others.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::DeviceId;
-/// use bs2_events::device::DeviceList;
-///
-/// let list = DeviceList::new([9, 7, 9].map(DeviceId::new));
-/// assert_eq!(list.devices, [7, 9].map(DeviceId::new));
-/// assert!(list.failures.is_empty());
-/// ```
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct DeviceList {
-    /// The readers, ascending, each once.
-    pub devices: Vec<DeviceId>,
-    /// An error for each reader that the settings name and whose number nobody could find out.
-    pub failures: Vec<Error>,
-}
-
-impl DeviceList {
-    /// These readers, in whatever order and however often they are given.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::device::DeviceList;
-    /// assert!(DeviceList::new([]).devices.is_empty());
-    /// ```
-    pub fn new(devices: impl IntoIterator<Item = DeviceId>) -> Self {
-        let mut devices: Vec<_> = devices.into_iter().collect();
-        devices.sort_unstable();
-        devices.dedup();
-        Self { devices, failures: Vec::new() }
-    }
-
-    /// The same list, with readers that cannot be reached now.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::DeviceList, Error, ErrorKind};
-    /// let silent = Error::new(ErrorKind::Disconnected, "nobody answers at 192.0.2.7");
-    /// let list = DeviceList::new([]).with_failures([silent]);
-    /// assert_eq!(list.failures.len(), 1);
-    /// ```
-    #[must_use]
-    pub fn with_failures(mut self, failures: impl IntoIterator<Item = Error>) -> Self {
-        self.failures.extend(failures);
-        self
-    }
-}
-
-/// What a reader says of itself.
+/// Model, firmware and address of a device.
 ///
 /// # Examples
 ///
@@ -77,67 +22,38 @@ impl DeviceList {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct DeviceInfo {
-    /// The reader's number.
+    /// The id of the device.
     pub id: DeviceId,
-    /// The model's name; empty where the backend does not know it.
+    /// The name of the model; empty if the backend does not know it.
     pub model: String,
-    /// The firmware's version; empty where the backend does not know it.
+    /// The version of the firmware; empty if the backend does not know it.
     pub firmware: String,
-    /// Where the reader is reached; `None` where it has no address of its own.
+    /// The address of the device; `None` if it has none of its own.
     pub address: Option<SocketAddr>,
 }
 
 impl DeviceInfo {
-    /// A reader of which nothing but the number is known.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::DeviceId, device::DeviceInfo};
-    /// assert!(DeviceInfo::new(DeviceId::new(7)).model.is_empty());
-    /// ```
+    /// A device of which only the id is known.
     #[must_use]
     pub fn new(id: DeviceId) -> Self {
         Self { id, model: String::new(), firmware: String::new(), address: None }
     }
 
-    /// Sets the model's name.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::DeviceId, device::DeviceInfo};
-    /// assert_eq!(DeviceInfo::new(DeviceId::new(7)).with_model("FaceStation F2").model, "FaceStation F2");
-    /// ```
+    /// Sets the name of the model.
     #[must_use]
     pub fn with_model(mut self, model: impl Into<String>) -> Self {
         self.model = model.into();
         self
     }
 
-    /// Sets the firmware's version.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::DeviceId, device::DeviceInfo};
-    /// assert_eq!(DeviceInfo::new(DeviceId::new(7)).with_firmware("1.2.3").firmware, "1.2.3");
-    /// ```
+    /// Sets the version of the firmware.
     #[must_use]
     pub fn with_firmware(mut self, firmware: impl Into<String>) -> Self {
         self.firmware = firmware.into();
         self
     }
 
-    /// Sets where the reader is reached.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::DeviceId, device::DeviceInfo};
-    /// let address = "192.0.2.7:51211".parse().unwrap();
-    /// assert_eq!(DeviceInfo::new(DeviceId::new(7)).with_address(address).address, Some(address));
-    /// ```
+    /// Sets the address.
     #[must_use]
     pub fn with_address(mut self, address: SocketAddr) -> Self {
         self.address = Some(address);
@@ -145,7 +61,7 @@ impl DeviceInfo {
     }
 }
 
-/// What a reader can do.
+/// What a device can do.
 ///
 /// # Examples
 ///
@@ -159,55 +75,34 @@ impl DeviceInfo {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// How many events the reader keeps before it overwrites the oldest; 0 where unknown.
+    /// How many events the device keeps before it overwrites the oldest; 0 if unknown.
     pub max_event_logs: u32,
-    /// How many images the reader keeps; 0 for a reader without images.
+    /// How many images the device keeps; 0 for a device without images.
     pub max_image_logs: u32,
 }
 
 impl Capabilities {
-    /// A reader that keeps this many events and no images.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::device::Capabilities;
-    /// assert_eq!(Capabilities::new(50_000).max_event_logs, 50_000);
-    /// ```
+    /// A device that keeps this many events and no images.
     #[must_use]
     pub const fn new(max_event_logs: u32) -> Self {
         Self { max_event_logs, max_image_logs: 0 }
     }
 
-    /// Sets how many images the reader keeps.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::device::Capabilities;
-    /// assert_eq!(Capabilities::new(50_000).with_image_logs(1_000).max_image_logs, 1_000);
-    /// ```
+    /// Sets how many images the device keeps.
     #[must_use]
     pub const fn with_image_logs(mut self, max_image_logs: u32) -> Self {
         self.max_image_logs = max_image_logs;
         self
     }
 
-    /// Whether the reader takes pictures.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::device::Capabilities;
-    /// assert!(!Capabilities::new(50_000).has_image_logs());
-    /// ```
+    /// Whether the device takes pictures.
     #[must_use]
     pub const fn has_image_logs(&self) -> bool {
         self.max_image_logs > 0
     }
 }
 
-/// For which events a reader takes a picture, and when.
+/// For which events a device takes a picture, and when.
 ///
 /// # Examples
 ///
@@ -228,33 +123,18 @@ pub struct ImageFilter {
     pub code: EventCode,
     /// Whether the sub code must match too.
     pub exact: bool,
-    /// The schedule in which pictures are taken; 0 is never, 1 is always, others are defined on the reader.
+    /// The schedule in which pictures are taken; 0 is never, 1 is always, others are defined on the device.
     pub schedule_id: u32,
 }
 
 impl ImageFilter {
     /// A picture of every event with this main code, at any time.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::EventCode, device::ImageFilter};
-    /// assert_eq!(ImageFilter::new(EventCode::VERIFY_FAIL).schedule_id, 1);
-    /// ```
     #[must_use]
     pub const fn new(code: EventCode) -> Self {
         Self { code, exact: false, schedule_id: 1 }
     }
 
-    /// Asks for the very code, sub code included.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::EventCode, device::ImageFilter};
-    /// let filter = ImageFilter::new(EventCode::new(0x1901)).exactly();
-    /// assert!(!filter.matches(EventCode::new(0x1902)));
-    /// ```
+    /// Asks for exactly this code, sub code included.
     #[must_use]
     pub const fn exactly(mut self) -> Self {
         self.exact = true;
@@ -262,27 +142,13 @@ impl ImageFilter {
     }
 
     /// Sets the schedule.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::EventCode, device::ImageFilter};
-    /// assert_eq!(ImageFilter::new(EventCode::VERIFY_FAIL).with_schedule(0).schedule_id, 0);
-    /// ```
     #[must_use]
     pub const fn with_schedule(mut self, schedule_id: u32) -> Self {
         self.schedule_id = schedule_id;
         self
     }
 
-    /// Whether an event with this code falls under the filter; its schedule is the reader's affair.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::EventCode, device::ImageFilter};
-    /// assert!(ImageFilter::new(EventCode::ACCESS_DENIED).matches(EventCode::new(0x1901)));
-    /// ```
+    /// Whether the filter covers an event with this code. The schedule is not looked at.
     #[must_use]
     pub fn matches(&self, code: EventCode) -> bool {
         if self.exact { self.code == code } else { self.code.main() == code.main() }
@@ -313,14 +179,6 @@ pub struct ImageLog {
 
 impl ImageLog {
     /// The picture of an event.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::{DeviceId, Event, EventCode}, device::ImageLog};
-    /// let event = Event::builder(DeviceId::new(1), 5, EventCode::ACCESS_DENIED).build();
-    /// assert_eq!(ImageLog::new(event, vec![0xFF, 0xD8]).jpeg.len(), 2);
-    /// ```
     pub fn new(event: Event, jpeg: impl Into<Bytes>) -> Self {
         Self { event, jpeg: jpeg.into() }
     }

@@ -1,24 +1,14 @@
-//! Live events: a bounded queue that says what it could not hold.
+//! Live items, and the queue between a backend and a subscription: bounded, and it says what it could not hold.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
-
-use futures_core::Stream;
-use futures_util::StreamExt;
-use tokio::task::{JoinHandle, JoinSet, coop};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use crate::codec::{DeviceId, Event, Extras};
+use crate::sync::lock;
 
-mod queue;
-
-pub(super) use queue::{Receiver, Sender, queue};
-
-/// An item of a [`Subscription`].
+/// An item of a [`Subscription`](super::Subscription).
 ///
 /// # Examples
 ///
@@ -71,185 +61,175 @@ impl Live {
     }
 }
 
-/// Live events of one or more readers, as a bounded stream; made by
-/// [`Client::subscribe`](super::Client::subscribe) and [`Device::subscribe`](super::Device::subscribe).
-///
-/// The stream goes on over lost connections and says so ([`Live::Resumed`]). When its consumer is too slow it loses
-/// events, never memory, and says so in their place ([`Live::Lagged`]). It ends when the reconnect policy gives up
-/// on every reader, or the client is closed. Dropping it ends the monitoring.
-///
-/// # Cancel safety
-///
-/// [`next`](Self::next) loses no item when it is dropped.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::device::{Client, Live};
-/// use bs2_events::sim::Simulator;
-///
-/// # async fn example() -> bs2_events::Result<()> {
-/// let simulator = Simulator::new("devices=1&backlog=10")?;
-/// let client = Client::new(simulator.backend());
-/// let device = client.devices().await?.remove(0);
-/// let mut live = device.subscribe().await?;
-/// simulator.make_event(device.id())?;
-/// assert!(matches!(live.next().await, Some(Live::Event { event, .. }) if event.id() == 11));
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-/// ```
-pub struct Subscription {
-    queue: Receiver,
-    /// Taken out of the queue already. To take all at once keeps the two sides out of each other's way.
-    taken: VecDeque<Live>,
-    _supervisors: JoinSet<()>,
+/// A queue of this many items, at least one.
+pub(super) fn queue(capacity: usize) -> (Sender, Receiver) {
+    let state = State { capacity: capacity.max(1), senders: 1, ..State::default() };
+    let shared = Arc::new(Mutex::new(state));
+    (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
-impl Subscription {
-    pub(super) fn new(queue: Receiver, supervisors: JoinSet<()>) -> Self {
-        Self { queue, taken: VecDeque::new(), _supervisors: supervisors }
-    }
+/// The end of the backend. No call waits for the consumer: the lock is held for the few instructions of a push, or of an
+/// exchange.
+pub(super) struct Sender(Arc<Mutex<State>>);
 
-    /// The next item; `None` when the stream has ended.
-    ///
-    /// The same as `StreamExt::next`, for those who need no other stream tools.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let simulator = Simulator::new("devices=1")?;
-    /// # let client = Client::new(simulator.backend());
-    /// let mut live = client.subscribe(&simulator.device_ids()).await?;
-    /// client.close().await?;
-    /// assert_eq!(live.next().await, None);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
-    pub async fn next(&mut self) -> Option<Live> {
-        StreamExt::next(self).await
-    }
+/// The end of the consumer.
+pub(super) struct Receiver(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    items: VecDeque<Live>,
+    capacity: usize,
+    /// What the stream says before anything that is pushed later: new connections, and lost events.
+    notices: BTreeMap<DeviceId, Notice>,
+    /// The consumer, while it waits for an item.
+    sleeper: Option<Waker>,
+    senders: usize,
+    is_closed: bool,
 }
 
-impl Stream for Subscription {
-    type Item = Live;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Live>> {
-        let Self { queue, taken, .. } = self.get_mut();
-        if taken.is_empty() {
-            // A stream that always has something lets other tasks of its thread go on.
-            let turn = ready!(coop::poll_proceed(cx));
-            ready!(queue.poll_take(cx, taken));
-            turn.made_progress();
-        }
-        Poll::Ready(taken.pop_front())
-    }
+#[derive(Default)]
+struct Notice {
+    resumed: bool,
+    missed: u64,
 }
 
-impl fmt::Debug for Subscription {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription")
-            .field("waiting", &(self.queue.len() + self.taken.len()))
-            .finish_non_exhaustive()
-    }
-}
-
-/// Calls a function for every live event until it is dropped; made by
-/// [`Client::on_log_received`](super::Client::on_log_received).
-///
-/// # Examples
-///
-/// ```
-/// # use bs2_events::{device::Client, sim::Simulator};
-/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-/// # let simulator = Simulator::new("devices=1")?;
-/// # let client = Client::new(simulator.backend());
-/// let (heard, mut hearing) = tokio::sync::mpsc::unbounded_channel();
-/// let report = move |_, event: &bs2_events::codec::Event| drop(heard.send(event.id()));
-/// let listener = client.on_log_received(&simulator.device_ids(), report).await?;
-/// let event = simulator.make_event(simulator.device_ids()[0])?;
-/// assert_eq!(hearing.recv().await, Some(event.id()));
-/// // The function is dropped with the listener, and with it the channel's end.
-/// drop(listener);
-/// assert_eq!(hearing.recv().await, None);
-/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-/// ```
-pub struct LogListener {
-    task: JoinHandle<()>,
-    missed: Arc<AtomicU64>,
-}
-
-impl LogListener {
-    pub(super) fn start(
-        mut subscription: Subscription,
-        mut callback: impl FnMut(DeviceId, &Event) + Send + 'static,
-    ) -> Self {
-        let missed = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&missed);
-        let task = tokio::spawn(async move {
-            while let Some(item) = subscription.next().await {
-                match item {
-                    Live::Event { device, event, .. } => {
-                        // A panic in somebody's callback must not silence the events after it.
-                        let called = catch_unwind(AssertUnwindSafe(|| callback(device, &event)));
-                        if called.is_err() {
-                            tracing::error!(%device, id = event.id(), "the callback panicked");
-                        }
-                    }
-                    Live::Lagged { device, missed } => {
-                        counter.fetch_add(missed, Ordering::Relaxed);
-                        tracing::warn!(%device, missed, "live events were lost");
-                    }
-                    Live::Resumed { device } => tracing::info!(%device, "monitoring resumed"),
+impl Sender {
+    /// Adds events. Those that do not fit are counted. If `resumed` is set, the stream says once, before them, that
+    /// the device is connected again.
+    pub(super) fn push(
+        &self,
+        device: DeviceId,
+        resumed: &AtomicBool,
+        events: impl Iterator<Item = (Event, Option<Box<Extras>>)>,
+    ) {
+        self.change(|state| {
+            state.note_resumed(device, resumed);
+            for (event, extras) in events {
+                if state.add_notices() && state.has_room() {
+                    state.items.push_back(Live::Event { device, event, extras });
+                } else {
+                    state.note_missed(device, 1);
                 }
             }
         });
-        Self { task, missed }
     }
 
-    /// How many events did not reach the function because it was too slow.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let simulator = Simulator::new("devices=1")?;
-    /// # let client = Client::new(simulator.backend());
-    /// let listener = client.on_log_received(&simulator.device_ids(), |_, _| {}).await?;
-    /// assert_eq!(listener.missed(), 0);
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
-    #[must_use]
-    pub fn missed(&self) -> u64 {
-        self.missed.load(Ordering::Relaxed)
+    pub(super) fn lost(&self, device: DeviceId, count: u64) {
+        self.change(|state| state.note_missed(device, count));
     }
 
-    /// Stops calling the function; the same as dropping the listener.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
-    /// # let simulator = Simulator::new("devices=1")?;
-    /// # let client = Client::new(simulator.backend());
-    /// let listener = client.on_log_received(&simulator.device_ids(), |_, _| {}).await?;
-    /// listener.stop();
-    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
-    /// ```
-    pub fn stop(self) {}
+    /// Says that the device is connected again, unless a push has said so already.
+    pub(super) fn resumed(&self, device: DeviceId, flag: &AtomicBool) {
+        self.change(|state| state.note_resumed(device, flag));
+    }
+
+    /// Whether the consumer is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        lock(&self.0).is_closed
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = lock(&self.0);
+        if state.is_closed {
+            return;
+        }
+        change(&mut state);
+        state.add_notices();
+        let sleeper = if state.is_empty() { None } else { state.sleeper.take() };
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
+    }
 }
 
-impl Drop for LogListener {
+impl Clone for Sender {
+    fn clone(&self) -> Self {
+        lock(&self.0).senders += 1;
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl Drop for Sender {
     fn drop(&mut self) {
-        self.task.abort();
+        let mut state = lock(&self.0);
+        state.senders -= 1;
+        let sleeper = if state.senders == 0 { state.sleeper.take() } else { None };
+        drop(state);
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
     }
 }
 
-impl fmt::Debug for LogListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogListener").field("missed", &self.missed()).finish_non_exhaustive()
+impl Receiver {
+    /// Takes all items, in exchange for an empty queue with as much memory. `Ready` with nothing taken is the end.
+    pub(super) fn poll_take(&self, cx: &mut Context<'_>, taken: &mut VecDeque<Live>) -> Poll<()> {
+        let mut state = lock(&self.0);
+        state.add_notices();
+        if state.is_empty() && state.senders > 0 {
+            state.sleeper = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        taken.clear();
+        std::mem::swap(&mut state.items, taken);
+        Poll::Ready(())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        lock(&self.0).items.len()
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0);
+        state.is_closed = true;
+        let items = (std::mem::take(&mut state.items), state.sleeper.take());
+        drop(state);
+        drop(items); // A waker may do anything when it is dropped, so the lock is released before.
+    }
+}
+
+impl State {
+    fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.items.len() < self.capacity
+    }
+
+    fn note_resumed(&mut self, device: DeviceId, flag: &AtomicBool) {
+        // The flag is read and written under the lock, or before it is shared.
+        if flag.load(Ordering::Relaxed) {
+            flag.store(false, Ordering::Relaxed);
+            self.notices.entry(device).or_default().resumed = true;
+        }
+    }
+
+    fn note_missed(&mut self, device: DeviceId, count: u64) {
+        let notice = self.notices.entry(device).or_default();
+        notice.missed = notice.missed.saturating_add(count);
+    }
+
+    /// Moves the notices into the queue; `false` if they do not all fit.
+    fn add_notices(&mut self) -> bool {
+        while let Some(mut first) = self.notices.first_entry() {
+            if self.items.len() >= self.capacity {
+                return false;
+            }
+            let device = *first.key();
+            let item = if std::mem::take(&mut first.get_mut().resumed) {
+                Live::Resumed { device }
+            } else {
+                Live::Lagged { device, missed: std::mem::take(&mut first.get_mut().missed) }
+            };
+            if first.get().missed == 0 {
+                first.remove();
+            }
+            self.items.push_back(item);
+        }
+        true
     }
 }

@@ -14,7 +14,8 @@ use super::extras::{blob, picture};
 use super::inner::Inner;
 use crate::codec::{DeviceId, Event, EventMask, PortableBlob, SdkCode, Timestamp};
 use crate::device::{
-    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
+    Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog,
+    backend::{Backend, DeviceList, LiveSink, Monitoring},
 };
 use crate::{Error, ErrorKind, Result};
 

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::codec::{DeviceId, Event, Extras, SdkCode};
-use crate::device::LiveSink;
+use crate::device::backend::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
 /// The connections of all backends to one device.

@@ -13,10 +13,8 @@ use tokio::sync::OnceCell;
 
 use super::rng::SeededRng;
 use crate::codec::{DeviceId, Event, EventMask, Extras, PortableBlob, SdkCode, Timestamp};
-use crate::device::{
-    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, LiveTarget,
-    Monitoring,
-};
+use crate::device::backend::{Backend, DeviceList, LiveSink, LiveTarget, Monitoring};
+use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
@@ -135,7 +133,7 @@ impl FaultOptions {
 /// # Examples
 ///
 /// ```
-/// use bs2_events::device::Backend;
+/// use bs2_events::device::backend::Backend;
 /// use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
 ///
 /// # async fn example() -> bs2_events::Result<()> {

@@ -41,7 +41,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::codec::capture::CaptureError;
 use crate::codec::{DeviceId, Event, Timestamp};
-use crate::device::Backend;
+use crate::device::backend::Backend;
 use crate::{Error, ErrorKind, Result};
 
 mod backend;

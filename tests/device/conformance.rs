@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bs2_events::Result;
 use bs2_events::codec::DeviceId;
-use bs2_events::device::Backend;
-use bs2_events::device::conformance::{Stage, check_backend, check_client};
+use bs2_events::device::backend::Backend;
+use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
 
 #[tokio::test(start_paused = true)]
@@ -83,7 +83,7 @@ impl Simulated {
 }
 
 #[async_trait]
-impl Stage for Simulated {
+impl BackendStage for Simulated {
     fn backend(&self) -> Arc<dyn Backend> {
         Arc::clone(&self.backend)
     }

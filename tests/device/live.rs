@@ -5,9 +5,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::scripted_backend::{DEVICE, Scripted, event};
-use bs2_events::RetryPolicy;
-use bs2_events::codec::{ExtraSubject, Extras, SubjectKind};
+use bs2_events::codec::{DeviceId, ExtraSubject, Extras, SubjectKind};
 use bs2_events::device::{Client, ClientOptions, Live};
+use bs2_events::{ErrorKind, RetryPolicy};
 
 #[tokio::test(start_paused = true)]
 async fn what_was_lost_is_told_in_its_place() {
@@ -109,6 +109,37 @@ async fn the_stream_ends_when_the_policy_gives_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_device_that_cannot_be_reached_at_the_start_does_not_end_the_others_and_is_tried_again() {
+    let reader = Scripted::default();
+    reader.fail_to_monitor(OTHER, [ErrorKind::Disconnected, ErrorKind::TimedOut, ErrorKind::TimedOut]);
+    let options = ClientOptions::default().with_deadline(Duration::from_millis(1));
+    let mut live = client(&reader, options).subscribe(&[DEVICE, OTHER]).await.unwrap();
+    let unreached: Vec<_> = live.unreached().iter().map(|error| (error.device(), error.kind())).collect();
+    assert_eq!(unreached, [(Some(OTHER), ErrorKind::TimedOut)]);
+    reader.report(event(1, 0));
+    assert_eq!(live.next().await, Some(happened(1)));
+    assert_eq!(live.next().await, Some(Live::Resumed { device: OTHER }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_of_which_no_device_can_be_reached_is_the_first_error() {
+    let reader = Scripted::default();
+    reader.fail_to_monitor(DEVICE, [ErrorKind::TimedOut]);
+    reader.fail_to_monitor(OTHER, [ErrorKind::Unsupported]);
+    let error = client(&reader, ClientOptions::default()).subscribe(&[DEVICE, OTHER]).await.unwrap_err();
+    assert_eq!((error.device(), error.kind()), (Some(DEVICE), ErrorKind::TimedOut));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_without_live_events_is_not_tried_again() {
+    let reader = Scripted::default();
+    reader.fail_to_monitor(OTHER, [ErrorKind::Unsupported]);
+    let mut live = client(&reader, ClientOptions::default()).subscribe(&[DEVICE, OTHER]).await.unwrap();
+    assert_eq!(live.unreached()[0].kind(), ErrorKind::Unsupported);
+    assert!(tokio::time::timeout(Duration::from_secs(3_600), live.next()).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_largest_queue_is_a_queue_like_others() {
     let reader = Scripted::default();
     let options = ClientOptions::default().with_queue_capacity(usize::MAX).with_deadline(Duration::MAX);
@@ -151,6 +182,8 @@ async fn a_callback_that_is_too_slow_is_counted() {
     }
     assert_eq!(listener.missed(), 9);
 }
+
+const OTHER: DeviceId = DeviceId::new(8);
 
 fn client(reader: &Scripted, options: ClientOptions) -> Client {
     Client::with_options(Arc::new(reader.clone()), options)

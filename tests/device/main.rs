@@ -2,5 +2,6 @@
 
 mod conformance;
 mod live;
+mod log;
 #[path = "../support/scripted_backend/mod.rs"]
 mod scripted_backend;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bs2_events::Result;
 use bs2_events::codec::DeviceId;
-use bs2_events::device::Backend;
-use bs2_events::device::conformance::{Stage, check_backend, check_client};
+use bs2_events::device::backend::Backend;
+use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 
 use crate::fake_gateway::{DEVICE, Fake};
 
@@ -48,7 +48,7 @@ impl OneReader {
 }
 
 #[async_trait]
-impl Stage for OneReader {
+impl BackendStage for OneReader {
     fn backend(&self) -> Arc<dyn Backend> {
         Arc::clone(&self.backend)
     }

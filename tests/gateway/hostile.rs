@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bs2_events::codec::{DeviceId, Event, EventMask, Temperature};
 use bs2_events::device::gateway::Gateway;
-use bs2_events::device::{Backend, Client, ClientOptions, Live, Subscription};
+use bs2_events::device::{Client, ClientOptions, Live, Subscription, backend::Backend};
 use bs2_events::{ErrorKind, RetryPolicy};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, stream};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bs2_events::codec::DeviceId;
 use bs2_events::collect::{CollectOptions, Collector, Stop};
 use bs2_events::device::gateway::{DeviceAddress, Gateway};
-use bs2_events::device::{Backend, Client};
+use bs2_events::device::{Client, backend::Backend};
 use bs2_events::sink::{GapReason, MemorySink};
 use bs2_events::{Error, ErrorKind, RetryPolicy};
 use futures_util::FutureExt;

@@ -7,7 +7,7 @@ use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, L
 #[cfg(feature = "capture")]
 use bs2_events::codec::{BlobHead, EventMask, JobCode, PortableBlob, Temperature};
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, SdkCode, Timestamp};
-use bs2_events::device::{Backend, Client, EventPage, ImageFilter};
+use bs2_events::device::{Client, EventPage, ImageFilter, backend::Backend};
 use bs2_events::sim::{Reader, SimOptions, Simulator};
 use bs2_events::{ErrorKind, Result};
 use futures_util::{FutureExt, StreamExt};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bs2_events::Result;
 use bs2_events::codec::DeviceId;
-use bs2_events::device::Backend;
-use bs2_events::device::conformance::{Stage, check_backend, check_client};
+use bs2_events::device::backend::Backend;
+use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::device::gateway::Gateway;
 use bs2_events::sim::gateway::{ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions};
 use tempfile::TempDir;
@@ -71,7 +71,7 @@ impl Behind {
 }
 
 #[async_trait]
-impl Stage for Behind {
+impl BackendStage for Behind {
     fn backend(&self) -> Arc<dyn Backend> {
         Arc::clone(&self.backend)
     }

@@ -8,8 +8,8 @@ use crate::command_line::{Run, bs2, command, finish, lines, object};
 use async_trait::async_trait;
 use bs2_events::Result;
 use bs2_events::codec::DeviceId;
-use bs2_events::device::Backend;
-use bs2_events::device::conformance::{Stage, check_backend, check_client};
+use bs2_events::device::backend::Backend;
+use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::device::native::{NativeBackend, NativeOptions};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -176,7 +176,7 @@ impl Simulated {
 }
 
 #[async_trait]
-impl Stage for Simulated {
+impl BackendStage for Simulated {
     fn backend(&self) -> Arc<dyn Backend> {
         Arc::clone(&self.backend) as _
     }

@@ -18,7 +18,8 @@ use super::session::{Running, Session};
 use super::target::Place;
 use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
 use crate::device::{
-    Backend, Capabilities, DeviceInfo, DeviceList, EventPage, ImageFilter, ImageLog, LiveSink, Monitoring,
+    Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog,
+    backend::{Backend, DeviceList, LiveSink, Monitoring},
 };
 use crate::{Error, ErrorKind, Result};
 

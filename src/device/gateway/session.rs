@@ -28,7 +28,7 @@ use super::readers::{Readers, State};
 use super::rpc::Link;
 use super::status::failure;
 use crate::codec::{DeviceId, Event, Extras};
-use crate::device::LiveSink;
+use crate::device::backend::LiveSink;
 use crate::{Error, ErrorKind, Result};
 
 /// A session under way; it ends with this value, or when one of its streams does.

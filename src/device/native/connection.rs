@@ -9,7 +9,7 @@ use super::callbacks::{self, Status};
 use super::context::Context;
 use super::worker::{Worker, closed};
 use crate::codec::DeviceId;
-use crate::device::{LiveSink, Monitoring};
+use crate::device::backend::{LiveSink, Monitoring};
 use crate::{Error, ErrorKind, Result};
 
 /// The connection to one device.

@@ -1,5 +1,4 @@
-//! The gateway's connections to its devices, as they are now. `GatewayState` opens and
-//! closes them.
+//! The gateway's connections to its devices, as they are now. `GatewayState` opens and closes them.
 //!
 //! Locks are taken in this order: a device's, its connection's, that of a broadcast.
 
@@ -8,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use tokio::task::AbortHandle;
 
 use super::options::SimDeviceAddress;
-use crate::device::Monitoring;
+use crate::device::backend::Monitoring;
 use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, AsyncConnectInfo, ConnectionMode, Status as WireStatus,
 };

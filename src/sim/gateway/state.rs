@@ -15,10 +15,10 @@ use super::faults::{GatewayFaultInjector, GatewayFaults};
 use super::options::{ApiVersion, GatewayServerOptions};
 use super::status::{not_connected, status, timed_out};
 use crate::codec::{DeviceId, Event, Extras, Temperature};
+use crate::device::backend::{Backend, LiveSink, LiveTarget};
 use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, ConnectionMode, Status as WireStatus, StatusChange,
 };
-use crate::device::{Backend, LiveSink, LiveTarget};
 use crate::sim::Simulator;
 use crate::sync::now;
 use crate::{Error, Result};

@@ -7,8 +7,8 @@ pub(crate) mod run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use async_trait::async_trait;
 use bs2_events::codec::{DeviceId, Event, EventCode, EventMask, Extras, PortableBlob, Timestamp};
+use bs2_events::device::backend::*;
 use bs2_events::device::*;
 use bs2_events::{Error, ErrorKind, Result};
 use bytes::Bytes;
@@ -44,6 +44,8 @@ struct State {
     is_hidden: bool,
     /// It cannot be listened to.
     is_mute: bool,
+    /// The next tries to listen to a device fail with these kinds.
+    deaf: Vec<(DeviceId, ErrorKind)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,6 +145,11 @@ impl Scripted {
         self.lock().is_mute = true;
     }
 
+    /// Has the next calls of `monitor` for a device fail.
+    pub(crate) fn fail_to_monitor(&self, device: DeviceId, kinds: impl IntoIterator<Item = ErrorKind>) {
+        self.lock().deaf.extend(kinds.into_iter().map(|kind| (device, kind)));
+    }
+
     pub(crate) fn is_monitored(&self) -> bool {
         self.lock().listeners.iter().any(|listener| !listener.is_closed())
     }
@@ -236,9 +243,13 @@ impl Backend for Scripted {
         Ok(())
     }
 
-    async fn monitor(&self, _: DeviceId, sink: LiveSink) -> Result<Monitoring> {
+    async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> {
         let greeting = {
             let mut state = self.lock();
+            if let Some(at) = state.deaf.iter().position(|(deaf, _)| *deaf == device) {
+                let (_, kind) = state.deaf.remove(at);
+                return Err(Error::new(kind, "the script says so"));
+            }
             if state.is_mute {
                 return Err(Error::new(ErrorKind::Unsupported, "it reports nothing"));
             }

@@ -1,9 +1,9 @@
-//! Connections coming and going.
+//! The states of connections, and a subscription to their changes.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -12,20 +12,13 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 
 use crate::codec::DeviceId;
+use crate::sync::lock;
 
-/// Whether a reader is connected.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::device::ConnectionState;
-///
-/// assert_ne!(ConnectionState::Connecting, ConnectionState::Connected);
-/// ```
+/// Whether a device is connected.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// The reader answers.
+    /// The device answers.
     Connected,
     /// A connection is being made, for the first time or again.
     Connecting,
@@ -33,7 +26,7 @@ pub enum ConnectionState {
     Disconnected,
 }
 
-/// As captures hold it.
+/// The form in which a capture stores it.
 impl From<ConnectionState> for crate::codec::capture::LinkState<'static> {
     fn from(state: ConnectionState) -> Self {
         let (code, name) = match state {
@@ -45,30 +38,20 @@ impl From<ConnectionState> for crate::codec::capture::LinkState<'static> {
     }
 }
 
-/// An item of a [`StateStream`].
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::DeviceId;
-/// use bs2_events::device::{ConnectionState, StateChange};
-///
-/// let change = StateChange::Changed { device: DeviceId::new(1), state: ConnectionState::Connected };
-/// assert!(matches!(change, StateChange::Changed { state: ConnectionState::Connected, .. }));
-/// ```
+/// An item of a [`ConnectionSubscription`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum StateChange {
-    /// A reader's connection changed.
+    /// The connection of a device changed.
     Changed {
-        /// The reader.
+        /// The device.
         device: DeviceId,
-        /// What it is now.
+        /// The new state.
         state: ConnectionState,
     },
     /// The consumer was too slow; the oldest changes are gone.
     Lagged {
-        /// How many.
+        /// How many changes.
         missed: u64,
     },
 }
@@ -92,11 +75,11 @@ pub enum StateChange {
 /// # }
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
-pub struct StateStream {
+pub struct ConnectionSubscription {
     inner: BroadcastStream<StateChange>,
 }
 
-impl Stream for StateStream {
+impl Stream for ConnectionSubscription {
     type Item = StateChange;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<StateChange>> {
@@ -109,13 +92,13 @@ impl Stream for StateStream {
     }
 }
 
-impl fmt::Debug for StateStream {
+impl fmt::Debug for ConnectionSubscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("StateStream")
+        f.write_str("ConnectionSubscription")
     }
 }
 
-/// The state of every connection, and who wants to hear of changes.
+/// The state of every connection, and the subscriptions to changes.
 pub(super) struct StateBoard {
     states: Mutex<BTreeMap<DeviceId, ConnectionState>>,
     changes: broadcast::Sender<StateChange>,
@@ -126,21 +109,21 @@ impl StateBoard {
         Self { states: Mutex::default(), changes: broadcast::Sender::new(CHANGES_KEPT) }
     }
 
-    /// Notes a state, and tells it if it is a new one.
+    /// Sets a state. If it is a new one, the subscriptions receive it.
     pub(super) fn set(&self, device: DeviceId, state: ConnectionState) {
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = lock(&self.states);
         if states.insert(device, state) != Some(state) {
-            // Told under the lock, so that the order of the changes is the order of the states. Nobody listening is fine.
+            // Sent under the lock, so that changes come in the order of the states. Without a subscription nothing is sent.
             let _ = self.changes.send(StateChange::Changed { device, state });
         }
     }
 
     pub(super) fn get(&self, device: DeviceId) -> Option<ConnectionState> {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).get(&device).copied()
+        lock(&self.states).get(&device).copied()
     }
 
-    pub(super) fn subscribe(&self) -> StateStream {
-        StateStream { inner: BroadcastStream::new(self.changes.subscribe()) }
+    pub(super) fn subscribe(&self) -> ConnectionSubscription {
+        ConnectionSubscription { inner: BroadcastStream::new(self.changes.subscribe()) }
     }
 }
 
