@@ -2,7 +2,8 @@
 //!
 //! Needs no feature: this is the codec alone.
 
-use bs2_events::codec::{DecodeError, Event, Outcome, Subject};
+use bs2_events::codec::code::Outcome;
+use bs2_events::codec::{DecodeError, Event, Subject};
 
 fn main() -> Result<(), DecodeError> {
     // Two records, one after the other, as a log file or a page of the vendor's library holds them.

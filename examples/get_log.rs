@@ -29,5 +29,5 @@ async fn main() -> bs2_events::Result<()> {
 }
 
 fn is_denied(event: &Event) -> bool {
-    event.code().outcome() == bs2_events::codec::Outcome::Denied
+    event.code().outcome() == bs2_events::codec::code::Outcome::Denied
 }

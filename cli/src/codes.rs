@@ -3,7 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use bs2_events::codec::{CodeName, EventCode, Outcome, SubjectKind};
+use bs2_events::codec::code::{CodeName, Outcome};
+use bs2_events::codec::{EventCode, SubjectKind};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 use serde::Serialize;

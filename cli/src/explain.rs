@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
+use bs2_events::codec::blob::{BlobHead, BlobSubject, EventMask, ExtInfo, ExtIoDevice};
 use bs2_events::codec::capture::{CapturePayload, LinkState};
-use bs2_events::codec::{
-    BlobHead, BlobSubject, Event, EventFilter, EventMask, ExtInfo, ExtIoDevice, PortableBlob, Subject,
-    Temperature, UserId,
-};
+use bs2_events::codec::filter::EventFilter;
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{Event, Subject, Temperature, UserId};
 
 use crate::kind::Record;
 

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bs2_events::codec::{
-    BlobSubject, DecodeError, Event, EventBlob, EventFilter, ExtInfo, ExtIoDevice, PortableBlob, SmallBlob32,
-    SmallBlob64, SmallBlobEx32, SmallBlobEx64,
+use bs2_events::codec::blob::{
+    BlobSubject, EventBlob, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64, SmallBlobEx32, SmallBlobEx64,
 };
+use bs2_events::codec::filter::EventFilter;
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{DecodeError, Event};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use serde::Serialize;

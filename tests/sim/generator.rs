@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bs2_events::codec::{Event, EventCode, Outcome, Subject, SubjectKind};
+use bs2_events::codec::code::Outcome;
+use bs2_events::codec::{Event, EventCode, Subject, SubjectKind};
 use bs2_events::sim::Simulator;
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use bs2_events::codec::{DeviceId, Event, EventMask, PortableBlob, Temperature};
+use bs2_events::codec::blob::EventMask;
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{DeviceId, Event, Temperature};
 use bs2_events::device::{Device, ImageLog, Live, Subscription};
 use bs2_events::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;

@@ -6,10 +6,11 @@ use std::fs;
 use crate::command_line::{bs2, bs2_in, lines, objects};
 #[cfg(unix)]
 use crate::command_line::{finish, signal, start_in};
+use bs2_events::codec::blob::{BlobHead, BlobSubject, EventMask, ExtInfo};
 use bs2_events::codec::capture::{CapturePayload, CaptureReader, CaptureRecord, CaptureWriter, LinkState};
+use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::{
-    BlobHead, BlobSubject, DeviceId, Event, EventCode, EventFlags, EventMask, ExtInfo, JobCode, PortableBlob,
-    Subject, Temperature, Timestamp, UserId,
+    DeviceId, Event, EventCode, EventFlags, JobCode, Subject, Temperature, Timestamp, UserId,
 };
 use bs2_events::device::Client;
 use bs2_events::sim::Simulator;

@@ -239,7 +239,7 @@ fn a_file_of_something_else_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("notes.txt"), "notes").unwrap();
     let run = bs2_in(folder.path(), &["record", "sim:", "--out", "notes.txt", "--once"]);
-    let error = "bs2: cannot write notes.txt: record 0: capture: field `magic` at offset 0: other bytes than the ones";
+    let error = "bs2: cannot write notes.txt: record 0: capture: field `magic` at offset 0: other bytes than the fixed ones";
     assert_eq!(run.code, Some(1));
     assert!(run.stderr.starts_with(error), "{}", run.stderr);
     assert_eq!(fs::read(folder.path().join("notes.txt")).unwrap(), b"notes");
