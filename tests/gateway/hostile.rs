@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bs2_events::codec::{DeviceId, Event, EventMask, Temperature};
-use bs2_events::device::gateway::{Gateway, GatewayOptions};
 use bs2_events::device::backend::Backend;
+use bs2_events::device::gateway::{Gateway, GatewayOptions};
 use bs2_events::device::{Client, ClientOptions, Live, Subscription};
 use bs2_events::tls::{ClientIdentity, Trust};
 use bs2_events::{ErrorKind, RetryPolicy};

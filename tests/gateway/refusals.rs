@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::collect::{CollectOptions, Collector, Stop};
-use bs2_events::device::gateway::{Gateway, TargetAddress};
-use bs2_events::device::backend::Backend;
 use bs2_events::device::Client;
+use bs2_events::device::backend::Backend;
+use bs2_events::device::gateway::{Gateway, TargetAddress};
 use bs2_events::sink::{GapReason, MemorySink};
 use bs2_events::{Error, ErrorKind, RetryPolicy};
 use futures_util::FutureExt;

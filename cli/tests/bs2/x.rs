@@ -282,7 +282,11 @@ async fn collecting_into_a_virtual_device_brings_each_authentication_once() {
     let collect = ["collect", "--from", "sim:devices=2&backlog=300", "--into", &into, "--once", "--json"];
     let first = site.bs2(&collect).await;
     assert_eq!(first.code, Some(0), "{}", first.stderr);
-    assert!(first.stderr.contains("events not imported: the event is not an authentication"), "{}", first.stderr);
+    assert!(
+        first.stderr.contains("events not imported: the event is not an authentication"),
+        "{}",
+        first.stderr
+    );
     let imported = site.server.snapshot().imported().count();
     assert!(imported > 0);
     let told = &first.json()[0]["biostar_x"];
