@@ -14,7 +14,7 @@ use bs2_events::sink::biostar_x::BiostarXSink;
 async fn main() -> bs2_events::Result<()> {
     // Readers and a server, both simulated. Any backend and any address will do instead.
     let readers = Client::new(Simulator::new("devices=3&backlog=500")?.backend());
-    let simulated = biostar_x::Server::start("users=100000".parse()?).await?;
+    let simulated = biostar_x::BiostarXServer::start("users=100000".parse()?).await?;
 
     let server = Server::builder(&simulated.url())
         .with_credentials("admin", "simulated")
@@ -29,7 +29,7 @@ async fn main() -> bs2_events::Result<()> {
     let report = Collector::new(sink.clone()).with_devices(readers.devices().await?).run_once().await;
 
     let summary = sink.summary().await;
-    println!("{} events read, {} imported", report.stored(), simulated.state().imported().count());
+    println!("{} events read, {} imported", report.stored(), simulated.snapshot().imported().count());
     println!("not imported: {}", summary.unmapped);
     println!("refused, because the server does not know the person: {}", summary.refused.len());
     assert!(report.is_complete());

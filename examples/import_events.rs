@@ -4,12 +4,12 @@
 
 use bs2_events::biostar_x::{Client, ImportEvent, NewVirtualDevice, VirtualDeviceId};
 use bs2_events::codec::Timestamp;
-use bs2_events::sim::biostar_x::{Fault, Server, ServerSettings};
+use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions, PlannedFault};
 
 #[tokio::main]
 async fn main() -> bs2_events::Result<()> {
     // A real one has an address, an account, and a certificate to be pinned.
-    let server = Server::start(ServerSettings::default()).await?;
+    let server = BiostarXServer::start(BiostarXServerOptions::default()).await?;
     let client = Client::builder(&server.url())
         .with_credentials("admin", "simulated")
         .with_pinned_certificate(server.certificate_pem())
@@ -26,7 +26,7 @@ async fn main() -> bs2_events::Result<()> {
     let mut import = client.import(gate, punches.collect())?;
 
     // The connection is cut after the server has stored the request, and before it says so.
-    server.plan("/api/events/import", Fault::CutAfter);
+    server.plan("/api/events/import", PlannedFault::CutAfter);
     if let Err(error) = import.send().await {
         let count = import.count();
         println!("{error}: {} events may be there, {} were not sent", count.unknown, count.waiting);
@@ -34,7 +34,7 @@ async fn main() -> bs2_events::Result<()> {
         import.reconcile().await?;
     }
     println!("{} events are certainly there", import.count().certain);
-    assert_eq!(server.state().imported().count(), 1_000);
+    assert_eq!(server.snapshot().imported().count(), 1_000);
     client.logout().await?;
     Ok(())
 }

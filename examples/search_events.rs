@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use bs2_events::biostar_x::{Client, EventQuery};
 use bs2_events::codec::Outcome;
-use bs2_events::sim::biostar_x::{Server, ServerSettings};
+use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
 
 #[tokio::main]
 async fn main() -> bs2_events::Result<()> {
-    let server = Server::start(ServerSettings::default().with_backlog(2_500)).await?;
+    let server = BiostarXServer::start(BiostarXServerOptions::default().with_backlog(2_500)).await?;
     let client = Client::builder(&server.url())
         .with_credentials("admin", "simulated")
         .with_pinned_certificate(server.certificate_pem())
@@ -30,7 +30,7 @@ async fn main() -> bs2_events::Result<()> {
     for (device, count) in denied {
         println!("denied by {device}: {count}");
     }
-    assert_eq!(total, server.state().events().len());
+    assert_eq!(total, server.snapshot().events().len());
     client.logout().await?;
     Ok(())
 }

@@ -17,7 +17,6 @@ mod record;
 mod retry;
 mod runtime;
 mod sim;
-mod sim_biostar_x;
 mod source;
 mod store;
 mod table;

@@ -1,5 +1,6 @@
 //! `bs2 sim`: simulated readers, shown, and behind the doors that programs use.
 
+mod biostar_x;
 mod gateway;
 
 use std::path::PathBuf;
@@ -15,7 +16,6 @@ use serde::Serialize;
 use crate::output::Output;
 use crate::retry::retried;
 use crate::runtime::{self, Interrupt};
-use crate::sim_biostar_x::BiostarX;
 use crate::source::Source;
 use crate::table::{count, table};
 use crate::truth;
@@ -47,7 +47,7 @@ pub(crate) struct Sim {
 #[derive(Subcommand)]
 enum Simulated {
     #[command(name = "biostar-x")]
-    BiostarX(Box<BiostarX>),
+    BiostarX(Box<biostar_x::BiostarX>),
     Gateway(Box<gateway::Gateway>),
 }
 

@@ -27,7 +27,7 @@ use crate::{ErrorKind, Result};
 ///
 /// # #[tokio::main]
 /// # async fn main() -> bs2_events::Result<()> {
-/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
 /// let client = Client::builder(&server.url())
 ///     .with_credentials("admin", "simulated")
 ///     .with_pinned_certificate(server.certificate_pem())
@@ -98,7 +98,7 @@ impl Client {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let login = client.login().await?;
@@ -121,7 +121,7 @@ impl Client {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// client.logout().await?;

@@ -80,7 +80,7 @@ impl Client {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// use bs2_events::biostar_x::LiveItem;
@@ -120,7 +120,7 @@ impl Client {
 /// ```
 /// # #[tokio::main]
 /// # async fn main() -> bs2_events::Result<()> {
-/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
 /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
 /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
 /// let mut live = client.live().await?;
@@ -144,7 +144,7 @@ impl LiveStream {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # let mut live = client.live().await?;

@@ -32,7 +32,7 @@ impl Client {
     /// # use bs2_events::biostar_x::{Client, EventQuery, Order, Result};
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let newest = client.search_events(&EventQuery::new().order(Order::by_time().descending()).limit(20)).await?;
@@ -76,7 +76,7 @@ impl Client {
     /// # use bs2_events::{biostar_x::{Client, EventQuery, Result}, codec::Timestamp};
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let mut events = client.events(EventQuery::new().since(Timestamp::from_unix_seconds(1_761_837_120)));
@@ -113,7 +113,7 @@ impl Client {
 /// # use bs2_events::biostar_x::{Client, EventQuery, Result};
 /// # #[tokio::main]
 /// # async fn main() -> bs2_events::Result<()> {
-/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
 /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
 /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
 /// let oldest = client.events(EventQuery::new()).next().await.transpose()?;
@@ -133,7 +133,7 @@ impl EventStream {
     /// # use bs2_events::biostar_x::{Client, EventQuery, Result};
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let mut events = client.events(EventQuery::new());

@@ -24,7 +24,7 @@ use crate::{Error, Result};
 /// ```
 /// # #[tokio::main]
 /// # async fn main() -> bs2_events::Result<()> {
-/// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+/// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
 /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
 /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
 /// # for id in [100_001, 100_002] {
@@ -68,7 +68,7 @@ impl Client {
     /// # use bs2_events::biostar_x::{Client, NewVirtualDevice, Result, VirtualDeviceId};
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// let new = NewVirtualDevice::new(VirtualDeviceId::new(100_001)?, "Main gate");
@@ -116,7 +116,7 @@ impl Client {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {
@@ -143,7 +143,7 @@ impl Client {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {
@@ -172,7 +172,7 @@ impl Client {
     /// # use bs2_events::biostar_x::{Client, Result, VirtualDeviceChange, VirtualDeviceId};
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {
@@ -219,7 +219,7 @@ impl Client {
     /// # use bs2_events::biostar_x::{Client, Result, VirtualDeviceId};
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {

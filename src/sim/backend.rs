@@ -1,146 +1,67 @@
-//! The simulated readers as a backend of the client.
+//! The simulated devices as a backend of the client.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::Inner;
-use super::connection::{INVALID_PARAMETER, NO_SUCH_LOG, NOT_SUPPORTED, Trouble};
-use super::device::{SimDevice, State};
-use super::device_state::Command;
-use super::extras::{Beside, blob};
-use super::log::PICTURES;
-use super::picture::picture;
-use super::subscriber::Subscriber;
-use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Timestamp};
+use super::connection::Queue;
+use super::device::{DeviceParts, NOT_SUPPORTED, SimDevice};
+use super::device_state::{Command, PICTURES};
+use super::extras::{blob, picture};
+use super::inner::Inner;
+use crate::codec::{DeviceId, Event, EventMask, PortableBlob, SdkCode, Timestamp};
 use crate::device::{
     Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog,
     backend::{Backend, DeviceList, LiveSink, Monitoring},
 };
 use crate::{Error, ErrorKind, Result};
 
-/// One way to the readers, with its connections.
+/// A backend without faults, with connections of its own.
 pub(super) struct SimBackend {
-    shared: Arc<Inner>,
+    inner: Arc<Inner>,
     number: u64,
-    /// For each reader the generation of its line when it was connected; 0 for never.
+    /// For each device the generation of its connection when it was connected; 0 for never.
     connections: Box<[AtomicU64]>,
-    closed: AtomicBool,
+    is_closed: AtomicBool,
 }
 
 impl SimBackend {
-    pub(super) fn new(shared: Arc<Inner>, number: u64) -> Self {
-        let connections = shared.readers.iter().map(|_| AtomicU64::new(0)).collect();
-        Self { shared, number, connections, closed: AtomicBool::new(false) }
+    pub(super) fn new(inner: Arc<Inner>, number: u64) -> Self {
+        let connections = inner.devices.iter().map(|_| AtomicU64::new(0)).collect();
+        Self { inner, number, connections, is_closed: AtomicBool::new(false) }
     }
 
-    #[cfg(feature = "sim-servers")]
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Whether this way to a reader, whose state this is, still stands.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Disconnected`] if it does not.
-    #[cfg(feature = "sim-servers")]
-    pub(super) fn check(&self, position: usize, state: &State) -> Result<()> {
-        state.line.check(self.connections[position].load(Ordering::Acquire))
-    }
-
-    /// Ends the connection to one reader.
-    #[cfg(feature = "sim-servers")]
-    pub(super) fn forget(&self, position: usize) {
-        self.connections[position].store(0, Ordering::Release);
-    }
-
-    /// A call to a connected reader, with what may go wrong with it.
-    async fn call<T: Send>(
-        &self,
-        device: DeviceId,
-        work: impl FnOnce(&mut State) -> Result<T> + Send,
-    ) -> Result<T> {
-        self.call_after(device, |_| Duration::ZERO, work).await
-    }
-
-    /// Does something to a connected reader.
-    pub(super) async fn act(&self, device: DeviceId, act: Command) -> Result<()> {
-        self.call(device, |state| {
-            state.act(&self.shared.books, act);
-            self.shared.books.check()
-        })
-        .await
-    }
-
-    /// The same as [`call`](Self::call), for what takes its time.
-    pub(super) async fn call_after<T: Send>(
-        &self,
-        device: DeviceId,
-        delay: impl FnOnce(&mut State) -> Duration + Send,
-        work: impl FnOnce(&mut State) -> Result<T> + Send,
-    ) -> Result<T> {
-        let (position, reader) = self.reader(device).await?;
-        let connection = self.connections[position].load(Ordering::Acquire);
-        let (delay, trouble) = {
-            let mut state = reader.lock();
-            state.line.check(connection)?;
-            (delay(&mut state), state.line.trouble())
-        };
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        let mut state = reader.lock();
-        state.line.check(connection)?;
-        self.shared.books.check()?;
-        match trouble {
-            Trouble::None => work(&mut state),
-            Trouble::Code(code) => Err(state.line.error(code, "the reader refuses")),
-            Trouble::CutBefore => {
-                state.line.cut();
-                Err(state.line.lost())
-            }
-            Trouble::CutAfter => {
-                let answer = work(&mut state);
-                state.line.cut();
-                let lost = state.line.lost();
-                // What the answer holds may want the lock when it is dropped.
-                drop(state);
-                drop(answer);
-                Err(lost)
-            }
-        }
-    }
-
-    /// The reader, unless it is stuck: then this never returns.
-    async fn reader(&self, device: DeviceId) -> Result<(usize, &SimDevice)> {
+    /// Calls a connected device.
+    fn call<T>(&self, device: DeviceId, work: impl FnOnce(&mut DeviceParts) -> Result<T>) -> Result<T> {
         self.check_open()?;
-        let position = self.shared.position(device)?;
-        let reader = &self.shared.readers[position];
-        let stuck = reader.lock().line.is_stuck();
-        if stuck {
-            return std::future::pending().await;
-        }
-        Ok((position, reader))
+        let position = self.inner.position(device)?;
+        let mut parts = self.inner.devices[position].lock();
+        parts.connection.check(self.connections[position].load(Ordering::Acquire))?;
+        self.inner.outputs.check()?;
+        work(&mut parts)
     }
 
     fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
+        if self.is_closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
     }
 
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] where the readers take no pictures.
-    fn check_images(&self, state: &State) -> Result<()> {
-        if self.shared.settings.images {
+    /// [`ErrorKind::Unsupported`] where the devices take no pictures.
+    fn check_images(&self, parts: &DeviceParts) -> Result<()> {
+        if self.inner.options.images {
             Ok(())
         } else {
-            Err(state.line.error(NOT_SUPPORTED, "the reader takes no pictures"))
+            Err(parts.connection.error(NOT_SUPPORTED, "the device takes no pictures"))
         }
+    }
+
+    /// The picture of an event: the recorded one, or a generated one.
+    fn picture(&self, event: &Event, recorded: Option<Bytes>) -> Result<Bytes> {
+        recorded.map_or_else(|| picture(self.inner.options.seed, event), Ok)
     }
 }
 
@@ -148,16 +69,14 @@ impl SimBackend {
 impl Backend for SimBackend {
     async fn devices(&self) -> Result<DeviceList> {
         self.check_open()?;
-        Ok(DeviceList::new(self.shared.readers.iter().map(SimDevice::device)))
+        Ok(DeviceList::new(self.inner.devices.iter().map(SimDevice::device)))
     }
 
     async fn connect(&self, device: DeviceId) -> Result<()> {
-        let (position, reader) = self.reader(device).await?;
-        let connection = &self.connections[position];
-        let mut state = reader.lock();
-        if state.line.check(connection.load(Ordering::Acquire)).is_err() {
-            connection.store(state.line.connect()?, Ordering::Release);
-        }
+        self.check_open()?;
+        let position = self.inner.position(device)?;
+        let generation = self.inner.devices[position].lock().connection.generation();
+        self.connections[position].store(generation, Ordering::Release);
         Ok(())
     }
 
@@ -167,31 +86,23 @@ impl Backend for SimBackend {
                 .with_model("simulated reader")
                 .with_firmware(env!("CARGO_PKG_VERSION")))
         })
-        .await
     }
 
     async fn capabilities(&self, device: DeviceId) -> Result<Capabilities> {
-        let settings = &self.shared.settings;
-        let images = if settings.images { PICTURES as u32 } else { 0 };
-        self.call(device, |_| Ok(Capabilities::new(settings.capacity).with_image_logs(images))).await
+        let options = &self.inner.options;
+        let images = if options.images { PICTURES as u32 } else { 0 };
+        self.call(device, |_| Ok(Capabilities::new(options.capacity).with_image_logs(images)))
     }
 
     async fn time(&self, device: DeviceId) -> Result<Timestamp> {
-        self.call(device, |state| Ok(state.life.clock())).await
+        self.call(device, |parts| Ok(parts.state.clock()))
     }
 
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
-        let settings = &self.shared.settings;
-        let max = if settings.page == 0 { max } else { max.min(settings.page) };
-        self.call_after(
-            device,
-            |state| state.line.delay(),
-            |state| {
-                let inclusive = settings.inclusive || state.line.repeats();
-                Ok(EventPage::from(state.life.log().answer(after, max, inclusive && after > 0)))
-            },
-        )
-        .await
+        let options = &self.inner.options;
+        let max = if options.page == 0 { max } else { max.min(options.page) };
+        let is_inclusive = options.inclusive && after > 0;
+        self.call(device, |parts| Ok(EventPage::from(parts.state.log().page(after, max, is_inclusive))))
     }
 
     async fn blobs(
@@ -201,108 +112,89 @@ impl Backend for SimBackend {
         max: u32,
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
-        // Every event has the fields of `INFO`; of others an answer may have to look through the whole log.
+        // Every event has the fields of `INFO`. For other fields the whole log may have to be searched.
         let candidates = if mask.contains(EventMask::INFO) { max } else { u32::MAX };
-        let events = self
-            .call_after(
-                device,
-                |state| state.line.delay(),
-                |state| {
-                    let events = state.life.log().answer(after, candidates, false).into_iter();
-                    let with_all = |event: Event| {
-                        let is_kept = state.life.log().with_picture(event.id()).is_some();
-                        let picture = state.life.recorded_picture(event.id());
-                        (event, is_kept, Beside { picture, ..state.life.beside(&event) })
-                    };
-                    Ok(events.map(with_all).collect::<Vec<_>>())
-                },
-            )
-            .await?;
-        let seed = self.shared.settings.seed;
-        let blobs = events.into_iter().filter_map(|(event, is_kept, beside)| {
-            let jpeg = if is_kept && mask.contains(EventMask::IMAGE) {
-                beside.picture.map_or_else(|| picture(seed, &event), Ok).map(Some)
-            } else {
-                Ok(None)
-            };
-            jpeg.and_then(|picture| blob(&event, Beside { picture, ..beside }, mask)).transpose()
+        let events = self.call(device, |parts| {
+            let state = &parts.state;
+            let events = state.log().page(after, candidates, false).into_iter();
+            Ok(events
+                .map(|event| {
+                    let is_kept = state.log().with_picture(event.id()).is_some();
+                    (event, state.extras(&event), is_kept, state.recorded_picture(event.id()))
+                })
+                .collect::<Vec<_>>())
+        })?;
+        let blobs = events.into_iter().filter_map(|(event, extras, is_kept, recorded)| {
+            let wants_picture = is_kept && mask.contains(EventMask::IMAGE);
+            let picture = wants_picture.then(|| self.picture(&event, recorded)).transpose();
+            picture.and_then(|picture| blob(&event, &extras, picture, mask)).transpose()
         });
         blobs.take(usize::try_from(max).unwrap_or(usize::MAX)).collect()
     }
 
     async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes> {
-        let (event, recorded) = self
-            .call(device, |state| {
-                self.check_images(state)?;
-                let event = state.life.log().with_picture(id);
-                let event = event
-                    .ok_or_else(|| state.line.error(NO_SUCH_LOG, &format!("event {id} has no picture")))?;
-                Ok((event, state.life.recorded_picture(id)))
-            })
-            .await?;
-        recorded.map_or_else(|| picture(self.shared.settings.seed, &event), Ok)
+        let (event, recorded) = self.call(device, |parts| {
+            self.check_images(parts)?;
+            let event =
+                parts.state.log().with_picture(id).ok_or_else(|| {
+                    parts.connection.error(NO_SUCH_LOG, &format!("event {id} has no picture"))
+                })?;
+            Ok((event, parts.state.recorded_picture(id)))
+        })?;
+        self.picture(&event, recorded)
     }
 
     async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>> {
-        let seed = self.shared.settings.seed;
-        let events = self
-            .call_after(
-                device,
-                |state| state.line.delay(),
-                |state| {
-                    self.check_images(state)?;
-                    let events = state.life.log().pictures(after, max).into_iter();
-                    Ok(events
-                        .map(|event| (event, state.life.recorded_picture(event.id())))
-                        .collect::<Vec<_>>())
-                },
-            )
-            .await?;
-        let images = events.into_iter().map(|(event, recorded)| {
-            let jpeg = recorded.map_or_else(|| picture(seed, &event), Ok)?;
-            Ok(ImageLog::new(event, jpeg))
-        });
-        images.collect()
+        let events = self.call(device, |parts| {
+            self.check_images(parts)?;
+            let events = parts.state.log().pictures(after, max).into_iter();
+            Ok(events.map(|event| (event, parts.state.recorded_picture(event.id()))).collect::<Vec<_>>())
+        })?;
+        let images = events.into_iter();
+        images.map(|(event, recorded)| Ok(ImageLog::new(event, self.picture(&event, recorded)?))).collect()
     }
 
     async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>> {
-        self.call(device, |state| {
-            self.check_images(state)?;
-            Ok(state.life.filters().to_vec())
+        self.call(device, |parts| {
+            self.check_images(parts)?;
+            Ok(parts.state.filters().to_vec())
         })
-        .await
     }
 
     async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()> {
-        self.call(device, |state| {
-            self.check_images(state)?;
-            if filters.len() > IMAGE_FILTERS {
-                return Err(state.line.error(INVALID_PARAMETER, "too many image filters"));
+        self.call(device, |parts| {
+            self.check_images(parts)?;
+            if filters.len() > MOST_FILTERS {
+                return Err(parts
+                    .connection
+                    .error(INVALID_PARAMETER, "there are more than 32 image filters"));
             }
-            state.set_filters(&self.shared.books, filters);
-            self.shared.books.check()
+            parts.set_filters(&self.inner.outputs, filters);
+            self.inner.outputs.check()
         })
-        .await
     }
 
     async fn clear_log(&self, device: DeviceId) -> Result<()> {
-        self.act(device, Command::ClearLog).await
+        self.call(device, |parts| {
+            parts.command(&self.inner.outputs, Command::ClearLog);
+            self.inner.outputs.check()
+        })
     }
 
     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> {
-        let outlet = Subscriber::new(Arc::new(sink), &self.shared.settings)?;
-        let position = self.shared.position(device)?;
-        self.call(device, |state| {
-            let ticket = state.line.listen(self.number, outlet);
-            Ok(Monitoring::new(Listening { shared: Arc::clone(&self.shared), position, ticket }))
-        })
-        .await
+        let position = self.inner.position(device)?;
+        let queue = Queue::new(self.inner.options.queue, &sink)?;
+        let ticket = self.call(device, |parts| Ok(parts.connection.subscribe(self.number, sink, queue)))?;
+        let subscription = SimSubscription { inner: Arc::clone(&self.inner), position, ticket };
+        // Not while the device is locked: the ticker locks devices.
+        self.inner.start_unless_stopped()?;
+        Ok(Monitoring::new(subscription))
     }
 
     async fn close(&self) -> Result<()> {
-        if !self.closed.swap(true, Ordering::AcqRel) {
-            for reader in &self.shared.readers {
-                reader.lock().line.close(self.number, closed);
+        if !self.is_closed.swap(true, Ordering::AcqRel) {
+            for device in &self.inner.devices {
+                device.lock().connection.close(self.number, closed);
             }
         }
         Ok(())
@@ -311,25 +203,28 @@ impl Backend for SimBackend {
 
 impl fmt::Debug for SimBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimBackend").field("settings", &self.shared.settings).finish_non_exhaustive()
+        f.debug_struct("SimBackend").field("options", &self.inner.options).finish_non_exhaustive()
     }
 }
 
-/// Ends a monitoring when it is dropped.
-struct Listening {
-    shared: Arc<Inner>,
+/// Ends a subscription when it is dropped.
+struct SimSubscription {
+    inner: Arc<Inner>,
     position: usize,
     ticket: u64,
 }
 
-impl Drop for Listening {
+impl Drop for SimSubscription {
     fn drop(&mut self) {
-        self.shared.readers[self.position].lock().line.unlisten(self.ticket);
+        let subscriber = self.inner.devices[self.position].lock().connection.unsubscribe(self.ticket);
+        drop(subscriber); // Outside the lock.
     }
 }
 
 fn closed() -> Error {
-    Error::new(ErrorKind::Closed, "the way to the simulated readers is closed")
+    Error::new(ErrorKind::Closed, "the backend of the simulated devices is closed")
 }
 
-const IMAGE_FILTERS: usize = 32;
+const INVALID_PARAMETER: SdkCode = SdkCode::new(-200);
+const NO_SUCH_LOG: SdkCode = SdkCode::new(-725);
+const MOST_FILTERS: usize = 32;

@@ -1,9 +1,9 @@
 //! A simulated BioStar X server: the REST interface and the socket of live events, over TLS.
 //!
-//! A [`Server`] speaks what the published documents, captures and field notes say of the interface: logins and
+//! A [`BiostarXServer`] implements what the published documents, captures and field notes describe: logins and
 //! sessions, virtual devices, import of events, search, event types, pictures, version and licences, and live events
-//! on a WebSocket. It refuses what they forbid, and goes wrong on demand: by chance ([`Faults`]) or as planned
-//! ([`Fault`]).
+//! on a WebSocket. It refuses what they forbid. Faults occur at random ([`BiostarXFaults`]) or as a test plans them
+//! ([`PlannedFault`]).
 //!
 //! | path | |
 //! |---|---|
@@ -16,25 +16,29 @@
 //! | `GET /api/setting/biostar`, `GET /js/info.json` | licences, version |
 //! | `/wsapi`, `POST /api/events/start` | live events |
 //!
-//! Where documents contradict each other a setting chooses ([`ServerSettings`]); where they are silent the choice is
-//! the simulator's: a list of values matches like *in* (operator 2), a pattern matches as a part (operator 4), errors
-//! of an import refuse all of it and a deletion of several devices takes all or none, what is imported twice is stored
-//! twice, errors without a documented status are HTTP 400, a missing limit is none, the log of a month is that of the
-//! events' own times, and a socket whose session has ended stays open in silence until it is bound again.
+//! Where the documents contradict each other, a setting chooses ([`BiostarXServerOptions`]). Where they say nothing,
+//! the simulator chooses:
 //!
-//! Not simulated: users, doors and everything else of the product; the export of a search as CSV, the search by
-//! temperature, and `GET /api/v2/devices/search`.
+//! * A list of values matches like *in* (operator 2). A pattern matches a part of the value (operator 4).
+//! * One error in an import refuses the whole import. A deletion of several devices deletes all or none.
+//! * An event that is imported twice is stored twice.
+//! * An error without a documented status is HTTP 400. A missing limit is no limit.
+//! * The log of a month contains the events that happened in it.
+//! * A socket whose session has ended stays open and sends nothing until it is bound again.
+//!
+//! Not simulated: users, doors and the rest of the product; the export of a search as CSV, the search by temperature,
+//! and `GET /api/v2/devices/search`.
 //!
 //! # Examples
 //!
 //! ```
-//! use bs2_events::sim::biostar_x::{Server, ServerSettings};
+//! use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
 //!
 //! # async fn example() -> bs2_events::Result<()> {
-//! let server = Server::start(ServerSettings::default().with_backlog(100)).await?;
-//! // Point a client at `server.url()`, trusting `server.ca_pem()`, as `admin` with the password `simulated`.
+//! let server = BiostarXServer::start(BiostarXServerOptions::default().with_backlog(100)).await?;
+//! // A client connects to `server.url()`, trusts `server.ca_pem()`, and logs in as `admin` with the password `simulated`.
 //! assert!(server.url().starts_with("https://127.0.0.1:"));
-//! assert_eq!(server.state().events().len(), 100);
+//! assert_eq!(server.snapshot().events().len(), 100);
 //! # Ok(())
 //! # }
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
@@ -42,223 +46,228 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::Certificates;
+use crate::codec::Event;
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
-mod about;
-mod answer;
-mod clock;
+mod app;
 mod control;
+mod database;
+mod devices;
+mod events;
 mod fault;
-mod field;
-mod hands;
-mod import;
-mod journal;
-mod listen;
-mod live;
-mod login;
-mod office;
-mod refusal;
+mod http;
+mod info;
+mod options;
+mod records;
 mod request;
-mod row;
-mod search;
+mod response;
 mod session;
-mod settings;
-mod site;
 mod socket;
-mod state;
-mod store;
-mod tls;
-mod virtual_device;
+mod virtual_devices;
 
-pub use fault::{Fault, Faults, Rows};
-pub use request::Request;
-pub use settings::{Account, AccountState, Dialect, FlagForm, Frames, ServerSettings, Unbound};
-pub use state::{State, StoredEvent, VirtualDevice};
-pub use tls::Certificates;
+pub use database::Snapshot;
+pub use fault::{BiostarXFaults, PlannedFault, RowShape};
+pub use options::{Account, AccountState, BiostarXServerOptions, Dialect, FlagForm, Frames, Unbound};
+pub use records::{StoredEvent, StoredVirtualDevice};
+pub use request::ReceivedRequest;
 
-use site::Site;
+use app::App;
 
-/// A server that runs until it is dropped.
+/// A simulated BioStar X server. It serves until it is dropped.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::sim::biostar_x::{Server, ServerSettings};
+/// use std::time::Duration;
+///
+/// use bs2_events::ErrorKind;
+/// use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
 ///
 /// # async fn example() -> bs2_events::Result<()> {
-/// let server = Server::start("backlog=10&licence=0".parse()?).await?;
+/// let server = BiostarXServer::start("backlog=10&licence=false".parse()?).await?;
 /// println!("{}", server.url());
+///
+/// // A test changes the server while clients use it.
+/// server.set_licence(true);
+/// server.add_user("anna.novak")?;
+/// server.advance(Duration::from_secs(3_600));
+/// assert_eq!(server.make_event()?.index, 6);
+///
+/// // Two servers cannot listen on one address.
+/// let same_address = BiostarXServerOptions::default().with_listen(server.address());
+/// assert_eq!(BiostarXServer::start(same_address).await.unwrap_err().kind(), ErrorKind::Other);
 /// # Ok(())
 /// # }
 /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
 /// ```
-pub struct Server {
-    site: Arc<Mutex<Site>>,
+pub struct BiostarXServer {
+    app: Arc<Mutex<App>>,
     address: SocketAddr,
-    ca: Option<String>,
-    certificate: String,
+    certificates: Certificates,
     tasks: [JoinHandle<()>; 2],
-    /// Dropped with the server, which ends the sockets.
+    /// Dropped with the server, which closes the sockets.
     _end: watch::Sender<()>,
 }
 
-impl Server {
-    /// Starts a server on the runtime that it is called in.
+impl BiostarXServer {
+    /// Starts a server on the current tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a setting or a certificate that cannot be right,
-    /// [`Storage`](ErrorKind::Storage) or [`InvalidData`](ErrorKind::InvalidData) for the state file,
-    /// [`Busy`](ErrorKind::Busy) when another server writes that file, [`Other`](ErrorKind::Other) when the address
-    /// cannot be had and outside a tokio runtime.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{ErrorKind, sim::biostar_x::{Server, ServerSettings}};
-    /// # async fn example() -> bs2_events::Result<()> {
-    /// let first = Server::start(ServerSettings::default()).await?;
-    /// let same = ServerSettings::default().with_address(first.address());
-    /// assert_eq!(Server::start(same).await.unwrap_err().kind(), ErrorKind::Other);
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-    /// ```
-    pub async fn start(settings: ServerSettings) -> Result<Self> {
-        settings.check()?;
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for an option out of its range and for certificates that cannot be
+    /// used, [`Storage`](ErrorKind::Storage) or [`InvalidData`](ErrorKind::InvalidData) for the state file,
+    /// [`Busy`](ErrorKind::Busy) when another server writes that file, [`Other`](ErrorKind::Other) when the server
+    /// cannot listen on the address and outside a tokio runtime.
+    pub async fn start(options: BiostarXServerOptions) -> Result<Self> {
+        options.check()?;
         if Handle::try_current().is_err() {
             return Err(Error::new(ErrorKind::Other, "the simulated server needs a tokio runtime"));
         }
-        let (ca, identity) = match &settings.certificate {
-            Some(identity) => (None, identity.clone()),
-            None => {
-                let made = Certificates::make(settings.names.iter().cloned())?;
-                (Some(made.ca_pem().to_owned()), made.identity())
-            }
+        let certificates = match &options.certificates {
+            Some(certificates) => certificates.clone(),
+            None => Certificates::make(options.names.iter().cloned())?,
         };
-        let acceptor = tls::acceptor(&identity, settings.http2)?;
-        let refused = |error| {
-            Error::new(ErrorKind::Other, format!("cannot listen on {}", settings.address)).with_source(error)
+        let alpn: &[&[u8]] = if options.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+        let acceptor = certificates.acceptor(alpn)?;
+        let cannot_listen = |error| {
+            Error::new(ErrorKind::Other, format!("cannot listen on {}", options.listen)).with_source(error)
         };
-        let listener = TcpListener::bind(settings.address).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        let listener = TcpListener::bind(options.listen).await.map_err(cannot_listen)?;
+        let address = listener.local_addr().map_err(cannot_listen)?;
         let (sender, end) = watch::channel(());
-        let rate = settings.rate;
-        let site = Arc::new(Mutex::new(Site::new(settings, end)?));
+        let rate = options.rate;
+        let app = Arc::new(Mutex::new(App::new(options, end)?));
         let tasks = [
-            tokio::spawn(listen::accept(listener, acceptor, Arc::clone(&site))),
-            tokio::spawn(live::run(Arc::clone(&site), rate)),
+            tokio::spawn(http::accept(listener, acceptor, Arc::clone(&app))),
+            tokio::spawn(app::make_events(Arc::clone(&app), rate)),
         ];
-        Ok(Self { site, address, ca, certificate: identity.certificates, tasks, _end: sender })
+        Ok(Self { app, address, certificates, tasks, _end: sender })
     }
 
-    /// Where it is: `https://127.0.0.1:` and the port.
-    ///
-    /// # Examples
-    ///
-    /// See [`Server`].
+    // How clients reach it.
+
+    /// The URL of the server: `https://127.0.0.1:` and the port.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}", self.address)
     }
 
-    /// The address that it listens on.
-    ///
-    /// # Examples
-    ///
-    /// See [`start`](Self::start).
+    /// The address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The root of the certificate that the server made, as PEM; `None` where a certificate was given.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::biostar_x::{Server, ServerSettings};
-    /// # async fn example() -> bs2_events::Result<()> {
-    /// let server = Server::start(ServerSettings::default()).await?;
-    /// assert!(server.ca_pem().is_some_and(|pem| pem.starts_with("-----BEGIN CERTIFICATE-----")));
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-    /// ```
+    /// The authority that clients must trust, in PEM; `None` if the certificates were given without it.
     #[must_use]
     pub fn ca_pem(&self) -> Option<&str> {
-        self.ca.as_deref()
+        self.certificates.ca_pem()
     }
 
-    /// The server's own certificate, as PEM.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::biostar_x::{Server, ServerSettings};
-    /// # async fn example() -> bs2_events::Result<()> {
-    /// let server = Server::start(ServerSettings::default()).await?;
-    /// assert_ne!(Some(server.certificate_pem()), server.ca_pem());
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-    /// ```
+    /// The server's own certificate, in PEM, for clients to pin.
     #[must_use]
     pub fn certificate_pem(&self) -> &str {
-        &self.certificate
+        self.certificates.certificate_pem()
     }
 
-    /// What is stored now.
-    ///
-    /// # Examples
-    ///
-    /// See [`State`].
+    // What happened.
+
+    /// A copy of what the server has stored.
     #[must_use]
-    pub fn state(&self) -> State {
-        self.lock().store.copy()
+    pub fn snapshot(&self) -> Snapshot {
+        lock(&self.app).database.snapshot()
     }
 
-    /// The last requests, as they came: at most 100 000, and 256 MiB of bodies.
-    ///
-    /// # Examples
-    ///
-    /// See [`Request`].
+    /// The last requests: at most 100 000, with at most 256 MiB of bodies.
     #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        self.lock().record.all()
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        lock(&self.app).requests.all()
     }
 
-    /// How many sessions there are.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::biostar_x::{Server, ServerSettings};
-    /// # async fn example() -> bs2_events::Result<()> {
-    /// let server = Server::start(ServerSettings::default()).await?;
-    /// assert_eq!(server.sessions(), 0);
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-    /// ```
+    /// The number of sessions.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.lock().sessions.len()
+        lock(&self.app).sessions.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Site> {
-        self.site.lock().unwrap_or_else(PoisonError::into_inner)
+    // Control by a test.
+
+    /// Plans a fault of the next request whose path begins with `path`. Several plans for a path apply one after
+    /// another.
+    pub fn plan(&self, path: impl Into<String>, fault: PlannedFault) {
+        lock(&self.app).faults.plan(path.into(), fault);
+    }
+
+    /// The number of planned faults that have not occurred yet.
+    #[must_use]
+    pub fn planned(&self) -> usize {
+        lock(&self.app).faults.planned()
+    }
+
+    /// Removes all planned faults.
+    pub fn clear_plans(&self) {
+        lock(&self.app).faults.clear();
+    }
+
+    /// Ends every session. The server refuses the next request of each with HTTP 401 and code 10.
+    pub fn end_sessions(&self) {
+        lock(&self.app).sessions.end_all();
+    }
+
+    /// Unlocks the accounts that wrong passwords have locked.
+    pub fn unlock_accounts(&self) {
+        lock(&self.app).sessions.unlock_accounts();
+    }
+
+    /// Grants or removes the licence of the Event Log API.
+    pub fn set_licence(&self, licence: bool) {
+        lock(&self.app).options.licence = licence;
+    }
+
+    /// Moves the server's clock forward, in whole seconds. Sessions expire, and months change.
+    pub fn advance(&self, by: Duration) {
+        lock(&self.app).clock.advance(by);
+    }
+
+    /// Adds a user.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](ErrorKind::Storage) when the state file cannot be written.
+    pub fn add_user(&self, user_id: &str) -> Result<()> {
+        lock(&self.app).database.add_user(user_id)
+    }
+
+    /// Makes the next event of an office device. The server stores it and sends it to the sockets.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](ErrorKind::Storage) when the state file cannot be written.
+    pub fn make_event(&self) -> Result<StoredEvent> {
+        lock(&self.app).make_event()
+    }
+
+    /// Reports this event for its device. The server stores it and sends it to the sockets.
+    ///
+    /// # Errors
+    ///
+    /// [`Storage`](ErrorKind::Storage) when the state file cannot be written.
+    pub fn report(&self, event: &Event) -> Result<StoredEvent> {
+        lock(&self.app).report(devices::stored(event))
     }
 }
 
-impl Drop for Server {
+impl Drop for BiostarXServer {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
@@ -266,8 +275,8 @@ impl Drop for Server {
     }
 }
 
-impl fmt::Debug for Server {
+impl fmt::Debug for BiostarXServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("BiostarXServer").field("address", &self.address).finish_non_exhaustive()
     }
 }

@@ -1,206 +1,133 @@
-//! The line to one reader: who is connected and listens, and what goes wrong on the way.
+//! The connection to one device: who is connected, and who hears its live events.
 
-use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
-use super::faults::Faults;
-use super::generator::STREAMS_A_READER;
-use super::rng::SeededRng;
-use super::subscriber::Subscriber;
-use crate::Error;
-use crate::codec::{DeviceId, Event, SdkCode};
+use crate::codec::{DeviceId, Event, Extras, SdkCode};
+use crate::device::backend::LiveSink;
+use crate::{Error, ErrorKind, Result};
 
-/// The state of the line. Its faults draw from a stream of their own and so never change an event.
+/// The connections of all backends to one device.
 pub(super) struct Connection {
     device: DeviceId,
-    faults: Faults,
-    dice: SeededRng,
-    /// Raised by every loss of connection: what was connected before is not any more.
+    /// Raised whenever all connections are lost: what was connected before is not connected any more.
     generation: u64,
-    /// How many tries to connect will fail.
-    refusals: u32,
-    stuck: bool,
-    listeners: Vec<Listener>,
+    subscribers: Vec<Subscriber>,
     next_ticket: u64,
-    /// A live event that waits to be overtaken by the next one.
-    held: Option<Event>,
-}
-
-struct Listener {
-    ticket: u64,
-    door: u64,
-    outlet: Subscriber,
-}
-
-/// What will go wrong with a call.
-#[derive(Clone, Copy)]
-pub(super) enum Trouble {
-    None,
-    /// The reader answers with this code.
-    Code(SdkCode),
-    /// The connection is lost before the reader has done what it was asked.
-    CutBefore,
-    /// The connection is lost after it, and with it the answer.
-    CutAfter,
 }
 
 impl Connection {
-    pub(super) fn new(seed: u64, device: DeviceId, index: u32, faults: Faults) -> Self {
-        Self {
-            device,
-            dice: SeededRng::new(seed, STREAMS_A_READER * u64::from(index) + 1),
-            generation: 1,
-            refusals: 0,
-            stuck: faults.contains(Faults::STUCK) && index == 0,
-            faults,
-            listeners: Vec::new(),
-            next_ticket: 0,
-            held: None,
-        }
+    pub(super) fn new(device: DeviceId) -> Self {
+        Self { device, generation: 1, subscribers: Vec::new(), next_ticket: 0 }
     }
 
-    /// Makes a connection; its generation is what holds until the connection is lost.
-    pub(super) fn connect(&mut self) -> Result<u64, Error> {
-        match self.refusals.checked_sub(1) {
-            Some(left) => {
-                self.refusals = left;
-                Err(self.error(CANNOT_CONNECT, "cannot connect"))
-            }
-            None => Ok(self.generation),
-        }
+    /// A connection is valid for as long as this stays the same; never 0.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
-    /// Whether a connection of this generation still stands.
-    ///
     /// # Errors
     ///
-    /// `Disconnected` if it does not.
-    pub(super) fn check(&self, generation: u64) -> Result<(), Error> {
+    /// [`ErrorKind::Disconnected`] where a connection of this generation is lost.
+    pub(super) fn check(&self, generation: u64) -> Result<()> {
         if generation == self.generation { Ok(()) } else { Err(self.lost()) }
     }
 
-    /// Loses every connection, and tells those who listen.
+    /// Loses every connection, and reports it to every subscriber.
     pub(super) fn disconnect(&mut self) {
         self.generation += 1;
-        self.held = None;
-        for listener in std::mem::take(&mut self.listeners) {
-            listener.outlet.disconnected(self.lost());
+        for subscriber in std::mem::take(&mut self.subscribers) {
+            subscriber.sink.disconnected(self.lost());
         }
     }
 
-    pub(super) fn listen(&mut self, door: u64, outlet: Subscriber) -> u64 {
+    /// Adds a subscriber of this backend, and returns the ticket that ends its subscription.
+    pub(super) fn subscribe(&mut self, backend: u64, sink: LiveSink, queue: Option<Queue>) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.listeners.push(Listener { ticket, door, outlet });
+        self.subscribers.push(Subscriber { ticket, backend, sink, queue });
         ticket
     }
 
-    pub(super) fn unlisten(&mut self, ticket: u64) {
-        self.listeners.retain(|listener| listener.ticket != ticket);
+    pub(super) fn unsubscribe(&mut self, ticket: u64) -> Option<Subscriber> {
+        let at = self.subscribers.iter().position(|subscriber| subscriber.ticket == ticket)?;
+        Some(self.subscribers.remove(at))
     }
 
-    /// Ends what one door listens to, because it was closed.
-    pub(super) fn close(&mut self, door: u64, error: impl Fn() -> Error) {
-        for listener in self.listeners.extract_if(.., |listener| listener.door == door) {
-            listener.outlet.disconnected(error());
+    /// Ends the subscriptions of a backend that is closed.
+    pub(super) fn close(&mut self, backend: u64, error: impl Fn() -> Error) {
+        for subscriber in self.subscribers.extract_if(.., |subscriber| subscriber.backend == backend) {
+            subscriber.sink.disconnected(error());
         }
     }
 
-    pub(super) fn is_stuck(&self) -> bool {
-        self.stuck
+    pub(super) fn has_subscribers(&self) -> bool {
+        !self.subscribers.is_empty()
     }
 
-    pub(super) fn set_stuck(&mut self, stuck: bool) {
-        self.stuck = stuck;
-    }
-
-    /// Reports an event live, with what may happen to it on the way.
-    pub(super) fn report(&mut self, event: &Event) {
-        if self.stuck || self.listeners.is_empty() {
-            return;
-        }
-        let held = self.held.take();
-        if !self.strikes(Faults::DROP, LIVE_DROPPED) {
-            if held.is_none() && self.strikes(Faults::REORDER, LIVE_OVERTAKEN) {
-                self.held = Some(*event);
-            } else {
-                self.push(event);
-                if self.strikes(Faults::REPEAT, LIVE_TWICE) {
-                    self.push(event);
-                }
+    /// Reports a live event to every subscriber.
+    pub(super) fn report(&self, event: &Event, extras: Option<Box<Extras>>) {
+        for subscriber in &self.subscribers {
+            match &subscriber.queue {
+                // A full queue drops the event, and only the ids show it: real gateways do the same.
+                Some(queue) => drop(queue.events.try_send((*event, extras.clone()))),
+                None => subscriber.sink.push(event, extras.clone()),
             }
         }
-        if let Some(held) = held {
-            self.push(&held);
-        }
-        if self.strikes(Faults::DISCONNECT, CUT) {
-            self.cut();
-        }
-    }
-
-    /// What will go wrong with the next call.
-    pub(super) fn trouble(&mut self) -> Trouble {
-        if self.strikes(Faults::DISCONNECT, CUT) {
-            return self.dice.pick(&[Trouble::CutBefore, Trouble::CutAfter]);
-        }
-        if self.strikes(Faults::ERROR, CALL_FAILS) {
-            return Trouble::Code(self.dice.pick(&[TIMEOUT, DEVICE_BUSY]));
-        }
-        Trouble::None
-    }
-
-    /// How long the next page takes.
-    pub(super) fn delay(&mut self) -> Duration {
-        if self.strikes(Faults::SLOW, PAGE_IS_SLOW) {
-            Duration::from_millis(20 + u64::from(self.dice.below(181)))
-        } else {
-            Duration::ZERO
-        }
-    }
-
-    /// Whether the next answer repeats the record at its boundary.
-    pub(super) fn repeats(&mut self) -> bool {
-        self.strikes(Faults::REPEAT, ANSWER_REPEATS)
-    }
-
-    /// Loses the connections by a fault; the reader may stay away for some tries.
-    pub(super) fn cut(&mut self) {
-        self.refusals = self.dice.below(3);
-        self.disconnect();
-    }
-
-    pub(super) fn lost(&self) -> Error {
-        self.error(NOT_CONNECTED, "no connection")
     }
 
     pub(super) fn error(&self, code: SdkCode, message: &str) -> Error {
         Error::from_sdk_code(code, message).with_device(self.device)
     }
 
-    fn push(&self, event: &Event) {
-        for listener in &self.listeners {
-            listener.outlet.push(event);
-        }
-    }
-
-    fn strikes(&mut self, fault: Faults, per_mille: u32) -> bool {
-        self.faults.contains(fault) && self.dice.per_mille(per_mille)
+    fn lost(&self) -> Error {
+        self.error(NOT_CONNECTED, "the device is not connected")
     }
 }
 
-pub(super) const CANNOT_CONNECT: SdkCode = SdkCode::new(-102);
-pub(super) const NOT_CONNECTED: SdkCode = SdkCode::new(-107);
-pub(super) const INVALID_PARAMETER: SdkCode = SdkCode::new(-200);
-pub(super) const NOT_SUPPORTED: SdkCode = SdkCode::new(-600);
-const TIMEOUT: SdkCode = SdkCode::new(-601);
-pub(super) const NO_SUCH_LOG: SdkCode = SdkCode::new(-725);
-pub(super) const NO_SUCH_DEVICE: SdkCode = SdkCode::new(-907);
-const DEVICE_BUSY: SdkCode = SdkCode::new(-10007);
+/// One subscription to live events.
+pub(super) struct Subscriber {
+    ticket: u64,
+    backend: u64,
+    sink: LiveSink,
+    queue: Option<Queue>,
+}
 
-// How often, in a thousand cases. The numbers stand in the documentation of `Faults`.
-const LIVE_DROPPED: u32 = 50;
-const LIVE_OVERTAKEN: u32 = 50;
-const LIVE_TWICE: u32 = 50;
-const ANSWER_REPEATS: u32 = 200;
-const PAGE_IS_SLOW: u32 = 500;
-const CALL_FAILS: u32 = 20;
-const CUT: u32 = 3;
+/// Events that the device holds back for one subscriber.
+pub(super) struct Queue {
+    events: mpsc::Sender<(Event, Option<Box<Extras>>)>,
+    pump: AbortHandle,
+}
+
+impl Queue {
+    /// A queue of so many events before a sink; `None` for 0.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Other`] where there is no tokio runtime to empty it.
+    pub(super) fn new(capacity: u32, sink: &LiveSink) -> Result<Option<Self>> {
+        if capacity == 0 {
+            return Ok(None);
+        }
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::new(ErrorKind::Other, "a live queue needs a tokio runtime").with_source(error)
+        })?;
+        let (events, mut waiting) = mpsc::channel(capacity as usize);
+        let sink = sink.clone();
+        let pump = runtime.spawn(async move {
+            while let Some((event, extras)) = waiting.recv().await {
+                sink.push(&event, extras);
+            }
+        });
+        Ok(Some(Self { events, pump: pump.abort_handle() }))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.pump.abort();
+    }
+}
+
+const NOT_CONNECTED: SdkCode = SdkCode::new(-107);

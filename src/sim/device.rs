@@ -1,385 +1,132 @@
-//! One reader, and the hand on it.
+//! One simulated device.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::connection::{Connection, NOT_SUPPORTED};
-use super::device_state::{Command, DeviceState, HistoryEntry, Origin};
-use super::generator::world::World;
-use super::inner::{Books, Inner};
-use super::journal::Past;
-use super::options::SimOptions;
+use super::connection::Connection;
+use super::device_state::{Command, DeviceState, History, HistoryEntry, Origin};
+use super::generator::GeneratorContext;
+use super::ground_truth::Outputs;
 use crate::Result;
-use crate::codec::{DeviceId, Event, Timestamp};
+use crate::codec::{DeviceId, Event, Extras, SdkCode};
 use crate::device::ImageFilter;
+use crate::sync::lock;
 
-/// The hand on one simulated reader: it does what a person at the reader, its network or its age may do. Cheap to
-/// clone.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::EventCode;
-/// use bs2_events::sim::Simulator;
-///
-/// let simulator = Simulator::new("devices=1&backlog=100")?;
-/// let reader = simulator.reader(simulator.device_ids()[0])?;
-/// let cleared = reader.clear_log();
-/// assert_eq!((cleared.id(), cleared.code()), (101, EventCode::DEVICE_EVENT_LOG_CLEARED));
-/// assert_eq!((reader.oldest_id(), reader.newest_id(), reader.len()), (Some(101), Some(101), 1));
-/// # Ok::<(), bs2_events::Error>(())
-/// ```
-#[derive(Clone)]
-pub struct Reader {
-    shared: Arc<Inner>,
-    position: usize,
-}
-
-impl Reader {
-    pub(super) fn new(shared: Arc<Inner>, position: usize) -> Self {
-        Self { shared, position }
-    }
-
-    /// Makes `count` events of the office, and gives them.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a reader that replays a file.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// let made = reader.make(3)?;
-    /// assert_eq!(made.iter().map(|event| event.id()).collect::<Vec<_>>(), [11, 12, 13]);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    pub fn make(&self, count: u32) -> Result<Vec<Event>> {
-        (0..count).map(|_| self.cell().make(&self.shared.books)).collect()
-    }
-
-    /// Deletes the whole log and writes the event `0x4200`. Ids go on.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// assert_eq!(reader.clear_log().id(), 11);
-    /// assert_eq!(reader.len(), 1);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    pub fn clear_log(&self) -> Event {
-        self.cell().act(&self.shared.books, Command::ClearLog)
-    }
-
-    /// Deletes the whole log, sets the image filters back and writes the event `0x4502`. Ids go on, or begin again
-    /// at 1 and open the next epoch.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// assert_eq!(reader.factory_reset(false).id(), 11);
-    /// assert_eq!((reader.factory_reset(true).id(), reader.epoch()), (1, 1));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    pub fn factory_reset(&self, restart_ids: bool) -> Event {
-        self.cell().act(&self.shared.books, Command::FactoryReset { restart_ids })
-    }
-
-    /// Sets the clock, forward or back, and writes the event `0x3200`, which has the new time already.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// let time = bs2_events::codec::Timestamp::from_unix_seconds(1_518_025_757);
-    /// assert_eq!(reader.set_clock(time).timestamp(), time);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    pub fn set_clock(&self, time: Timestamp) -> Event {
-        self.cell().act(&self.shared.books, Command::SetClock(time))
-    }
-
-    /// Loses every connection to the reader. It can be connected again at once.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// reader.disconnect();
-    /// assert_eq!(reader.len(), 10);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    pub fn disconnect(&self) {
-        self.cell().lock().line.disconnect();
-    }
-
-    /// Sets whether the reader is stuck: its calls never return, and it reports nothing. Calls that hang already go
-    /// on hanging after it is freed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// reader.set_stuck(true);
-    /// reader.set_stuck(false);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    pub fn set_stuck(&self, stuck: bool) {
-        self.cell().lock().line.set_stuck(stuck);
-    }
-
-    /// The reader's number.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// assert_eq!(reader.id(), simulator.device_ids()[0]);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    #[must_use]
-    pub fn id(&self) -> DeviceId {
-        self.cell().device()
-    }
-
-    /// The smallest id in the log.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// assert_eq!(reader.oldest_id(), Some(1));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    #[must_use]
-    pub fn oldest_id(&self) -> Option<u32> {
-        self.cell().lock().life.log().ids().min()
-    }
-
-    /// The greatest id in the log.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// assert_eq!(reader.newest_id(), Some(10));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    #[must_use]
-    pub fn newest_id(&self) -> Option<u32> {
-        self.cell().lock().life.log().ids().max()
-    }
-
-    /// How many events are in the log; in a replayed one, how many rows.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// assert_eq!(reader.len(), 10);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.cell().lock().life.log().len()
-    }
-
-    /// Whether the log is empty.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// assert!(!reader.is_empty());
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Which life of the id counter this is, counted from 0.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// assert_eq!(reader.epoch(), 0);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.cell().lock().life.log().epoch()
-    }
-
-    /// The reader's clock. It goes with the events and stands still between them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// # let simulator = Simulator::new("devices=1&backlog=10")?;
-    /// # let reader = simulator.reader(simulator.device_ids()[0])?;
-    /// assert!(reader.time().as_unix_seconds() > 0);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    #[must_use]
-    pub fn time(&self) -> Timestamp {
-        self.cell().lock().life.clock()
-    }
-
-    fn cell(&self) -> &SimDevice {
-        &self.shared.readers[self.position]
-    }
-}
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("device", &self.id()).finish_non_exhaustive()
-    }
-}
-
-/// One reader as the simulator keeps it.
+/// One device, behind its lock.
 pub(super) struct SimDevice {
     device: DeviceId,
-    /// Where it stands among all.
+    /// The position among all devices.
     position: usize,
-    replayed: bool,
-    state: Mutex<State>,
+    is_recorded: bool,
+    parts: Mutex<DeviceParts>,
 }
 
-pub(super) struct State {
-    pub(super) life: DeviceState,
-    pub(super) line: Connection,
-    /// Whether the truth has all that this reader wrote up to now.
-    told: bool,
+/// What a device consists of.
+pub(super) struct DeviceParts {
+    pub(super) state: DeviceState,
+    pub(super) connection: Connection,
+    /// Whether the ground truth has every event of this device.
+    is_in_truth: bool,
 }
 
 impl SimDevice {
-    /// A reader with its backlog.
+    /// A device with its history.
     pub(super) fn new(
-        world: &Arc<World>,
-        settings: &SimOptions,
+        context: &Arc<GeneratorContext>,
         device: DeviceId,
-        index: u32,
+        position: usize,
         origin: Origin,
-        past: Option<Past>,
+        backlog: u32,
+        history: &History,
     ) -> Self {
-        let replayed = matches!(origin, Origin::Replay(_));
-        let mut life = DeviceState::new(world, device, origin, settings.backlog);
-        match past {
-            Some(past) => life.relive(past.made, &past.turns, &mut |_, _| {}),
-            None => life.relive(settings.backlog.into(), &[], &mut |_, _| {}),
-        }
-        let line = Connection::new(settings.seed, device, index, settings.faults);
-        let position = index as usize;
-        Self { device, position, replayed, state: Mutex::new(State { life, line, told: false }) }
+        let is_recorded = matches!(origin, Origin::Recorded(_));
+        let mut state = DeviceState::new(context, device, origin, backlog);
+        state.replay(history, &mut |_, _| {});
+        let parts = DeviceParts { state, connection: Connection::new(device), is_in_truth: false };
+        Self { device, position, is_recorded, parts: Mutex::new(parts) }
     }
 
     pub(super) fn device(&self) -> DeviceId {
         self.device
     }
 
-    pub(super) fn is_replayed(&self) -> bool {
-        self.replayed
+    pub(super) fn is_recorded(&self) -> bool {
+        self.is_recorded
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, DeviceParts> {
+        lock(&self.parts)
     }
 
+    /// Makes one event.
+    ///
     /// # Errors
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a replayed reader,
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a recorded device,
     /// [`Storage`](crate::ErrorKind::Storage) where the state file cannot be written.
-    pub(super) fn make(&self, books: &Books) -> Result<Event> {
-        let mut state = self.lock();
-        if self.replayed {
-            return Err(state.line.error(NOT_SUPPORTED, "a replayed log makes no events"));
+    pub(super) fn make(&self, outputs: &Outputs) -> Result<Event> {
+        let mut parts = self.lock();
+        let unsupported = |parts: &DeviceParts| {
+            parts.connection.error(NOT_SUPPORTED, "a device of a recorded log makes no events")
+        };
+        if self.is_recorded {
+            return Err(unsupported(&parts));
         }
-        if let Some(journal) = &books.journal {
-            journal.made(self.position, state.life.made() + 1);
-            journal.check()?;
+        if let Some(file) = &outputs.state_file {
+            file.note_made(self.position, parts.state.made() + 1);
+            file.check()?;
         }
-        let event = state.life.make();
-        let event = event.ok_or_else(|| state.line.error(NOT_SUPPORTED, "a replayed log makes no events"))?;
-        state.tell(books, &event);
+        let event = parts.state.make().ok_or_else(|| unsupported(&parts))?;
+        parts.publish(outputs, &event);
         Ok(event)
     }
 
-    pub(super) fn act(&self, books: &Books, act: Command) -> Event {
-        self.lock().act(books, act)
-    }
-
-    /// Writes all that happened up to now, and from now on whatever happens.
-    pub(super) fn retell(&self, books: &Books) {
-        let mut state = self.lock();
-        if let Some(truth) = books.truth.get() {
-            let mut truth = truth.lock().unwrap_or_else(PoisonError::into_inner);
-            state.life.retell(&mut |epoch, event| truth.write(self.device, epoch, event));
-            state.told = true;
+    /// Writes everything that happened up to now into the ground truth, and from now on whatever happens.
+    pub(super) fn write_truth(&self, outputs: &Outputs) {
+        let mut parts = self.lock();
+        if let Some(truth) = outputs.ground_truth.get() {
+            let mut truth = lock(truth);
+            parts.state.all_events(&mut |epoch, event| truth.write(self.device, epoch, event));
+            parts.is_in_truth = true;
         }
     }
 }
 
-impl State {
-    /// Does something that the reader writes down.
-    pub(super) fn act(&mut self, books: &Books, act: Command) -> Event {
-        self.note(books, &HistoryEntry::Command(act));
-        let event = self.life.act(act);
-        self.tell(books, &event);
+impl DeviceParts {
+    /// Carries out a command, and returns the event that the device writes about it.
+    pub(super) fn command(&mut self, outputs: &Outputs, command: Command) -> Event {
+        self.note(outputs, &HistoryEntry::Command(command));
+        let event = self.state.command(command);
+        self.publish(outputs, &event);
         event
     }
 
-    pub(super) fn set_filters(&mut self, books: &Books, filters: &[ImageFilter]) {
-        self.note(books, &HistoryEntry::Filters(filters.to_vec()));
-        self.life.set_filters(filters);
+    pub(super) fn set_filters(&mut self, outputs: &Outputs, filters: &[ImageFilter]) {
+        self.note(outputs, &HistoryEntry::Filters(filters.to_vec()));
+        self.state.set_filters(filters);
     }
 
-    fn note(&self, books: &Books, turn: &HistoryEntry) {
-        if let Some(journal) = &books.journal {
-            journal.turn(self.life.device(), self.life.made(), turn);
+    fn note(&self, outputs: &Outputs, entry: &HistoryEntry) {
+        if let Some(file) = &outputs.state_file {
+            file.note_entry(self.state.device(), self.state.made(), entry);
         }
     }
 
-    /// Tells an event to the truth and to those who listen. The lock is held all the while, so that nobody gets two
-    /// events in another order than the reader's.
-    fn tell(&mut self, books: &Books, event: &Event) {
-        if self.told
-            && let Some(truth) = books.truth.get()
+    /// Writes an event into the ground truth and reports it live. The device stays locked, so that everybody gets the
+    /// events in the order of the device.
+    fn publish(&self, outputs: &Outputs, event: &Event) {
+        if self.is_in_truth
+            && let Some(truth) = outputs.ground_truth.get()
         {
-            let mut truth = truth.lock().unwrap_or_else(PoisonError::into_inner);
-            truth.write(event.device_id(), self.life.log().epoch(), event);
+            lock(truth).write(event.device_id(), self.state.log().epoch(), event);
         }
-        // What could not be noted is not told: a simulator that goes on with the file would not know of it.
-        if books.check().is_ok() {
-            self.line.report(event);
+        // An event that the state file misses is not reported: a simulator that continues would not know it.
+        if self.connection.has_subscribers() && outputs.check().is_ok() {
+            // Live, a device reports the temperature alone.
+            let temperature = self.state.extras(event).temperature;
+            let extras = temperature.map(|temperature| Extras::default().with_temperature(temperature));
+            self.connection.report(event, extras.map(Box::new));
         }
     }
 }
+
+pub(super) const NOT_SUPPORTED: SdkCode = SdkCode::new(-600);

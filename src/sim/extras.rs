@@ -1,26 +1,21 @@
-//! What a reader knows of an event beside its 48 bytes.
+//! What a device reports of an event beyond its 48 bytes: extras and pictures.
 
 use bytes::Bytes;
+use jpeg_encoder::{ColorType, Encoder};
 
-use crate::codec::{BlobHead, Event, EventMask, JobCode, PortableBlob, Temperature};
+use super::rng::SeededRng;
+use crate::codec::{BlobHead, Event, EventMask, Extras, JobCode, PortableBlob, Temperature};
 use crate::{Error, ErrorKind, Result};
 
-/// What a reader knows of an event beside its 48 bytes.
-#[derive(Default)]
-pub(super) struct Beside {
-    pub(super) job_code: Option<JobCode>,
-    pub(super) picture: Option<Bytes>,
-    pub(super) temperature: Option<Temperature>,
+/// The extras of a generated event.
+pub(super) fn extras(seed: u64, event: &Event) -> Extras {
+    let mut extras = Extras::default();
+    extras.temperature = temperature(seed, event);
+    extras.job_code = job_code(seed, event);
+    extras
 }
 
-impl Beside {
-    /// What is so of an event in the office; its picture is made when it is asked for.
-    pub(super) fn of(seed: u64, event: &Event) -> Self {
-        Self { job_code: job_code(seed, event), picture: None, temperature: temperature(seed, event) }
-    }
-}
-
-/// The blob of an event with the fields of `mask` that apply to it; `None` if none does. The picture is in it whatever
+/// The blob of an event with the fields of `mask` that apply to it; `None` if none does. A picture is in it whatever
 /// the mask says.
 ///
 /// # Errors
@@ -28,13 +23,14 @@ impl Beside {
 /// [`ErrorKind::InvalidData`] for a picture that is too large for a blob; only a replayed file may have one.
 pub(super) fn blob(
     event: &Event,
-    Beside { job_code, picture, temperature }: Beside,
+    extras: &Extras,
+    picture: Option<Bytes>,
     mask: EventMask,
 ) -> Result<Option<PortableBlob<'static>>> {
     let head = BlobHead::from_event(event);
-    let head = job_code.map_or(head, |code| head.with_job_code(code));
+    let head = extras.job_code.map_or(head, |code| head.with_job_code(code));
     let head = head.with_mask(head.mask() & mask);
-    let temperature = temperature.filter(|_| mask.contains(EventMask::TEMPERATURE));
+    let temperature = extras.temperature.filter(|_| mask.contains(EventMask::TEMPERATURE));
     if head.mask().is_empty() && temperature.is_none() && picture.is_none() {
         return Ok(None);
     }
@@ -48,20 +44,37 @@ pub(super) fn blob(
     Ok(Some(blob))
 }
 
-/// The temperature of the person who stood before the reader: most are healthy.
-pub(super) fn temperature(seed: u64, event: &Event) -> Option<Temperature> {
-    let spread = u32::from(roll(seed, event, 0) % 128);
+/// The picture of a generated event: a grey head before a wall, a JPEG of 96 × 96 pixels. It is made on request, and
+/// is always the same for the same seed, device and id.
+pub(super) fn picture(seed: u64, event: &Event) -> Result<Bytes> {
+    let stream = u64::from(event.device_id().get()) << 32 | u64::from(event.id());
+    let pixels = portrait(&mut SeededRng::new(seed, stream));
+    let mut jpeg = Vec::new();
+    Encoder::new(&mut jpeg, QUALITY).encode(&pixels, SIDE as u16, SIDE as u16, ColorType::Luma).map_err(
+        |error| {
+            Error::new(ErrorKind::Other, "cannot make the picture")
+                .with_device(event.device_id())
+                .with_source(error)
+        },
+    )?;
+    Ok(jpeg.into())
+}
+
+/// The temperature of the person: most are healthy.
+fn temperature(seed: u64, event: &Event) -> Option<Temperature> {
+    let spread = u32::from(number(seed, event, 0) % 128);
     event.code().is_authentication().then(|| Temperature::from_hundredths(3_610 + spread))
 }
 
-/// The work that somebody began who pressed a key for it.
+/// The job code of a person who pressed a T&A key.
 fn job_code(seed: u64, event: &Event) -> Option<JobCode> {
-    let chosen = event.code().is_authentication() && event.param() > 0;
-    chosen.then(|| JobCode(1 + u32::from(roll(seed, event, 1) % 9)))
+    let is_chosen = event.code().is_authentication() && event.param() > 0;
+    is_chosen.then(|| JobCode(1 + u32::from(number(seed, event, 1) % 9)))
 }
 
-/// A number that belongs to this event alone: not drawn from a stream, so that it is the same whoever asks first.
-fn roll(seed: u64, event: &Event, purpose: u64) -> u16 {
+/// A number that belongs to this event alone. It is not drawn from a stream, so that it does not depend on the order of
+/// the requests.
+fn number(seed: u64, event: &Event, purpose: u64) -> u16 {
     let event = u64::from(event.device_id().get()) << 32 | u64::from(event.id());
     let mut mixed = seed ^ event.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ purpose << 17;
     mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -69,16 +82,42 @@ fn roll(seed: u64, event: &Event, purpose: u64) -> u16 {
     (mixed >> 48) as u16
 }
 
+fn portrait(rng: &mut SeededRng) -> Vec<u8> {
+    let mut between = |low: u32, high: u32| i64::from(low + rng.below(high - low));
+    let (wall, skin, shirt) = (between(150, 240), between(90, 200), between(20, 120));
+    let (centre, width, height) = (between(40, 56), between(14, 20), between(20, 26));
+    let mut pixels = Vec::with_capacity((SIDE * SIDE) as usize);
+    for y in 0..SIDE {
+        for x in 0..SIDE {
+            let (dx, dy) = (x - centre, y - 40);
+            let head = dx * dx * height * height + dy * dy * width * width < width * width * height * height;
+            let body = y > 66 && dx.abs() < 20 + (y - 66) / 2;
+            let shade = if head {
+                skin - dx
+            } else if body {
+                shirt
+            } else {
+                wall - y / 2
+            };
+            pixels.push(shade.clamp(0, 255) as u8);
+        }
+    }
+    pixels
+}
+
+const QUALITY: u8 = 60;
+const SIDE: i64 = 96;
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::codec::{DeviceId, EventCode, ExtInfo};
 
     #[test]
-    fn a_blob_has_what_was_asked_for_and_applies() {
-        let event = event(EventCode::VERIFY_SUCCESS, 2);
-        let told = |mask| blob(&event, Beside::of(1, &event), mask).unwrap();
-        let whole = told(EventMask::all()).unwrap();
+    fn a_blob_has_what_was_requested_and_applies() {
+        let event = event(5, EventCode::VERIFY_SUCCESS, 2);
+        let made = |mask| blob(&event, &extras(1, &event), None, mask).unwrap();
+        let whole = made(EventMask::all()).unwrap();
         let expected = EventMask::INFO
             | EventMask::USER_ID
             | EventMask::TNA_KEY
@@ -86,30 +125,52 @@ mod tests {
             | EventMask::TEMPERATURE;
         assert_eq!(whole.head().mask(), expected);
         assert_eq!(whole.to_event().unwrap(), event);
-        assert_eq!(told(EventMask::JOB_CODE).unwrap().head().info(), None);
-        assert!(told(EventMask::DOOR_ID | EventMask::IMAGE).is_none());
+        assert_eq!(made(EventMask::JOB_CODE).unwrap().head().info(), None);
+        assert!(made(EventMask::DOOR_ID | EventMask::IMAGE).is_none());
     }
 
     #[test]
-    fn a_picture_comes_with_the_fields_that_were_asked_for() {
-        let (event, jpeg) = (event(EventCode::VERIFY_FAIL, 0), Bytes::from_static(&[0xFF, 0xD8]));
-        let told = |mask| {
-            let picture = Some(jpeg.clone());
-            blob(&event, Beside { picture, ..Beside::default() }, mask).unwrap().unwrap()
-        };
-        assert_eq!(told(EventMask::IMAGE).image(), Some(&jpeg[..]));
-        assert_eq!(told(EventMask::IMAGE).head().info(), None);
-        let info = told(EventMask::IMAGE | EventMask::INFO).head().info().map(ExtInfo::code);
+    fn a_picture_comes_with_the_fields_that_were_requested() {
+        let (event, jpeg) = (event(5, EventCode::VERIFY_FAIL, 0), Bytes::from_static(&[0xFF, 0xD8]));
+        let made = |mask| blob(&event, &Extras::default(), Some(jpeg.clone()), mask).unwrap().unwrap();
+        assert_eq!(made(EventMask::IMAGE).image(), Some(&jpeg[..]));
+        assert_eq!(made(EventMask::IMAGE).head().info(), None);
+        let info = made(EventMask::IMAGE | EventMask::INFO).head().info().map(ExtInfo::code);
         assert_eq!(info, Some(event.code()));
     }
 
     #[test]
-    fn a_door_has_no_temperature_and_no_work() {
-        let event = event(EventCode::DOOR_OPENED, 0);
-        assert_eq!((temperature(1, &event), job_code(1, &event)), (None, None));
+    fn a_door_has_no_temperature_and_no_job_code() {
+        assert!(extras(1, &event(5, EventCode::DOOR_OPENED, 0)).is_empty());
     }
 
-    fn event(code: EventCode, param: u8) -> Event {
-        Event::builder(DeviceId::new(7), 5, code).param(param).build()
+    #[test]
+    fn a_picture_is_a_jpeg_of_96_by_96_grey_pixels() {
+        let jpeg = picture(1, &event(5, EventCode::ACCESS_DENIED, 0)).unwrap();
+        assert_eq!(jpeg[..2], [0xFF, 0xD8]);
+        assert_eq!(jpeg[jpeg.len() - 2..], [0xFF, 0xD9]);
+        // Walk the segments to the frame header: precision, height, width, number of components.
+        let mut at = 2;
+        let frame = loop {
+            assert_eq!(jpeg[at], 0xFF);
+            let length = usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]]));
+            if matches!(jpeg[at + 1], 0xC0..=0xC2) {
+                break &jpeg[at + 4..at + 10];
+            }
+            at += 2 + length;
+        };
+        assert_eq!(frame, [8, 0, 96, 0, 96, 1]);
+    }
+
+    #[test]
+    fn a_picture_belongs_to_its_event_and_seed() {
+        let made = |seed, id| picture(seed, &event(id, EventCode::ACCESS_DENIED, 0)).unwrap();
+        assert_eq!(made(1, 5), made(1, 5));
+        assert_ne!(made(1, 5), made(1, 6));
+        assert_ne!(made(1, 5), made(2, 5));
+    }
+
+    fn event(id: u32, code: EventCode, param: u8) -> Event {
+        Event::builder(DeviceId::new(541_000_001), id, code).param(param).build()
     }
 }

@@ -1,14 +1,40 @@
-//! Everything that ever happened, written down for whoever checks.
+//! What a simulator writes about its devices: the ground truth, and the state file.
 
 use std::io::{self, BufWriter, Write};
+use std::sync::{Mutex, OnceLock};
+
+use super::journal::StateFile;
 
 use crate::codec::{DeviceId, Event};
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
-/// A writer of lines `device_id epoch event_id hex`, separated by tabs.
+/// Where devices write what happens, beside their logs.
+pub(super) struct Outputs {
+    pub(super) ground_truth: OnceLock<Mutex<GroundTruth>>,
+    pub(super) state_file: Option<StateFile>,
+}
+
+impl Outputs {
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] where the state file could not be written.
+    pub(super) fn check(&self) -> Result<()> {
+        self.state_file.as_ref().map_or(Ok(()), StateFile::check)
+    }
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] where the ground truth could not be written.
+    pub(super) fn flush_truth(&self) -> Result<()> {
+        self.ground_truth.get().map_or(Ok(()), |truth| lock(truth).flush())
+    }
+}
+
+/// Every event that ever happened, as lines `device_id epoch event_id hex`, separated by tabs.
 pub(super) struct GroundTruth {
     writer: BufWriter<Box<dyn Write + Send>>,
-    /// The first error; after it nothing is written, so that no hole can follow it.
+    /// The first error. After it nothing is written, so that the text has no hole.
     failed: Option<(io::ErrorKind, String)>,
 }
 
@@ -25,7 +51,7 @@ impl GroundTruth {
         }
     }
 
-    /// Writes out what waits in the buffer.
+    /// Writes out the buffer.
     ///
     /// # Errors
     ///
@@ -38,8 +64,10 @@ impl GroundTruth {
         }
         match &self.failed {
             None => Ok(()),
-            Some((kind, message)) => Err(Error::new(ErrorKind::Storage, "cannot write the truth")
-                .with_source(io::Error::new(*kind, message.clone()))),
+            Some((kind, message)) => {
+                Err(Error::new(ErrorKind::Storage, "the ground truth cannot be written")
+                    .with_source(io::Error::new(*kind, message.clone())))
+            }
         }
     }
 }
@@ -63,7 +91,7 @@ mod tests {
     use crate::codec::EventCode;
 
     #[test]
-    fn says_at_every_flush_that_a_line_could_not_be_written() {
+    fn every_flush_reports_that_a_line_could_not_be_written() {
         struct Full;
         impl Write for Full {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {

@@ -1,131 +1,220 @@
-//! What all hands on a simulator share: the readers, and where they write down what happens.
+//! What all handles of a simulator share.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Duration;
 
-use super::connection::NO_SUCH_DEVICE;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
 use super::device::SimDevice;
-use super::device_state::Origin;
-use super::generator::world::World;
-use super::ground_truth::GroundTruth;
-use super::journal::{Journal, pasts};
+use super::device_state::{History, Origin};
+use super::generator::GeneratorContext;
+use super::ground_truth::Outputs;
+use super::journal::{StateFile, histories};
 use super::options::SimOptions;
-use super::recorded_log::{Recorded, Replay, replay};
-use super::ticker::Ticker;
-use crate::codec::DeviceId;
+use super::recorded_log::{RecordedLog, RecordedLogs};
+use super::rng::SeededRng;
 use crate::codec::capture::CaptureError;
+use crate::codec::{DeviceId, SdkCode};
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 pub(super) struct Inner {
-    pub(super) settings: SimOptions,
-    /// Ascending by number.
-    pub(super) readers: Box<[SimDevice]>,
-    pub(super) books: Books,
-    pub(super) pulse: Mutex<Ticker>,
-    pub(super) doors: AtomicU64,
+    pub(super) options: SimOptions,
+    /// Ascending by id.
+    pub(super) devices: Box<[SimDevice]>,
+    pub(super) outputs: Outputs,
+    ticker: Mutex<Ticker>,
+    /// How many backends were made.
+    pub(super) backends: AtomicU64,
     /// The record inside which a replayed capture ends.
-    pub(super) cut: Option<CaptureError>,
-}
-
-/// Where the readers write down what happens, beside their logs.
-pub(super) struct Books {
-    pub(super) truth: OnceLock<Mutex<GroundTruth>>,
-    pub(super) journal: Option<Journal>,
+    pub(super) replay_cut: Option<CaptureError>,
 }
 
 impl Inner {
-    /// Readers by settings, with the past that a file has of them.
+    /// Devices by options, with the history that a file has of them.
     ///
     /// # Errors
     ///
     /// As `Simulator::with_options` and `Simulator::with_state`.
-    pub(super) fn new(mut settings: SimOptions, state: Option<&Path>) -> Result<Self> {
-        settings.check()?;
-        let (journal, past) = match state {
+    pub(super) fn new(mut options: SimOptions, state: Option<&Path>) -> Result<Self> {
+        options.check()?;
+        let (state_file, text) = match state {
             Some(path) => {
-                let (journal, past) = Journal::open(path, &mut settings)?;
-                (Some(journal), past)
+                let (file, text) = StateFile::open(path, &mut options)?;
+                (Some(file), text)
             }
             None => (None, None),
         };
-        let world = World::new(&settings)?;
-        let Replay { readers: replayed, cut } =
-            settings.replay.as_ref().map_or_else(|| Ok(Replay::default()), replay)?;
-        let origins = origins(&settings, replayed)?;
-        let devices: Vec<_> = origins.iter().map(|(device, _)| *device).collect();
-        let mut pasts = past.map(|text| pasts(&text, &devices)).transpose()?.map(Vec::into_iter);
-        let readers: Box<[_]> = (0..)
+        let context = GeneratorContext::new(&options)?;
+        let RecordedLogs { devices: recorded, cut } =
+            options.replay.as_ref().map_or_else(|| Ok(RecordedLogs::default()), RecordedLogs::read)?;
+        let origins = origins(&options, recorded)?;
+        let ids: Vec<_> = origins.iter().map(|(device, _)| *device).collect();
+        let kept = text.as_ref().map(|text| histories(text, &ids)).transpose()?;
+        let new = History { made: options.backlog.into(), entries: Vec::new() };
+        let devices: Box<[_]> = (0..)
             .zip(origins)
-            .map(|(index, (device, origin))| {
-                let past = pasts.as_mut().and_then(Iterator::next);
-                SimDevice::new(&world, &settings, device, index, origin, past)
+            .map(|(position, (device, origin))| {
+                let history = kept.as_ref().and_then(|kept| kept.get(position)).unwrap_or(&new);
+                SimDevice::new(&context, device, position, origin, options.backlog, history)
             })
             .collect();
-        if let Some(journal) = &journal {
-            if pasts.is_some() {
-                journal.resume()?;
-            } else {
+        match (&state_file, &text) {
+            (Some(file), Some(text)) => file.resume(text)?,
+            (Some(file), None) => {
                 let made: Vec<_> =
-                    readers.iter().map(|reader| (reader.device(), reader.lock().life.made())).collect();
-                journal.begin(&settings, &made)?;
+                    devices.iter().map(|device| (device.device(), device.lock().state.made())).collect();
+                file.begin(&options, &made)?;
             }
+            (None, _) => {}
         }
         Ok(Self {
-            readers,
-            books: Books { truth: OnceLock::new(), journal },
-            pulse: Mutex::new(Ticker::new(settings.seed)),
-            doors: AtomicU64::new(0),
-            cut,
-            settings,
+            devices,
+            outputs: Outputs { ground_truth: OnceLock::new(), state_file },
+            ticker: Mutex::new(Ticker::new(options.seed)),
+            backends: AtomicU64::new(0),
+            replay_cut: cut,
+            options,
         })
     }
 
-    /// Where this reader stands among all.
+    /// The position of a device among all.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::NotFound`] when there is none with this number.
+    /// [`ErrorKind::NotFound`] where no device has this id.
     pub(super) fn position(&self, device: DeviceId) -> Result<usize> {
-        self.readers.binary_search_by_key(&device, SimDevice::device).map_err(|_| {
-            Error::from_sdk_code(NO_SUCH_DEVICE, "there is no such simulated reader").with_device(device)
+        self.devices.binary_search_by_key(&device, SimDevice::device).map_err(|_| {
+            Error::from_sdk_code(NO_SUCH_DEVICE, "no simulated device has this id").with_device(device)
         })
     }
 
+    /// Starts to make live events, unless that is so already.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Storage`] for the first line that could not be written.
-    pub(super) fn flush_truth(&self) -> Result<()> {
-        match self.books.truth.get() {
-            Some(truth) => truth.lock().unwrap_or_else(PoisonError::into_inner).flush(),
-            None => Ok(()),
+    /// [`ErrorKind::Other`] outside a tokio runtime.
+    pub(super) fn start(self: &Arc<Self>) -> Result<()> {
+        let mut ticker = lock(&self.ticker);
+        ticker.is_stopped = false;
+        ticker.start(self)
+    }
+
+    /// The same for a subscription: where live events were stopped, they stay stopped.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Other`] outside a tokio runtime.
+    pub(super) fn start_unless_stopped(self: &Arc<Self>) -> Result<()> {
+        let mut ticker = lock(&self.ticker);
+        if ticker.is_stopped { Ok(()) } else { ticker.start(self) }
+    }
+
+    pub(super) fn stop(&self) {
+        let mut ticker = lock(&self.ticker);
+        ticker.is_stopped = true;
+        ticker.run += 1;
+        if let Some(task) = ticker.task.take() {
+            task.abort();
+        }
+    }
+
+    /// Makes the events that are due; `false` where the task was stopped. A call to stop waits for the lock that is
+    /// held here.
+    fn make_until(&self, due: u128, made: &mut u128, run: u64) -> bool {
+        let mut ticker = lock(&self.ticker);
+        if ticker.run != run {
+            return false;
+        }
+        while *made < due {
+            let Some(device) = self.any_device(&mut ticker.rng) else { return false };
+            // Only recorded devices refuse, and this is none.
+            let _ = device.make(&self.outputs);
+            *made += 1;
+        }
+        drop(ticker);
+        // A killed process leaves a ground truth that is nearly complete. The next flush reports a failure.
+        let _ = self.outputs.flush_truth();
+        true
+    }
+
+    /// One of the generated devices; `None` where all are recorded.
+    fn any_device(&self, rng: &mut SeededRng) -> Option<&SimDevice> {
+        // Recorded devices stand before or behind the generated ones, whose ids follow each other.
+        let first = self.devices.iter().position(|device| !device.is_recorded())?;
+        self.devices.get(first + rng.below(self.options.generated_devices()) as usize)
+    }
+}
+
+/// Makes live events happen at a rate.
+struct Ticker {
+    rng: SeededRng,
+    /// The run of the current task. A task that was stopped finds another number, and ends.
+    run: u64,
+    task: Option<AbortHandle>,
+    is_stopped: bool,
+}
+
+impl Ticker {
+    fn new(seed: u64) -> Self {
+        Self { rng: SeededRng::new(seed, TICKER_STREAM), run: 0, task: None, is_stopped: false }
+    }
+
+    fn start(&mut self, inner: &Arc<Inner>) -> Result<()> {
+        let rate = inner.options.rate;
+        if rate == 0 || self.task.as_ref().is_some_and(|task| !task.is_finished()) {
+            return Ok(());
+        }
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::new(ErrorKind::Other, "live events need a tokio runtime").with_source(error)
+        })?;
+        self.task = Some(runtime.spawn(tick(Arc::downgrade(inner), rate, self.run)).abort_handle());
+        Ok(())
+    }
+}
+
+async fn tick(inner: Weak<Inner>, rate: u32, run: u64) {
+    // One event a tick, unless that would be more than a hundred ticks a second.
+    let mut ticks = interval(SHORTEST_TICK.max(Duration::from_secs(1) / rate));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let begun = Instant::now();
+    let mut made = 0;
+    loop {
+        ticks.tick().await;
+        let Some(inner) = inner.upgrade() else { return };
+        let due = begun.elapsed().as_millis() * u128::from(rate) / 1_000;
+        if !inner.make_until(due, &mut made, run) {
+            return;
         }
     }
 }
 
-impl Books {
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where the state file could not be written.
-    pub(super) fn check(&self) -> Result<()> {
-        self.journal.as_ref().map_or(Ok(()), Journal::check)
-    }
-}
-
-/// The readers, ascending by number, and where their events come from.
-fn origins(settings: &SimOptions, replayed: BTreeMap<DeviceId, Recorded>) -> Result<Vec<(DeviceId, Origin)>> {
-    let mut origins: Vec<_> = (0..settings.office_readers())
-        .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::EventGenerator(index)))
+/// The devices, ascending by id, and where their events come from.
+fn origins(
+    options: &SimOptions,
+    recorded: BTreeMap<DeviceId, RecordedLog>,
+) -> Result<Vec<(DeviceId, Origin)>> {
+    let mut origins: Vec<_> = (0..options.generated_devices())
+        .map(|index| (DeviceId::new(FIRST_DEVICE + index), index))
+        .map(|(device, index)| (device, Origin::Generated(index)))
         .collect();
-    if let Some((device, _)) = origins.iter().find(|(device, _)| replayed.contains_key(device)) {
-        let message = "setting `replay`: the file has the number of a simulated reader";
+    if let Some((device, _)) = origins.iter().find(|(device, _)| recorded.contains_key(device)) {
+        let message = "setting `replay`: a recorded device has the id of a generated one";
         return Err(Error::new(ErrorKind::InvalidInput, message).with_device(*device));
     }
-    origins.extend(replayed.into_iter().map(|(device, recorded)| (device, Origin::Replay(recorded.into()))));
+    origins.extend(recorded.into_iter().map(|(device, log)| (device, Origin::Recorded(log.into()))));
     origins.sort_by_key(|(device, _)| *device);
     Ok(origins)
 }
 
-/// Clear of the number in the bundled log.
+const NO_SUCH_DEVICE: SdkCode = SdkCode::new(-907);
+/// Not the id in the bundled log.
 const FIRST_DEVICE: u32 = 541_000_001;
+const SHORTEST_TICK: Duration = Duration::from_millis(10);
+/// Not the stream of any device.
+const TICKER_STREAM: u64 = u64::MAX - 1;

@@ -1,7 +1,8 @@
-//! The state of all readers in a file, so that a process that is killed goes on with them.
+//! Files in which simulators keep their state, so that a process that is killed continues where it ended.
 //!
-//! What a reader wrote depends on the seed, on how many events it made and on what was done to it. So the file holds
-//! the settings that decide events, a count for each reader, and what was done:
+//! [`Journal`] is the file, for any format. [`StateFile`] is the format of simulated devices: what a device wrote
+//! depends on the seed, on how many events it made and on what was done to it. So the file holds the options that
+//! decide events, a count for each device, and what was done:
 //!
 //! ```text
 //! bs2 simulator state 1
@@ -13,66 +14,46 @@
 //! 541000001 1003 clock 1518025757
 //! ```
 //!
-//! Everything is written before anybody is told of it. A count is 20 digits at a fixed place and never spans two pages
-//! of memory, so the kernel has the old one or the new one; a line of acts that was cut is one that never was. There is
-//! no sync to the disk: a killed process loses nothing, a power cut may.
+//! Everything is written before anybody hears of it. A count has 20 digits at a fixed place and never spans two pages
+//! of memory, so the kernel has the old one or the new one. A line that was cut counts as never written. Nothing is
+//! synced to the disk: a killed process loses nothing, a power cut may.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
-use super::device_state::{Command, HistoryEntry};
-use super::generator::world::opening;
+use super::device_state::{History, HistoryEntry};
 use super::options::{SimOptions, Start};
-use crate::codec::{DeviceId, EventCode, Timestamp};
-use crate::device::ImageFilter;
+use crate::codec::{DeviceId, Timestamp};
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
-/// An open state file, locked against other processes.
+/// A file that grows, used by one process at a time.
 pub(super) struct Journal {
     path: PathBuf,
-    file: Mutex<Pen>,
+    file: Mutex<Writer>,
 }
 
-struct Pen {
+struct Writer {
     file: File,
     end: u64,
-    /// The first error; after it nothing is written.
-    failed: Option<(io::ErrorKind, String)>,
-}
-
-/// What a file says of one reader.
-#[derive(Default)]
-pub(super) struct Past {
-    pub(super) made: u64,
-    pub(super) turns: Vec<(u64, HistoryEntry)>,
 }
 
 impl Journal {
-    /// Opens the file, and gives the text that it has already. An opening of the office `now` becomes the time that
-    /// the file says, or this one.
+    /// Opens a file or creates it, locks it against other processes, and returns its bytes.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Storage`] and [`ErrorKind::PermissionDenied`] for a file that cannot be read and written,
-    /// [`ErrorKind::Busy`] for one that another process uses, [`ErrorKind::InvalidData`] for one that is no state,
-    /// [`ErrorKind::InvalidInput`] for one of other settings.
-    pub(super) fn open(path: &Path, settings: &mut SimOptions) -> Result<(Self, Option<String>)> {
-        let failed = |error: io::Error| {
-            let kind = match error.kind() {
-                io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-                _ => ErrorKind::Storage,
-            };
-            Error::new(kind, format!("state file `{}` cannot be opened", path.display())).with_source(error)
-        };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(failed)?;
+    /// [`ErrorKind::NotFound`] where its folder does not exist, [`ErrorKind::PermissionDenied`] and
+    /// [`ErrorKind::Storage`] where it cannot be read and written, [`ErrorKind::Busy`] where another process uses it.
+    pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>)> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600); // It may hold user ids.
+        let failed = |error| failed(path, "opened", error);
+        let mut file = options.open(path).map_err(failed)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
                 let message = format!("state file `{}` is in use by another process", path.display());
@@ -82,206 +63,245 @@ impl Journal {
         })?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
-        let text = read(&bytes, settings);
-        settings.start = Start::At(opening(settings.start));
-        let text = text
-            .map_err(|error| Error::new(error.kind(), format!("state file `{}`: {error}", path.display())))?;
-        let pen = Pen { file, end: text.as_ref().map_or(0, |text| text.len() as u64), failed: None };
-        Ok((Self { path: path.to_owned(), file: Mutex::new(pen) }, text))
+        let writer = Writer { file, end: bytes.len() as u64 };
+        Ok((Self { path: path.to_owned(), file: Mutex::new(writer) }, bytes))
     }
 
-    /// Begins a new file, with these readers and what they have made.
-    pub(super) fn begin(&self, settings: &SimOptions, readers: &[(DeviceId, u64)]) -> Result<()> {
-        let mut text = format!("{MAGIC}\n{}", decisive(settings));
+    /// The bytes of a file that another process may be writing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`] where it cannot be read.
+    #[cfg(feature = "sim-servers")]
+    pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+        std::fs::read(path).map_err(|error| failed(path, "read", error))
+    }
+
+    /// Cuts the file; what is appended next begins there.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] where it cannot be written.
+    pub(super) fn truncate(&self, length: u64) -> Result<()> {
+        self.write(|writer| {
+            writer.file.set_len(length)?;
+            writer.end = length;
+            Ok(())
+        })
+    }
+
+    /// Appends bytes. Where that fails, none of them stay.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] where it cannot be written.
+    pub(super) fn append(&self, bytes: &[u8]) -> Result<()> {
+        self.write(|writer| {
+            writer.file.seek(SeekFrom::Start(writer.end))?;
+            if let Err(error) = writer.file.write_all(bytes) {
+                // A part of a line would spoil the next one.
+                let _ = writer.file.set_len(writer.end);
+                return Err(error);
+            }
+            writer.end += bytes.len() as u64;
+            Ok(())
+        })
+    }
+
+    /// Overwrites bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] where it cannot be written.
+    pub(super) fn overwrite(&self, position: u64, bytes: &[u8]) -> Result<()> {
+        self.write(|writer| {
+            writer.file.seek(SeekFrom::Start(position))?;
+            writer.file.write_all(bytes)
+        })
+    }
+
+    fn write(&self, work: impl FnOnce(&mut Writer) -> io::Result<()>) -> Result<()> {
+        work(&mut lock(&self.file)).map_err(|error| failed(&self.path, "written", error))
+    }
+}
+
+/// The lines that were written to their end.
+pub(super) fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    &bytes[..end]
+}
+
+fn failed(path: &Path, what: &str, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+        _ => ErrorKind::Storage,
+    };
+    Error::new(kind, format!("state file `{}` cannot be {what}", path.display())).with_source(error)
+}
+
+/// The state of all devices in a file.
+pub(super) struct StateFile {
+    journal: Journal,
+    /// The first error. After it nothing is written, so that the file has no hole.
+    failed: OnceLock<String>,
+}
+
+impl StateFile {
+    /// Opens the file, and returns the text that it has already. [`Start::Now`] becomes the time in the file, or the
+    /// current one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Journal::open`]; [`ErrorKind::InvalidData`] for a file that is no state, [`ErrorKind::InvalidInput`] for
+    /// one of other options.
+    pub(super) fn open(path: &Path, options: &mut SimOptions) -> Result<(Self, Option<String>)> {
+        let (journal, bytes) = Journal::open(path)?;
+        let text = read(&bytes, options);
+        options.start = Start::At(options.start.time());
+        let text = text
+            .map_err(|error| Error::new(error.kind(), format!("state file `{}`: {error}", path.display())))?;
+        Ok((Self { journal, failed: OnceLock::new() }, text))
+    }
+
+    /// Begins a new file, with these devices and how many events they have made.
+    pub(super) fn begin(&self, options: &SimOptions, devices: &[(DeviceId, u64)]) -> Result<()> {
+        let mut text = format!("{MAGIC}\n{}", decisive(options));
         if text.len() >= COUNTS_AT {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "state file: the name of the replayed file is too long",
-            ));
+            let message = "state file: the name of the replayed file is too long";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         while text.len() + 1 < COUNTS_AT {
             text.push(' ');
         }
         text.push('\n');
-        for (device, made) in readers {
+        for (device, made) in devices {
             text.push_str(&format!("{:>10} {made:020}\n", device.get()));
         }
         text.push_str(ACTS);
-        self.write(|pen| {
-            pen.file.set_len(0)?;
-            pen.append(text.as_bytes())
-        });
-        self.check()
+        self.journal.truncate(0)?;
+        self.journal.append(text.as_bytes())
     }
 
-    /// Goes on behind the last whole line.
-    pub(super) fn resume(&self) -> Result<()> {
-        self.write(|pen| pen.file.set_len(pen.end));
-        self.check()
+    /// Continues behind the last whole line.
+    pub(super) fn resume(&self, text: &str) -> Result<()> {
+        self.journal.truncate(text.len() as u64)
     }
 
-    /// Notes that the reader at this position will have made so many events.
-    pub(super) fn made(&self, position: usize, made: u64) {
-        self.write(|pen| {
-            let at = COUNTS_AT + position * LINE + DIGITS_AT;
-            pen.file.seek(SeekFrom::Start(at as u64))?;
-            pen.file.write_all(format!("{made:020}").as_bytes())
-        });
+    /// Notes how many events the device at this position will have made.
+    pub(super) fn note_made(&self, position: usize, made: u64) {
+        let at = COUNTS_AT + position * LINE + DIGITS_AT;
+        self.note(|journal| journal.overwrite(at as u64, format!("{made:020}").as_bytes()));
     }
 
-    /// Notes what will be done to a reader that has made so many events.
-    pub(super) fn turn(&self, device: DeviceId, made: u64, turn: &HistoryEntry) {
-        let line = format!("{} {made} {}\n", device.get(), turn_text(turn));
-        self.write(|pen| pen.append(line.as_bytes()));
+    /// Notes what will be done to a device that has made so many events.
+    pub(super) fn note_entry(&self, device: DeviceId, made: u64, entry: &HistoryEntry) {
+        let line = format!("{} {made} {entry}\n", device.get());
+        self.note(|journal| journal.append(line.as_bytes()));
     }
 
     /// # Errors
     ///
-    /// [`ErrorKind::Storage`] if something could not be written, from then on.
+    /// [`ErrorKind::Storage`] once something could not be written.
     pub(super) fn check(&self) -> Result<()> {
-        match &self.lock().failed {
+        match self.failed.get() {
             None => Ok(()),
-            Some((kind, message)) => {
-                let text = format!("state file `{}` cannot be written", self.path.display());
-                let source = io::Error::new(*kind, message.clone());
-                Err(Error::new(ErrorKind::Storage, text).with_source(source))
+            Some(cause) => {
+                let text = format!("state file `{}` cannot be written", self.journal.path.display());
+                Err(Error::new(ErrorKind::Storage, text).with_source(io::Error::other(cause.clone())))
             }
         }
     }
 
-    fn write(&self, work: impl FnOnce(&mut Pen) -> io::Result<()>) {
-        let mut pen = self.lock();
-        if pen.failed.is_none()
-            && let Err(error) = work(&mut pen)
+    fn note(&self, write: impl FnOnce(&Journal) -> Result<()>) {
+        if self.failed.get().is_none()
+            && let Err(error) = write(&self.journal)
         {
-            pen.failed = Some((error.kind(), error.to_string()));
+            let cause =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let _ = self.failed.set(cause); // The first error counts.
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Pen> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-impl Pen {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.end))?;
-        self.file.write_all(bytes)?;
-        self.end += bytes.len() as u64;
-        Ok(())
-    }
-}
-
-/// The past of each reader in the text of a file.
+/// The history of each device in the text of a file.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::InvalidData`] for lines that say nothing, [`ErrorKind::InvalidInput`] for other readers.
-pub(super) fn pasts(text: &str, devices: &[DeviceId]) -> Result<Vec<Past>> {
+/// [`ErrorKind::InvalidData`] for lines that cannot be read, [`ErrorKind::InvalidInput`] for other devices.
+pub(super) fn histories(text: &str, devices: &[DeviceId]) -> Result<Vec<History>> {
     let damaged =
-        |line: &str| Error::new(ErrorKind::InvalidData, format!("state file: `{line}` is no state"));
+        |line: &str| Error::new(ErrorKind::InvalidData, format!("state file: `{line}` cannot be read"));
     let mut lines = text.get(COUNTS_AT..).unwrap_or_default().lines();
-    let mut pasts = Vec::with_capacity(devices.len());
+    let mut histories = Vec::with_capacity(devices.len());
     for device in devices {
         let line = lines.next().unwrap_or_default();
         let (id, made) = line.trim_start().split_once(' ').ok_or_else(|| damaged(line))?;
         if id.parse() != Ok(device.get()) {
-            let message = format!("state file: it has reader {id} in this place");
+            let message = format!("state file: it has device {id} in this place");
             return Err(Error::new(ErrorKind::InvalidInput, message).with_device(*device));
         }
-        pasts.push(Past { made: made.parse().map_err(|_| damaged(line))?, turns: Vec::new() });
+        let made = made.parse().map_err(|_| damaged(line))?;
+        histories.push(History { made, entries: Vec::new() });
     }
     for line in lines.skip(1) {
-        let (position, made, turn) = read_turn(line, devices).ok_or_else(|| damaged(line))?;
-        pasts[position].turns.push((made, turn));
+        let (position, made, entry) = read_entry(line, devices).ok_or_else(|| damaged(line))?;
+        histories[position].entries.push((made, entry));
     }
-    Ok(pasts)
+    Ok(histories)
 }
 
 /// The whole lines of a file; `None` for a new one, and for one whose first lines were never written to their end.
-fn read(bytes: &[u8], settings: &mut SimOptions) -> Result<Option<String>> {
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-    let no_state = || Error::new(ErrorKind::InvalidData, "this is no state of a simulator");
-    let text = str::from_utf8(&bytes[..whole]).map_err(|_| no_state())?;
+fn read(bytes: &[u8], options: &mut SimOptions) -> Result<Option<String>> {
+    let no_state = || Error::new(ErrorKind::InvalidData, "this is not the state of a simulator");
+    let text = str::from_utf8(whole_lines(bytes)).map_err(|_| no_state())?;
     let begins = bytes.len().min(MAGIC.len());
     if bytes[..begins] != MAGIC.as_bytes()[..begins] {
         return Err(no_state());
     }
     if !text.contains(&format!("\n{ACTS}")) {
-        return Ok(None); // Nobody was told anything before it was there.
+        return Ok(None); // Nobody heard of anything before this line was there.
     }
     let kept = text.lines().nth(1).unwrap_or_default().trim_end();
-    if settings.start == Start::Now
+    if options.start == Start::Now
         && let Some(start) = kept.split(' ').find_map(|part| part.strip_prefix("start="))
     {
         let seconds = start.parse().map_err(|_| no_state())?;
-        settings.start = Start::At(Timestamp::from_unix_seconds(seconds));
+        options.start = Start::At(Timestamp::from_unix_seconds(seconds));
     }
-    let wanted = decisive(settings);
+    let wanted = decisive(options);
     if kept != wanted {
-        let message = format!("it was made with `{kept}`, and now the settings are `{wanted}`");
+        let message = format!("it was made with `{kept}`, and now the options are `{wanted}`");
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(Some(text.to_owned()))
 }
 
-/// The settings that decide which events there are.
-fn decisive(settings: &SimOptions) -> String {
-    let start = opening(settings.start).as_unix_seconds();
-    let replay = settings.replay.as_ref().map_or_else(|| "none".to_owned(), |source| format!("{source:?}"));
+/// The options that decide the events.
+fn decisive(options: &SimOptions) -> String {
+    let start = options.start.time().as_unix_seconds();
+    let replay = options.replay.as_ref().map_or_else(|| "none".to_owned(), |source| format!("{source:?}"));
     format!(
         "seed={} devices={} backlog={} capacity={} images={} start={start} replay={replay}",
-        settings.seed,
-        settings.office_readers(),
-        settings.backlog,
-        settings.capacity,
-        u8::from(settings.images),
+        options.seed,
+        options.generated_devices(),
+        options.backlog,
+        options.capacity,
+        u8::from(options.images),
     )
 }
 
-fn turn_text(turn: &HistoryEntry) -> String {
-    match turn {
-        HistoryEntry::Command(Command::ClearLog) => "clear".to_owned(),
-        HistoryEntry::Command(Command::FactoryReset { restart_ids }) => {
-            format!("reset {}", u8::from(*restart_ids))
-        }
-        HistoryEntry::Command(Command::SetClock(time)) => format!("clock {}", time.as_unix_seconds()),
-        HistoryEntry::Filters(filters) => {
-            let filter = |filter: &ImageFilter| {
-                format!(" {}/{}/{}", filter.code.get(), u8::from(filter.exact), filter.schedule_id)
-            };
-            format!("filters{}", filters.iter().map(filter).collect::<String>())
-        }
-    }
-}
-
-fn read_turn(line: &str, devices: &[DeviceId]) -> Option<(usize, u64, HistoryEntry)> {
-    let mut parts = line.split(' ');
+fn read_entry(line: &str, devices: &[DeviceId]) -> Option<(usize, u64, HistoryEntry)> {
+    let mut parts = line.splitn(3, ' ');
     let device = DeviceId::new(parts.next()?.parse().ok()?);
     let position = devices.binary_search(&device).ok()?;
-    let made = parts.next()?.parse().ok()?;
-    let turn = match parts.next()? {
-        "clear" => HistoryEntry::Command(Command::ClearLog),
-        "reset" => HistoryEntry::Command(Command::FactoryReset { restart_ids: parts.next()? == "1" }),
-        "clock" => HistoryEntry::Command(Command::SetClock(Timestamp::from_unix_seconds(
-            parts.next()?.parse().ok()?,
-        ))),
-        "filters" => HistoryEntry::Filters(parts.by_ref().map(read_filter).collect::<Option<_>>()?),
-        _ => return None,
-    };
-    parts.next().is_none().then_some((position, made, turn))
-}
-
-fn read_filter(text: &str) -> Option<ImageFilter> {
-    let (code, rest) = text.split_once('/')?;
-    let (exact, schedule) = rest.split_once('/')?;
-    let filter = ImageFilter::new(EventCode::new(code.parse().ok()?)).with_schedule(schedule.parse().ok()?);
-    Some(if exact == "1" { filter.exactly() } else { filter })
+    Some((position, parts.next()?.parse().ok()?, HistoryEntry::parse(parts.next()?)?))
 }
 
 const MAGIC: &str = "bs2 simulator state 1";
+/// Everything behind this line was done to devices.
 const ACTS: &str = "acts\n";
-/// A page of memory from the beginning: the lines of readers, 32 bytes each, then never span two of them.
+/// Begins a page of memory: the lines of devices, 32 bytes each, then never span two of them.
 const COUNTS_AT: usize = 4_096;
 const LINE: usize = 32;
 const DIGITS_AT: usize = 11;
@@ -291,35 +311,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_turn_comes_back_from_its_line() {
-        let filters = vec![
-            ImageFilter::new(EventCode::ACCESS_DENIED),
-            ImageFilter::new(EventCode::new(0x1301)).exactly(),
-        ];
-        let turns = [
-            HistoryEntry::Command(Command::ClearLog),
-            HistoryEntry::Command(Command::FactoryReset { restart_ids: true }),
-            HistoryEntry::Command(Command::FactoryReset { restart_ids: false }),
-            HistoryEntry::Command(Command::SetClock(Timestamp::from_unix_seconds(7))),
-            HistoryEntry::Filters(Vec::new()),
-            HistoryEntry::Filters(filters),
-        ];
+    fn an_entry_is_found_for_its_device_and_nothing_else_is_read() {
         let devices = [DeviceId::new(3), DeviceId::new(9)];
-        for turn in turns {
-            let line = format!("9 12 {}", turn_text(&turn));
-            let (position, made, read) = read_turn(&line, &devices).unwrap();
-            assert_eq!((position, made, turn_text(&read)), (1, 12, turn_text(&turn)));
-        }
+        let (position, made, entry) = read_entry("9 12 reset 1", &devices).unwrap();
+        assert_eq!((position, made, entry.to_string().as_str()), (1, 12, "reset 1"));
         for line in ["", "9", "9 1", "8 1 clear", "9 x clear", "9 1 fly", "9 1 clear 1", "9 1 filters 1/1"] {
-            assert!(read_turn(line, &devices).is_none(), "{line}");
+            assert!(read_entry(line, &devices).is_none(), "{line}");
         }
     }
 
     #[test]
-    fn a_line_of_a_reader_never_spans_two_pages() {
+    fn the_line_of_a_device_never_spans_two_pages() {
         let line = format!("{:>10} {:020}\n", u32::MAX, u64::MAX);
         assert_eq!((line.len(), line.find(&u64::MAX.to_string())), (LINE, Some(DIGITS_AT)));
         assert_eq!(COUNTS_AT % LINE, 0);
         assert_eq!(4_096 % LINE, 0);
+    }
+
+    #[test]
+    fn what_is_appended_begins_behind_the_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let (journal, bytes) = Journal::open(&path).unwrap();
+        assert_eq!(bytes, b"");
+        journal.append(b"one\ntwo\nthr").unwrap();
+        drop(journal);
+        let (journal, bytes) = Journal::open(&path).unwrap();
+        assert_eq!(Journal::open(&path).err().unwrap().kind(), ErrorKind::Busy);
+        journal.truncate(whole_lines(&bytes).len() as u64).unwrap();
+        journal.append(b"three\n").unwrap();
+        journal.overwrite(4, b"TWO").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\nTWO\nthree\n");
     }
 }

@@ -1,28 +1,33 @@
-//! Simulated readers: the device client's world without hardware.
+//! Simulated devices, for tests without hardware.
 //!
-//! A [`Simulator`] holds readers of an office in which people come and go, and gives them to a
-//! [`Client`](crate::device::Client) as a [`Backend`]. Each reader has a ring of events with an id counter, takes
-//! pictures, can be cleared, reset, disconnected and set to another time ([`Reader`]), and goes wrong on demand
-//! ([`Faults`]). A reader can also replay a log that was written down.
+//! A [`Simulator`] holds devices of a building in which people come and go, and gives them to a
+//! [`Client`](crate::device::Client) as a [`Backend`]. A device has a ring of events with an id counter, takes pictures,
+//! can be cleared, reset, disconnected and set to another time ([`Reader`]). It can also replay a recorded log.
 //!
-//! # The same seed, the same bytes
+//! The devices themselves make no mistakes. A [`FaultInjector`] around any backend does: it drops, repeats and delays
+//! events, loses connections and fails calls. [`SimOptions::with_faults`] puts one around the simulated devices.
 //!
-//! The n-th event of a reader depends on the seed and the settings alone: not on the other readers, on what goes
-//! wrong, on who reads, or on the day. So what one run stored, another run with the same seed completes, and
-//! [`Simulator::write_truth_to`] can tell what a ring has long overwritten.
+//! # The same seed gives the same events
+//!
+//! The n-th event of a device depends on the seed and the options alone: not on the other devices, on faults, on who
+//! reads, or on the day. So a second run with the same seed completes what the first run stored, and
+//! [`Simulator::write_truth_to`] knows what a ring has long overwritten.
 //!
 //! # Examples
 //!
 //! ```
-//! use bs2_events::device::Client;
+//! use bs2_events::device::{Client, Live};
 //! use bs2_events::sim::Simulator;
 //!
 //! # async fn example() -> bs2_events::Result<()> {
-//! let simulator = Simulator::new("devices=2&backlog=500&seed=7")?;
+//! let simulator = Simulator::new("devices=2&backlog=500&rate=20&seed=7")?;
 //! let client = Client::new(simulator.backend());
 //! for device in client.devices().await? {
 //!     println!("{}: {}", device.id(), device.log(500).await?.code());
 //! }
+//! // The first subscription starts the live events.
+//! let mut live = client.subscribe(&simulator.device_ids()).await?;
+//! assert!(matches!(live.next().await, Some(Live::Event { event, .. }) if event.id() == 501));
 //! # Ok(())
 //! # }
 //! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
@@ -32,10 +37,10 @@ use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::codec::capture::CaptureError;
-use crate::codec::{DeviceId, Event};
+use crate::codec::{DeviceId, Event, Timestamp};
 use crate::device::backend::Backend;
 use crate::{Error, ErrorKind, Result};
 
@@ -46,36 +51,34 @@ mod connection;
 mod device;
 mod device_state;
 mod extras;
-mod faults;
+mod fault_injector;
 #[cfg(feature = "sim-servers")]
 pub mod gateway;
 mod generator;
 mod ground_truth;
 mod inner;
 mod journal;
-mod log;
 mod options;
-mod options_text;
-mod picture;
 mod recorded_log;
 mod rng;
-mod subscriber;
-mod ticker;
 
 #[cfg(feature = "sim-servers")]
 pub use crate::tls::certificates::Certificates;
-pub use device::Reader;
-pub use faults::Faults;
+pub use fault_injector::{FaultInjector, FaultOptions, Faults};
 pub use options::{ReplaySource, SimOptions, Start};
 
 use backend::SimBackend;
 use device::SimDevice;
+use device_state::Command;
 use ground_truth::GroundTruth;
 use inner::Inner;
 
-/// Readers in memory. Cheap to clone; clones share everything.
+/// Devices in memory. Cheap to clone; clones share everything.
 ///
-/// Readers of the office have the numbers from 541 000 001 on.
+/// Generated devices have the ids from 541 000 001 on.
+///
+/// Live events begin with the first subscription, at the `rate` of the options. [`start`](Self::start) and
+/// [`stop`](Self::stop) control them; without `rate` only [`make_event`](Self::make_event) and [`Reader`] make events.
 ///
 /// # Examples
 ///
@@ -87,78 +90,62 @@ use inner::Inner;
 /// let ids = simulator.device_ids();
 /// assert_eq!(ids, [DeviceId::new(541_000_001), DeviceId::new(541_000_002)]);
 /// assert_eq!(simulator.make_event(ids[0])?.id(), 11);
+///
+/// let error = Simulator::new("devices=0").unwrap_err();
+/// assert_eq!(error.to_string(), "setting `devices`: `0` is not a number from 1 to 100000");
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Simulator {
-    shared: Arc<Inner>,
+    inner: Arc<Inner>,
 }
 
 impl Simulator {
-    /// Readers by settings in text, such as `devices=4&backlog=1000&seed=7`; see [`SimOptions`].
+    /// Devices by options in text, such as `devices=4&backlog=1000&seed=7`; see [`SimOptions`].
     ///
     /// # Errors
     ///
     /// As [`with_options`](Self::with_options).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// let simulator = Simulator::new("replay=bundled")?;
-    /// assert_eq!(simulator.device_ids().len(), 1);
-    ///
-    /// let error = Simulator::new("devices=0").unwrap_err();
-    /// assert_eq!(error.to_string(), "setting `devices`: `0` is no number from 1 to 100000");
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    pub fn new(settings: &str) -> Result<Self> {
-        Self::with_options(settings.parse()?)
+    pub fn new(options: &str) -> Result<Self> {
+        Self::with_options(options.parse()?)
     }
 
-    /// Readers by settings.
+    /// Devices by options.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a setting out of its range. For a replayed file
+    /// [`InvalidInput`](ErrorKind::InvalidInput) for an option outside its range. For a replayed file
     /// [`NotFound`](ErrorKind::NotFound), [`PermissionDenied`](ErrorKind::PermissionDenied) or
-    /// [`Storage`](ErrorKind::Storage) when it cannot be read, [`InvalidData`](ErrorKind::InvalidData) when its rows
-    /// are none.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{SimOptions, Simulator};
-    /// let simulator = Simulator::with_options(SimOptions::default().with_devices(3))?;
-    /// assert_eq!(simulator.device_ids().len(), 3);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
-    pub fn with_options(settings: SimOptions) -> Result<Self> {
-        Self::make(settings, None)
+    /// [`Storage`](ErrorKind::Storage) where it cannot be read, [`InvalidData`](ErrorKind::InvalidData) where it is
+    /// neither a capture nor a file of rows.
+    pub fn with_options(options: SimOptions) -> Result<Self> {
+        Ok(Self { inner: Arc::new(Inner::new(options, None)?) })
     }
 
-    /// Readers whose life is kept in a file: logs, id counters, clocks and image filters. A simulator that is made
-    /// with the same file goes on where the last one ended, also one that was killed, and never gives an id to two
-    /// different events. What an event is depends on the settings, so they must be the same again; `rate`, `faults`
-    /// and how answers are given may change.
+    /// Devices whose state is kept in a file: logs, id counters, clocks and image filters. A simulator that is made
+    /// with the same file continues where the last one ended, also one that was killed, and never gives an id to two
+    /// different events. The events depend on the options, so these must be the same again; `rate`, `faults`,
+    /// `inclusive`, `page` and `queue` may change.
     ///
     /// Everything is in the file before anybody hears of it. It is not synced to the disk: a power cut may lose the
     /// end. One simulator uses a file at a time.
     ///
     /// # Errors
     ///
-    /// As [`with_options`](Self::with_options), and for the file [`Storage`](ErrorKind::Storage) or
-    /// [`PermissionDenied`](ErrorKind::PermissionDenied) when it cannot be read and written,
-    /// [`Busy`](ErrorKind::Busy) when it is in use, [`InvalidData`](ErrorKind::InvalidData) when it is no such file,
-    /// and [`InvalidInput`](ErrorKind::InvalidInput) when it was made with other settings.
+    /// As [`with_options`](Self::with_options), and for the file [`NotFound`](ErrorKind::NotFound) where its folder
+    /// does not exist, [`Storage`](ErrorKind::Storage) or [`PermissionDenied`](ErrorKind::PermissionDenied) where it
+    /// cannot be read and written, [`Busy`](ErrorKind::Busy) where it is in use,
+    /// [`InvalidData`](ErrorKind::InvalidData) where it is no such file, and
+    /// [`InvalidInput`](ErrorKind::InvalidInput) where it was made with other options.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::{SimOptions, Simulator};
+    /// use bs2_events::sim::{SimOptions, Simulator};
+    ///
     /// # let folder = std::env::temp_dir().join(format!("bs2-sim-state-{}", std::process::id()));
     /// # std::fs::create_dir_all(&folder).unwrap();
-    /// let path = folder.join("readers.state");
+    /// let path = folder.join("devices.state");
     /// let simulator = Simulator::with_state(SimOptions::default().with_backlog(10), &path)?;
     /// let device = simulator.device_ids()[0];
     /// assert_eq!(simulator.make_event(device)?.id(), 11);
@@ -169,168 +156,93 @@ impl Simulator {
     /// # std::fs::remove_dir_all(folder).unwrap();
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
-    pub fn with_state(settings: SimOptions, path: impl AsRef<Path>) -> Result<Self> {
-        Self::make(settings, Some(path.as_ref()))
+    pub fn with_state(options: SimOptions, path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self { inner: Arc::new(Inner::new(options, Some(path.as_ref()))?) })
     }
 
-    /// The record inside which the replayed capture ends, and which is left out: it was still being written, or its
-    /// writer was stopped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// assert_eq!(Simulator::new("replay=bundled")?.replay_cut(), None);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// The record inside which the replayed capture ends, if it does: the capture is still written, or its writer was
+    /// stopped. That record is left out.
     #[must_use]
     pub fn replay_cut(&self) -> Option<CaptureError> {
-        self.shared.cut
+        self.inner.replay_cut
     }
 
-    fn make(settings: SimOptions, state: Option<&Path>) -> Result<Self> {
-        Ok(Self { shared: Arc::new(Inner::new(settings, state)?) })
-    }
-
-    /// A way to the readers, with connections of its own: closing it leaves the simulator and other ways as they are.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{device::Client, sim::Simulator};
-    /// # async fn example() -> bs2_events::Result<()> {
-    /// let simulator = Simulator::new("devices=1")?;
-    /// Client::new(simulator.backend()).close().await?;
-    /// assert_eq!(Client::new(simulator.backend()).devices().await?.len(), 1);
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-    /// ```
+    /// A backend with connections of its own: closing it leaves the simulator and other backends as they are. Where
+    /// the options have faults, it is a [`FaultInjector`].
     #[must_use]
     pub fn backend(&self) -> Arc<dyn Backend> {
-        Arc::new(SimBackend::new(Arc::clone(&self.shared), self.next_door()))
+        let number = self.inner.backends.fetch_add(1, Ordering::Relaxed);
+        let backend = Arc::new(SimBackend::new(Arc::clone(&self.inner), number));
+        let SimOptions { faults, seed, .. } = self.inner.options;
+        if faults.is_empty() {
+            return backend;
+        }
+        // A client that begins again must not meet the same faults at the same calls.
+        let options = FaultOptions::new(faults).with_seed(seed.wrapping_add(number));
+        Arc::new(FaultInjector::new(backend, options))
     }
 
-    fn next_door(&self) -> u64 {
-        self.shared.doors.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// The numbers of all readers, ascending.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// assert_eq!(Simulator::new("devices=3")?.device_ids().len(), 3);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// The ids of all devices, ascending.
     #[must_use]
     pub fn device_ids(&self) -> Vec<DeviceId> {
-        self.shared.readers.iter().map(SimDevice::device).collect()
+        self.inner.devices.iter().map(SimDevice::device).collect()
     }
 
-    /// The hand on one reader.
+    /// The handle on one device.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) for a number that no reader has.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{codec::DeviceId, sim::Simulator, ErrorKind};
-    /// let simulator = Simulator::new("devices=1&backlog=5")?;
-    /// assert_eq!(simulator.reader(simulator.device_ids()[0])?.len(), 5);
-    /// assert_eq!(simulator.reader(DeviceId::new(9)).unwrap_err().kind(), ErrorKind::NotFound);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// [`NotFound`](ErrorKind::NotFound) where no device has this id.
     pub fn reader(&self, device: DeviceId) -> Result<Reader> {
-        Ok(Reader::new(Arc::clone(&self.shared), self.shared.position(device)?))
+        Ok(Reader { inner: Arc::clone(&self.inner), position: self.inner.position(device)? })
     }
 
-    /// One more event of the office at this reader: it is stored, and reported live.
+    /// Makes the next event of a device: it is stored, and reported live.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) for a number that no reader has, [`Unsupported`](ErrorKind::Unsupported) for
-    /// a reader that replays a file.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::{sim::Simulator, ErrorKind};
-    /// let simulator = Simulator::new("devices=1&backlog=7")?;
-    /// assert_eq!(simulator.make_event(simulator.device_ids()[0])?.id(), 8);
-    ///
-    /// let replayed = Simulator::new("replay=bundled")?;
-    /// let error = replayed.make_event(replayed.device_ids()[0]).unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::Unsupported);
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// [`NotFound`](ErrorKind::NotFound) where no device has this id, [`Unsupported`](ErrorKind::Unsupported) for a
+    /// device of a recorded log.
     pub fn make_event(&self, device: DeviceId) -> Result<Event> {
-        self.shared.readers[self.shared.position(device)?].make(&self.shared.books)
+        self.inner.devices[self.inner.position(device)?].make(&self.inner.outputs)
     }
 
-    /// Starts the life of the office: from now on events happen at the rate of the settings, here and there. At a
-    /// rate of 0, and while it runs already, this does nothing.
+    /// Starts the live events now, also without a subscription, and again after [`stop`](Self::stop). At a rate of 0,
+    /// and while they happen already, this does nothing.
     ///
-    /// Time is tokio's time, so a test may pause it. The life ends with [`stop`](Self::stop), with the runtime, and
+    /// Time is tokio's time, so a test may pause it. Live events end with [`stop`](Self::stop), with the runtime, and
     /// with the simulator.
     ///
     /// # Errors
     ///
     /// [`Other`](ErrorKind::Other) outside a tokio runtime.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::device::{Client, Live};
-    /// use bs2_events::sim::Simulator;
-    ///
-    /// # async fn example() -> bs2_events::Result<()> {
-    /// let simulator = Simulator::new("devices=2&rate=100")?;
-    /// let mut live = Client::new(simulator.backend()).subscribe(&simulator.device_ids()).await?;
-    /// simulator.start()?;
-    /// assert!(matches!(live.next().await, Some(Live::Event { .. })));
-    /// simulator.stop();
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-    /// ```
     pub fn start(&self) -> Result<()> {
-        ticker::start(&self.shared)
+        self.inner.start()
     }
 
-    /// Ends the life of the office: once this has returned nothing happens by itself any more.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// let simulator = Simulator::new("devices=1&rate=10")?;
-    /// simulator.stop(); // It was never started, which is fine.
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Stops the live events. Once this has returned, no event happens by itself; later subscriptions do not start
+    /// them again.
     pub fn stop(&self) {
-        self.shared.pulse.lock().unwrap_or_else(PoisonError::into_inner).stop();
+        self.inner.stop();
     }
 
-    /// Writes down every event that ever happened and will happen, also those that a ring has overwritten: a line
+    /// Writes every event that ever happened and will happen, also those that a ring has overwritten: a line
     /// `device_id epoch event_id hex` each, separated by tabs, where `hex` is the 48 bytes.
     ///
-    /// The epoch counts the lives of a reader's id counter from 0: it rises when ids begin again. Lines of one reader
-    /// are in its order. Rows that a replayed file repeats are written once.
+    /// The epoch counts from 0; it rises when ids begin again. Lines of one device are in its order. Rows that a
+    /// recorded log repeats are written once.
     ///
     /// # Errors
     ///
-    /// [`Storage`](ErrorKind::Storage) when what happened up to now cannot be written;
-    /// [`flush_truth`](Self::flush_truth) reports what goes wrong later. [`InvalidInput`](ErrorKind::InvalidInput)
-    /// when the truth is written already.
+    /// [`Storage`](ErrorKind::Storage) where what happened up to now cannot be written;
+    /// [`flush_truth`](Self::flush_truth) reports later failures. [`InvalidInput`](ErrorKind::InvalidInput) where the
+    /// ground truth is written already.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use bs2_events::sim::Simulator;
+    /// use bs2_events::sim::Simulator;
+    ///
     /// let simulator = Simulator::new("devices=2&backlog=10")?;
     /// simulator.write_truth_to(std::io::sink())?;
     /// simulator.make_event(simulator.device_ids()[0])?;
@@ -339,55 +251,149 @@ impl Simulator {
     /// ```
     pub fn write_truth_to(&self, writer: impl Write + Send + 'static) -> Result<()> {
         let truth = Mutex::new(GroundTruth::new(Box::new(writer)));
-        if self.shared.books.truth.set(truth).is_err() {
-            return Err(Error::new(ErrorKind::InvalidInput, "the truth is written already"));
+        if self.inner.outputs.ground_truth.set(truth).is_err() {
+            return Err(Error::new(ErrorKind::InvalidInput, "the ground truth is written already"));
         }
-        for reader in &self.shared.readers {
-            reader.retell(&self.shared.books);
+        for device in &self.inner.devices {
+            device.write_truth(&self.inner.outputs);
         }
         self.flush_truth()
     }
 
-    /// Says whether everything is in the file of [`with_state`](Self::with_state); without one nothing is missing.
+    /// Whether everything is in the file of [`with_state`](Self::with_state); without a file nothing is missing.
     ///
     /// # Errors
     ///
-    /// [`Storage`](ErrorKind::Storage) once the file could not be written. From then on the readers report nothing and
-    /// every call to them fails so.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// Simulator::new("devices=1")?.check_state()?;
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// [`Storage`](ErrorKind::Storage) once the file could not be written. From then on the devices report nothing,
+    /// and every call to them fails.
     pub fn check_state(&self) -> Result<()> {
-        self.shared.books.check()
+        self.inner.outputs.check()
     }
 
-    /// Hands to the writer of the truth what still waits; without one it does nothing.
+    /// Passes what is buffered to the writer of [`write_truth_to`](Self::write_truth_to); without one it does nothing.
     ///
     /// # Errors
     ///
     /// [`Storage`](ErrorKind::Storage) for the first line that could not be written, at every call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::Simulator;
-    /// let simulator = Simulator::new("devices=1&backlog=5")?;
-    /// simulator.write_truth_to(std::io::sink())?;
-    /// simulator.flush_truth()?;
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     pub fn flush_truth(&self) -> Result<()> {
-        self.shared.flush_truth()
+        self.inner.outputs.flush_truth()
     }
 }
 
 impl fmt::Debug for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Simulator").field("settings", &self.shared.settings).finish_non_exhaustive()
+        f.debug_struct("Simulator").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+/// The handle on one simulated device: it does what a person at the device or its network may do. Cheap to clone.
+///
+/// # Examples
+///
+/// ```
+/// use bs2_events::codec::EventCode;
+/// use bs2_events::sim::Simulator;
+///
+/// let simulator = Simulator::new("devices=1&backlog=100")?;
+/// let reader = simulator.reader(simulator.device_ids()[0])?;
+/// let cleared = reader.clear_log();
+/// assert_eq!((cleared.id(), cleared.code()), (101, EventCode::DEVICE_EVENT_LOG_CLEARED));
+/// assert_eq!((reader.oldest_id(), reader.newest_id(), reader.len()), (Some(101), Some(101), 1));
+///
+/// // Ids begin again: the next epoch.
+/// assert_eq!((reader.factory_reset(true).id(), reader.epoch()), (1, 1));
+/// # Ok::<(), bs2_events::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Reader {
+    inner: Arc<Inner>,
+    position: usize,
+}
+
+impl Reader {
+    /// Makes the next `count` events, and returns them.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](ErrorKind::Unsupported) for a device of a recorded log.
+    pub fn make(&self, count: u32) -> Result<Vec<Event>> {
+        (0..count).map(|_| self.device().make(&self.inner.outputs)).collect()
+    }
+
+    /// Deletes the whole log and writes the event `0x4200`. Ids continue.
+    pub fn clear_log(&self) -> Event {
+        self.command(Command::ClearLog)
+    }
+
+    /// Deletes the whole log, resets the image filters and writes the event `0x4502`. Ids continue, or begin again at 1
+    /// in the next epoch.
+    pub fn factory_reset(&self, restart_ids: bool) -> Event {
+        self.command(Command::FactoryReset { restart_ids })
+    }
+
+    /// Sets the clock, forward or back, and writes the event `0x3200`, which has the new time.
+    pub fn set_clock(&self, time: Timestamp) -> Event {
+        self.command(Command::SetClock(time))
+    }
+
+    /// Loses every connection to the device. It can be connected again at once.
+    pub fn disconnect(&self) {
+        self.device().lock().connection.disconnect();
+    }
+
+    /// The id of the device.
+    #[must_use]
+    pub fn id(&self) -> DeviceId {
+        self.device().device()
+    }
+
+    /// The smallest id in the log.
+    #[must_use]
+    pub fn oldest_id(&self) -> Option<u32> {
+        self.device().lock().state.log().ids().min()
+    }
+
+    /// The greatest id in the log.
+    #[must_use]
+    pub fn newest_id(&self) -> Option<u32> {
+        self.device().lock().state.log().ids().max()
+    }
+
+    /// The number of events in the log; in a recorded one, of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.device().lock().state.log().len()
+    }
+
+    /// Whether the log is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How often the ids began again.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.device().lock().state.log().epoch()
+    }
+
+    /// The device's clock. It moves with the events and stands still between them.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.device().lock().state.clock()
+    }
+
+    fn command(&self, command: Command) -> Event {
+        self.device().lock().command(&self.inner.outputs, command)
+    }
+
+    fn device(&self) -> &SimDevice {
+        &self.inner.devices[self.position]
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("device", &self.id()).finish_non_exhaustive()
     }
 }

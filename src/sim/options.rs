@@ -1,43 +1,46 @@
-//! What to simulate.
+//! The options of a simulator, and their text.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use super::fault_injector::Faults;
 use crate::codec::Timestamp;
+use crate::settings::{Settings, SettingsText};
 use crate::{Error, ErrorKind, Result};
 
-use super::faults::Faults;
-
-/// The settings of a [`Simulator`](super::Simulator), also as text: `devices=4&backlog=1000&seed=7`.
+/// The options of a [`Simulator`](super::Simulator), also as text: `devices=4&backlog=1000&seed=7`.
 ///
 /// | setting | value | unless set |
 /// |---|---|---|
-/// | `devices` | how many readers of the office, 1 to 100 000 | 1; none with `replay` |
-/// | `backlog` | events that each has at the start, 0 to 10 000 000 | 1 000 |
-/// | `rate` | live events a second over all readers, 0 to 1 000 000 | 0 |
-/// | `seed` | any number of 64 bits: the same seed, the same bytes | 1 |
-/// | `capacity` | events that each reader keeps before it overwrites the oldest, 1 to 10 000 000 | 50 000 |
-/// | `faults` | what goes wrong, separated by commas; see [`Faults`] | nothing |
-/// | `replay` | a capture or a file of rows that becomes readers of its own, or `bundled` for the one in this crate | none |
-/// | `start` | when the office opens: `fixed` (2025-03-24T00:00:00Z), `now`, or a time as in RFC 3339 | `fixed` |
-/// | `images` | whether the readers take pictures, 0 or 1 | 1 |
-/// | `inclusive` | whether answers begin at `after` and not behind it, 0 or 1 | 0 |
-/// | `page` | events that the longest answer holds, 1 to 1 000 000; 0 for no limit | 0 |
-/// | `queue` | live events that a reader holds back for each listener, at most 1 000 000, before it drops some without a word; 0 for no such queue | 0 |
+/// | `devices` | number of generated devices, 1 to 100,000 | 1; none with `replay` |
+/// | `backlog` | events of each device at the start, 0 to 10,000,000 | 1,000 |
+/// | `rate` | live events a second, over all devices, 0 to 1,000,000 | 0 |
+/// | `seed` | any number of 64 bits; the same seed gives the same events | 1 |
+/// | `capacity` | events that a device keeps before it overwrites the oldest, 1 to 10,000,000 | 50,000 |
+/// | `faults` | faults of the backend, separated by commas; see [`Faults`] | none |
+/// | `replay` | a capture or a file of rows, whose devices are added; `bundled` is the file in this crate | none |
+/// | `start` | time of the first event: `fixed` (2025-03-24T00:00:00Z), `now`, or a time in RFC 3339 | `fixed` |
+/// | `images` | whether the devices take pictures | `true` |
+/// | `inclusive` | whether pages begin at `after` and not behind it | `false` |
+/// | `page` | most events of a page, 1 to 1,000,000; 0 for no limit | 0 |
+/// | `queue` | live events that a device holds back for each subscriber, at most 1,000,000; when it is full, events are dropped and nothing reports it; 0 for no such queue | 0 |
 ///
-/// A `replay` file with `&` in its name cannot be written in text; use [`with_replay`](Self::with_replay).
+/// `sim:` may stand before the text. A file with `&` or `%` in its name is written with `%26` and `%25`
+/// ([`settings`](crate::settings)).
 ///
 /// # Examples
 ///
 /// ```
 /// use bs2_events::sim::{Faults, SimOptions};
 ///
-/// let settings: SimOptions = "devices=4&seed=7&faults=drop,slow".parse()?;
-/// assert_eq!(settings, SimOptions::default().with_devices(4).with_seed(7).with_faults(Faults::DROP | Faults::SLOW));
+/// let options: SimOptions = "sim:devices=4&seed=7&faults=drop,slow".parse()?;
+/// assert_eq!(options, SimOptions::default().with_devices(4).with_seed(7).with_faults(Faults::DROP | Faults::SLOW));
+/// assert_eq!(options.to_string(), "devices=4&seed=7&faults=drop,slow");
 ///
 /// let error = "rate=many".parse::<SimOptions>().unwrap_err();
-/// assert_eq!(error.to_string(), "setting `rate`: `many` is no number from 0 to 1000000");
+/// assert_eq!(error.to_string(), "setting `rate`: `many` is not a number from 0 to 1000000");
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,95 +59,49 @@ pub struct SimOptions {
     pub(super) queue: u32,
 }
 
-/// When the office opens: the time of the first event.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::Timestamp;
-/// use bs2_events::sim::{SimOptions, Start};
-///
-/// let settings: SimOptions = "start=2018-02-07T17:49:17Z".parse()?;
-/// let start = Start::At(Timestamp::from_unix_seconds(1_518_025_757));
-/// assert_eq!(settings, SimOptions::default().with_start(start));
-/// # Ok::<(), bs2_events::Error>(())
-/// ```
+/// The time of the first event.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum Start {
-    /// At 2025-03-24T00:00:00Z, a Monday; the same bytes on every day.
+    /// 2025-03-24T00:00:00Z, so that two runs are alike.
     #[default]
     Fixed,
-    /// When the simulator is made; the only setting that looks at the clock of the machine.
+    /// The time at which the simulator is made.
     Now,
-    /// At this time.
+    /// This time.
     At(Timestamp),
 }
 
-/// Where the rows of replayed readers come from.
+/// A recorded log whose devices are added to a simulator.
 ///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sim::{ReplaySource, SimOptions};
-///
-/// let settings: SimOptions = "replay=bundled".parse()?;
-/// assert_eq!(settings, SimOptions::default().with_replay(ReplaySource::Bundled));
-/// # Ok::<(), bs2_events::Error>(())
-/// ```
+/// A file is a capture, or rows of `event_id`, `event_code`, `device_time` and `device_id`, separated by tabs. Each
+/// device of it becomes one with exactly its rows, in their order, repeated rows included. A device of a capture also
+/// has the pictures, temperatures and job codes that were recorded.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ReplaySource {
-    /// The log of one reader that is part of this crate.
+    /// The log in this crate: 62 rows of one device, with repeated rows and a cleared log.
     Bundled,
-    /// A [capture](crate::codec::capture), or a file of rows `event_id`, `event_code`, `device_time`, `device_id`,
-    /// separated by tabs.
+    /// A capture, or a file of rows.
     File(PathBuf),
 }
 
 impl SimOptions {
-    /// Sets how many readers of the office there are; 1 unless set, or none where a file is replayed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "devices=3".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_devices(3));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets the number of generated devices; 1 unless set, none beside a replayed log.
     #[must_use]
     pub fn with_devices(mut self, devices: u32) -> Self {
         self.devices = Some(devices);
         self
     }
 
-    /// Sets how many events each reader has at the start; 1 000 unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "backlog=5".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_backlog(5));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets how many events each device has at the start; 1,000 unless set.
     #[must_use]
     pub fn with_backlog(mut self, events: u32) -> Self {
         self.backlog = events;
         self
     }
 
-    /// Sets how many live events a second happen over all readers; none unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "rate=9".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_rate(9));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets how many live events happen a second, over all devices; 0 unless set.
     #[must_use]
     pub fn with_rate(mut self, events_a_second: u32) -> Self {
         self.rate = events_a_second;
@@ -152,157 +109,77 @@ impl SimOptions {
     }
 
     /// Sets the seed; 1 unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "seed=7".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_seed(7));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     #[must_use]
     pub fn with_seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Sets how many events each reader keeps; 50 000 unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "capacity=500".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_capacity(500));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets how many events a device keeps; 50,000 unless set.
     #[must_use]
     pub fn with_capacity(mut self, events: u32) -> Self {
         self.capacity = events;
         self
     }
 
-    /// Sets what goes wrong; nothing unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "faults=slow".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_faults(Faults::SLOW));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets the faults of the backend; none unless set. For other rates use a
+    /// [`FaultInjector`](super::FaultInjector) around a backend without faults.
     #[must_use]
     pub fn with_faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
         self
     }
 
-    /// Adds the readers of a file.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "replay=bundled".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_replay(ReplaySource::Bundled));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Adds the devices of a recorded log.
     #[must_use]
     pub fn with_replay(mut self, source: ReplaySource) -> Self {
         self.replay = Some(source);
         self
     }
 
-    /// Sets when the office opens; at a fixed time unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "start=now".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_start(Start::Now));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets the time of the first event; [`Start::Fixed`] unless set.
     #[must_use]
     pub fn with_start(mut self, start: Start) -> Self {
         self.start = start;
         self
     }
 
-    /// Sets whether the readers take pictures; they do unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "images=0".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_images(false));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets whether the devices take pictures; they do unless set.
     #[must_use]
     pub fn with_images(mut self, images: bool) -> Self {
         self.images = images;
         self
     }
 
-    /// Sets whether answers begin at `after` itself, as those of the vendor's gateway do; they do not unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "inclusive=1".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_inclusive(true));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets whether pages begin at `after` itself, as those of some gateways do; they begin behind it unless set.
     #[must_use]
     pub fn with_inclusive(mut self, inclusive: bool) -> Self {
         self.inclusive = inclusive;
         self
     }
 
-    /// Sets how many events the longest answer holds; 0, no limit, unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "page=64".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_page(64));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets the most events of a page; 0, no limit, unless set.
     #[must_use]
     pub fn with_page(mut self, events: u32) -> Self {
         self.page = events;
         self
     }
 
-    /// Sets how many live events a reader holds back for each listener; 0, no such queue, unless set.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use bs2_events::sim::{Faults, ReplaySource, SimOptions, Start};
-    /// let settings: SimOptions = "queue=8".parse()?;
-    /// assert_eq!(settings, SimOptions::default().with_queue(8));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// Sets how many live events a device holds back for each subscriber; 0, no such queue, unless set.
     #[must_use]
     pub fn with_queue(mut self, events: u32) -> Self {
         self.queue = events;
         self
     }
 
-    /// How many readers of the office there will be.
-    pub(super) fn office_readers(&self) -> u32 {
+    /// The number of generated devices.
+    pub(super) fn generated_devices(&self) -> u32 {
         self.devices.unwrap_or(u32::from(self.replay.is_none()))
     }
 
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for the first setting out of its range.
+    /// [`ErrorKind::InvalidInput`] for the first option outside its range.
     pub(super) fn check(&self) -> Result<()> {
         let numbers = [
             ("devices", self.devices.unwrap_or(1), DEVICES),
@@ -314,14 +191,17 @@ impl SimOptions {
         ];
         for (name, value, range) in numbers {
             if !range.contains(&value) {
-                return Err(no_number(name, &value.to_string(), &range));
+                let (least, most) = (range.start(), range.end());
+                let message = format!("setting `{name}`: `{value}` is not a number from {least} to {most}");
+                return Err(Error::new(ErrorKind::InvalidInput, message));
             }
         }
-        let events = u64::from(self.office_readers()) * u64::from(self.backlog);
+        let events = u64::from(self.generated_devices()) * u64::from(self.backlog);
         if events > MOST_EVENTS {
-            return Err(invalid(format!(
-                "settings `devices` and `backlog`: {events} events at the start, at most {MOST_EVENTS} are possible"
-            )));
+            let message = format!(
+                "settings `devices` and `backlog`: {events} events at the start are too many; at most {MOST_EVENTS} are possible"
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(())
     }
@@ -346,30 +226,232 @@ impl Default for SimOptions {
     }
 }
 
-pub(super) fn no_number<T: fmt::Display>(name: &str, value: &str, range: &RangeInclusive<T>) -> Error {
-    invalid(format!("setting `{name}`: `{value}` is no number from {} to {}", range.start(), range.end()))
+/// Reads the text of the table. The empty text is the default.
+impl FromStr for SimOptions {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let text = text.strip_prefix("sim:").unwrap_or(text);
+        let settings = Settings::parse(text.strip_prefix('?').unwrap_or(text), &NAMES, &[])?;
+        let usual = Self::default();
+        let faults = match settings.value("faults").map(str::parse) {
+            Some(Err(error)) => {
+                return Err(Error::new(ErrorKind::InvalidInput, format!("setting `faults`: {error}")));
+            }
+            Some(Ok(faults)) => faults,
+            None => usual.faults,
+        };
+        let options = Self {
+            devices: settings.number("devices", DEVICES)?,
+            backlog: settings.number("backlog", BACKLOG)?.unwrap_or(usual.backlog),
+            rate: settings.number("rate", RATE)?.unwrap_or(usual.rate),
+            seed: settings.number("seed", 0..=u64::MAX)?.unwrap_or(usual.seed),
+            capacity: settings.number("capacity", CAPACITY)?.unwrap_or(usual.capacity),
+            faults,
+            replay: settings.text("replay")?.map(|source| match source {
+                "bundled" => ReplaySource::Bundled,
+                file => ReplaySource::File(file.into()),
+            }),
+            start: settings.parsed("start", Start::EXPECTED, Start::parse)?.unwrap_or(usual.start),
+            images: settings.switch("images")?.unwrap_or(usual.images),
+            inclusive: settings.switch("inclusive")?.unwrap_or(usual.inclusive),
+            page: settings.number("page", PAGE)?.unwrap_or(usual.page),
+            queue: settings.number("queue", QUEUE)?.unwrap_or(usual.queue),
+        };
+        options.check()?;
+        Ok(options)
+    }
 }
 
-pub(super) fn invalid(message: String) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
+/// Writes the options that differ from the default.
+impl fmt::Display for SimOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn changed<T: PartialEq>(value: T, usual: &T) -> Option<T> {
+            Some(value).filter(|value| value != usual)
+        }
+        let usual = Self::default();
+        SettingsText::without_address()
+            .with_some("devices", self.devices)
+            .with_some("backlog", changed(self.backlog, &usual.backlog))
+            .with_some("rate", changed(self.rate, &usual.rate))
+            .with_some("seed", changed(self.seed, &usual.seed))
+            .with_some("capacity", changed(self.capacity, &usual.capacity))
+            .with_some("faults", changed(self.faults, &usual.faults))
+            .with_some("replay", self.replay.as_ref())
+            .with_some("start", changed(self.start, &usual.start))
+            .with_some("images", changed(self.images, &usual.images))
+            .with_some("inclusive", changed(self.inclusive, &usual.inclusive))
+            .with_some("page", changed(self.page, &usual.page))
+            .with_some("queue", changed(self.queue, &usual.queue))
+            .fmt(f)
+    }
 }
 
-pub(super) const DEVICES: RangeInclusive<u32> = 1..=100_000;
-pub(super) const BACKLOG: RangeInclusive<u32> = 0..=10_000_000;
-pub(super) const RATE: RangeInclusive<u32> = 0..=1_000_000;
-pub(super) const CAPACITY: RangeInclusive<u32> = 1..=10_000_000;
-pub(super) const PAGE: RangeInclusive<u32> = 0..=1_000_000;
-pub(super) const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
-/// Some seconds and 4.8 GB: more is a slip of the keyboard.
+impl Start {
+    /// The time of the first event.
+    pub(super) fn time(self) -> Timestamp {
+        match self {
+            Self::Fixed => FIXED_START,
+            Self::Now => crate::sync::now(),
+            Self::At(time) => time,
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "fixed" => Some(Self::Fixed),
+            "now" => Some(Self::Now),
+            time => {
+                let time: jiff::Timestamp = time.parse().ok()?;
+                let seconds = u32::try_from(time.as_second()).ok()?;
+                Some(Self::At(Timestamp::from_unix_seconds(seconds)))
+            }
+        }
+    }
+
+    /// What [`parse`](Self::parse) reads, for an error.
+    pub(super) const EXPECTED: &'static str = "`fixed`, `now` or a time such as 2025-03-24T00:00:00Z";
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed => f.write_str("fixed"),
+            Self::Now => f.write_str("now"),
+            Self::At(time) => time.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for ReplaySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bundled => f.write_str("bundled"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// Monday 2025-03-24T00:00:00Z, some days before the clocks of Europe change.
+const FIXED_START: Timestamp = Timestamp::from_unix_seconds(1_742_774_400);
+
+const DEVICES: RangeInclusive<u32> = 1..=100_000;
+const BACKLOG: RangeInclusive<u32> = 0..=10_000_000;
+const RATE: RangeInclusive<u32> = 0..=1_000_000;
+const CAPACITY: RangeInclusive<u32> = 1..=10_000_000;
+const PAGE: RangeInclusive<u32> = 0..=1_000_000;
+const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
+/// 4.8 GB, made in some seconds: more is probably a mistake.
 const MOST_EVENTS: u64 = 100_000_000;
+
+pub(super) const NAMES: [&str; 12] = [
+    "devices",
+    "backlog",
+    "rate",
+    "seed",
+    "capacity",
+    "faults",
+    "replay",
+    "start",
+    "images",
+    "inclusive",
+    "page",
+    "queue",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn settings_made_in_code_are_held_to_the_same_ranges() {
-        let check = |settings: SimOptions| settings.check().map_err(|error| error.to_string());
+    fn reads_and_writes_every_setting() {
+        let text = "devices=4&backlog=20&rate=5&seed=18446744073709551615&capacity=9&faults=drop,disconnect,\
+                    repeat,reorder,slow,error,stuck&replay=a/b.tsv&start=now&images=false&inclusive=true&page=7&queue=8";
+        let expected = SimOptions::default()
+            .with_devices(4)
+            .with_backlog(20)
+            .with_rate(5)
+            .with_seed(u64::MAX)
+            .with_capacity(9)
+            .with_faults(Faults::all())
+            .with_replay(ReplaySource::File("a/b.tsv".into()))
+            .with_start(Start::Now)
+            .with_images(false)
+            .with_inclusive(true)
+            .with_page(7)
+            .with_queue(8);
+        assert_eq!(text.parse::<SimOptions>().unwrap(), expected);
+        assert_eq!(expected.to_string(), text);
+        let read = |text: &str| text.parse::<SimOptions>().unwrap();
+        assert_eq!(read("images=0&inclusive=1"), read("images=false&inclusive"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let start = Start::At(Timestamp::from_unix_seconds(1_518_025_757));
+        for options in [
+            SimOptions::default(),
+            SimOptions::default().with_devices(1).with_start(start),
+            SimOptions::default().with_replay(ReplaySource::Bundled).with_devices(2),
+            SimOptions::default().with_replay(ReplaySource::File("a & b?100%.tsv".into())),
+        ] {
+            assert_eq!(options.to_string().parse::<SimOptions>().unwrap(), options);
+        }
+        assert_eq!(SimOptions::default().to_string(), "");
+        for text in ["sim:devices=2", "sim:?devices=2", "devices=2"] {
+            assert_eq!(text.parse::<SimOptions>().unwrap(), SimOptions::default().with_devices(2));
+        }
+    }
+
+    #[test]
+    fn every_bad_value_is_refused_with_its_name_and_itself() {
+        let bad = [
+            ("devices", "0"),
+            ("devices", "100001"),
+            ("devices", ""),
+            ("backlog", "-1"),
+            ("backlog", "10000001"),
+            ("rate", "1.5"),
+            ("seed", "18446744073709551616"),
+            ("capacity", "0"),
+            ("faults", "drop,fire"),
+            ("start", "yesterday"),
+            ("start", "1969-12-31T23:59:59Z"),
+            ("images", "yes"),
+            ("inclusive", "2"),
+            ("page", "1000001"),
+            ("queue", "x"),
+        ];
+        for (name, value) in bad {
+            let error = format!("{name}={value}").parse::<SimOptions>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let message = error.to_string();
+            assert!(message.contains(&format!("`{name}`")), "{message}");
+            let shown = value.rsplit(',').next().unwrap();
+            assert!(message.contains(&format!("`{shown}`")), "{message}");
+        }
+        assert_eq!("replay=".parse::<SimOptions>().unwrap_err().to_string(), "setting `replay` has no value");
+    }
+
+    #[test]
+    fn an_unknown_setting_lists_the_known_ones() {
+        let message = "devises=4".parse::<SimOptions>().unwrap_err().to_string();
+        assert!(message.starts_with("setting `devises` is not known; did you mean `devices`?"), "{message}");
+        for name in NAMES {
+            assert!(message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn refuses_a_setting_that_is_given_twice_or_has_no_value() {
+        let error = |text: &str| text.parse::<SimOptions>().unwrap_err().to_string();
+        assert!(error("seed=1&seed=2").contains("`seed` is given twice"));
+        assert!(error("seed").contains("`seed`"));
+    }
+
+    #[test]
+    fn options_made_in_code_are_held_to_the_same_ranges() {
+        let check = |options: SimOptions| options.check().map_err(|error| error.to_string());
         assert_eq!(check(SimOptions::default()), Ok(()));
         assert!(check(SimOptions::default().with_devices(0)).unwrap_err().contains("`devices`: `0`"));
         assert!(check(SimOptions::default().with_queue(u32::MAX)).unwrap_err().contains("`queue`"));
@@ -378,10 +460,10 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_stands_alone_unless_readers_are_asked_for() {
-        let readers = |text: &str| text.parse::<SimOptions>().unwrap().office_readers();
-        assert_eq!(readers(""), 1);
-        assert_eq!(readers("replay=bundled"), 0);
-        assert_eq!(readers("replay=bundled&devices=4"), 4);
+    fn a_replayed_log_has_no_generated_devices_beside_it_unless_they_are_set() {
+        let devices = |text: &str| text.parse::<SimOptions>().unwrap().generated_devices();
+        assert_eq!(devices(""), 1);
+        assert_eq!(devices("replay=bundled"), 0);
+        assert_eq!(devices("replay=bundled&devices=4"), 4);
     }
 }

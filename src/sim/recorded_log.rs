@@ -1,4 +1,4 @@
-//! Logs that were written down, as readers.
+//! Recorded logs: captures and files of rows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -11,54 +11,54 @@ use nom::error::{ErrorKind as NomKind, FromExternalError, ParseError};
 use nom::sequence::terminated;
 use nom::{IResult, Parser};
 
-use super::extras::Beside;
 use super::options::ReplaySource;
 use crate::codec::capture::{CaptureError, CapturePayload, CaptureReader, CaptureRecord};
-use crate::codec::{DeviceId, Event, EventCode, JobCode, PortableBlob, Temperature, Timestamp};
+use crate::codec::{DeviceId, Event, EventCode, Extras, PortableBlob, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
-/// What a source has.
+/// The devices of a source.
 #[derive(Default)]
-pub(super) struct Replay {
-    pub(super) readers: BTreeMap<DeviceId, Recorded>,
+pub(super) struct RecordedLogs {
+    pub(super) devices: BTreeMap<DeviceId, RecordedLog>,
     /// The record inside which a capture ends.
     pub(super) cut: Option<CaptureError>,
 }
 
-/// What a source has of one reader.
+/// The log of one device of a source.
 #[derive(Default)]
-pub(super) struct Recorded {
-    /// Its rows in the order in which they came, repetitions included.
+pub(super) struct RecordedLog {
+    /// The rows in their order, repeated rows included.
     pub(super) rows: Vec<Event>,
-    /// The pictures that came with them, by id.
+    /// The pictures of events, by id.
     pub(super) pictures: BTreeMap<u32, Bytes>,
-    /// The temperatures that came with them, by id.
-    pub(super) temperatures: BTreeMap<u32, Temperature>,
-    /// The job codes that came with them, by id.
-    pub(super) job_codes: BTreeMap<u32, JobCode>,
+    /// The extras of events, by id.
+    pub(super) extras: BTreeMap<u32, Extras>,
 }
 
-/// The readers of a source.
-///
-/// # Errors
-///
-/// [`ErrorKind::NotFound`] for a file that is not there, [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`]
-/// for one that cannot be read, [`ErrorKind::InvalidData`] for rows that are none, and for a damaged capture.
-pub(super) fn replay(source: &ReplaySource) -> Result<Replay> {
-    let whole = |readers| Replay { readers, cut: None };
-    match source {
-        ReplaySource::Bundled => parse(BUNDLED).map(whole),
-        ReplaySource::File(path) => {
-            let bytes = read(path)?;
-            let replay = if CaptureReader::is_capture(&bytes) {
-                unpack(&bytes)
-            } else {
-                parse_bytes(&bytes).map(whole)
-            };
-            replay.map_err(|error| {
-                let message = format!("replayed file `{}`: {error}", path.display());
-                Error::new(error.kind(), message)
-            })
+impl RecordedLogs {
+    /// Reads a source.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] for a file that does not exist, [`ErrorKind::PermissionDenied`] and
+    /// [`ErrorKind::Storage`] for one that cannot be read, [`ErrorKind::InvalidData`] for rows that cannot be read, and
+    /// for a damaged capture.
+    pub(super) fn read(source: &ReplaySource) -> Result<Self> {
+        let whole = |devices| Self { devices, cut: None };
+        match source {
+            ReplaySource::Bundled => parse(BUNDLED).map(whole),
+            ReplaySource::File(path) => {
+                let bytes = read(path)?;
+                let logs = if CaptureReader::is_capture(&bytes) {
+                    read_capture(&bytes)
+                } else {
+                    parse_bytes(&bytes).map(whole)
+                };
+                logs.map_err(|error| {
+                    let message = format!("replayed file `{}`: {error}", path.display());
+                    Error::new(error.kind(), message)
+                })
+            }
         }
     }
 }
@@ -74,13 +74,13 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-/// The readers of a capture that have an event. A record that was not written to its end is left out: that of a capture
-/// under way.
-fn unpack(bytes: &[u8]) -> Result<Replay> {
+/// The devices of a capture that have an event. A record that is not complete is left out: the capture may still be
+/// written.
+fn read_capture(bytes: &[u8]) -> Result<RecordedLogs> {
     let damaged = |error: CaptureError| Error::new(ErrorKind::InvalidData, error.to_string());
-    let (mut readers, mut cut) = (BTreeMap::<DeviceId, Recorded>::new(), None);
-    // Of every event the row that stands in for it, until it comes by itself.
-    let mut stand_ins: HashMap<(DeviceId, u32), Option<usize>> = HashMap::new();
+    let (mut devices, mut cut) = (BTreeMap::<DeviceId, RecordedLog>::new(), None);
+    // For each event the row that a blob or an image log stands for, until the event itself is found.
+    let mut substitutes: HashMap<(DeviceId, u32), Option<usize>> = HashMap::new();
     for record in CaptureReader::new(bytes).map_err(damaged)?.with_blobs_checked() {
         let record = match record {
             Ok(record) => record,
@@ -91,63 +91,63 @@ fn unpack(bytes: &[u8]) -> Result<Replay> {
             }
             Err(error) => return Err(damaged(error)),
         };
-        let Some((event, Beside { picture, temperature, job_code })) = event(&record) else { continue };
-        let (reader, id) = (readers.entry(record.device).or_default(), event.id());
-        reader.pictures.extend(picture.map(|jpeg| (id, jpeg)));
-        reader.temperatures.extend(temperature.map(|temperature| (id, temperature)));
-        reader.job_codes.extend(job_code.map(|code| (id, code)));
+        let Some((event, extras, picture)) = event(&record) else { continue };
+        let (log, id) = (devices.entry(record.device).or_default(), event.id());
+        log.pictures.extend(picture.map(|jpeg| (id, jpeg)));
+        if !extras.is_empty() {
+            let known = log.extras.entry(id).or_default();
+            known.temperature = extras.temperature.or(known.temperature);
+            known.job_code = extras.job_code.or(known.job_code);
+        }
         let is_blob = matches!(record.payload, CapturePayload::SmallBlob(_));
-        let is_beside = is_blob || matches!(record.payload, CapturePayload::ImageLog { .. });
-        let row = reader.rows.len();
-        match stand_ins.get(&(record.device, id)) {
-            // Of all that tells of an event, a blob keeps least of it.
+        let is_substitute = is_blob || matches!(record.payload, CapturePayload::ImageLog { .. });
+        let row = log.rows.len();
+        match substitutes.get(&(record.device, id)) {
+            // A blob holds less of an event than the other records do.
             Some(Some(row)) if !is_blob => {
-                if let Some(row) = reader.rows.get_mut(*row) {
+                if let Some(row) = log.rows.get_mut(*row) {
                     *row = event;
                 }
             }
-            Some(_) if is_beside => {}
-            _ => reader.rows.push(event),
+            Some(_) if is_substitute => {}
+            _ => log.rows.push(event),
         }
-        if is_beside {
-            stand_ins.entry((record.device, id)).or_insert(Some(row));
+        if is_substitute {
+            substitutes.entry((record.device, id)).or_insert(Some(row));
         } else {
-            stand_ins.insert((record.device, id), None);
+            substitutes.insert((record.device, id), None);
         }
     }
-    if readers.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidData, "there is no event in it"));
+    if devices.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidData, "it holds no event"));
     }
-    Ok(Replay { readers, cut })
+    Ok(RecordedLogs { devices, cut })
 }
 
-/// The event of a record, and what came with it.
-fn event(record: &CaptureRecord<'_>) -> Option<(Event, Beside)> {
-    let mut beside = Beside::default();
+/// The event of a record, with its extras and its picture.
+fn event(record: &CaptureRecord<'_>) -> Option<(Event, Extras, Option<Bytes>)> {
+    let (mut extras, mut picture) = (Extras::default(), None);
     match record.payload {
         CapturePayload::SmallBlob(bytes) => {
             let blob = PortableBlob::decode(bytes).ok()?; // The reader has checked it.
-            let (event, extras) = (blob.to_event()?, blob.extras());
-            beside.picture = blob.image().map(Bytes::copy_from_slice);
-            (beside.temperature, beside.job_code) = (extras.temperature, extras.job_code);
-            return Some((event, beside));
+            return Some((blob.to_event()?, blob.extras(), blob.image().map(Bytes::copy_from_slice)));
         }
-        CapturePayload::EventWithTemperature(_, temperature) => beside.temperature = Some(temperature),
-        CapturePayload::ImageLog { jpeg, .. } => beside.picture = Some(Bytes::copy_from_slice(jpeg)),
+        CapturePayload::EventWithTemperature(_, temperature) => extras.temperature = Some(temperature),
+        CapturePayload::ImageLog { jpeg, .. } => picture = Some(Bytes::copy_from_slice(jpeg)),
         _ => {}
     }
-    Some((*record.event()?, beside))
+    Some((*record.event()?, extras, picture))
 }
 
-fn parse_bytes(bytes: &[u8]) -> Result<BTreeMap<DeviceId, Recorded>> {
+fn parse_bytes(bytes: &[u8]) -> Result<BTreeMap<DeviceId, RecordedLog>> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Error::new(ErrorKind::InvalidData, format!("neither a capture nor text: {error}"))
     })?;
     parse(text)
 }
 
-fn parse(text: &str) -> Result<BTreeMap<DeviceId, Recorded>> {
-    let mut readers: BTreeMap<DeviceId, Recorded> = BTreeMap::new();
+fn parse(text: &str) -> Result<BTreeMap<DeviceId, RecordedLog>> {
+    let mut devices: BTreeMap<DeviceId, RecordedLog> = BTreeMap::new();
     for (number, line) in (1..).zip(text.lines()) {
         if line.is_empty() || line.starts_with('#') || line == HEADER {
             continue;
@@ -156,12 +156,12 @@ fn parse(text: &str) -> Result<BTreeMap<DeviceId, Recorded>> {
             Ok((_, event)) => event,
             Err(error) => return Err(located(number, line, error)),
         };
-        readers.entry(event.device_id()).or_default().rows.push(event);
+        devices.entry(event.device_id()).or_default().rows.push(event);
     }
-    if readers.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidData, "there is no row in it"));
+    if devices.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidData, "it holds no row"));
     }
-    Ok(readers)
+    Ok(devices)
 }
 
 /// One row, such as `7562`, `0x4200`, `2025-12-24T14:40:17`, `540000001`.
@@ -187,7 +187,7 @@ fn cell<'a, T>(
     }
 }
 
-/// A time without a zone; rows do not name theirs, so it is taken as UTC.
+/// A time without a zone. Rows have no zone, so it is read as UTC.
 fn wall_clock(text: &str) -> Option<Timestamp> {
     let time: jiff::civil::DateTime = text.parse().ok()?;
     let seconds = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
@@ -197,14 +197,14 @@ fn wall_clock(text: &str) -> Option<Timestamp> {
 fn located(number: u64, line: &str, error: nom::Err<Expected<'_>>) -> Error {
     let (rest, what) = match error {
         nom::Err::Error(expected) | nom::Err::Failure(expected) => (expected.input, expected.what),
-        // Complete parsers never ask for more.
+        // Complete parsers never need more.
         nom::Err::Incomplete(_) => ("", "a whole row"),
     };
     let column = line.len() - rest.len() + 1;
     Error::new(ErrorKind::InvalidData, format!("line {number}, column {column}: {what} is expected"))
 }
 
-/// What a row should have had, and where.
+/// What is expected, and where.
 struct Expected<'a> {
     input: &'a str,
     what: &'static str,
@@ -236,10 +236,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bundled_log_has_62_rows_of_55_events_of_one_reader() {
-        let readers = replay(&ReplaySource::Bundled).unwrap().readers;
-        let (device, Recorded { rows, .. }) = readers.first_key_value().unwrap();
-        assert_eq!((readers.len(), device.get()), (1, 540_000_001));
+    fn the_bundled_log_has_62_rows_of_55_events_of_one_device() {
+        let devices = RecordedLogs::read(&ReplaySource::Bundled).unwrap().devices;
+        let (device, RecordedLog { rows, .. }) = devices.first_key_value().unwrap();
+        assert_eq!((devices.len(), device.get()), (1, 540_000_001));
         assert_eq!(rows.len(), 62);
         let ids: BTreeSet<_> = rows.iter().map(Event::id).collect();
         assert_eq!(ids.len(), 55);
@@ -249,10 +249,10 @@ mod tests {
     }
 
     #[test]
-    fn several_readers_may_share_a_file() {
-        let readers =
+    fn several_devices_may_share_a_file() {
+        let devices =
             parse("9\t0x5200\t2025-01-01T00:00:00\t2\n1\t0x5300\t2025-01-01T00:00:00\t1\n").unwrap();
-        assert_eq!(readers.keys().map(|device| device.get()).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(devices.keys().map(|device| device.get()).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
@@ -275,12 +275,12 @@ mod tests {
         );
         assert_eq!(message("1\t0x5200\t2025-01-01T00:00:00\t"), "line 3, column 30: a device id is expected");
         assert_eq!(message(&format!("{good}\t1")), "line 3, column 31: the end of the row is expected");
-        assert_eq!(parse("# nothing\n").err().unwrap().to_string(), "there is no row in it");
+        assert_eq!(parse("# nothing\n").err().unwrap().to_string(), "it holds no row");
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_named() {
-        let error = replay(&ReplaySource::File("no/such.tsv".into())).err().unwrap();
+    fn a_file_that_does_not_exist_is_named() {
+        let error = RecordedLogs::read(&ReplaySource::File("no/such.tsv".into())).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("`no/such.tsv`"));
     }

@@ -1,12 +1,12 @@
-//! Seeded chance.
+//! Seeded random numbers.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// One stream of chance, the same for the same seed and stream on every machine.
+/// One stream of random numbers: the same for the same seed and stream on every machine.
 ///
-/// Everything is drawn from whole numbers, and the arithmetic stands here: a newer version of a library must not
-/// change the bytes of an old seed.
+/// It draws whole numbers only, and the arithmetic is written here, so that a newer version of a library cannot change
+/// the events of an old seed.
 pub(super) struct SeededRng(ChaCha8Rng);
 
 impl SeededRng {
@@ -20,7 +20,7 @@ impl SeededRng {
 
     /// A number from 0 to `limit - 1`; 0 for a `limit` of 0.
     pub(super) fn below(&mut self, limit: u32) -> u32 {
-        // The upper half of a product with a number of 32 bits: always below `limit`.
+        // The upper half of a product with a number of 32 bits is always below `limit`.
         ((u64::from(self.0.next_u32()) * u64::from(limit)) >> 32) as u32
     }
 
@@ -29,13 +29,13 @@ impl SeededRng {
         self.below(1_000) < n
     }
 
-    /// One of these.
+    /// One of the items.
     pub(super) fn pick<T: Copy, const N: usize>(&mut self, items: &[T; N]) -> T {
         const { assert!(N > 0) };
         items[self.below(N as u32) as usize]
     }
 
-    /// One of these, by weight.
+    /// One of the items, by weight.
     pub(super) fn weighted<T: Copy, const N: usize>(&mut self, items: &[(u32, T); N]) -> T {
         const { assert!(N > 0) };
         let mut roll = self.below(items.iter().map(|(weight, _)| weight).sum());
@@ -59,21 +59,21 @@ mod tests {
 
     #[test]
     fn streams_of_one_seed_differ_and_repeat() {
-        let rolls = |seed, stream| {
-            let mut dice = SeededRng::new(seed, stream);
-            std::array::from_fn::<_, 20, _>(|_| dice.below(1_000_000))
+        let numbers = |seed, stream| {
+            let mut rng = SeededRng::new(seed, stream);
+            std::array::from_fn::<_, 20, _>(|_| rng.below(1_000_000))
         };
-        assert_eq!(rolls(1, 2), rolls(1, 2));
-        assert_ne!(rolls(1, 2), rolls(1, 3));
-        assert_ne!(rolls(1, 2), rolls(2, 2));
+        assert_eq!(numbers(1, 2), numbers(1, 2));
+        assert_ne!(numbers(1, 2), numbers(1, 3));
+        assert_ne!(numbers(1, 2), numbers(2, 2));
     }
 
     #[test]
-    fn weights_are_kept_and_nothing_without_weight_is_picked() {
-        let mut dice = SeededRng::new(7, 0);
+    fn weights_are_kept_and_an_item_without_weight_is_never_picked() {
+        let mut rng = SeededRng::new(7, 0);
         let mut counts = [0; 3];
         for _ in 0..10_000 {
-            counts[dice.weighted(&[(3, 0), (0, 1), (1, 2)])] += 1;
+            counts[rng.weighted(&[(3, 0), (0, 1), (1, 2)])] += 1;
         }
         assert_eq!(counts[1], 0);
         assert!((7_200..7_800).contains(&counts[0]), "{counts:?}");
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn stays_below_its_limit() {
-        let mut dice = SeededRng::new(1, 1);
-        assert_eq!(dice.below(0), 0);
-        assert!((0..1_000).all(|_| dice.below(3) < 3));
+        let mut rng = SeededRng::new(1, 1);
+        assert_eq!(rng.below(0), 0);
+        assert!((0..1_000).all(|_| rng.below(3) < 3));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bs2_events::ErrorKind;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::Timestamp;
-use bs2_events::sim::biostar_x::{Fault, Faults, Server, ServerSettings};
+use bs2_events::sim::biostar_x::{BiostarXFaults, BiostarXServer, BiostarXServerOptions, PlannedFault};
 
 use crate::biostar_x_simulated::{builder, client, gate, start};
 
@@ -26,9 +26,9 @@ fn events(count: u32) -> Vec<ImportEvent> {
 }
 
 /// How often each event is there, by what the server stores of it.
-fn stored(server: &Server) -> HashMap<(u32, u16, String, Option<String>), usize> {
+fn stored(server: &BiostarXServer) -> HashMap<(u32, u16, String, Option<String>), usize> {
     let mut counts = HashMap::new();
-    for event in server.state().imported() {
+    for event in server.snapshot().imported() {
         let user = event.user_id.clone().unwrap();
         *counts.entry((event.time, event.code, user, event.tna_key.clone())).or_default() += 1;
     }
@@ -58,13 +58,13 @@ async fn finish(import: &mut Import) -> usize {
 #[tokio::test]
 async fn each_way_to_lose_an_answer_leaves_every_event_there_once() {
     for fault in [
-        Fault::CutBefore,
-        Fault::CutAfter,
-        Fault::CutWithin,
-        Fault::Error,
-        Fault::ErrorAfter,
-        Fault::Partial,
-        Fault::EndSession,
+        PlannedFault::CutBefore,
+        PlannedFault::CutAfter,
+        PlannedFault::CutWithin,
+        PlannedFault::Error,
+        PlannedFault::ErrorAfter,
+        PlannedFault::Partial,
+        PlannedFault::EndSession,
     ] {
         let server = start("").await;
         let client = builder(&server).with_import_chunk(40).build().unwrap();
@@ -75,7 +75,7 @@ async fn each_way_to_lose_an_answer_leaves_every_event_there_once() {
         let result = import.send().await;
         let count = import.count();
         assert_eq!(count.certain + count.unknown + count.waiting, 100, "{fault:?}");
-        if fault == Fault::EndSession {
+        if fault == PlannedFault::EndSession {
             assert!(result.is_ok() && import.is_complete(), "{fault:?}");
         } else {
             assert_eq!(count.unknown, 40, "{fault:?}: {result:?}");
@@ -127,7 +127,7 @@ async fn what_would_refuse_every_event_ends_the_import_and_leaves_them_waiting()
 async fn a_request_of_which_the_future_is_dropped_is_unknown_and_not_sent_again() {
     let server = start("").await;
     let mut import = client(&server).import(gate(), events(10)).unwrap();
-    server.plan(IMPORT, Fault::Slow(Duration::from_secs(3_600)));
+    server.plan(IMPORT, PlannedFault::Slow(Duration::from_secs(3_600)));
     let dropped = tokio::time::timeout(Duration::from_millis(300), import.send()).await;
     assert!(dropped.is_err());
     assert_eq!(import.count().unknown, 10);
@@ -161,17 +161,17 @@ async fn events_of_another_origin_are_not_taken_for_those_of_the_import() {
     let event = events(1).remove(0);
     client.import(gate(), vec![event.clone()]).unwrap().send().await.unwrap();
     let mut again = client.import(gate(), vec![event.clone()]).unwrap().after([event]);
-    server.plan(IMPORT, Fault::CutBefore);
+    server.plan(IMPORT, PlannedFault::CutBefore);
     assert!(again.send().await.is_err());
     again.reconcile().await.unwrap();
-    assert_eq!(server.state().imported().count(), 2);
+    assert_eq!(server.snapshot().imported().count(), 2);
 }
 
 #[tokio::test]
 async fn a_hundred_thousand_events_arrive_once_each_under_random_faults() {
-    let settings: ServerSettings = "seed=7&batch=2500".parse().unwrap();
-    let faults = Faults::CUT | Faults::ERROR | Faults::SESSION | Faults::ROWS;
-    let server = Server::start(settings.with_faults(faults)).await.unwrap();
+    let settings: BiostarXServerOptions = "seed=7&batch=2500".parse().unwrap();
+    let faults = BiostarXFaults::CUT | BiostarXFaults::ERROR | BiostarXFaults::SESSION | BiostarXFaults::ROWS;
+    let server = BiostarXServer::start(settings.with_faults(faults)).await.unwrap();
     let client = builder(&server).with_import_chunk(2_000).build().unwrap();
     while crate::biostar_x_simulated::make_gate(&client).await.is_err() {}
     let given = events(100_000);

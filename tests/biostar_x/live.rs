@@ -5,7 +5,7 @@ use std::time::Duration;
 use bs2_events::ErrorKind;
 use bs2_events::biostar_x::*;
 use bs2_events::codec::DeviceId;
-use bs2_events::sim::biostar_x::{Fault, Server, StoredEvent};
+use bs2_events::sim::biostar_x::{BiostarXServer, PlannedFault, StoredEvent};
 use tokio::time::timeout;
 
 use crate::biostar_x_simulated::{builder, client, start};
@@ -82,14 +82,14 @@ async fn a_server_that_is_not_there_or_refuses_fails_at_once() {
     let server = start("").await;
     let wrong = builder(&server).with_credentials("admin", "wrong").build().unwrap();
     assert_eq!(wrong.live().await.unwrap_err().kind(), ErrorKind::LoginRefused);
-    server.plan("/api/events/start", Fault::Answer { status: 403, body: String::new() });
+    server.plan("/api/events/start", PlannedFault::Answer { status: 403, body: String::new() });
     assert_eq!(client(&server).live().await.unwrap_err().kind(), ErrorKind::PermissionDenied);
 }
 
 #[tokio::test]
 async fn a_server_that_fails_once_at_the_first_socket_is_asked_again() {
     let server = start("").await;
-    server.plan("/api/events/start", Fault::Answer { status: 500, body: String::new() });
+    server.plan("/api/events/start", PlannedFault::Answer { status: 500, body: String::new() });
     let mut live = client(&server).live().await.unwrap();
     let made = server.make_event().unwrap();
     assert!(same(&next(&mut live).await, &made));
@@ -97,8 +97,8 @@ async fn a_server_that_fails_once_at_the_first_socket_is_asked_again() {
 
 #[tokio::test]
 async fn a_certificate_is_trusted_by_its_authority_or_by_itself_and_not_otherwise() {
-    let server = Server::start("".parse().unwrap()).await.unwrap();
-    let other = Server::start("".parse().unwrap()).await.unwrap();
+    let server = BiostarXServer::start("".parse().unwrap()).await.unwrap();
+    let other = BiostarXServer::start("".parse().unwrap()).await.unwrap();
     let plain = || Client::builder(&server.url()).with_credentials("admin", "simulated");
     let leaf = server.certificate_pem();
     assert!(plain().with_authorities(server.ca_pem().unwrap()).build().unwrap().live().await.is_ok());
@@ -116,8 +116,8 @@ async fn a_certificate_is_trusted_by_its_authority_or_by_itself_and_not_otherwis
 
 #[tokio::test]
 async fn a_pinned_certificate_may_have_another_name_and_one_of_an_authority_may_not() {
-    let settings: bs2_events::sim::biostar_x::ServerSettings = "".parse().unwrap();
-    let server = Server::start(settings.with_names(["biostar.example"])).await.unwrap();
+    let settings: bs2_events::sim::biostar_x::BiostarXServerOptions = "".parse().unwrap();
+    let server = BiostarXServer::start(settings.with_names(["biostar.example"])).await.unwrap();
     let plain = || Client::builder(&server.url()).with_credentials("admin", "simulated");
     let by_name = plain().with_authorities(server.ca_pem().unwrap()).build().unwrap();
     assert_eq!(by_name.login().await.unwrap_err().kind(), ErrorKind::CertificateRefused);

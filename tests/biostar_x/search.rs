@@ -22,7 +22,7 @@ async fn pages_give_every_event_of_the_server_once() {
         previous = event.time.unwrap();
         assert!(found.insert(event.key().unwrap().to_string()), "an event comes twice");
     }
-    let expected: BTreeSet<_> = server.state().events().iter().map(|event| event.hint()).collect();
+    let expected: BTreeSet<_> = server.snapshot().events().iter().map(|event| event.hint()).collect();
     assert_eq!(found, expected);
 }
 

@@ -46,6 +46,8 @@ async fn what_a_small_ring_overwrites_is_a_gap() {
     let settings = "devices=4&backlog=300&capacity=300&rate=400&faults=disconnect,drop,slow";
     let (simulator, truth) = with_truth(settings);
     let sink = MemorySink::new();
+    // The logs are known from their first event on.
+    live(&simulator, &sink, Duration::ZERO, |_| {}).await;
     // An outage in which more happens than the rings hold.
     live(&simulator, &sink, Duration::from_secs(2), |_| {}).await;
     for device in simulator.device_ids() {

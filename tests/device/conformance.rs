@@ -7,7 +7,7 @@ use bs2_events::Result;
 use bs2_events::codec::DeviceId;
 use bs2_events::device::backend::Backend;
 use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
-use bs2_events::sim::Simulator;
+use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
 
 #[tokio::test(start_paused = true)]
 async fn the_simulator_keeps_the_contract_of_backends() {
@@ -15,6 +15,27 @@ async fn the_simulator_keeps_the_contract_of_backends() {
         check_backend(&Simulated::new(settings))
             .await
             .unwrap_or_else(|violation| panic!("{settings}: {violation}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_injector_without_faults_keeps_the_contract_of_the_backend_that_it_wraps() {
+    for settings in ["devices=3", "devices=1&backlog=0", "devices=2&backlog=100&capacity=120"] {
+        let mut stage = Simulated::new(settings);
+        stage.backend = Arc::new(FaultInjector::new(stage.backend, FaultOptions::new(Faults::empty())));
+        check_backend(&stage).await.unwrap_or_else(|violation| panic!("{settings}: {violation}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_keeps_its_promises_over_a_fault_injector_that_strikes_often() {
+    for seed in 0..20 {
+        for faults in [Faults::DISCONNECT, Faults::ERROR, Faults::all() - Faults::STUCK] {
+            let options = FaultOptions::new(faults).with_seed(seed).with_rate(Faults::all(), 100);
+            let mut stage = Simulated::new("devices=2&backlog=500");
+            stage.backend = Arc::new(FaultInjector::new(stage.backend, options));
+            check_client(&stage).await.unwrap_or_else(|violation| panic!("{seed}, {faults}: {violation}"));
+        }
     }
 }
 

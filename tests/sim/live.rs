@@ -1,10 +1,14 @@
 //! Live events of simulated readers: rate, queue, faults. Time is paused in all of them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use bs2_events::codec::{DeviceId, Event};
-use bs2_events::device::{Client, ClientOptions, Live, Subscription};
-use bs2_events::sim::Simulator;
+use bs2_events::codec::{DeviceId, Event, Extras};
+use bs2_events::device::{
+    Client, ClientOptions, Live, Subscription,
+    backend::{LiveSink, LiveTarget},
+};
+use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
 use bs2_events::{ErrorKind, Result};
 use futures_util::FutureExt;
 use tokio::time::{Instant, sleep, timeout};
@@ -41,6 +45,49 @@ async fn nothing_happens_after_the_stop_and_again_after_another_start() {
     simulator.start().unwrap();
     sleep(Duration::from_millis(1_005)).await;
     assert_eq!(total(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_subscription_starts_the_live_events_and_a_stop_is_final() {
+    let simulator = Simulator::new("devices=2&backlog=0&rate=100").unwrap();
+    let total = || lengths(&simulator).iter().sum::<usize>();
+    let client = Client::new(simulator.backend());
+    client.devices().await.unwrap();
+    client.device(simulator.device_ids()[0]).logs(0, 10).await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(total(), 0, "a reader alone starts nothing");
+
+    let mut live = client.subscribe(&simulator.device_ids()).await.unwrap();
+    assert!(matches!(live.next().await, Some(Live::Event { .. })));
+    sleep(Duration::from_secs(1)).await;
+    assert!((100..110).contains(&total()), "{}", total());
+    simulator.stop();
+    let made = total();
+    let again = client.subscribe(&simulator.device_ids()).await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(total(), made, "only a start begins again after a stop");
+    simulator.start().unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert!(total() > made);
+    drop(again);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_outside_a_runtime_is_an_error_only_where_events_are_to_happen() {
+    let subscribe = |settings: &'static str| {
+        std::thread::spawn(move || {
+            let simulator = Simulator::new(settings).unwrap();
+            let device = simulator.device_ids()[0];
+            let backend = simulator.backend();
+            backend.connect(device).now_or_never().unwrap().unwrap();
+            let sink = LiveSink::to_target(device, Arc::new(Deaf));
+            backend.monitor(device, sink).now_or_never().unwrap().map(drop).map_err(|error| error.kind())
+        })
+        .join()
+        .unwrap()
+    };
+    assert_eq!(subscribe("rate=0"), Ok(()));
+    assert_eq!(subscribe("rate=1"), Err(ErrorKind::Other));
 }
 
 #[tokio::test(start_paused = true)]
@@ -222,13 +269,20 @@ async fn who_asks_again_gets_the_whole_log_in_spite_of_all_faults() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stuck_reader_never_answers_and_the_others_do() {
-    let simulator = Simulator::new("devices=2&backlog=10&faults=stuck").unwrap();
-    let options = ClientOptions::default().with_deadline(Duration::from_secs(5));
-    let client = Client::with_options(simulator.backend(), options);
-    let [stuck, free] = simulator.device_ids().try_into().unwrap();
-    assert_eq!(client.device(stuck).time().await.unwrap_err().kind(), ErrorKind::TimedOut);
-    assert!(client.device(free).time().now_or_never().unwrap().is_ok());
-    simulator.reader(stuck).unwrap().set_stuck(false);
+    let simulator = Simulator::new("devices=2&backlog=10").unwrap();
+    let injector = FaultInjector::new(simulator.backend(), FaultOptions::new(Faults::STUCK));
+    let injector = Arc::new(injector);
+    let simulated = Simulator::new("devices=2&backlog=10&faults=stuck").unwrap().backend();
+    for backend in [simulated, injector.clone()] {
+        let options = ClientOptions::default().with_deadline(Duration::from_secs(5));
+        let client = Client::with_options(backend, options);
+        let [stuck, free] = simulator.device_ids().try_into().unwrap();
+        assert_eq!(client.device(stuck).time().await.unwrap_err().kind(), ErrorKind::TimedOut);
+        assert!(client.device(free).time().now_or_never().unwrap().is_ok());
+    }
+    let [stuck, _] = simulator.device_ids().try_into().unwrap();
+    injector.set_stuck(stuck, false);
+    let client = Client::new(injector);
     assert!(client.device(stuck).time().now_or_never().unwrap().is_ok());
 }
 
@@ -258,4 +312,16 @@ fn ids(events: &[Event]) -> Vec<u32> {
 fn lengths(simulator: &Simulator) -> Vec<usize> {
     let length = |device: DeviceId| simulator.reader(device).unwrap().len();
     simulator.device_ids().into_iter().map(length).collect()
+}
+
+/// Hears nothing.
+struct Deaf;
+
+impl LiveTarget for Deaf {
+    fn event(&self, _: &Event, _: Option<Box<Extras>>) {}
+    fn lost(&self, _: u64) {}
+    fn disconnected(&self, _: bs2_events::Error) {}
+    fn is_closed(&self) -> bool {
+        false
+    }
 }

@@ -1,10 +1,11 @@
-//! The simulated BioStar X server, on the wire: what it says and what it refuses.
+//! The responses and refusals of the simulated BioStar X server.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::wire::{Wire, client, login};
-use bs2_events::sim::biostar_x::{Account, AccountState, Server, ServerSettings};
+use bs2_events::sim::Certificates;
+use bs2_events::sim::biostar_x::{Account, AccountState, BiostarXServer, BiostarXServerOptions};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -44,9 +45,9 @@ async fn a_login_tells_who_and_which_version_and_gives_the_session_in_a_header_a
 }
 
 #[tokio::test]
-async fn a_bad_login_is_told_apart_from_a_locked_a_barred_and_a_phone_account() {
+async fn a_bad_login_differs_from_a_locked_a_barred_and_a_phone_account() {
     let account = |login: &str, state| Account::new(login, "simulated").with_state(state);
-    let settings = ServerSettings::default().with_lock_after(2).with_accounts([
+    let settings = BiostarXServerOptions::default().with_lock_after(2).with_accounts([
         Account::new("admin", "simulated"),
         account("locked", AccountState::Locked),
         account("phone", AccountState::Mfa),
@@ -78,7 +79,7 @@ async fn a_bad_login_is_told_apart_from_a_locked_a_barred_and_a_phone_account() 
 #[tokio::test]
 async fn an_account_without_permission_can_log_in_and_nothing_else() {
     let account = Account::new("admin", "simulated").with_state(AccountState::Powerless);
-    let wire = Wire::with(ServerSettings::default().with_accounts([account])).await;
+    let wire = Wire::with(BiostarXServerOptions::default().with_accounts([account])).await;
     for (method, target) in [("GET", "/api/v2/virtual_devices"), ("POST", "/api/events/search")] {
         let reply = wire.call(method, target, "{}").await;
         assert_eq!((reply.status, reply.code().as_str()), (403, "20"), "{target}");
@@ -88,7 +89,7 @@ async fn an_account_without_permission_can_log_in_and_nothing_else() {
 
 #[tokio::test]
 async fn a_session_ends_by_idleness_by_logout_by_the_server_and_by_a_second_login() {
-    let mut wire = Wire::new("session=60&simultaneous=0").await;
+    let mut wire = Wire::new("session=60s&simultaneous=0").await;
     let alive = async |wire: &Wire| {
         let reply = wire.call("GET", "/api/setting/biostar", "").await;
         if reply.status != 200 {
@@ -117,7 +118,7 @@ async fn a_session_ends_by_idleness_by_logout_by_the_server_and_by_a_second_logi
 }
 
 #[tokio::test]
-async fn paths_are_told_apart_from_methods_and_from_what_is_no_api() {
+async fn unknown_paths_wrong_methods_and_paths_outside_the_api_have_different_errors() {
     let wire = Wire::new("").await;
     for (method, target, status, code) in [
         ("GET", "/api/unknown", 400, "103"),
@@ -152,7 +153,7 @@ async fn the_dialect_can_be_forced_on_every_path() {
 }
 
 #[tokio::test]
-async fn says_its_version_and_licences_and_event_types() {
+async fn reports_its_version_licences_and_event_types() {
     let wire = Wire::new("licence=0").await;
     assert_eq!(wire.call("GET", "/js/info.json", "").await.json()["version"], "2.9.8.14");
     let installation = wire.call("GET", "/api/setting/biostar", "").await.json();
@@ -203,20 +204,22 @@ async fn what_came_is_recorded_byte_for_byte_without_secrets() {
 
 #[tokio::test]
 async fn a_certificate_can_be_given_and_its_names_may_be_others() {
-    let wire = Wire::logged_out(ServerSettings::default().with_names(["biostar.example"])).await;
+    let wire = Wire::logged_out(BiostarXServerOptions::default().with_names(["biostar.example"])).await;
     let error = wire.try_call("GET", "/js/info.json", "").await.unwrap_err();
     assert!(error.is_connect(), "{error:?}");
 
-    let made = bs2_events::sim::biostar_x::Certificates::make(["127.0.0.1"]).unwrap();
-    let settings = ServerSettings::default().with_certificate(made.certificate_pem(), made.key_pem());
-    let server = Server::start(settings).await.unwrap();
+    let made = Certificates::make(["127.0.0.1"]).unwrap();
+    let settings = BiostarXServerOptions::default()
+        .with_certificates(Certificates::from_pem(made.certificate_pem(), made.key_pem()));
+    let server = BiostarXServer::start(settings).await.unwrap();
     assert_eq!((server.ca_pem(), server.certificate_pem()), (None, made.certificate_pem()));
     let url = format!("{}/js/info.json", server.url());
-    assert_eq!(client(made.ca_pem()).get(url).send().await.unwrap().status(), 200);
+    assert_eq!(client(made.ca_pem().unwrap()).get(url).send().await.unwrap().status(), 200);
 
     for (certificate, key) in [("", made.key_pem()), (made.certificate_pem(), "")] {
-        let settings = ServerSettings::default().with_certificate(certificate, key);
-        let error = Server::start(settings).await.unwrap_err();
+        let settings =
+            BiostarXServerOptions::default().with_certificates(Certificates::from_pem(certificate, key));
+        let error = BiostarXServer::start(settings).await.unwrap_err();
         assert_eq!(error.kind(), bs2_events::ErrorKind::InvalidInput);
     }
 }
@@ -232,7 +235,9 @@ async fn a_server_that_is_dropped_is_gone() {
 
 #[test]
 fn outside_a_runtime_there_is_no_server_and_no_panic() {
-    let started = futures_util::FutureExt::now_or_never(Server::start(ServerSettings::default())).unwrap();
+    let started =
+        futures_util::FutureExt::now_or_never(BiostarXServer::start(BiostarXServerOptions::default()))
+            .unwrap();
     assert_eq!(started.unwrap_err().kind(), bs2_events::ErrorKind::Other);
 }
 

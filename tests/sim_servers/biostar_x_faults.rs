@@ -1,10 +1,10 @@
-//! The simulated BioStar X server goes wrong: as planned and by chance, and what it stores stays true.
+//! Planned and random faults of the simulated BioStar X server. Its database stays correct.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::wire::Wire;
-use bs2_events::sim::biostar_x::{Fault, Rows};
+use bs2_events::sim::biostar_x::{PlannedFault, RowShape};
 use serde_json::{Value, json};
 
 const IMPORT: &str = "/api/events/import";
@@ -16,16 +16,16 @@ const EVENTS: [(&str, &str); 4] = [
 ];
 
 #[tokio::test]
-async fn a_planned_cut_or_failure_stores_what_it_says() {
+async fn a_planned_cut_or_failure_stores_what_its_documentation_says() {
     for (fault, stored) in [
-        (Fault::CutBefore, 0),
-        (Fault::CutAfter, 4),
-        (Fault::CutWithin, 4),
-        (Fault::Error, 0),
-        (Fault::ErrorAfter, 4),
-        (Fault::EndSession, 0),
-        (Fault::Answer { status: 502, body: "<html>".into() }, 0),
-        (Fault::Slow(Duration::from_millis(30)), 4),
+        (PlannedFault::CutBefore, 0),
+        (PlannedFault::CutAfter, 4),
+        (PlannedFault::CutWithin, 4),
+        (PlannedFault::Error, 0),
+        (PlannedFault::ErrorAfter, 4),
+        (PlannedFault::EndSession, 0),
+        (PlannedFault::Answer { status: 502, body: "<html>".into() }, 0),
+        (PlannedFault::Slow(Duration::from_millis(30)), 4),
     ] {
         let wire = Wire::new("").await;
         wire.device(100_001).await;
@@ -33,15 +33,17 @@ async fn a_planned_cut_or_failure_stores_what_it_says() {
         let begun = Instant::now();
         let reply = wire.try_import(100_001, &EVENTS).await;
         match &fault {
-            Fault::CutBefore | Fault::CutAfter | Fault::CutWithin => assert!(reply.is_err(), "{fault:?}"),
-            Fault::Error | Fault::ErrorAfter => assert_eq!(reply.unwrap().status, 500),
-            Fault::EndSession => assert_eq!(reply.unwrap().code(), "10"),
-            Fault::Slow(by) => assert!(reply.unwrap().code() == "0" && begun.elapsed() >= *by),
+            PlannedFault::CutBefore | PlannedFault::CutAfter | PlannedFault::CutWithin => {
+                assert!(reply.is_err(), "{fault:?}")
+            }
+            PlannedFault::Error | PlannedFault::ErrorAfter => assert_eq!(reply.unwrap().status, 500),
+            PlannedFault::EndSession => assert_eq!(reply.unwrap().code(), "10"),
+            PlannedFault::Slow(by) => assert!(reply.unwrap().code() == "0" && begun.elapsed() >= *by),
             _ => {
                 assert_eq!(reply.map(|reply| (reply.status, reply.text)).unwrap(), (502, "<html>".to_owned()))
             }
         }
-        assert_eq!(wire.server.state().imported().count(), stored, "{fault:?}");
+        assert_eq!(wire.server.snapshot().imported().count(), stored, "{fault:?}");
         assert_eq!(wire.server.planned(), 0);
     }
 }
@@ -49,7 +51,7 @@ async fn a_planned_cut_or_failure_stores_what_it_says() {
 #[tokio::test]
 async fn a_cut_within_an_answer_comes_after_its_head() {
     let wire = Wire::new("backlog=20").await;
-    wire.server.plan("/api/events/search", Fault::CutWithin);
+    wire.server.plan("/api/events/search", PlannedFault::CutWithin);
     let url = format!("{}/api/events/search", wire.server.url());
     let request =
         wire.http.post(url).header("bs-session-id", &wire.session).body(r#"{"Query":{"limit":20}}"#);
@@ -62,13 +64,13 @@ async fn a_cut_within_an_answer_comes_after_its_head() {
 #[tokio::test]
 async fn plans_wait_for_their_path_and_for_each_other() {
     let wire = Wire::new("").await;
-    wire.server.plan("/api/v2/", Fault::Error);
-    wire.server.plan("/api/v2/", Fault::EndSession);
+    wire.server.plan("/api/v2/", PlannedFault::Error);
+    wire.server.plan("/api/v2/", PlannedFault::EndSession);
     assert_eq!(wire.search(json!({ "limit": 1 })).await.status, 200);
     assert_eq!(wire.call("GET", "/api/v2/virtual_devices", "").await.status, 500);
     assert_eq!(wire.call("GET", "/api/v2/virtual_devices", "").await.status, 401);
-    wire.server.plan("/api", Fault::Error);
-    wire.server.forget_plans();
+    wire.server.plan("/api", PlannedFault::Error);
+    wire.server.clear_plans();
     assert_eq!(wire.call("GET", "/js/info.json", "").await.status, 200);
 }
 
@@ -77,35 +79,35 @@ async fn few_rows_come_in_every_shape_that_was_seen() {
     let wire = Wire::new("").await;
     wire.device(100_001).await;
     let search = async |fault| {
-        wire.server.plan("/api/events/search", Fault::Rows(fault));
+        wire.server.plan("/api/events/search", PlannedFault::Rows(fault));
         wire.search(json!({ "limit": 9 })).await.json()
     };
     // The length of this one, 136 bytes, is what a client in the field compares with.
-    wire.server.plan("/api/events/search", Fault::Rows(Rows::Text));
+    wire.server.plan("/api/events/search", PlannedFault::Rows(RowShape::Text));
     assert_eq!(wire.search(json!({ "limit": 9 })).await.text.len(), 136);
-    assert_eq!(search(Rows::Missing).await["EventCollection"], json!({}));
-    assert!(search(Rows::NoCollection).await.get("EventCollection").is_none());
-    assert_eq!(search(Rows::Lone).await["EventCollection"]["rows"], json!([]));
+    assert_eq!(search(RowShape::Missing).await["EventCollection"], json!({}));
+    assert!(search(RowShape::NoCollection).await.get("EventCollection").is_none());
+    assert_eq!(search(RowShape::Lone).await["EventCollection"]["rows"], json!([]));
     wire.import(100_001, &EVENTS[..1]).await;
-    assert_eq!(search(Rows::Lone).await["EventCollection"]["rows"]["user_id"]["user_id"], "1");
-    assert!(search(Rows::Text).await["EventCollection"]["rows"].is_array());
+    assert_eq!(search(RowShape::Lone).await["EventCollection"]["rows"]["user_id"]["user_id"], "1");
+    assert!(search(RowShape::Text).await["EventCollection"]["rows"].is_array());
 }
 
 #[tokio::test]
-async fn a_partial_import_says_so_and_stores_a_part() {
+async fn a_partial_import_has_code_1_and_stores_a_part() {
     let wire = Wire::new("").await;
     wire.device(100_001).await;
-    wire.server.plan(IMPORT, Fault::Partial);
+    wire.server.plan(IMPORT, PlannedFault::Partial);
     let reply = wire.import(100_001, &EVENTS).await;
     assert_eq!((reply.status, reply.code().as_str()), (200, "1"));
-    assert!(wire.server.state().imported().count() < 4);
+    assert!(wire.server.snapshot().imported().count() < 4);
 
     let wire = Wire::new("").await;
     wire.device(100_001).await;
-    wire.server.plan(IMPORT, Fault::Partial);
+    wire.server.plan(IMPORT, PlannedFault::Partial);
     let with_unknown = [EVENTS[0], ("2025-10-30T15:12:01Z", "nobody"), EVENTS[3]];
     assert_eq!(wire.import(100_001, &with_unknown).await.code(), "1");
-    let users: Vec<_> = wire.server.state().imported().filter_map(|event| event.user_id.clone()).collect();
+    let users: Vec<_> = wire.server.snapshot().imported().filter_map(|event| event.user_id.clone()).collect();
     assert_eq!(users, ["1", "4"], "only the unknown user is refused");
 }
 
@@ -113,14 +115,14 @@ async fn a_partial_import_says_so_and_stores_a_part() {
 async fn numbers_come_as_text_and_errors_wrapped_where_planned() {
     let wire = Wire::new("").await;
     wire.device(100_001).await;
-    wire.server.plan("/api/v2/", Fault::Strings);
+    wire.server.plan("/api/v2/", PlannedFault::Strings);
     let list = wire.call("GET", "/api/v2/virtual_devices", "").await.json();
     assert_eq!(
         (&list["VirtualDevices"][0]["id"], &list["Response"]["by"]),
         (&json!("100001"), &json!("web"))
     );
     wire.server.set_licence(false);
-    wire.server.plan("/api/v2/", Fault::Wrapped);
+    wire.server.plan("/api/v2/", PlannedFault::Wrapped);
     let refused = async || wire.call("GET", "/api/v2/virtual_devices", "").await.json();
     assert_eq!(refused().await["Response"]["code"], "331791");
     assert_eq!(refused().await["code"], "331791");
@@ -130,7 +132,7 @@ async fn numbers_come_as_text_and_errors_wrapped_where_planned() {
 async fn under_every_fault_by_chance_what_was_acknowledged_is_stored_and_the_rest_can_be_found() {
     let settings = "faults=slow,cut,500,session,rows,partial,strings,wrapped&seed=11";
     let mut wire = Wire::logged_out(settings.parse().unwrap()).await;
-    // What a caller knows of each event: stored, or not known.
+    // What a client knows of each event: stored, or unknown.
     let mut certain = BTreeMap::new();
     let mut device = false;
     for second in 0..120 {
@@ -165,7 +167,7 @@ async fn under_every_fault_by_chance_what_was_acknowledged_is_stored_and_the_res
             }
         }
     }
-    let state = wire.server.state();
+    let state = wire.server.snapshot();
     let mut stored: BTreeMap<String, u32> = BTreeMap::new();
     for event in state.imported() {
         *stored.entry(event.meaning().0.to_string()).or_default() += 1;
@@ -193,7 +195,7 @@ async fn a_body_beyond_all_limits_is_refused_and_the_server_stays() {
 }
 
 #[tokio::test]
-async fn tests_in_other_languages_have_the_same_hands() {
+async fn tests_in_other_languages_control_the_server_over_http() {
     let wire = Wire::new("control=1").await;
     wire.device(100_001).await;
     let sim = async |method: &str, what: &str, body: Value| -> (u16, Value) {

@@ -32,7 +32,7 @@ async fn virtual_devices_are_refused_by_range_conflict_group_and_form() {
     for id in [999_999, 100_002] {
         wire.device(id).await;
     }
-    let ids: Vec<_> = wire.server.state().virtual_devices().iter().map(|device| device.id).collect();
+    let ids: Vec<_> = wire.server.snapshot().virtual_devices().iter().map(|device| device.id).collect();
     assert_eq!(ids, [100_001, 100_002, 999_999]);
 
     let lower = Wire::new("lowest=100000").await;
@@ -70,10 +70,10 @@ async fn updates_change_what_they_name_and_deletions_take_all_or_none() {
     assert_eq!(delete("").await, "30");
     assert_eq!(delete("?id=100001+100009").await, "301");
     assert_eq!(delete("?id=100001%2B100002").await, "317", "an encoded plus is no separator");
-    assert_eq!(wire.server.state().virtual_devices().len(), 3);
+    assert_eq!(wire.server.snapshot().virtual_devices().len(), 3);
     assert_eq!(delete("?id=100001+100002").await, "0");
     assert_eq!(delete("?id=100003%20100003").await, "0");
-    assert!(wire.server.state().virtual_devices().is_empty());
+    assert!(wire.server.snapshot().virtual_devices().is_empty());
 }
 
 #[tokio::test]
@@ -111,12 +111,12 @@ async fn an_import_is_stored_whole_or_refused_whole() {
         assert_eq!((reply.status, reply.code().as_str()), (400, code), "{body}");
     }
     assert_eq!(wire.call("POST", "/api/events/import", "{").await.code(), "104");
-    assert!(wire.server.state().events().is_empty());
+    assert!(wire.server.snapshot().events().is_empty());
 
     wire.server.add_user("nobody").unwrap();
     let good = body(json!("100001"), json!("true"), changed("user_id", json!("nobody"))["events"].clone());
     assert_eq!(wire.call("POST", "/api/events/import", &good.to_string()).await.code(), "0");
-    let state = wire.server.state();
+    let state = wire.server.snapshot();
     let stored: Vec<_> =
         state.imported().map(|event| (event.index, event.code, event.user_id.as_deref())).collect();
     assert_eq!(stored, [(1, 4088, Some("2")), (2, 4088, Some("nobody"))]);
@@ -292,7 +292,7 @@ async fn the_same_seed_makes_the_same_server() {
     let other = Wire::new("backlog=50&seed=8").await;
     assert_eq!(one.session, same.session);
     assert_ne!(one.session, other.session);
-    let log = |wire: &Wire| wire.server.state().to_json();
+    let log = |wire: &Wire| wire.server.snapshot().to_json();
     assert_eq!(log(&one), log(&same));
     assert_ne!(log(&one), log(&other));
 }
@@ -308,7 +308,7 @@ async fn a_hundred_thousand_events_are_imported_and_found_again() {
         let events: Vec<_> = times.iter().map(|time| (time.as_str(), "2")).collect();
         assert_eq!(wire.import(100_001, &events).await.code(), "0");
     }
-    let state = wire.server.state();
+    let state = wire.server.snapshot();
     assert_eq!(state.imported().count(), 100_000);
     let last = Timestamp::from_unix_seconds(1_761_837_120 + 99_990).to_string();
     let conditions = json!([{ "column": "datetime", "operator": 5, "values": [last] }]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::wire::Wire;
-use bs2_events::sim::biostar_x::Fault;
+use bs2_events::sim::biostar_x::PlannedFault;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -104,7 +104,7 @@ async fn a_start_without_a_bound_socket_brings_success_and_no_event_or_an_error(
 #[tokio::test]
 async fn a_start_before_the_answer_to_the_binding_is_too_early() {
     let wire = Wire::new("").await;
-    wire.server.plan("/wsapi", Fault::Slow(Duration::from_millis(150)));
+    wire.server.plan("/wsapi", PlannedFault::Slow(Duration::from_millis(150)));
     let mut socket = open(&wire).await;
     socket.send(Message::text(format!("bs-session-id={}", wire.session))).await.unwrap();
     assert_eq!(start(&wire).await, 200);
@@ -144,7 +144,7 @@ async fn frames_come_as_text_as_binary_and_in_fragments() {
 }
 
 #[tokio::test]
-async fn imported_events_are_told_unless_that_is_turned_off() {
+async fn sockets_receive_imported_events_unless_push_is_off() {
     for (push, told) in [("1", true), ("0", false)] {
         let wire = Wire::new(&format!("push={push}")).await;
         wire.device(100_001).await;

@@ -1,42 +1,42 @@
-//! What the simulated gateway answers.
+//! Responses of the simulated gateway.
 
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
-use bs2_events::sim::gateway::{Api, GatewayFaults, Server, ServerSettings};
+use bs2_events::sim::gateway::{ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions};
 use prost::Message;
 use tonic::Code;
 use tonic::codegen::http::uri::PathAndQuery;
 
-use crate::dialler::proto::gsdk::event::event_filter::Param;
-use crate::dialler::proto::gsdk::event::{EventFilter, ImageFilter};
-use crate::dialler::proto::gsdk::{admin, connect, device, event, time, tna};
-use crate::dialler::{Dialler, make, server};
+use crate::gateway_client::proto::gsdk::event::event_filter::Param;
+use crate::gateway_client::proto::gsdk::event::{EventFilter, ImageFilter};
+use crate::gateway_client::proto::gsdk::{admin, connect, device, event, time, tna};
+use crate::gateway_client::{GatewayClient, make, server};
 
 const FIRST: u32 = 541_000_001;
 
 #[tokio::test]
 async fn logs_begin_at_the_start_id_and_at_the_oldest_for_0_or_less() {
     let server = server("devices=1&backlog=100&capacity=40").await;
-    let mut dialler = Dialler::new(&server).await;
-    let device = dialler.connect_nth(0).await;
+    let mut client = GatewayClient::new(&server).await;
+    let device = client.connect_nth(0).await;
     assert_eq!(device, FIRST);
     let whole: Vec<u32> = (61..=100).collect();
-    assert_eq!(dialler.ids(device, 0, 0).await, whole);
-    assert_eq!(dialler.ids(device, 1, 0).await, whole);
-    assert_eq!(dialler.ids(device, 70, 3).await, [70, 71, 72]);
-    assert_eq!(dialler.ids(device, 99, 16_384).await, [99, 100]);
-    assert!(dialler.ids(device, 101, 16_384).await.is_empty());
+    assert_eq!(client.ids(device, 0, 0).await, whole);
+    assert_eq!(client.ids(device, 1, 0).await, whole);
+    assert_eq!(client.ids(device, 70, 3).await, [70, 71, 72]);
+    assert_eq!(client.ids(device, 99, 16_384).await, [99, 100]);
+    assert!(client.ids(device, 101, 16_384).await.is_empty());
     make(server.simulator(), device, 1);
-    assert_eq!(dialler.ids(device, 101, 16_384).await, [101]);
+    assert_eq!(client.ids(device, 101, 16_384).await, [101]);
 }
 
 #[tokio::test]
 async fn pages_are_whole_until_the_end() {
     let server = server("devices=1&backlog=50000").await;
-    let mut dialler = Dialler::new(&server).await;
-    let device = dialler.connect_nth(0).await;
+    let mut client = GatewayClient::new(&server).await;
+    let device = client.connect_nth(0).await;
     let mut last = 0;
     for expected in [16_384, 16_384, 16_384, 848] {
-        let page = dialler.ids(device, last + 1, 16_384).await;
+        let page = client.ids(device, last + 1, 16_384).await;
         assert!(page.iter().copied().eq(last + 1..last + 1 + expected));
         last += expected;
     }
@@ -45,12 +45,12 @@ async fn pages_are_whole_until_the_end() {
 #[tokio::test]
 async fn an_event_has_everything_that_the_interface_has_fields_for() {
     let server = server("devices=1&backlog=5000").await;
-    let mut dialler = Dialler::new(&server).await;
-    let device = dialler.connect_nth(0).await;
+    let mut client = GatewayClient::new(&server).await;
+    let device = client.connect_nth(0).await;
     let truth = server.simulator().backend();
     truth.connect(DeviceId::new(device)).await.unwrap();
     let truth = truth.logs(DeviceId::new(device), 0, 5_000).await.unwrap();
-    let logs = dialler.log(device, 0, 0).await.unwrap();
+    let logs = client.log(device, 0, 0).await.unwrap();
     assert_eq!(logs.len(), truth.len());
     for (log, event) in logs.iter().zip(truth.iter()) {
         assert_eq!((log.id, log.device_id), (event.id(), device));
@@ -73,9 +73,9 @@ async fn an_event_has_everything_that_the_interface_has_fields_for() {
 #[tokio::test]
 async fn filters_are_met_in_every_condition_and_one_of_them_is_enough() {
     let server = server("devices=1&backlog=3000").await;
-    let mut dialler = Dialler::new(&server).await;
-    let device = dialler.connect_nth(0).await;
-    let logs = dialler.log(device, 0, 0).await.unwrap();
+    let mut client = GatewayClient::new(&server).await;
+    let device = client.connect_nth(0).await;
+    let logs = client.log(device, 0, 0).await.unwrap();
     let somebody = logs.iter().find(|log| log.event_code == 0x1300).unwrap().user_id.clone();
     let (start, end) = (logs[500].timestamp, logs[2_500].timestamp);
     let mut ask = async |filters: Vec<EventFilter>, max| {
@@ -85,7 +85,7 @@ async fn filters_are_met_in_every_condition_and_one_of_them_is_enough() {
             max_num_of_log: max,
             filters,
         };
-        let answer = dialler.event.get_log_with_filter(request).await;
+        let answer = client.event.get_log_with_filter(request).await;
         answer.map(|answer| answer.into_inner().events.into_iter().map(|log| log.id).collect::<Vec<_>>())
     };
     let expected = |is: &dyn Fn(&event::EventLog) -> bool| -> Vec<u32> {
@@ -113,29 +113,29 @@ async fn filters_are_met_in_every_condition_and_one_of_them_is_enough() {
 #[tokio::test]
 async fn pictures_are_those_of_the_filters() {
     let server = server("devices=2&backlog=0").await;
-    let mut dialler = Dialler::new(&server).await;
-    let (device, other) = (dialler.connect_nth(0).await, dialler.connect_nth(1).await);
+    let mut client = GatewayClient::new(&server).await;
+    let (device, other) = (client.connect_nth(0).await, client.connect_nth(1).await);
     let filters = vec![
         ImageFilter { event_code: 0x1300, schedule_id: 1 },
         ImageFilter { event_code: 0x5001, schedule_id: 1 },
     ];
     let request =
         event::SetImageFilterMultiRequest { device_i_ds: vec![device, other], filters: filters.clone() };
-    dialler.event.set_image_filter_multi(request).await.unwrap();
+    client.event.set_image_filter_multi(request).await.unwrap();
     let read =
-        dialler.event.get_image_filter(event::GetImageFilterRequest { device_id: other }).await.unwrap();
+        client.event.get_image_filter(event::GetImageFilterRequest { device_id: other }).await.unwrap();
     assert_eq!(read.into_inner().filters, filters);
     let no_code = vec![ImageFilter { event_code: 0x1_0000, schedule_id: 1 }];
     let request = event::SetImageFilterRequest { device_id: device, filters: no_code };
-    assert_eq!(dialler.event.set_image_filter(request).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(client.event.set_image_filter(request).await.unwrap_err().code(), Code::InvalidArgument);
 
     make(server.simulator(), device, 500);
-    let logs = dialler.log(device, 0, 0).await.unwrap();
+    let logs = client.log(device, 0, 0).await.unwrap();
     let with_picture: Vec<u32> = logs.iter().filter(|log| log.has_image).map(|log| log.id).collect();
     assert!(logs.iter().all(|log| log.has_image == (log.event_code == 0x1300)));
     let mut images = async |start_event_id, max_num_of_log| {
         let request = event::GetImageLogRequest { device_id: device, start_event_id, max_num_of_log };
-        dialler.event.get_image_log(request).await.unwrap().into_inner().image_events
+        client.event.get_image_log(request).await.unwrap().into_inner().image_events
     };
     let all = images(0, 0).await;
     assert_eq!(all.iter().map(|image| image.id).collect::<Vec<_>>(), with_picture);
@@ -145,62 +145,62 @@ async fn pictures_are_those_of_the_filters() {
 }
 
 #[tokio::test]
-async fn a_reader_without_a_camera_says_so() {
+async fn a_device_without_a_camera_refuses_pictures() {
     let server = server("devices=1&images=0").await;
-    let mut dialler = Dialler::new(&server).await;
-    let device_id = dialler.connect_nth(0).await;
+    let mut client = GatewayClient::new(&server).await;
+    let device_id = client.connect_nth(0).await;
     let request = event::GetImageLogRequest { device_id, start_event_id: 0, max_num_of_log: 1 };
-    assert_eq!(dialler.event.get_image_log(request).await.unwrap_err().code(), Code::Unimplemented);
+    assert_eq!(client.event.get_image_log(request).await.unwrap_err().code(), Code::Unimplemented);
     let capability =
-        dialler.device.get_capability(device::GetCapabilityRequest { device_id }).await.unwrap().into_inner();
+        client.device.get_capability(device::GetCapabilityRequest { device_id }).await.unwrap().into_inner();
     assert_eq!(capability.device_capability.unwrap().max_image_logs, 0);
 }
 
 #[tokio::test]
 async fn a_cleared_log_holds_that_it_was_cleared_and_ids_go_on() {
     let server = server("devices=2&backlog=10").await;
-    let mut dialler = Dialler::new(&server).await;
-    let (device, other) = (dialler.connect_nth(0).await, dialler.connect_nth(1).await);
-    dialler.event.clear_log(event::ClearLogRequest { device_id: device }).await.unwrap();
-    let logs = dialler.log(device, 0, 0).await.unwrap();
+    let mut client = GatewayClient::new(&server).await;
+    let (device, other) = (client.connect_nth(0).await, client.connect_nth(1).await);
+    client.event.clear_log(event::ClearLogRequest { device_id: device }).await.unwrap();
+    let logs = client.log(device, 0, 0).await.unwrap();
     assert_eq!((logs.len(), logs[0].id), (1, 11));
     assert_eq!(logs[0].event_code, u32::from(EventCode::DEVICE_EVENT_LOG_CLEARED.get()));
     let both = event::ClearLogMultiRequest { device_i_ds: vec![device, other] };
-    dialler.event.clear_log_multi(both).await.unwrap();
-    assert_eq!((dialler.ids(device, 0, 0).await, dialler.ids(other, 0, 0).await), (vec![12], vec![11]));
+    client.event.clear_log_multi(both).await.unwrap();
+    assert_eq!((client.ids(device, 0, 0).await, client.ids(other, 0, 0).await), (vec![12], vec![11]));
 }
 
 #[tokio::test]
 async fn clocks_are_read_and_set() {
     let server = server("devices=1&backlog=10").await;
-    let mut dialler = Dialler::new(&server).await;
-    let device_id = dialler.connect_nth(0).await;
+    let mut client = GatewayClient::new(&server).await;
+    let device_id = client.connect_nth(0).await;
     let now = server.simulator().reader(DeviceId::new(device_id)).unwrap().time();
-    let read = dialler.time.get(time::GetRequest { device_id }).await.unwrap().into_inner();
+    let read = client.time.get(time::GetRequest { device_id }).await.unwrap().into_inner();
     assert_eq!(read.gmt_time, u64::from(now.as_unix_seconds()));
-    dialler.time.set(time::SetRequest { device_id, gmt_time: 1_600_000_000 }).await.unwrap();
+    client.time.set(time::SetRequest { device_id, gmt_time: 1_600_000_000 }).await.unwrap();
     let set = time::SetMultiRequest { device_i_ds: vec![device_id], gmt_time: 1_600_000_001 };
-    dialler.time.set_multi(set).await.unwrap();
+    client.time.set_multi(set).await.unwrap();
     let reader = server.simulator().reader(DeviceId::new(device_id)).unwrap();
     assert_eq!(reader.time(), Timestamp::from_unix_seconds(1_600_000_001));
     let too_late = time::SetRequest { device_id, gmt_time: 1 << 32 };
-    assert_eq!(dialler.time.set(too_late).await.unwrap_err().code(), Code::InvalidArgument);
+    assert_eq!(client.time.set(too_late).await.unwrap_err().code(), Code::InvalidArgument);
 
     let config = Some(time::TimeConfig { time_zone: 32_400, sync_with_server: true });
-    dialler.time.set_config(time::SetConfigRequest { device_id, config }).await.unwrap();
-    let read = dialler.time.get_config(time::GetConfigRequest { device_id }).await.unwrap();
+    client.time.set_config(time::SetConfigRequest { device_id, config }).await.unwrap();
+    let read = client.time.get_config(time::GetConfigRequest { device_id }).await.unwrap();
     assert_eq!(read.into_inner().config, config);
 }
 
 #[tokio::test]
 async fn working_hours_are_the_events_with_a_key() {
     let server = server("devices=1&backlog=3000").await;
-    let mut dialler = Dialler::new(&server).await;
-    let device_id = dialler.connect_nth(0).await;
-    let logs = dialler.log(device_id, 0, 0).await.unwrap();
+    let mut client = GatewayClient::new(&server).await;
+    let device_id = client.connect_nth(0).await;
+    let logs = client.log(device_id, 0, 0).await.unwrap();
     let keyed: Vec<_> = logs.iter().filter(|log| log.tna_key > 0).map(|log| (log.id, log.tna_key)).collect();
     let all = tna::GetTnaLogRequest { device_id, ..Default::default() };
-    let answer = dialler.tna.get_tna_log(all).await.unwrap().into_inner().tna_events;
+    let answer = client.tna.get_tna_log(all).await.unwrap().into_inner().tna_events;
     assert_eq!(answer.iter().map(|log| (log.id, log.tna_key)).collect::<Vec<_>>(), keyed);
     let filter = tna::TnaEventFilter {
         tna_keys: vec![2],
@@ -209,10 +209,10 @@ async fn working_hours_are_the_events_with_a_key() {
     };
     let some =
         tna::GetTnaLogRequest { device_id, filter: Some(filter), max_num_of_log: 1, ..Default::default() };
-    let some = dialler.tna.get_tna_log(some).await.unwrap().into_inner().tna_events;
+    let some = client.tna.get_tna_log(some).await.unwrap().into_inner().tna_events;
     assert!(some.iter().all(|log| log.tna_key == 2 && log.user_id == answer[0].user_id) && some.len() < 2);
     let jobs = tna::GetJobCodeLogRequest { device_id, start_event_id: keyed[5].0, max_num_of_log: 3 };
-    let jobs = dialler.tna.get_job_code_log(jobs).await.unwrap().into_inner().job_code_events;
+    let jobs = client.tna.get_job_code_log(jobs).await.unwrap().into_inner().job_code_events;
     assert_eq!((jobs.len(), jobs[0].id), (3, keyed[5].0));
     assert!(jobs.iter().all(|job| job.job_code > 0));
 }
@@ -220,25 +220,26 @@ async fn working_hours_are_the_events_with_a_key() {
 #[tokio::test]
 async fn what_gateway_and_readers_are_is_numbered_as_the_version_does() {
     for (api, version, image_field, summer_time_field) in
-        [(Api::UpTo17, "1.7.0", 21, 43), (Api::From18, "1.8.0", 14, 21)]
+        [(ApiVersion::UpTo17, "1.7.0", 21, 43), (ApiVersion::From18, "1.8.0", 14, 21)]
     {
         for images in [0, 1] {
             let settings = format!("devices=1&images={images}").parse().unwrap();
-            let server = Server::start(ServerSettings::new(settings).with_api(api)).await.unwrap();
-            let mut dialler = Dialler::new(&server).await;
-            let device_id = dialler.connect_nth(0).await;
-            let info = dialler.admin.get_info(admin::GetInfoRequest {}).await.unwrap().into_inner();
+            let server =
+                GatewayServer::start(GatewayServerOptions::new(settings).with_api(api)).await.unwrap();
+            let mut client = GatewayClient::new(&server).await;
+            let device_id = client.connect_nth(0).await;
+            let info = client.admin.get_info(admin::GetInfoRequest {}).await.unwrap().into_inner();
             assert_eq!(info.version, version);
             let request = device::GetCapabilityInfoRequest { device_id };
-            let answer = dialler.device.get_capability_info(request).await.unwrap().into_inner();
+            let answer = client.device.get_capability_info(request).await.unwrap().into_inner();
             let fields = fields(&answer.cap_info);
             assert_eq!(fields.contains(&image_field), images == 1, "{fields:?}");
             assert!(fields.contains(&summer_time_field), "{fields:?}");
             let request = device::GetCapabilityRequest { device_id };
-            let capability = dialler.device.get_capability(request).await.unwrap().into_inner();
+            let capability = client.device.get_capability(request).await.unwrap().into_inner();
             assert_eq!(capability.device_capability.unwrap().max_image_logs, images * 1_000);
             let info =
-                dialler.device.get_info(device::GetInfoRequest { device_id }).await.unwrap().into_inner();
+                client.device.get_info(device::GetInfoRequest { device_id }).await.unwrap().into_inner();
             assert_eq!(info.info.unwrap().model_name, "simulated reader");
         }
     }
@@ -247,24 +248,24 @@ async fn what_gateway_and_readers_are_is_numbered_as_the_version_does() {
 #[tokio::test]
 async fn paths_of_gateways_before_1_5_lead_to_the_same_services() {
     let server = server("devices=1&backlog=3").await;
-    let mut dialler = Dialler::new(&server).await;
-    let device_id = dialler.connect_nth(0).await;
+    let mut client = GatewayClient::new(&server).await;
+    let device_id = client.connect_nth(0).await;
     let request = event::GetLogRequest { device_id, start_event_id: 2, max_num_of_log: 0 };
-    let answer: event::GetLogResponse = call(&dialler, "/event.Event/GetLog", request).await.unwrap();
+    let answer: event::GetLogResponse = call(&client, "/event.Event/GetLog", request).await.unwrap();
     assert_eq!(answer.events.iter().map(|log| log.id).collect::<Vec<_>>(), [2, 3]);
 }
 
 #[tokio::test]
 async fn users_are_answered_with_nothing_and_the_unknown_is_refused() {
     let server = server("devices=1").await;
-    let dialler = Dialler::new(&server).await;
+    let client = GatewayClient::new(&server).await;
     let request = || event::EnableMonitoringRequest { device_id: FIRST };
     let nothing: connect::GetDeviceListResponse =
-        call(&dialler, "/gsdk.user.User/Get", request()).await.unwrap();
+        call(&client, "/gsdk.user.User/Get", request()).await.unwrap();
     assert!(nothing.device_infos.is_empty());
     for path in ["/gsdk.user.User/Enroll", "/gsdk.card.Card/Scan", "/gsdk.event.Event/Forge", "/nothing", "/"]
     {
-        let refused = call::<_, connect::DisconnectResponse>(&dialler, path, request()).await.unwrap_err();
+        let refused = call::<_, connect::DisconnectResponse>(&client, path, request()).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unimplemented, "{path}");
     }
 }
@@ -272,13 +273,14 @@ async fn users_are_answered_with_nothing_and_the_unknown_is_refused() {
 #[tokio::test]
 async fn faults_of_pages_are_as_they_are_described() {
     let page = async |faults: GatewayFaults| {
-        let settings = ServerSettings::new("devices=1&backlog=100".parse().unwrap()).with_faults(faults);
-        let server = Server::start(settings).await.unwrap();
-        let mut dialler = Dialler::new(&server).await;
-        let device = dialler.connect_nth(0).await;
+        let settings =
+            GatewayServerOptions::new("devices=1&backlog=100".parse().unwrap()).with_faults(faults);
+        let server = GatewayServer::start(settings).await.unwrap();
+        let mut client = GatewayClient::new(&server).await;
+        let device = client.connect_nth(0).await;
         let mut pages = Vec::new();
         for _ in 0..20 {
-            pages.push(dialler.ids(device, 11, 20).await);
+            pages.push(client.ids(device, 11, 20).await);
         }
         pages
     };
@@ -299,12 +301,12 @@ async fn faults_of_pages_are_as_they_are_described() {
 async fn the_same_seed_fails_the_same_calls() {
     let failures = async || {
         let settings =
-            ServerSettings::new("devices=1&seed=3".parse().unwrap()).with_faults(GatewayFaults::ERROR);
-        let server = Server::start(settings).await.unwrap();
-        let mut dialler = Dialler::new(&server).await;
+            GatewayServerOptions::new("devices=1&seed=3".parse().unwrap()).with_faults(GatewayFaults::ERROR);
+        let server = GatewayServer::start(settings).await.unwrap();
+        let mut client = GatewayClient::new(&server).await;
         let mut codes = Vec::new();
         for _ in 0..200 {
-            let answer = dialler.admin.get_info(admin::GetInfoRequest {}).await;
+            let answer = client.admin.get_info(admin::GetInfoRequest {}).await;
             codes.push(answer.err().map(|status| status.code()));
         }
         codes
@@ -328,12 +330,12 @@ fn fields(bytes: &[u8]) -> Vec<u64> {
     numbers
 }
 
-async fn call<Q, A>(dialler: &Dialler, path: &'static str, request: Q) -> Result<A, tonic::Status>
+async fn call<Q, A>(client: &GatewayClient, path: &'static str, request: Q) -> Result<A, tonic::Status>
 where
     Q: Message + Send + Sync + 'static,
     A: Message + Default + Send + Sync + 'static,
 {
-    let mut grpc = tonic::client::Grpc::new(dialler.channel.clone());
+    let mut grpc = tonic::client::Grpc::new(client.channel.clone());
     grpc.ready().await.unwrap();
     let codec = tonic_prost::ProstCodec::<Q, A>::default();
     let path = PathAndQuery::from_static(path);

@@ -9,12 +9,12 @@ use bs2_events::codec::DeviceId;
 use bs2_events::device::backend::Backend;
 use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::device::gateway::Gateway;
-use bs2_events::sim::gateway::{Api, GatewayFaults, Server, ServerSettings};
+use bs2_events::sim::gateway::{ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_backend_keeps_its_contract_over_the_simulated_gateway() {
-    for api in [Api::UpTo17, Api::From18] {
+    for api in [ApiVersion::UpTo17, ApiVersion::From18] {
         for settings in ["devices=1", "devices=1&backlog=0", "devices=1&backlog=100&capacity=120"] {
             let stage = Behind::new(settings, |settings| settings.with_api(api)).await;
             check_backend(&stage)
@@ -50,20 +50,20 @@ async fn the_client_keeps_its_promises_over_readers_that_misbehave() {
 }
 
 struct Behind {
-    server: Server,
+    server: GatewayServer,
     backend: Arc<dyn Backend>,
     device: DeviceId,
     _folder: TempDir,
 }
 
 impl Behind {
-    async fn new(settings: &str, adapt: impl FnOnce(ServerSettings) -> ServerSettings) -> Self {
-        let settings = adapt(ServerSettings::new(settings.parse().unwrap()));
-        let server = Server::start(settings).await.unwrap();
+    async fn new(settings: &str, adapt: impl FnOnce(GatewayServerOptions) -> GatewayServerOptions) -> Self {
+        let settings = adapt(GatewayServerOptions::new(settings.parse().unwrap()));
+        let server = GatewayServer::start(settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let ca = folder.path().join("ca.crt");
         fs::write(&ca, server.ca_pem().unwrap()).unwrap();
-        let (device, reader) = server.readers().next().unwrap();
+        let (device, reader) = server.devices().next().unwrap();
         let source = format!("gateway://{}?ca={}&device={reader}", server.address(), ca.display());
         let backend = Arc::new(Gateway::new(source.parse().unwrap()).unwrap());
         Self { server, backend, device, _folder: folder }

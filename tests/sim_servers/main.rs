@@ -6,10 +6,10 @@ mod biostar_x_faults;
 mod biostar_x_log;
 mod biostar_x_socket;
 mod biostar_x_state;
-#[path = "../support/dialler/mod.rs"]
-mod dialler;
 mod gateway;
 mod gateway_backend;
+#[path = "../support/gateway_client/mod.rs"]
+mod gateway_client;
 mod gateway_connections;
 mod gateway_streams;
 #[path = "../support/wire/mod.rs"]

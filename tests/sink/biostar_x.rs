@@ -10,7 +10,7 @@ use bs2_events::codec::{DeviceId, Event, EventCode, Subject, Timestamp, UserId};
 use bs2_events::collect::Collector;
 use bs2_events::device::{Client, DeviceInfo};
 use bs2_events::sim::Simulator;
-use bs2_events::sim::biostar_x::{Fault, Faults, Server};
+use bs2_events::sim::biostar_x::{BiostarXFaults, BiostarXServer, PlannedFault};
 use bs2_events::sink::biostar_x::BiostarXSink;
 use bs2_events::sink::conformance::{self, SinkStage};
 use bs2_events::sink::{Batch, GapReason, Sink, Stored, async_trait};
@@ -39,11 +39,11 @@ async fn the_contract_of_sinks_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
     conformance::check(&Stage { server: &server, path }).await.unwrap();
-    assert!(server.state().imported().count() > 20);
+    assert!(server.snapshot().imported().count() > 20);
 }
 
 struct Stage<'a> {
-    server: &'a Server,
+    server: &'a BiostarXServer,
     path: PathBuf,
 }
 
@@ -60,7 +60,13 @@ impl SinkStage for Stage<'_> {
 
 #[tokio::test]
 async fn a_lost_answer_is_looked_for_before_anything_else_is_sent() {
-    for fault in [Fault::CutBefore, Fault::CutAfter, Fault::ErrorAfter, Fault::Error, Fault::Partial] {
+    for fault in [
+        PlannedFault::CutBefore,
+        PlannedFault::CutAfter,
+        PlannedFault::ErrorAfter,
+        PlannedFault::Error,
+        PlannedFault::Partial,
+    ] {
         for reopens in [false, true] {
             let server = start("").await;
             let folder = tempfile::tempdir().unwrap();
@@ -69,7 +75,7 @@ async fn a_lost_answer_is_looked_for_before_anything_else_is_sent() {
             sink.store(batch(1..=10)).await.unwrap();
             server.plan(IMPORT, fault.clone());
             let result = sink.store(batch(11..=30)).await;
-            assert_eq!(result.is_ok(), fault == Fault::Partial, "{fault:?}");
+            assert_eq!(result.is_ok(), fault == PlannedFault::Partial, "{fault:?}");
             if reopens {
                 drop(sink);
                 sink = open();
@@ -78,7 +84,7 @@ async fn a_lost_answer_is_looked_for_before_anything_else_is_sent() {
             assert_eq!((resumed.first, resumed.watermark), (1, 30), "{fault:?}");
             let stored = sink.store(batch(11..=32)).await.unwrap();
             assert_eq!(stored, Stored { new: 2, repeated: 20 });
-            assert_eq!(server.state().imported().count(), 32, "{fault:?} {reopens}");
+            assert_eq!(server.snapshot().imported().count(), 32, "{fault:?} {reopens}");
         }
     }
 }
@@ -102,7 +108,7 @@ async fn what_cannot_be_imported_is_counted_and_named() {
         assert_eq!((summary.refused.len(), summary.refused[0].id), (1, 4));
         assert!(!format!("{summary:?} {sink:?}").contains("canary"));
     }
-    assert_eq!(server.state().imported().count(), 2);
+    assert_eq!(server.snapshot().imported().count(), 2);
     assert_eq!(sink.gaps(READER).await.unwrap().len(), 1);
 }
 
@@ -111,7 +117,7 @@ async fn a_state_file_is_for_one_sink_one_server_and_one_virtual_device() {
     let (server, other) = (start("").await, start("").await);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state");
-    let open = |server: &Server, device| BiostarXSink::open(client(server), device, &path);
+    let open = |server: &BiostarXServer, device| BiostarXSink::open(client(server), device, &path);
     let sink = open(&server, gate()).unwrap();
     let kind = |result: bs2_events::Result<BiostarXSink>| result.err().map(|error| error.kind());
     assert_eq!(kind(open(&server, gate())), Some(ErrorKind::Busy));
@@ -129,10 +135,13 @@ async fn a_state_file_is_for_one_sink_one_server_and_one_virtual_device() {
 
 #[tokio::test]
 async fn what_a_collector_brings_arrives_once_under_random_faults() {
-    let server = Server::start("seed=3&users=100000".parse().unwrap()).await.unwrap();
-    let faulty: bs2_events::sim::biostar_x::ServerSettings = "seed=3&users=100000".parse().unwrap();
-    let faulty =
-        Server::start(faulty.with_faults(Faults::CUT | Faults::ERROR | Faults::SESSION)).await.unwrap();
+    let server = BiostarXServer::start("seed=3&users=100000".parse().unwrap()).await.unwrap();
+    let faulty: bs2_events::sim::biostar_x::BiostarXServerOptions = "seed=3&users=100000".parse().unwrap();
+    let faulty = BiostarXServer::start(
+        faulty.with_faults(BiostarXFaults::CUT | BiostarXFaults::ERROR | BiostarXFaults::SESSION),
+    )
+    .await
+    .unwrap();
     for server in [server, faulty] {
         while crate::biostar_x_simulated::make_gate(&client(&server)).await.is_err() {}
         let simulator = Simulator::new("devices=3&backlog=2000").unwrap();
@@ -162,7 +171,7 @@ async fn what_a_collector_brings_arrives_once_under_random_faults() {
         }
         assert!(complete);
         let mut stored = BTreeMap::<_, usize>::new();
-        for event in server.state().imported() {
+        for event in server.snapshot().imported() {
             *stored.entry((event.time, event.user_id.clone().unwrap(), event.code)).or_default() += 1;
         }
         assert!(!expected.is_empty());
@@ -186,13 +195,13 @@ async fn an_event_of_another_reader_is_not_taken_for_one_that_did_not_arrive() {
             .timestamp(Timestamp::from_unix_seconds(1_761_837_120 + id / 4))
             .build()
     };
-    server.plan(IMPORT, Fault::CutBefore);
+    server.plan(IMPORT, PlannedFault::CutBefore);
     let batch = || Batch::new(other, 0, 100, 119).with_events((100..=119).map(same));
     assert!(sink.store(batch()).await.is_err());
     drop(sink);
     let sink = open();
     assert_eq!(sink.store(batch()).await.unwrap(), Stored { new: 0, repeated: 20 });
-    assert_eq!(server.state().imported().count(), 620);
+    assert_eq!(server.snapshot().imported().count(), 620);
     assert_eq!(sink.summary().await.imported, 620);
     assert_eq!(sink.summary_of_run().await.imported, 20);
 }

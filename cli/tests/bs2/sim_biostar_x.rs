@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Child;
 
 use crate::command_line::{bs2, bs2_in, object, start_in};
-use bs2_events::sim::biostar_x::ServerSettings;
+use bs2_events::sim::biostar_x::BiostarXServerOptions;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -107,9 +107,9 @@ fn what_cannot_be_right_is_named() {
     for (arguments, expected) in [
         (&["--faults", "fire"][..], "setting `faults`: `fire` is not known"),
         (&["--set", "colour=1"], "setting `colour` is not known"),
-        (&["--session-ttl", "500ms"], "setting `session`: `0` is no number"),
-        (&["--state", "none/server.jsonl"], "cannot use the state file `none/server.jsonl`"),
-        (&["--state", "none.jsonl", "--print-state"], "cannot use the state file `none.jsonl`"),
+        (&["--session-ttl", "500ms"], "setting `session`: `500ms` is not a duration from 1s"),
+        (&["--state", "none/server.jsonl"], "state file `none/server.jsonl` cannot be opened"),
+        (&["--state", "none.jsonl", "--print-state"], "state file `none.jsonl` cannot be read"),
         (&["--cert", "none.pem", "--key", "none.pem"], "cannot read `none.pem`"),
         (&["--password-file", "none.txt"], "cannot read `none.txt`"),
     ] {
@@ -125,10 +125,10 @@ fn the_help_lists_every_setting_and_every_fault() {
     let help = bs2(&["sim", "biostar-x", "--help"], b"").stdout;
     let first_words: Vec<_> = help.lines().filter_map(|line| line.split_whitespace().next()).collect();
     // These have flags of their own.
-    let flags = ["dialect", "licence", "session", "faults"];
+    let flags = ["dialect", "licence", "session", "faults", "listen", "state"];
     for text in ["x=1", "faults=x"] {
-        let error = text.parse::<ServerSettings>().unwrap_err().to_string();
-        let (_, known) = error.split_once("there are ").unwrap();
+        let error = text.parse::<BiostarXServerOptions>().unwrap_err().to_string();
+        let (_, known) = error.split_once("known are ").unwrap();
         for word in known.split(", ").filter(|word| !flags.contains(word)) {
             assert!(first_words.contains(&word), "{word} is not in {help}");
         }

@@ -52,7 +52,7 @@ fn refuses_what_it_cannot_do_and_says_why() {
     };
     assert!(refused(&[]).contains("--make-certs"));
     assert!(refused(&["--cert", "server.crt"]).contains("--key"));
-    assert!(refused(&["--cert", "no.crt", "--key", "no.pem"]).contains("`no.crt` cannot be read"));
+    assert!(refused(&["--cert", "no.crt", "--key", "no.pem"]).contains("cannot read `no.crt`"));
     assert!(refused(&["--make-certs", "certs", "--api", "1.6"]).contains("neither 1.7 nor 1.8"));
     assert!(refused(&["--make-certs", "certs", "--faults", "shorts"]).contains("`shorts` is not known"));
     assert!(refused(&["--make-certs", "certs", "--device", "reader"]).contains("`reader` is no address"));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use bs2_events::sim::biostar_x::{Fault, Server};
+use bs2_events::sim::biostar_x::{BiostarXServer, PlannedFault};
 use serde_json::Value;
 
 struct Run {
@@ -19,7 +19,7 @@ impl Run {
 }
 
 struct Site {
-    server: Server,
+    server: BiostarXServer,
     folder: tempfile::TempDir,
 }
 
@@ -28,7 +28,7 @@ impl Site {
         // The second test of a process finds it installed.
         let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
         let site = Self {
-            server: Server::start(settings.parse().unwrap()).await.unwrap(),
+            server: BiostarXServer::start(settings.parse().unwrap()).await.unwrap(),
             folder: tempfile::tempdir().unwrap(),
         };
         site.write("ca.pem", site.server.ca_pem().unwrap());
@@ -97,14 +97,14 @@ async fn files_are_imported_once_although_an_answer_is_lost() {
             "\n",
         ),
     );
-    site.server.plan("/api/events/import", Fault::CutAfter);
+    site.server.plan("/api/events/import", PlannedFault::CutAfter);
     let import = ["import", "punches.csv", "--virtual-device", "100001", "--chunk", "20", "--json"];
     let imported = site.x(&import).await;
     assert_eq!(imported.code, Some(0), "{}", imported.stderr);
     assert_eq!(imported.json()[0]["certain"], 50);
-    assert_eq!(site.server.state().imported().count(), 50);
+    assert_eq!(site.server.snapshot().imported().count(), 50);
     let again = site.x(&[&import[..], &["--resume"]].concat()).await;
-    assert_eq!((again.code, site.server.state().imported().count()), (Some(0), 50));
+    assert_eq!((again.code, site.server.snapshot().imported().count()), (Some(0), 50));
 
     let more = site.x(&["import", "more.jsonl", "--virtual-device", "100001", "--json"]).await;
     assert_eq!(more.code, Some(1), "{}", more.stderr);
@@ -163,7 +163,7 @@ async fn a_file_with_a_wrong_field_is_refused_with_its_line_before_anything_is_s
     .unwrap();
     let run = site.x(&["import", "a.csv", "--virtual-device", "100001"]).await;
     assert!(run.stderr.contains("line 2: field `user_id` is no UTF-8"), "{}", run.stderr);
-    assert_eq!(site.server.state().imported().count(), 0);
+    assert_eq!(site.server.snapshot().imported().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +175,7 @@ async fn numbers_keep_their_digits_and_a_mark_at_the_start_does_no_harm() {
     site.write("a.jsonl", &format!("\u{feff}{line}\r\n"));
     let run = site.x(&["import", "a.jsonl", "--virtual-device", "100001"]).await;
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let state = site.server.state();
+    let state = site.server.snapshot();
     assert_eq!(state.imported().next().unwrap().user_id.as_deref(), Some("9007199254740993"));
 }
 
@@ -185,7 +185,7 @@ async fn a_file_that_was_imported_is_not_imported_again_by_mistake() {
     site.x(&["virtual-devices", "create", "100001", "Main gate"]).await;
     site.write("a.csv", "datetime,user_id,evt\n2026-01-31T12:00:00Z,1,4088\n");
     let import = ["import", "a.csv", "--virtual-device", "100001"];
-    let stored = || site.server.state().imported().count();
+    let stored = || site.server.snapshot().imported().count();
     // What was not sent at all leaves no trace.
     let refused =
         site.bs2(&[&["x"], &import[..], &["--server", "http://127.0.0.1:1", "--user", "a"]].concat()).await;
@@ -201,9 +201,9 @@ async fn a_file_that_was_imported_is_not_imported_again_by_mistake() {
     // A server that never says what it did: nothing is sent twice, and the next step is told.
     site.write("b.csv", "datetime,user_id,evt\n2026-01-31T13:00:00Z,1,4088\n");
     for _ in 0..20 {
-        site.server.plan("/api/events/search", Fault::Answer { status: 200, body: "{}".to_owned() });
+        site.server.plan("/api/events/search", PlannedFault::Answer { status: 200, body: "{}".to_owned() });
     }
-    site.server.plan("/api/events/import", Fault::CutAfter);
+    site.server.plan("/api/events/import", PlannedFault::CutAfter);
     let unknown = site.x(&["import", "b.csv", "--virtual-device", "100001", "--settle", "1ms"]).await;
     assert_eq!((unknown.code, stored()), (Some(1), 3), "{}", unknown.stderr);
     assert!(unknown.stderr.contains("--resume"), "{}", unknown.stderr);
@@ -223,7 +223,7 @@ async fn a_server_that_fails_all_the_time_gets_every_event_once() {
     site.write("many.csv", &csv);
     let import = ["import", "many.csv", "--virtual-device", "100001", "--chunk", "100", "--settle", "10ms"];
     let run = site.x(&import).await;
-    assert_eq!((run.code, site.server.state().imported().count()), (Some(0), 6_000), "{}", run.stdout);
+    assert_eq!((run.code, site.server.snapshot().imported().count()), (Some(0), 6_000), "{}", run.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,7 +283,7 @@ async fn collecting_into_a_virtual_device_brings_each_authentication_once() {
     let first = site.bs2(&collect).await;
     assert_eq!(first.code, Some(0), "{}", first.stderr);
     assert!(first.stderr.contains("events not imported: the event is no authentication"), "{}", first.stderr);
-    let imported = site.server.state().imported().count();
+    let imported = site.server.snapshot().imported().count();
     assert!(imported > 0);
     let told = &first.json()[0]["biostar_x"];
     assert_eq!(told["imported"], imported);
@@ -291,7 +291,7 @@ async fn collecting_into_a_virtual_device_brings_each_authentication_once() {
         told["unmapped"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
     assert_eq!((unmapped + imported as u64, told["refused"].as_array().unwrap().len()), (600, 0));
     let again = site.bs2(&collect).await;
-    assert_eq!((again.code, site.server.state().imported().count()), (Some(0), imported));
+    assert_eq!((again.code, site.server.snapshot().imported().count()), (Some(0), imported));
     // Nothing was done this time, and nothing is told of what another run did.
     assert_eq!(again.json()[0]["biostar_x"]["imported"], 0);
     assert!(!again.stderr.contains("not imported"), "{}", again.stderr);

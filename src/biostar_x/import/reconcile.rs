@@ -24,7 +24,7 @@ impl Import {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {
@@ -69,7 +69,7 @@ impl Import {
     /// ```
     /// # #[tokio::main]
     /// # async fn main() -> bs2_events::Result<()> {
-    /// # let server = bs2_events::sim::biostar_x::Server::start("users=2000&backlog=50".parse()?).await?;
+    /// # let server = bs2_events::sim::biostar_x::BiostarXServer::start("users=2000&backlog=50".parse()?).await?;
     /// # let client = bs2_events::biostar_x::Client::builder(&server.url())
     /// #     .with_credentials("admin", "simulated").with_pinned_certificate(server.certificate_pem()).build()?;
     /// # for id in [100_001, 100_002] {

@@ -1,59 +1,58 @@
-//! `/sim/…`: the same hands on the server as in Rust, for tests in other languages.
+//! The paths `/sim/…`: control of the server for tests in other languages.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::fault::{Fault, Rows};
-use super::field::{number, text};
-use super::request::Request;
-use super::site::Site;
+use super::app::App;
+use super::fault::{PlannedFault, RowShape};
+use super::request::{ReceivedRequest, number, text};
 
-/// Status and body of what is asked.
+/// The status and body of the response.
 ///
 /// | request | does |
 /// |---|---|
-/// | `GET /sim/state` | tells what is stored |
-/// | `GET /sim/requests` | tells what was asked, without the body of a login |
-/// | `POST /sim/faults` `{"path":"/api/events/import","fault":"cut-after"}` | plans what goes wrong next there |
+/// | `GET /sim/state` | returns a snapshot of the database |
+/// | `GET /sim/requests` | returns the requests, without the bodies of logins |
+/// | `POST /sim/faults` `{"path":"/api/events/import","fault":"cut-after"}` | plans a fault of the next request there |
 /// | `POST /sim/sessions/end` | ends all sessions |
 /// | `POST /sim/clock` `{"advance":60}` | moves the clock by seconds |
-/// | `POST /sim/events` `{"count":3}` | lets readers report so many events |
-/// | `POST /sim/users` `{"user_id":"2"}` | makes a user known |
-pub(super) fn answer(site: &mut Site, request: &Request) -> (u16, String) {
-    match act(site, request) {
+/// | `POST /sim/events` `{"count":3}` | makes events of devices |
+/// | `POST /sim/users` `{"user_id":"2"}` | adds a user |
+pub(super) fn respond(app: &mut App, request: &ReceivedRequest) -> (u16, String) {
+    match act(app, request) {
         Some(body) => (200, body.to_string()),
         None => (400, json!({ "error": "no such request; see GET /sim/" }).to_string()),
     }
 }
 
-fn act(site: &mut Site, request: &Request) -> Option<Value> {
+fn act(app: &mut App, request: &ReceivedRequest) -> Option<Value> {
     let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-    let what = request.path().strip_prefix(PREFIX)?;
-    Some(match (request.method(), what) {
-        ("GET", "state") => site.store.copy().to_json(),
-        ("GET", "requests") => site.record.all().iter().map(told).collect(),
+    let command = request.path().strip_prefix(PREFIX)?;
+    Some(match (request.method(), command) {
+        ("GET", "state") => app.database.snapshot().to_json(),
+        ("GET", "requests") => app.requests.all().iter().map(request_json).collect(),
         ("POST", "faults") => {
-            site.fate.plan(text(&body["path"])?.to_owned(), fault(&body)?);
-            json!({ "planned": site.fate.planned() })
+            app.faults.plan(text(&body["path"])?.to_owned(), fault(&body)?);
+            json!({ "planned": app.faults.planned() })
         }
         ("POST", "sessions/end") => {
-            site.sessions.end_all();
+            app.sessions.end_all();
             json!({})
         }
         ("POST", "clock") => {
-            site.clock.advance(Duration::from_secs(number(&body["advance"])?));
-            json!({ "now": site.clock.now().to_string() })
+            app.clock.advance(Duration::from_secs(number(&body["advance"])?));
+            json!({ "now": app.clock.now().to_string() })
         }
         ("POST", "events") => {
-            let count = number(&body["count"])?.min(MOST_EVENTS);
+            let count = number(&body["count"])?.min(MAX_EVENTS);
             for _ in 0..count {
-                site.live().ok()?;
+                app.make_event().ok()?;
             }
-            json!({ "events": site.store.events.len() })
+            json!({ "events": app.database.events.len() })
         }
         ("POST", "users") => {
-            site.store.add_user(text(&body["user_id"])?).ok()?;
+            app.database.add_user(text(&body["user_id"])?).ok()?;
             json!({})
         }
         ("GET", "") => json!({
@@ -70,14 +69,14 @@ fn act(site: &mut Site, request: &Request) -> Option<Value> {
     })
 }
 
-fn fault(body: &Value) -> Option<Fault> {
+fn fault(body: &Value) -> Option<PlannedFault> {
     let name = text(&body["fault"])?;
     if let Some((_, fault)) = FAULTS.iter().find(|(known, _)| *known == name) {
         return Some(fault.clone());
     }
     match name {
-        "slow" => Some(Fault::Slow(Duration::from_millis(number(&body["milliseconds"])?))),
-        "answer" => Some(Fault::Answer {
+        "slow" => Some(PlannedFault::Slow(Duration::from_millis(number(&body["milliseconds"])?))),
+        "answer" => Some(PlannedFault::Answer {
             status: u16::try_from(number(&body["status"])?).ok().filter(|status| *status >= 200)?,
             body: body["body"].as_str()?.to_owned(),
         }),
@@ -85,8 +84,8 @@ fn fault(body: &Value) -> Option<Fault> {
     }
 }
 
-/// A login's body has a password in it.
-fn told(request: &Request) -> Value {
+/// A request without secrets: the body of a login contains a password.
+fn request_json(request: &ReceivedRequest) -> Value {
     let headers: serde_json::Map<String, Value> =
         request.headers().iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
     let secret = request.path() == "/api/login";
@@ -94,23 +93,23 @@ fn told(request: &Request) -> Value {
     json!({ "method": request.method(), "target": request.target(), "headers": headers, "body": body })
 }
 
-/// No path of a real server begins like this.
+/// No path of a real server begins with this.
 pub(super) const PREFIX: &str = "/sim/";
-const MOST_EVENTS: u64 = 100_000;
+const MAX_EVENTS: u64 = 100_000;
 
-/// The faults that need no more than a name; `slow` takes `milliseconds`, `answer` takes `status` and `body`.
-const FAULTS: [(&str, Fault); 13] = [
-    ("cut-before", Fault::CutBefore),
-    ("cut-after", Fault::CutAfter),
-    ("cut-within", Fault::CutWithin),
-    ("500", Fault::Error),
-    ("500-after", Fault::ErrorAfter),
-    ("session", Fault::EndSession),
-    ("rows-text", Fault::Rows(Rows::Text)),
-    ("rows-missing", Fault::Rows(Rows::Missing)),
-    ("rows-no-collection", Fault::Rows(Rows::NoCollection)),
-    ("rows-lone", Fault::Rows(Rows::Lone)),
-    ("partial", Fault::Partial),
-    ("strings", Fault::Strings),
-    ("wrapped", Fault::Wrapped),
+/// The faults that need only a name. `slow` also needs `milliseconds`, `answer` needs `status` and `body`.
+const FAULTS: [(&str, PlannedFault); 13] = [
+    ("cut-before", PlannedFault::CutBefore),
+    ("cut-after", PlannedFault::CutAfter),
+    ("cut-within", PlannedFault::CutWithin),
+    ("500", PlannedFault::Error),
+    ("500-after", PlannedFault::ErrorAfter),
+    ("session", PlannedFault::EndSession),
+    ("rows-text", PlannedFault::Rows(RowShape::Text)),
+    ("rows-missing", PlannedFault::Rows(RowShape::Missing)),
+    ("rows-no-collection", PlannedFault::Rows(RowShape::NoCollection)),
+    ("rows-lone", PlannedFault::Rows(RowShape::Lone)),
+    ("partial", PlannedFault::Partial),
+    ("strings", PlannedFault::Strings),
+    ("wrapped", PlannedFault::Wrapped),
 ];

@@ -1,42 +1,42 @@
-//! What goes wrong, by chance or as planned.
+//! Faults of the server: at random, or as a test plans them.
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use bitflags::bitflags;
 
-use crate::Result;
-use crate::sim::options::invalid;
 use crate::sim::rng::SeededRng;
+use crate::{Error, ErrorKind, Result};
 
 bitflags! {
-    /// What goes wrong by chance, on the paths under `/api`. The log itself is never wrong.
+    /// Faults that occur at random, on the paths under `/api`. The database is always correct.
     ///
     /// | fault | as text | what happens |
     /// |---|---|---|
-    /// | `SLOW` | `slow` | one answer of four takes 20 to 200 ms |
-    /// | `CUT` | `cut` | one connection of ten is cut: before the request is processed, after it, or within the answer |
-    /// | `ERROR` | `500` | one request of twenty gets HTTP 500: half of them were processed |
-    /// | `SESSION` | `session` | one request of twenty finds that its session has ended |
-    /// | `ROWS` | `rows` | searches without a result have no rows, `""` for rows, or no collection; a lone row is no array |
+    /// | `SLOW` | `slow` | one response of four takes 20 to 200 ms |
+    /// | `CUT` | `cut` | one connection of ten is cut: before the request is processed, after it, or within the response |
+    /// | `ERROR` | `500` | one request of twenty gets HTTP 500; half of them were processed |
+    /// | `SESSION` | `session` | at one request of twenty the session has ended |
+    /// | `ROWS` | `rows` | searches without a result have no rows, `""` for rows, or no collection; a single row is not in an array |
     /// | `PARTIAL` | `partial` | one import of five is stored in part, with code `1` |
-    /// | `STRINGS` | `strings` | every second answer under `/api/v2` has its numbers as text |
+    /// | `STRINGS` | `strings` | every second response under `/api/v2` has its numbers as text |
     /// | `WRAPPED` | `wrapped` | the error of a missing licence is inside `Response` |
     ///
     /// # Examples
     ///
     /// ```
-    /// use bs2_events::sim::biostar_x::{Faults, ServerSettings};
+    /// use bs2_events::sim::biostar_x::BiostarXFaults;
     ///
-    /// let settings: ServerSettings = "faults=cut,500".parse()?;
-    /// # let same = ServerSettings::default().with_faults(Faults::CUT | Faults::ERROR);
-    /// # assert_eq!(format!("{settings:?}"), format!("{same:?}"));
+    /// let faults: BiostarXFaults = "cut,500".parse()?;
+    /// assert_eq!(faults, BiostarXFaults::CUT | BiostarXFaults::ERROR);
+    /// assert_eq!(faults.to_string(), "cut,500");
     /// # Ok::<(), bs2_events::Error>(())
     /// ```
     #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-    pub struct Faults: u8 {
-        /// Answers take their time.
+    pub struct BiostarXFaults: u8 {
+        /// Responses are slow.
         const SLOW = 0x01;
         /// Connections are cut.
         const CUT = 0x02;
@@ -44,47 +44,52 @@ bitflags! {
         const ERROR = 0x04;
         /// Sessions end.
         const SESSION = 0x08;
-        /// Rows come in the shapes that were seen in the field.
+        /// Rows have the shapes that were seen in the field.
         const ROWS = 0x10;
         /// Imports are stored in part.
         const PARTIAL = 0x20;
-        /// Numbers come as text.
+        /// Numbers are text.
         const STRINGS = 0x40;
         /// The licence error is inside the envelope.
         const WRAPPED = 0x80;
     }
 }
 
-/// Faults by their names, separated by commas.
-///
-/// # Errors
-///
-/// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a word that is none of them.
-pub(super) fn parse(value: &str) -> Result<Faults> {
-    let mut faults = Faults::empty();
-    for word in value.split(',').filter(|word| !word.is_empty()) {
-        let known = NAMES.iter().find(|(name, _)| *name == word);
-        let Some((_, fault)) = known else {
-            let known = NAMES.map(|(name, _)| name).join(", ");
-            return Err(invalid(format!("setting `faults`: `{word}` is not known; there are {known}")));
-        };
-        faults |= *fault;
+impl FromStr for BiostarXFaults {
+    type Err = Error;
+
+    /// Parses names of faults, separated by commas.
+    fn from_str(text: &str) -> Result<Self> {
+        text.split(',').filter(|word| !word.is_empty()).try_fold(Self::empty(), |faults, word| {
+            let named = NAMES.iter().find(|(name, _)| *name == word);
+            named.map(|(_, fault)| faults | *fault).ok_or_else(|| {
+                let known = NAMES.map(|(name, _)| name).join(", ");
+                let message = format!("setting `faults`: `{word}` is not known; known are {known}");
+                Error::new(ErrorKind::InvalidInput, message)
+            })
+        })
     }
-    Ok(faults)
 }
 
-/// One thing that is planned to go wrong; see [`Server::plan`](super::Server::plan).
+impl fmt::Display for BiostarXFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = NAMES.iter().filter(|(_, fault)| self.contains(*fault)).map(|(name, _)| *name);
+        f.write_str(&names.collect::<Vec<_>>().join(","))
+    }
+}
+
+/// A fault that a test plans; see [`BiostarXServer::plan`](super::BiostarXServer::plan).
 ///
 /// `Debug` does not show a body.
 ///
 /// # Examples
 ///
 /// ```
-/// use bs2_events::sim::biostar_x::{Fault, Server, ServerSettings};
+/// use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions, PlannedFault};
 ///
 /// # async fn example() -> bs2_events::Result<()> {
-/// let server = Server::start(ServerSettings::default()).await?;
-/// server.plan("/api/events/import", Fault::CutAfter);
+/// let server = BiostarXServer::start(BiostarXServerOptions::default()).await?;
+/// server.plan("/api/events/import", PlannedFault::CutAfter);
 /// assert_eq!(server.planned(), 1);
 /// # Ok(())
 /// # }
@@ -92,60 +97,62 @@ pub(super) fn parse(value: &str) -> Result<Faults> {
 /// ```
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Fault {
-    /// The answer is as it should be, later.
+pub enum PlannedFault {
+    /// The response is correct, but late.
     Slow(Duration),
     /// The connection is cut, and the request is not processed.
     CutBefore,
-    /// The request is processed, and the connection is cut before the answer.
+    /// The request is processed, and the connection is cut before the response.
     CutAfter,
-    /// The request is processed, and the connection is cut within the answer.
+    /// The request is processed, and the connection is cut within the response.
     CutWithin,
     /// HTTP 500, and the request is not processed.
     Error,
-    /// The request is processed, and answered with HTTP 500.
+    /// The request is processed, and the response is HTTP 500.
     ErrorAfter,
-    /// The session of the request ends before it is processed.
+    /// The session of the request ends before the request is processed.
     EndSession,
-    /// A search without a result, or with one row, answers in this shape.
-    Rows(Rows),
-    /// An import is stored in part; the answer has the code `1`. No other request minds.
+    /// A search without a result, or with one row, has this shape.
+    Rows(RowShape),
+    /// An import is stored in part; the response has the code `1`. Other requests ignore it.
     Partial,
-    /// All numbers of the answer are text.
+    /// All numbers of the response are text.
     Strings,
-    /// A bare error comes inside `Response`.
+    /// A bare error is inside `Response`.
     Wrapped,
-    /// The request is not processed, and gets this.
+    /// The request is not processed, and this is the response.
     Answer {
         /// The HTTP status.
         status: u16,
-        /// The body, as it goes over the wire.
+        /// The body, byte for byte.
         body: String,
     },
 }
 
-/// How few rows look.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sim::biostar_x::{Fault, Rows};
-/// assert_eq!(format!("{:?}", Fault::Rows(Rows::Text)), "Rows(Text)");
-/// ```
+/// The shape of a search result with no row or one row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
-pub enum Rows {
+pub enum RowShape {
     /// No rows are `""`.
     Text,
-    /// No rows are not there.
+    /// Without rows, the field `rows` is missing.
     Missing,
-    /// Where there are no rows, there is no collection.
+    /// Without rows, the collection is missing.
     NoCollection,
-    /// One row is no array.
+    /// One row is not in an array.
     Lone,
 }
 
-impl fmt::Debug for Fault {
+impl PlannedFault {
+    pub(super) fn row_shape(&self) -> Option<RowShape> {
+        match self {
+            Self::Rows(shape) => Some(*shape),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Debug for PlannedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Slow(by) => f.debug_tuple("Slow").field(by).finish(),
@@ -166,19 +173,19 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// What is planned, and what chance brings.
-pub(super) struct Fate {
-    faults: Faults,
-    planned: VecDeque<(String, Fault)>,
-    dice: SeededRng,
+/// The planned faults, and those that occur at random.
+pub(super) struct FaultPlan {
+    faults: BiostarXFaults,
+    planned: VecDeque<(String, PlannedFault)>,
+    rng: SeededRng,
 }
 
-impl Fate {
-    pub(super) fn new(faults: Faults, seed: u64) -> Self {
-        Self { faults, planned: VecDeque::new(), dice: SeededRng::new(seed, STREAM) }
+impl FaultPlan {
+    pub(super) fn new(faults: BiostarXFaults, seed: u64) -> Self {
+        Self { faults, planned: VecDeque::new(), rng: SeededRng::new(seed, STREAM) }
     }
 
-    pub(super) fn plan(&mut self, path: String, fault: Fault) {
+    pub(super) fn plan(&mut self, path: String, fault: PlannedFault) {
         self.planned.push_back((path, fault));
     }
 
@@ -186,12 +193,12 @@ impl Fate {
         self.planned.len()
     }
 
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.planned.clear();
     }
 
-    /// What happens to the next request to this path: the first that is planned for it, and else what chance brings.
-    pub(super) fn next(&mut self, path: &str) -> Vec<Fault> {
+    /// The faults of the next request to this path: the first that is planned for it, otherwise random ones.
+    pub(super) fn next(&mut self, path: &str) -> Vec<PlannedFault> {
         let planned = self.planned.iter().position(|(start, _)| path.starts_with(start));
         if let Some((_, fault)) = planned.and_then(|position| self.planned.remove(position)) {
             return vec![fault];
@@ -200,65 +207,48 @@ impl Fate {
             return Vec::new();
         }
         let mut faults = Vec::new();
-        let mut chance = |fault, per_mille, make: &dyn Fn(&mut SeededRng) -> Fault| {
-            if self.faults.contains(fault) && self.dice.per_mille(per_mille) {
-                faults.push(make(&mut self.dice));
+        let mut chance = |fault, per_mille, make: &dyn Fn(&mut SeededRng) -> PlannedFault| {
+            if self.faults.contains(fault) && self.rng.per_mille(per_mille) {
+                faults.push(make(&mut self.rng));
             }
         };
-        chance(Faults::SLOW, 250, &|dice| {
-            Fault::Slow(Duration::from_millis(u64::from(20 + dice.below(181))))
+        chance(BiostarXFaults::SLOW, 250, &|rng| {
+            PlannedFault::Slow(Duration::from_millis(u64::from(20 + rng.below(181))))
         });
-        chance(Faults::CUT, 100, &|dice| dice.pick(&CUTS).into());
-        chance(Faults::ERROR, 50, &|dice| dice.pick(&ERRORS).into());
-        chance(Faults::SESSION, 50, &|_| Fault::EndSession);
-        chance(Faults::ROWS, 1_000, &|dice| Fault::Rows(dice.pick(&ROWS)));
-        chance(Faults::ROWS, 1_000, &|_| Fault::Rows(Rows::Lone));
-        chance(Faults::PARTIAL, 200, &|_| Fault::Partial);
-        chance(Faults::STRINGS, 500, &|_| Fault::Strings);
-        chance(Faults::WRAPPED, 1_000, &|_| Fault::Wrapped);
+        chance(BiostarXFaults::CUT, 100, &|rng| match rng.below(3) {
+            0 => PlannedFault::CutBefore,
+            1 => PlannedFault::CutAfter,
+            _ => PlannedFault::CutWithin,
+        });
+        chance(BiostarXFaults::ERROR, 50, &|rng| match rng.below(2) {
+            0 => PlannedFault::Error,
+            _ => PlannedFault::ErrorAfter,
+        });
+        chance(BiostarXFaults::SESSION, 50, &|_| PlannedFault::EndSession);
+        chance(BiostarXFaults::ROWS, 1_000, &|rng| PlannedFault::Rows(rng.pick(&EMPTY_SHAPES)));
+        chance(BiostarXFaults::ROWS, 1_000, &|_| PlannedFault::Rows(RowShape::Lone));
+        chance(BiostarXFaults::PARTIAL, 200, &|_| PlannedFault::Partial);
+        chance(BiostarXFaults::STRINGS, 500, &|_| PlannedFault::Strings);
+        chance(BiostarXFaults::WRAPPED, 1_000, &|_| PlannedFault::Wrapped);
         faults
     }
 
-    /// Whether an event of a partial import is kept.
-    pub(super) fn keeps(&mut self) -> bool {
-        self.dice.per_mille(500)
+    /// Whether a partial import stores the next event.
+    pub(super) fn keeps_event(&mut self) -> bool {
+        self.rng.per_mille(500)
     }
 }
 
-/// The faults that chance picks one of.
-#[derive(Clone, Copy)]
-enum Plain {
-    CutBefore,
-    CutAfter,
-    CutWithin,
-    Error,
-    ErrorAfter,
-}
-
-impl From<Plain> for Fault {
-    fn from(plain: Plain) -> Self {
-        match plain {
-            Plain::CutBefore => Self::CutBefore,
-            Plain::CutAfter => Self::CutAfter,
-            Plain::CutWithin => Self::CutWithin,
-            Plain::Error => Self::Error,
-            Plain::ErrorAfter => Self::ErrorAfter,
-        }
-    }
-}
-
-/// Of the seed, beside those of readers, people and sessions.
+/// The random stream of this seed: not that of devices, users or sessions.
 const STREAM: u64 = u64::MAX - 2;
-const CUTS: [Plain; 3] = [Plain::CutBefore, Plain::CutAfter, Plain::CutWithin];
-const ERRORS: [Plain; 2] = [Plain::Error, Plain::ErrorAfter];
-const ROWS: [Rows; 3] = [Rows::Text, Rows::Missing, Rows::NoCollection];
-const NAMES: [(&str, Faults); 8] = [
-    ("slow", Faults::SLOW),
-    ("cut", Faults::CUT),
-    ("500", Faults::ERROR),
-    ("session", Faults::SESSION),
-    ("rows", Faults::ROWS),
-    ("partial", Faults::PARTIAL),
-    ("strings", Faults::STRINGS),
-    ("wrapped", Faults::WRAPPED),
+const EMPTY_SHAPES: [RowShape; 3] = [RowShape::Text, RowShape::Missing, RowShape::NoCollection];
+const NAMES: [(&str, BiostarXFaults); 8] = [
+    ("slow", BiostarXFaults::SLOW),
+    ("cut", BiostarXFaults::CUT),
+    ("500", BiostarXFaults::ERROR),
+    ("session", BiostarXFaults::SESSION),
+    ("rows", BiostarXFaults::ROWS),
+    ("partial", BiostarXFaults::PARTIAL),
+    ("strings", BiostarXFaults::STRINGS),
+    ("wrapped", BiostarXFaults::WRAPPED),
 ];

@@ -1,12 +1,11 @@
-//! `/wsapi`: live events.
+//! The WebSocket `/wsapi`: live events.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
@@ -14,39 +13,25 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
-use super::answer::{Answer, Side};
-use super::refusal::Refusal;
-use super::request::Request;
+use super::app::App;
+use super::options::{Dialect, Frames};
+use super::response::{Refusal, Side};
 use super::session::Socket;
-use super::settings::{Dialect, Frames, Unbound};
-use super::site::Site;
+use crate::sync::lock;
 
-impl Site {
-    /// `POST /api/events/start`: what comes before the socket's answer is lost, and nobody is told.
-    pub(super) fn start_events(&mut self, request: &Request) -> Result<Answer, Refusal> {
-        let unbound = self.settings.unbound;
-        let session = self.sessions.get_mut(request.session().unwrap_or_default());
-        match (session.and_then(|session| session.socket.as_mut()), unbound) {
-            (Some(socket), _) => socket.started = true,
-            (None, Unbound::Silence) => {}
-            (None, Unbound::Error) => return Err(Refusal::NOT_BOUND),
-        }
-        Ok(Answer::ok(Side::Core, json!({})))
-    }
-}
-
-/// Serves one socket to its end, which that of its session is not: then it stays open in silence. The answer to the binding comes after `delay`.
-pub(super) async fn serve(site: Arc<Mutex<Site>>, connection: Upgraded, delay: Duration) {
+/// Serves a socket until it is closed. When its session ends, the socket stays open and sends nothing. The response to
+/// the binding comes after `delay`.
+pub(super) async fn serve(app: Arc<Mutex<App>>, connection: Upgraded, delay: Duration) {
     let limits =
-        WebSocketConfig::default().max_message_size(Some(MOST_BYTES)).max_frame_size(Some(MOST_BYTES));
+        WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
     let io = TokioIo::new(connection);
     let mut socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(limits)).await;
     let (mut end, form, number) = {
-        let mut site = lock(&site);
-        site.sockets += 1;
-        (site.end.clone(), site.settings.frames, site.sockets)
+        let mut app = lock(&app);
+        app.sockets += 1;
+        (app.end.clone(), app.options.frames, app.sockets)
     };
-    let (sender, mut frames) = mpsc::channel(QUEUE);
+    let (sender, mut frames) = mpsc::channel(MAX_FRAMES);
     let mut session: Option<String> = None;
     loop {
         tokio::select! {
@@ -58,14 +43,14 @@ pub(super) async fn serve(site: Arc<Mutex<Site>>, connection: Upgraded, delay: D
                         continue;
                     };
                     tokio::time::sleep(delay).await;
-                    let known = lock(&site).knows_session(id);
-                    let answer = if known { Message::text(r#"{"Response":{"code":"0"}}"#) } else { refusal() };
-                    if socket.send(answer).await.is_err() { break }
-                    if known {
+                    let is_known = is_session(&app, id);
+                    let response = if is_known { Message::text(r#"{"Response":{"code":"0"}}"#) } else { refusal() };
+                    if socket.send(response).await.is_err() { break }
+                    if is_known {
                         let frames = sender.clone();
-                        lock(&site).bind(id, Socket { number, frames, started: false });
+                        lock(&app).sessions.bind(id, Socket { number, frames, is_started: false });
                         if let Some(former) = session.replace(id.to_owned()).filter(|former| former != id) {
-                            lock(&site).unbind(&former, number);
+                            lock(&app).sessions.unbind(&former, number);
                         }
                     }
                 }
@@ -76,34 +61,14 @@ pub(super) async fn serve(site: Arc<Mutex<Site>>, connection: Upgraded, delay: D
         }
     }
     if let Some(session) = session {
-        lock(&site).unbind(&session, number);
+        lock(&app).sessions.unbind(&session, number);
     }
 }
 
-impl Site {
-    fn knows_session(&mut self, id: &str) -> bool {
-        self.sessions.used(Some(id), self.settings.session, self.clock.now()).is_ok()
-    }
-
-    fn bind(&mut self, id: &str, socket: Socket) {
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.socket = Some(socket);
-        }
-    }
-
-    fn unbind(&mut self, id: &str, number: u64) {
-        if let Some(session) = self.sessions.get_mut(id)
-            && session.socket.as_ref().is_some_and(|socket| socket.number == number)
-        {
-            session.socket = None;
-        }
-    }
-}
-
-type Line = WebSocketStream<TokioIo<Upgraded>>;
+type ServerSocket = WebSocketStream<TokioIo<Upgraded>>;
 
 async fn send(
-    socket: &mut Line,
+    socket: &mut ServerSocket,
     frame: String,
     form: Frames,
 ) -> Result<(), tokio_tungstenite::tungstenite::Error> {
@@ -125,15 +90,17 @@ async fn send(
 }
 
 fn refusal() -> Message {
-    let bytes = Refusal::BAD_SOCKET_SESSION.answer(Side::Core, false).to_bytes(Dialect::Documented, false);
+    let bytes = Refusal::BAD_SOCKET_SESSION.response(Side::Core, false).to_bytes(Dialect::Documented, false);
     Message::text(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn lock(site: &Mutex<Site>) -> std::sync::MutexGuard<'_, Site> {
-    site.lock().unwrap_or_else(PoisonError::into_inner)
+fn is_session(app: &Mutex<App>, id: &str) -> bool {
+    let mut app = lock(app);
+    let (timeout, now) = (app.options.session, app.clock.now());
+    app.sessions.of_request(Some(id), timeout, now).is_ok()
 }
 
-/// What the first message begins with.
+/// The start of the message that binds the socket to a session.
 const BINDING: &str = "bs-session-id=";
-const QUEUE: usize = 100_000;
-const MOST_BYTES: usize = 64 << 10;
+const MAX_FRAMES: usize = 100_000;
+const MAX_MESSAGE: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! The service `Connect`.
+//! The service `Connect`: connections to devices.
 
 use std::sync::Arc;
 
@@ -6,15 +6,16 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::desk::Desk;
-use super::refusal::{each, not_connected};
+use super::connections::DeviceConnection;
+use super::state::GatewayState;
+use super::status::{each, not_connected};
 use crate::device::gateway::proto::gsdk::connect::connect_server::Connect;
 use crate::device::gateway::proto::gsdk::connect::{self as wire, ConnectionMode};
 use crate::device::gateway::proto::gsdk::device::Type;
 
-/// The service, for every client.
+/// Serves every client.
 #[derive(Clone)]
-pub(super) struct ConnectService(pub(super) Arc<Desk>);
+pub(super) struct ConnectService(pub(super) Arc<GatewayState>);
 
 #[tonic::async_trait]
 impl Connect for ConnectService {
@@ -24,20 +25,20 @@ impl Connect for ConnectService {
         &self,
         request: Request<wire::ConnectRequest>,
     ) -> Result<Response<wire::ConnectResponse>, Status> {
-        self.0.called()?;
+        self.0.begin_call()?;
         let info = request.into_inner().connect_info;
         let info = info.ok_or_else(|| Status::invalid_argument("connectInfo: there is none"))?;
-        let position = self.0.links.find(&info.ip_addr, info.port);
+        let position = self.0.connections.find(&info.ip_addr, info.port);
         let position = position.ok_or_else(|| {
             Status::unavailable("cannot handshake the connection: nothing answers at this address")
         })?;
-        if self.0.links.at(position).lock().mode == ConnectionMode::DeviceToServer {
+        if self.0.connections.at(position).lock().mode == ConnectionMode::DeviceToServer {
             return Err(Status::unavailable(
                 "cannot handshake the connection: the device connects by itself",
             ));
         }
-        self.0.dial(position, info.use_ssl, |_| true).await?;
-        let device_id = self.0.shared.readers[position].device().get();
+        self.0.connect(position, info.use_ssl, |_| true).await?;
+        let device_id = self.0.device(position);
         Ok(Response::new(wire::ConnectResponse { device_id }))
     }
 
@@ -45,16 +46,16 @@ impl Connect for ConnectService {
         &self,
         request: Request<wire::AddAsyncConnectionRequest>,
     ) -> Result<Response<wire::AddAsyncConnectionResponse>, Status> {
-        self.0.called()?;
+        self.0.begin_call()?;
         for info in request.into_inner().connect_infos {
             let found = self.0.position(info.device_id);
-            match found.filter(|at| self.0.links.at(*at).address.is(&info.ip_addr, info.port)) {
+            match found.filter(|at| self.0.connections.at(*at).address.matches(&info.ip_addr, info.port)) {
                 Some(position) => self.0.keep_connected(position, info.use_ssl),
                 None => {
-                    self.0.tell_status_of(info.device_id, wire::Status::TcpCannotConnect);
-                    let mut strangers = self.0.links.strangers();
-                    strangers.retain(|stranger| stranger.device_id != info.device_id);
-                    strangers.push(info);
+                    self.0.send_status(info.device_id, wire::Status::TcpCannotConnect);
+                    let mut unreachable = self.0.connections.unreachable();
+                    unreachable.retain(|known| known.device_id != info.device_id);
+                    unreachable.push(info);
                 }
             }
         }
@@ -65,43 +66,44 @@ impl Connect for ConnectService {
         &self,
         request: Request<wire::DeleteAsyncConnectionRequest>,
     ) -> Result<Response<wire::DeleteAsyncConnectionResponse>, Status> {
-        self.0.called()?;
-        let mut answer = Ok(());
+        self.0.begin_call()?;
+        let mut result = Ok(());
         for device in request.into_inner().device_i_ds {
-            let was_stranger = {
-                let mut strangers = self.0.links.strangers();
-                let before = strangers.len();
-                strangers.retain(|stranger| stranger.device_id != device);
-                strangers.len() < before
+            let was_unreachable = {
+                let mut unreachable = self.0.connections.unreachable();
+                let before = unreachable.len();
+                unreachable.retain(|known| known.device_id != device);
+                unreachable.len() < before
             };
-            let was_kept = self.0.position(device).is_some_and(|position| self.0.let_go(position));
-            if !was_stranger && !was_kept {
-                answer = Err(not_connected(device));
+            let was_asynchronous =
+                self.0.position(device).is_some_and(|position| self.0.stop_reconnecting(position));
+            if !was_unreachable && !was_asynchronous {
+                result = Err(not_connected(device));
             }
         }
-        answer.map(|()| Response::new(wire::DeleteAsyncConnectionResponse {}))
+        result.map(|()| Response::new(wire::DeleteAsyncConnectionResponse {}))
     }
 
     async fn disconnect(
         &self,
         request: Request<wire::DisconnectRequest>,
     ) -> Result<Response<wire::DisconnectResponse>, Status> {
-        self.0.called()?;
-        let mut answer = Ok(());
+        self.0.begin_call()?;
+        let mut result = Ok(());
         for device in request.into_inner().device_i_ds {
             if !self.0.position(device).is_some_and(|position| self.0.disconnect(position)) {
-                answer = Err(not_connected(device));
+                result = Err(not_connected(device));
             }
         }
-        answer.map(|()| Response::new(wire::DisconnectResponse {}))
+        result.map(|()| Response::new(wire::DisconnectResponse {}))
     }
 
     async fn disconnect_all(
         &self,
         _: Request<wire::DisconnectAllRequest>,
     ) -> Result<Response<wire::DisconnectAllResponse>, Status> {
-        self.0.called()?;
-        for (position, _) in self.0.links.iter() {
+        self.0.begin_call()?;
+        for (position, _) in self.0.connections.iter() {
             self.0.disconnect(position);
         }
         Ok(Response::new(wire::DisconnectAllResponse {}))
@@ -111,16 +113,16 @@ impl Connect for ConnectService {
         &self,
         _: Request<wire::GetDeviceListRequest>,
     ) -> Result<Response<wire::GetDeviceListResponse>, Status> {
-        self.0.called()?;
+        self.0.begin_call()?;
         let mut device_infos = Vec::new();
-        for (position, link) in self.0.links.iter() {
-            let state = link.lock();
-            if !state.is_connected() && !state.is_asynchronous {
+        for (position, connection) in self.0.connections.iter() {
+            let state = connection.lock();
+            if !state.is_open() && !state.is_asynchronous {
                 continue;
             }
-            let address = link.address.socket();
+            let address = connection.address.socket();
             device_infos.push(wire::DeviceInfo {
-                device_id: self.0.shared.readers[position].device().get(),
+                device_id: self.0.device(position),
                 connection_mode: state.mode.into(),
                 ip_addr: address.ip().to_string(),
                 port: address.port().into(),
@@ -130,13 +132,13 @@ impl Connect for ConnectService {
                 r#type: TYPE.into(),
             });
         }
-        device_infos.extend(self.0.links.strangers().iter().map(|stranger| wire::DeviceInfo {
-            device_id: stranger.device_id,
-            ip_addr: stranger.ip_addr.clone(),
-            port: stranger.port,
+        device_infos.extend(self.0.connections.unreachable().iter().map(|known| wire::DeviceInfo {
+            device_id: known.device_id,
+            ip_addr: known.ip_addr.clone(),
+            port: known.port,
             status: wire::Status::TcpCannotConnect.into(),
             auto_reconnect: true,
-            use_ssl: stranger.use_ssl,
+            use_ssl: known.use_ssl,
             ..Default::default()
         }));
         Ok(Response::new(wire::GetDeviceListResponse { device_infos }))
@@ -146,12 +148,12 @@ impl Connect for ConnectService {
         &self,
         _: Request<wire::SearchDeviceRequest>,
     ) -> Result<Response<wire::SearchDeviceResponse>, Status> {
-        self.0.called()?;
-        let info = |(position, link): (usize, &super::link::Link)| {
-            let state = link.lock();
-            let address = link.address.socket();
+        self.0.begin_call()?;
+        let info = |(position, connection): (usize, &DeviceConnection)| {
+            let state = connection.lock();
+            let address = connection.address.socket();
             wire::SearchDeviceInfo {
-                device_id: self.0.shared.readers[position].device().get(),
+                device_id: self.0.device(position),
                 r#type: TYPE.into(),
                 use_dhcp: true,
                 connection_mode: state.mode.into(),
@@ -161,7 +163,7 @@ impl Connect for ConnectService {
                 server_addr: String::new(),
             }
         };
-        let device_infos = self.0.links.iter().map(info).collect();
+        let device_infos = self.0.connections.iter().map(info).collect();
         Ok(Response::new(wire::SearchDeviceResponse { device_infos }))
     }
 
@@ -169,17 +171,17 @@ impl Connect for ConnectService {
         &self,
         request: Request<wire::SubscribeStatusRequest>,
     ) -> Result<Response<Self::SubscribeStatusStream>, Status> {
-        self.0.called()?;
-        let manner = self.0.manner(request.into_inner().queue_size)?;
-        Ok(Response::new(self.0.statuses.subscribe(manner, |_| true).boxed()))
+        self.0.begin_call()?;
+        let options = self.0.stream_options(request.into_inner().queue_size)?;
+        Ok(Response::new(self.0.statuses.subscribe(options, |_| true).boxed()))
     }
 
     async fn get_accept_filter(
         &self,
         _: Request<wire::GetAcceptFilterRequest>,
     ) -> Result<Response<wire::GetAcceptFilterResponse>, Status> {
-        self.0.called()?;
-        let filter = Some(self.0.links.filter().clone());
+        self.0.begin_call()?;
+        let filter = Some(self.0.connections.filter().clone());
         Ok(Response::new(wire::GetAcceptFilterResponse { filter }))
     }
 
@@ -187,9 +189,9 @@ impl Connect for ConnectService {
         &self,
         request: Request<wire::SetAcceptFilterRequest>,
     ) -> Result<Response<wire::SetAcceptFilterResponse>, Status> {
-        self.0.called()?;
-        *self.0.links.filter() = request.into_inner().filter.unwrap_or_default();
-        for (position, _) in self.0.links.iter() {
+        self.0.begin_call()?;
+        *self.0.connections.filter() = request.into_inner().filter.unwrap_or_default();
+        for (position, _) in self.0.connections.iter() {
             self.0.admit(position);
         }
         Ok(Response::new(wire::SetAcceptFilterResponse {}))
@@ -199,12 +201,12 @@ impl Connect for ConnectService {
         &self,
         _: Request<wire::GetPendingListRequest>,
     ) -> Result<Response<wire::GetPendingListResponse>, Status> {
-        self.0.called()?;
-        let pending = self.0.links.iter().filter_map(|(position, link)| {
+        self.0.begin_call()?;
+        let pending = self.0.connections.iter().filter_map(|(position, connection)| {
             Some(wire::PendingDeviceInfo {
-                last_try: link.lock().turned_away?,
-                device_id: self.0.shared.readers[position].device().get(),
-                ip_addr: link.address.socket().ip().to_string(),
+                last_try: connection.lock().refused_at?,
+                device_id: self.0.device(position),
+                ip_addr: connection.address.socket().ip().to_string(),
                 r#type: TYPE.into(),
             })
         });
@@ -215,7 +217,7 @@ impl Connect for ConnectService {
         &self,
         _: Request<wire::GetSlaveDeviceRequest>,
     ) -> Result<Response<wire::GetSlaveDeviceResponse>, Status> {
-        self.0.called()?;
+        self.0.begin_call()?;
         Ok(Response::new(wire::GetSlaveDeviceResponse::default()))
     }
 
@@ -231,7 +233,7 @@ impl Connect for ConnectService {
         request: Request<wire::SetConnectionModeRequest>,
     ) -> Result<Response<wire::SetConnectionModeResponse>, Status> {
         let request = request.into_inner();
-        self.0.set_mode(request.device_id, request.connection_mode)?;
+        self.set_mode(request.device_id, request.connection_mode)?;
         Ok(Response::new(wire::SetConnectionModeResponse {}))
     }
 
@@ -240,7 +242,7 @@ impl Connect for ConnectService {
         request: Request<wire::SetConnectionModeMultiRequest>,
     ) -> Result<Response<wire::SetConnectionModeMultiResponse>, Status> {
         let request = request.into_inner();
-        each(request.device_i_ds, async |device| self.0.set_mode(device, request.connection_mode)).await?;
+        each(request.device_i_ds, async |device| self.set_mode(device, request.connection_mode)).await?;
         Ok(Response::new(wire::SetConnectionModeMultiResponse::default()))
     }
 
@@ -248,7 +250,7 @@ impl Connect for ConnectService {
         &self,
         request: Request<wire::EnableSslRequest>,
     ) -> Result<Response<wire::EnableSslResponse>, Status> {
-        self.0.set_tls(request.into_inner().device_id, true)?;
+        self.set_tls(request.into_inner().device_id, true)?;
         Ok(Response::new(wire::EnableSslResponse {}))
     }
 
@@ -256,7 +258,7 @@ impl Connect for ConnectService {
         &self,
         request: Request<wire::EnableSslMultiRequest>,
     ) -> Result<Response<wire::EnableSslMultiResponse>, Status> {
-        each(request.into_inner().device_i_ds, async |device| self.0.set_tls(device, true)).await?;
+        each(request.into_inner().device_i_ds, async |device| self.set_tls(device, true)).await?;
         Ok(Response::new(wire::EnableSslMultiResponse::default()))
     }
 
@@ -264,7 +266,7 @@ impl Connect for ConnectService {
         &self,
         request: Request<wire::DisableSslRequest>,
     ) -> Result<Response<wire::DisableSslResponse>, Status> {
-        self.0.set_tls(request.into_inner().device_id, false)?;
+        self.set_tls(request.into_inner().device_id, false)?;
         Ok(Response::new(wire::DisableSslResponse {}))
     }
 
@@ -272,46 +274,33 @@ impl Connect for ConnectService {
         &self,
         request: Request<wire::DisableSslMultiRequest>,
     ) -> Result<Response<wire::DisableSslMultiResponse>, Status> {
-        each(request.into_inner().device_i_ds, async |device| self.0.set_tls(device, false)).await?;
+        each(request.into_inner().device_i_ds, async |device| self.set_tls(device, false)).await?;
         Ok(Response::new(wire::DisableSslMultiResponse::default()))
     }
 }
 
-impl Desk {
-    /// Disconnects a reader as a client asks for it; an asynchronous one is connected again.
-    fn disconnect(self: &Arc<Self>, position: usize) -> bool {
-        let (tls, is_asynchronous) = {
-            let link = self.links.at(position).lock();
-            (link.uses_tls(), link.is_asynchronous)
-        };
-        let was_connected = self.hang_up(position);
-        if was_connected && is_asynchronous {
-            self.keep_connected(position, tls);
-        }
-        was_connected
-    }
-
-    fn set_mode(self: &Arc<Self>, device: u32, mode: i32) -> Result<(), Status> {
-        self.called()?;
+impl ConnectService {
+    fn set_mode(&self, device: u32, mode: i32) -> Result<(), Status> {
+        self.0.begin_call()?;
         let mode = ConnectionMode::try_from(mode)
             .map_err(|_| Status::invalid_argument(format!("connectionMode: there is no {mode}")))?;
-        let position = self.connected(device)?;
-        let before = std::mem::replace(&mut self.links.at(position).lock().mode, mode);
+        let position = self.0.connected(device)?;
+        let before = std::mem::replace(&mut self.0.connections.at(position).lock().mode, mode);
         if before != mode {
-            self.let_go(position);
-            self.admit(position);
+            self.0.stop_reconnecting(position);
+            self.0.admit(position);
         }
         Ok(())
     }
 
-    /// What is set counts from the next connection on.
-    fn set_tls(self: &Arc<Self>, device: u32, wants_tls: bool) -> Result<(), Status> {
-        self.called()?;
-        let position = self.connected(device)?;
-        self.links.at(position).lock().wants_tls = wants_tls;
+    /// The setting takes effect with the next connection.
+    fn set_tls(&self, device: u32, wants_tls: bool) -> Result<(), Status> {
+        self.0.begin_call()?;
+        let position = self.0.connected(device)?;
+        self.0.connections.at(position).lock().wants_tls = wants_tls;
         Ok(())
     }
 }
 
-/// What the simulated readers say they are.
+/// The device type that the simulated devices report.
 pub(super) const TYPE: Type = Type::Biostation3;

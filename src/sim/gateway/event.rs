@@ -1,4 +1,4 @@
-//! The service `Event`.
+//! The services `Event` and `TNA`: what the devices logged, stored and live.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,19 +7,22 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::GatewayFaults;
-use super::desk::{Desk, Told};
-use super::event_log::{codes, event_log, image_log, passes};
-use super::refusal::each;
-use crate::codec::{DeviceId, Event as Record, EventCode};
+use super::faults::GatewayFaults;
+use super::state::{GatewayState, LiveEvent, limit};
+use super::status::each;
+use crate::codec::{DeviceId, Event as Record, EventCode, Subject};
+use crate::device::ImageFilter;
 use crate::device::gateway::proto::gsdk::event as wire;
+use crate::device::gateway::proto::gsdk::event::event_filter::Param;
 use crate::device::gateway::proto::gsdk::event::event_server::Event;
-use crate::device::{ImageFilter, backend::Backend};
-use crate::sim::extras::Beside;
+use crate::device::gateway::proto::gsdk::tna::tna_server::Tna;
+use crate::device::gateway::proto::gsdk::tna::{
+    GetJobCodeLogRequest, GetJobCodeLogResponse, GetTnaLogRequest, GetTnaLogResponse, JobCodeLog, TnaLog,
+};
 
-/// The service, for every client.
+/// Serves every client.
 #[derive(Clone)]
-pub(super) struct EventService(pub(super) Arc<Desk>);
+pub(super) struct EventService(pub(super) Arc<GatewayState>);
 
 #[tonic::async_trait]
 impl Event for EventService {
@@ -31,7 +34,7 @@ impl Event for EventService {
     ) -> Result<Response<wire::GetLogResponse>, Status> {
         let wire::GetLogRequest { device_id, start_event_id, max_num_of_log } = request.into_inner();
         let page = self.0.page(device_id, start_event_id, max_num_of_log).await?;
-        Ok(Response::new(wire::GetLogResponse { events: self.0.event_logs(device_id, page) }))
+        Ok(Response::new(wire::GetLogResponse { events: self.event_logs(device_id, page) }))
     }
 
     async fn get_log_with_filter(
@@ -39,13 +42,13 @@ impl Event for EventService {
         request: Request<wire::GetLogWithFilterRequest>,
     ) -> Result<Response<wire::GetLogWithFilterResponse>, Status> {
         let request = request.into_inner();
-        if request.filters.len() > MOST_FILTERS {
-            return Err(Status::invalid_argument(format!("filters: there are more than {MOST_FILTERS}")));
+        if request.filters.len() > MAX_FILTERS {
+            return Err(Status::invalid_argument(format!("filters: there are more than {MAX_FILTERS}")));
         }
         let mut page = self.0.page(request.device_id, request.start_event_id, 0).await?;
-        page.retain(|event| passes(&request.filters, event));
-        page.truncate(most(request.max_num_of_log));
-        let events = self.0.event_logs(request.device_id, page);
+        page.retain(|event| matches_any(&request.filters, event));
+        page.truncate(limit(request.max_num_of_log));
+        let events = self.event_logs(request.device_id, page);
         Ok(Response::new(wire::GetLogWithFilterResponse { events }))
     }
 
@@ -55,12 +58,13 @@ impl Event for EventService {
     ) -> Result<Response<wire::GetImageLogResponse>, Status> {
         let request = request.into_inner();
         let max = if request.max_num_of_log == 0 { u32::MAX } else { request.max_num_of_log };
-        let after = match self.0.mischief.has(GatewayFaults::EXCLUSIVE) {
+        let after = match self.0.faults.has(GatewayFaults::EXCLUSIVE) {
             true => request.start_event_id,
             false => request.start_event_id.saturating_sub(1),
         };
         let device = DeviceId::new(request.device_id);
-        let images = self.0.reader(request.device_id, self.0.door.image_logs(device, after, max)).await?;
+        let images =
+            self.0.call_device(request.device_id, self.0.backend.image_logs(device, after, max)).await?;
         let image_events = images.into_iter().map(|image| image_log(&image.event, image.jpeg)).collect();
         Ok(Response::new(wire::GetImageLogResponse { image_events }))
     }
@@ -70,7 +74,7 @@ impl Event for EventService {
         request: Request<wire::GetImageFilterRequest>,
     ) -> Result<Response<wire::GetImageFilterResponse>, Status> {
         let device = request.into_inner().device_id;
-        let filters = self.0.reader(device, self.0.door.image_filters(DeviceId::new(device))).await?;
+        let filters = self.0.call_device(device, self.0.backend.image_filters(DeviceId::new(device))).await?;
         let filters = filters.into_iter().map(|filter| wire::ImageFilter {
             event_code: filter.code.get().into(),
             schedule_id: filter.schedule_id,
@@ -83,7 +87,7 @@ impl Event for EventService {
         request: Request<wire::SetImageFilterRequest>,
     ) -> Result<Response<wire::SetImageFilterResponse>, Status> {
         let request = request.into_inner();
-        self.0.set_image_filters(request.device_id, &request.filters).await?;
+        self.set_image_filters(request.device_id, &request.filters).await?;
         Ok(Response::new(wire::SetImageFilterResponse {}))
     }
 
@@ -92,7 +96,7 @@ impl Event for EventService {
         request: Request<wire::SetImageFilterMultiRequest>,
     ) -> Result<Response<wire::SetImageFilterMultiResponse>, Status> {
         let request = request.into_inner();
-        each(request.device_i_ds, |device| self.0.set_image_filters(device, &request.filters)).await?;
+        each(request.device_i_ds, |device| self.set_image_filters(device, &request.filters)).await?;
         Ok(Response::new(wire::SetImageFilterMultiResponse::default()))
     }
 
@@ -132,23 +136,23 @@ impl Event for EventService {
         &self,
         request: Request<wire::SubscribeRealtimeLogRequest>,
     ) -> Result<Response<Self::SubscribeRealtimeLogStream>, Status> {
-        self.0.called()?;
+        self.0.begin_call()?;
         let request = request.into_inner();
-        let manner = self.0.manner(request.queue_size)?;
+        let options = self.0.stream_options(request.queue_size)?;
         let devices: BTreeSet<u32> = request.device_i_ds.into_iter().collect();
         let event_codes: BTreeSet<u32> = request.event_codes.into_iter().collect();
-        let events = self.0.events.subscribe(manner, move |told: &Told| {
-            (devices.is_empty() || devices.contains(&told.event.device_id().get()))
-                && (event_codes.is_empty() || event_codes.contains(&codes(told.event.code()).0))
+        let events = self.0.events.subscribe(options, move |live: &LiveEvent| {
+            (devices.is_empty() || devices.contains(&live.event.device_id().get()))
+                && (event_codes.is_empty() || event_codes.contains(&codes(live.event.code()).0))
         });
-        Ok(Response::new(events.map(|told| told.map(|told| event_log(&told))).boxed()))
+        Ok(Response::new(events.map(|live| live.map(|live| event_log(&live))).boxed()))
     }
 
     async fn clear_log(
         &self,
         request: Request<wire::ClearLogRequest>,
     ) -> Result<Response<wire::ClearLogResponse>, Status> {
-        self.0.clear_log(request.into_inner().device_id).await?;
+        self.clear_log(request.into_inner().device_id).await?;
         Ok(Response::new(wire::ClearLogResponse {}))
     }
 
@@ -156,68 +160,66 @@ impl Event for EventService {
         &self,
         request: Request<wire::ClearLogMultiRequest>,
     ) -> Result<Response<wire::ClearLogMultiResponse>, Status> {
-        each(request.into_inner().device_i_ds, |device| self.0.clear_log(device)).await?;
+        each(request.into_inner().device_i_ds, |device| self.clear_log(device)).await?;
         Ok(Response::new(wire::ClearLogMultiResponse::default()))
     }
 }
 
-impl Desk {
-    /// Up to `max` events of a reader from `start` on, all for 0; a start below the oldest is the oldest.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` for a reader that is not connected, and whatever the reader fails with.
-    pub(super) async fn page(
-        self: &Arc<Self>,
-        device: u32,
-        start: u32,
-        max: u32,
-    ) -> Result<Vec<Record>, Status> {
-        let longest = most(self.shared.settings.page);
-        let max = u32::try_from(most(max).min(longest)).unwrap_or(u32::MAX);
-        let begins_behind = self.mischief.has(GatewayFaults::EXCLUSIVE);
-        let call = self.door.call_after(
-            DeviceId::new(device),
-            |state| state.line.delay(),
-            |state| {
-                let repeats = start > 0 && state.line.repeats();
-                let start = if repeats { start - 1 } else { start };
-                Ok(state.life.log().answer(start, max, repeats || !begins_behind))
-            },
-        );
-        let mut page = self.reader(device, call).await?;
-        self.mischief.page(&mut page);
-        Ok(page)
+#[tonic::async_trait]
+impl Tna for EventService {
+    async fn get_tna_log(
+        &self,
+        request: Request<GetTnaLogRequest>,
+    ) -> Result<Response<GetTnaLogResponse>, Status> {
+        let request = request.into_inner();
+        let page = self.0.page(request.device_id, request.start_event_id, 0).await?;
+        let filter = request.filter.unwrap_or_default();
+        let users: BTreeSet<&str> = filter.user_i_ds.iter().map(String::as_str).collect();
+        let wanted = |log: &TnaLog| {
+            (users.is_empty() || users.contains(log.user_id.as_str()))
+                && (filter.tna_keys.is_empty() || filter.tna_keys.contains(&log.tna_key))
+                && (filter.start_time == 0 || log.timestamp >= filter.start_time)
+                && (filter.end_time == 0 || log.timestamp <= filter.end_time)
+        };
+        let logs = page.iter().filter_map(tna_log).filter(wanted);
+        let tna_events = logs.take(limit(request.max_num_of_log)).collect();
+        Ok(Response::new(GetTnaLogResponse { tna_events }))
     }
 
-    fn event_logs(&self, device: u32, page: Vec<Record>) -> Vec<wire::EventLog> {
-        let beside = self.beside(device, &page);
-        let told = page.into_iter().zip(beside);
-        told.map(|(event, Beside { temperature, .. })| event_log(&Told { event, temperature })).collect()
-    }
-
-    /// What a reader knows of each of these events beside it.
-    pub(super) fn beside(&self, device: u32, events: &[Record]) -> Vec<Beside> {
-        let Some(position) = self.position(device) else { return Vec::new() };
-        let state = self.shared.readers[position].lock();
-        events.iter().map(|event| state.life.beside(event)).collect()
-    }
-
-    async fn set_image_filters(
-        self: &Arc<Self>,
-        device: u32,
-        filters: &[wire::ImageFilter],
-    ) -> Result<(), Status> {
-        let filters = filters.iter().map(image_filter).collect::<Result<Vec<_>, _>>()?;
-        self.reader(device, self.door.set_image_filters(DeviceId::new(device), &filters)).await
-    }
-
-    async fn clear_log(self: &Arc<Self>, device: u32) -> Result<(), Status> {
-        self.reader(device, self.door.clear_log(DeviceId::new(device))).await
+    async fn get_job_code_log(
+        &self,
+        request: Request<GetJobCodeLogRequest>,
+    ) -> Result<Response<GetJobCodeLogResponse>, Status> {
+        let request = request.into_inner();
+        let page = self.0.page(request.device_id, request.start_event_id, 0).await?;
+        let extras = self.0.extras(request.device_id, &page);
+        let logs = page.iter().zip(extras);
+        let logs = logs.filter_map(|(event, extras)| Some(job_code_log(event, extras.job_code?.0)));
+        let job_code_events = logs.take(limit(request.max_num_of_log)).collect();
+        Ok(Response::new(GetJobCodeLogResponse { job_code_events }))
     }
 }
 
-/// A code with a low byte stands for that very event, one without for all that share its high byte.
+impl EventService {
+    fn event_logs(&self, device: u32, page: Vec<Record>) -> Vec<wire::EventLog> {
+        let extras = self.0.extras(device, &page);
+        let events = page.into_iter().zip(extras);
+        events
+            .map(|(event, extras)| event_log(&LiveEvent { event, temperature: extras.temperature }))
+            .collect()
+    }
+
+    async fn set_image_filters(&self, device: u32, filters: &[wire::ImageFilter]) -> Result<(), Status> {
+        let filters = filters.iter().map(image_filter).collect::<Result<Vec<_>, _>>()?;
+        self.0.call_device(device, self.0.backend.set_image_filters(DeviceId::new(device), &filters)).await
+    }
+
+    async fn clear_log(&self, device: u32) -> Result<(), Status> {
+        self.0.call_device(device, self.0.backend.clear_log(DeviceId::new(device))).await
+    }
+}
+
+/// A code with a low byte selects that event alone; a code without one selects all events with its high byte.
 fn image_filter(filter: &wire::ImageFilter) -> Result<ImageFilter, Status> {
     let code = u16::try_from(filter.event_code)
         .map_err(|_| Status::invalid_argument(format!("eventCode: there is no {:#X}", filter.event_code)))?;
@@ -226,10 +228,143 @@ fn image_filter(filter: &wire::ImageFilter) -> Result<ImageFilter, Status> {
     Ok(if code.sub() == 0 { made } else { made.exactly() })
 }
 
-/// A limit, of which 0 is none.
-pub(super) fn most(limit: u32) -> usize {
-    if limit == 0 { usize::MAX } else { limit as usize }
+/// The event with its temperature. The interface has no field for the device's time zone, and for subjects that no
+/// source describes.
+fn event_log(live: &LiveEvent) -> wire::EventLog {
+    let event = &live.event;
+    let (event_code, sub_code) = codes(event.code());
+    let mut log = wire::EventLog {
+        id: event.id(),
+        timestamp: event.timestamp().as_unix_seconds(),
+        device_id: event.device_id().get(),
+        event_code,
+        sub_code,
+        tna_key: event.tna_key().unwrap_or_default().into(),
+        has_image: event.flags().has_image(),
+        changed_on_device: event.changed_on_device().unwrap_or_default(),
+        temperature: live.temperature.map_or(0, |temperature| temperature.hundredths()),
+        ..Default::default()
+    };
+    match event.subject() {
+        Subject::User(_) => log.user_id = user_id(event),
+        Subject::Card(card) => log.card_data = card.as_bytes().to_vec().into(),
+        Subject::Door { door_id: id } | Subject::Lift { lift_id: id } | Subject::Zone { zone_id: id } => {
+            log.entity_id = id;
+        }
+        Subject::Relay { relay_port, input_port } => {
+            log.entity_id = u32::from(relay_port) | u32::from(input_port) << 16;
+        }
+        Subject::Input { io_device_id, port, value } => {
+            log.input_info =
+                Some(wire::DetectInputInfo { io_device_id, port: port.into(), value: value.get().into() });
+        }
+        Subject::AlarmZone { zone_id, door_id, io_device_id, port } => {
+            log.alarm_zone_info =
+                Some(wire::AlarmZoneInfo { zone_id, door_id, io_device_id, port: port.into() });
+        }
+        Subject::Interlock { zone_id, door_ids } => {
+            let door_i_ds = door_ids.into_iter().filter(|door| *door != 0).collect();
+            log.interlock_zone_info = Some(wire::InterlockZoneInfo { zone_id, door_i_ds });
+        }
+        _ => {}
+    }
+    log
 }
 
-/// As many as the gateway's interface allows.
-const MOST_FILTERS: usize = 32;
+/// The picture of an event.
+fn image_log(event: &Record, jpeg: bytes::Bytes) -> wire::ImageLog {
+    let (event_code, sub_code) = codes(event.code());
+    wire::ImageLog {
+        id: event.id(),
+        timestamp: event.timestamp().as_unix_seconds(),
+        device_id: event.device_id().get(),
+        user_id: user_id(event),
+        event_code,
+        sub_code,
+        jpg_image: jpeg,
+    }
+}
+
+/// An event with a T&A key.
+fn tna_log(event: &Record) -> Option<TnaLog> {
+    let key = event.tna_key().filter(|key| *key > 0)?;
+    let (event_code, sub_code) = codes(event.code());
+    Some(TnaLog {
+        id: event.id(),
+        timestamp: event.timestamp().as_unix_seconds(),
+        device_id: event.device_id().get(),
+        user_id: user_id(event),
+        event_code,
+        sub_code,
+        tna_key: key.into(),
+    })
+}
+
+/// An event with a job code.
+fn job_code_log(event: &Record, job_code: u32) -> JobCodeLog {
+    let (event_code, sub_code) = codes(event.code());
+    JobCodeLog {
+        id: event.id(),
+        timestamp: event.timestamp().as_unix_seconds(),
+        device_id: event.device_id().get(),
+        user_id: user_id(event),
+        event_code,
+        sub_code,
+        job_code,
+    }
+}
+
+/// Whether an event matches one of these filters. Without filters every event matches.
+fn matches_any(filters: &[wire::EventFilter], event: &Record) -> bool {
+    filters.is_empty() || filters.iter().any(|filter| matches(filter, event))
+}
+
+/// Whether every condition of a filter holds. The meaning of an event's parameter depends on its code; the filter
+/// compares the byte.
+fn matches(filter: &wire::EventFilter, event: &Record) -> bool {
+    let time = event.timestamp().as_unix_seconds();
+    let parameter = match filter.param {
+        None => true,
+        Some(Param::TnaKey(key)) => event.tna_key().is_some_and(|own| i32::from(own) == key),
+        Some(Param::OnDevice(value)) => event.changed_on_device().is_some_and(|own| u32::from(own) == value),
+        Some(Param::FloorIndex(value) | Param::AlarmFlag(value) | Param::LicenseType(value)) => {
+            u32::from(event.param()) == value
+        }
+    };
+    parameter
+        && (filter.user_id.is_empty() || user_id(event) == filter.user_id)
+        && (filter.start_time == 0 || time >= filter.start_time)
+        && (filter.end_time == 0 || time <= filter.end_time)
+        && (filter.event_code == 0 || codes(event.code()).0 == filter.event_code)
+}
+
+/// Splits a code into code and sub code. Most low bytes are a sub code; some belong to the code.
+fn codes(code: EventCode) -> (u32, u32) {
+    match code.get() {
+        whole @ (0x3050 | 0x3201 | 0x3202 | 0x3601 | 0x3B10 | 0x3C10 | 0x4501..=0x4504 | 0x4A01) => {
+            (whole.into(), 0)
+        }
+        _ => (code.main().get().into(), code.sub().into()),
+    }
+}
+
+/// The user id as text. The interface's strings cannot hold bytes that are not UTF-8.
+fn user_id(event: &Record) -> String {
+    event.user_id().map_or_else(String::new, |user| String::from_utf8_lossy(user.as_bytes()).into_owned())
+}
+
+/// The limit of the interface.
+const MAX_FILTERS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_low_byte_is_a_sub_code_unless_it_names_another_event() {
+        assert_eq!(codes(EventCode::new(0x1301)), (0x1300, 1));
+        assert_eq!(codes(EventCode::new(0x3200)), (0x3200, 0));
+        assert_eq!(codes(EventCode::new(0x3201)), (0x3201, 0));
+        assert_eq!(codes(EventCode::new(0x4505)), (0x4500, 5));
+    }
+}

@@ -1,4 +1,4 @@
-//! From sockets to services.
+//! Accepts clients and routes their calls to the services.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -19,11 +19,9 @@ use tonic::{Status, server::Grpc};
 use tonic_prost::ProstCodec;
 
 use super::connect::ConnectService;
-use super::desk::Desk;
 use super::device::DeviceService;
 use super::event::EventService;
-use super::time::TimeService;
-use super::tna::TnaService;
+use super::state::GatewayState;
 use crate::device::gateway::proto::gsdk::admin::admin_server::AdminServer;
 use crate::device::gateway::proto::gsdk::connect::connect_server::ConnectServer;
 use crate::device::gateway::proto::gsdk::device::device_server::DeviceServer;
@@ -32,57 +30,57 @@ use crate::device::gateway::proto::gsdk::time::time_server::TimeServer;
 use crate::device::gateway::proto::gsdk::tna::tna_server::TnaServer;
 
 /// Serves clients until it is dropped.
-pub(super) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, desk: Arc<Desk>) {
+pub(super) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, gateway: Arc<GatewayState>) {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
-                tokio::spawn(until_restart(socket, acceptor.clone(), Arc::clone(&desk)));
+                tokio::spawn(serve_until_restart(socket, acceptor.clone(), Arc::clone(&gateway)));
             }
-            // One client that vanished, or too many open files: neither ends the gateway.
+            // A client that vanished or too many open files must not end the gateway.
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a client");
-                sleep(PAUSE).await;
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 }
 
-/// Serves a client until it goes, the gateway restarts, or the server is dropped.
-async fn until_restart(socket: TcpStream, acceptor: TlsAcceptor, desk: Arc<Desk>) {
-    let mut life = desk.life();
-    let client = client(socket, acceptor, desk);
+/// Serves a client until it disconnects, the gateway restarts, or the server is dropped.
+async fn serve_until_restart(socket: TcpStream, acceptor: TlsAcceptor, gateway: Arc<GatewayState>) {
+    let mut restarts = gateway.restarts();
+    let client = serve_client(socket, acceptor, gateway);
     tokio::select! {
         () = client => {}
-        _ = life.changed() => {}
+        _ = restarts.changed() => {}
     }
 }
 
-async fn client(socket: TcpStream, acceptor: TlsAcceptor, desk: Arc<Desk>) {
-    // Small frames must not wait for each other; a socket that cannot do it works all the same.
+async fn serve_client(socket: TcpStream, acceptor: TlsAcceptor, gateway: Arc<GatewayState>) {
+    // Small frames must not wait for each other. A socket without this option works too.
     let _ = socket.set_nodelay(true);
-    let Ok(Ok(stream)) = timeout(HANDSHAKE, acceptor.accept(socket)).await else {
-        tracing::debug!("a client did not come through the handshake of TLS");
+    let Ok(Ok(stream)) = timeout(HANDSHAKE_TIMEOUT, acceptor.accept(socket)).await else {
+        tracing::debug!("a client failed the TLS handshake");
         return;
     };
     let service = service_fn(move |request| {
-        let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(answer(request, desk).await) }
+        let gateway = Arc::clone(&gateway);
+        async move { Ok::<_, Infallible>(respond(request, gateway).await) }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
-        // Clients take every header of an answer for one of gRPC's, and one client parses them all.
+        // Clients treat every header of a response as gRPC metadata, and one client parses them all.
         .auto_date_header(false)
-        .max_concurrent_streams(MOST_CALLS)
+        .max_concurrent_streams(MAX_CALLS)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "a client is gone");
+        tracing::debug!(%error, "a client disconnected");
     }
 }
 
-/// Gives a call to its service. Paths of gateways before 1.5 lack the first part of the name.
-async fn answer(mut request: Request<Incoming>, desk: Arc<Desk>) -> Response<Body> {
+/// Routes a call to its service. Paths of gateways before 1.5 lack the first part of the name.
+async fn respond(mut request: Request<Incoming>, gateway: Arc<GatewayState>) -> Response<Body> {
     let path = request.uri().path();
     if !path.starts_with(PACKAGE)
         && let Ok(whole) = PathAndQuery::try_from(format!("{PACKAGE}{}", &path[path.len().min(1)..]))
@@ -93,35 +91,35 @@ async fn answer(mut request: Request<Incoming>, desk: Arc<Desk>) -> Response<Bod
     let name = path.strip_prefix(PACKAGE).unwrap_or_default();
     let (service, call) = name.split_once('/').unwrap_or_default();
     match (service, call) {
-        ("connect.Connect", _) => whole(ConnectServer::new(ConnectService(desk)).call(request).await),
-        ("event.Event", _) => whole(EventServer::new(EventService(desk)).call(request).await),
-        ("device.Device", _) => whole(DeviceServer::new(DeviceService(desk)).call(request).await),
-        ("tna.TNA", "GetConfig" | "SetConfig" | "SetConfigMulti") => nothing(request).await,
-        ("tna.TNA", _) => whole(TnaServer::new(TnaService(desk)).call(request).await),
-        ("time.Time", "GetDSTConfig" | "SetDSTConfig" | "SetDSTConfigMulti") => nothing(request).await,
-        ("time.Time", _) => whole(TimeServer::new(TimeService(desk)).call(request).await),
-        ("admin.Admin", _) => whole(AdminServer::new(DeviceService(desk)).call(request).await),
-        // Clients that follow changes of users ask for them, and some end where they get no answer.
-        ("user.User", "Get" | "GetList" | "GetPartial") => nothing(request).await,
+        ("connect.Connect", _) => infallible(ConnectServer::new(ConnectService(gateway)).call(request).await),
+        ("event.Event", _) => infallible(EventServer::new(EventService(gateway)).call(request).await),
+        ("device.Device", _) => infallible(DeviceServer::new(DeviceService(gateway)).call(request).await),
+        ("tna.TNA", "GetConfig" | "SetConfig" | "SetConfigMulti") => empty(request).await,
+        ("tna.TNA", _) => infallible(TnaServer::new(EventService(gateway)).call(request).await),
+        ("time.Time", "GetDSTConfig" | "SetDSTConfig" | "SetDSTConfigMulti") => empty(request).await,
+        ("time.Time", _) => infallible(TimeServer::new(DeviceService(gateway)).call(request).await),
+        ("admin.Admin", _) => infallible(AdminServer::new(DeviceService(gateway)).call(request).await),
+        // Clients that follow changes of users request them, and some end without a response.
+        ("user.User", "Get" | "GetList" | "GetPartial") => empty(request).await,
         _ => Status::unimplemented(format!("the simulated gateway has no {path}")).into_http(),
     }
 }
 
-fn whole(answer: Result<Response<Body>, Infallible>) -> Response<Body> {
-    match answer {
-        Ok(answer) => answer,
+fn infallible(result: Result<Response<Body>, Infallible>) -> Response<Body> {
+    match result {
+        Ok(response) => response,
     }
 }
 
-/// An answer in which no field is set.
-async fn nothing(request: Request<Incoming>) -> Response<Body> {
-    Grpc::new(ProstCodec::<(), ()>::default()).unary(Nothing, request).await
+/// A response in which no field is set.
+async fn empty(request: Request<Incoming>) -> Response<Body> {
+    Grpc::new(ProstCodec::<(), ()>::default()).unary(Empty, request).await
 }
 
 #[derive(Clone)]
-struct Nothing;
+struct Empty;
 
-impl tonic::server::UnaryService<()> for Nothing {
+impl tonic::server::UnaryService<()> for Empty {
     type Response = ();
     type Future = std::future::Ready<Result<tonic::Response<()>, Status>>;
 
@@ -131,8 +129,8 @@ impl tonic::server::UnaryService<()> for Nothing {
 }
 
 const PACKAGE: &str = "/gsdk.";
-const PAUSE: Duration = Duration::from_millis(100);
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
-/// At the same time, on one connection.
-const MOST_CALLS: u32 = 10_000;
+/// Concurrent calls on one connection.
+const MAX_CALLS: u32 = 10_000;

@@ -1,170 +1,111 @@
-//! What happens at one reader of an office, in the order in which it happens.
+//! What happens at the devices of a building, generated from a seed.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::codec::{DeviceId, EventCode, EventFlags, Subject, UserId};
-use crate::sim::rng::SeededRng;
-use world::World;
+use super::options::SimOptions;
+use super::rng::SeededRng;
+use crate::Result;
+use crate::codec::{DeviceId, EventFlags, Timestamp, UserId};
 
 mod scenario;
-mod scene;
-pub(super) mod users;
-pub(super) mod world;
 
-/// The life around one reader, endless and the same for the same seed and reader.
-///
-/// It is told in scenes (somebody comes in, a door is held open) of a few happenings each. How often they come depends
-/// on the hour and the weekday at the reader's site; the clock of the machine has no part in it.
-pub(super) struct EventGenerator {
-    dice: SeededRng,
-    world: Arc<World>,
-    place: Place,
-    /// Seconds since 1970, UTC, of what was planned last.
-    at: i64,
-    /// When the day begins or ends next.
-    milestone: (i64, Milestone),
-    planned: VecDeque<Happening>,
+pub(super) use scenario::PlannedEvent;
+use scenario::{DEVICES_A_BUILDING, Milestone, Planner, SATURDAY};
+
+/// What decides the events of all devices of a simulator.
+pub(super) struct GeneratorContext {
+    pub(super) seed: u64,
+    pub(super) start: Timestamp,
+    pub(super) capacity: usize,
+    pub(super) images: bool,
+    users: Arc<[UserId]>,
 }
 
-/// One thing that a reader writes down.
-pub(super) struct Happening {
-    /// Seconds since 1970, UTC.
-    pub(super) at: i64,
-    pub(super) code: EventCode,
-    pub(super) subject: [u8; 32],
-    pub(super) param: u8,
+impl GeneratorContext {
+    pub(super) fn new(options: &SimOptions) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            seed: options.seed,
+            start: options.start.time(),
+            capacity: options.capacity as usize,
+            images: options.images,
+            users: users(options.seed)?,
+        }))
+    }
+}
+
+/// The events at one device: endless, and the same for the same seed and device.
+///
+/// Scenarios of a few events follow each other: a person comes in, a door is held open. How often they occur depends on
+/// the hour and the weekday at the device; the clock of the machine has no influence.
+pub(super) struct EventGenerator {
+    planner: Planner,
+    building: Building,
+    /// When the day begins or ends next.
+    milestone: (i64, Milestone),
 }
 
 impl EventGenerator {
-    /// The office around the `index`-th reader, from its installation on.
-    pub(super) fn new(world: &Arc<World>, device: DeviceId, index: u32) -> Self {
-        let place = Place::new(device, index);
-        let start = i64::from(world.start.as_unix_seconds());
-        let mut office = Self {
-            dice: SeededRng::new(world.seed, STREAMS_A_READER * u64::from(index)),
-            world: Arc::clone(world),
-            milestone: place.site.milestone_after(start),
-            place,
-            at: start,
-            planned: VecDeque::with_capacity(LONGEST_SCENE),
-        };
-        office.installation();
-        office
+    /// The generator of the `index`-th device, from its installation on.
+    pub(super) fn new(context: &GeneratorContext, device: DeviceId, index: u32) -> Self {
+        let building = BUILDINGS[(index / DEVICES_A_BUILDING) as usize % BUILDINGS.len()];
+        let rng = SeededRng::new(context.seed, STREAMS_A_DEVICE * u64::from(index));
+        Self {
+            planner: Planner::new(Arc::clone(&context.users), rng, device, index, context.start),
+            milestone: building.milestone_after(context.start.as_unix_seconds().into()),
+            building,
+        }
     }
 
-    pub(super) fn next(&mut self) -> Happening {
+    pub(super) fn next(&mut self) -> PlannedEvent {
         loop {
-            if let Some(happening) = self.planned.pop_front() {
-                return happening;
+            if let Some(event) = self.planner.planned.pop_front() {
+                return event;
             }
             self.plan();
         }
     }
 
-    /// The reader's time zone at this moment, as it stands in the flags of an event.
+    /// The device's time zone at this moment, as the flags of an event hold it.
     pub(super) fn flags(&self, at: i64) -> EventFlags {
         let summer =
-            if self.place.site.is_summer(at) { EventFlags::DAYLIGHT_SAVING } else { EventFlags::empty() };
-        summer.with_utc_offset_half_hours(self.place.site.half_hours).unwrap_or(summer)
+            if self.building.is_summer(at) { EventFlags::DAYLIGHT_SAVING } else { EventFlags::empty() };
+        summer.with_utc_offset_half_hours(self.building.half_hours).unwrap_or(summer)
     }
 
     fn plan(&mut self) {
-        let (hour, weekday) = self.place.site.hour_and_weekday(self.at);
+        let planner = &mut self.planner;
+        let (hour, weekday) = self.building.hour_and_weekday(planner.at);
         let pause = if weekday < SATURDAY { WORKDAY_PAUSES[hour] } else { WEEKEND_PAUSE };
-        // Even from 0 to twice the mean: whole numbers only, so that every machine agrees.
-        let next = self.at + i64::from(self.dice.below(2 * pause));
-        let (milestone, what) = self.milestone;
-        if next >= milestone {
-            self.at = self.at.max(milestone);
-            self.milestone = self.place.site.milestone_after(self.at);
-            let (_, weekday) = self.place.site.hour_and_weekday(milestone);
+        // Evenly from 0 to twice the mean: whole numbers alone, so that every machine draws the same.
+        let next = planner.at + i64::from(planner.rng.below(2 * pause));
+        let (time, milestone) = self.milestone;
+        if next >= time {
+            planner.at = planner.at.max(time);
+            self.milestone = self.building.milestone_after(planner.at);
+            let (_, weekday) = self.building.hour_and_weekday(time);
             if weekday < SATURDAY {
-                self.pass(what);
+                planner.daily(milestone);
             }
         } else {
-            self.at = next;
-            self.scene(hour, weekday);
-        }
-    }
-
-    /// Plans a happening, up to `within` seconds after the one before.
-    fn then(&mut self, within: u32, code: EventCode, subject: Subject<'_>) {
-        self.then_with(within, code, subject, 0);
-    }
-
-    fn then_with(&mut self, within: u32, code: EventCode, subject: Subject<'_>, param: u8) {
-        self.at += i64::from(self.dice.below(within + 1));
-        self.planned.push_back(Happening { at: self.at, code, subject: subject.to_bytes(), param });
-    }
-
-    /// Somebody, most often one of those who work behind this door.
-    fn somebody(&mut self) -> UserId {
-        let people = &self.world.people;
-        let everybody = u32::try_from(people.len()).unwrap_or(u32::MAX);
-        let index = if self.dice.per_mille(800) {
-            (self.place.index.wrapping_mul(97)).wrapping_add(self.dice.below(REGULARS)) % everybody
-        } else {
-            self.dice.below(everybody)
-        };
-        people[index as usize]
-    }
-
-    /// One of the guards who walk the house at night.
-    fn guard(&mut self) -> UserId {
-        let people = &self.world.people;
-        people[people.len() - 1 - self.dice.below(GUARDS) as usize]
-    }
-}
-
-/// Where a reader hangs and what hangs on it.
-struct Place {
-    index: u32,
-    device: DeviceId,
-    door: u32,
-    zone: u32,
-    alarm_zone: u32,
-    lift: u32,
-    io_device: u32,
-    site: Site,
-}
-
-impl Place {
-    fn new(device: DeviceId, index: u32) -> Self {
-        let site = index / READERS_A_SITE;
-        Self {
-            index,
-            device,
-            door: 1 + index,
-            zone: 1 + index / 4,
-            alarm_zone: 101 + site,
-            lift: 1 + site,
-            io_device: 283_000_000 + index,
-            site: SITES[site as usize % SITES.len()],
+            planner.at = next;
+            planner.scenario(hour, weekday);
         }
     }
 }
 
-/// A building and its time.
+/// A building and its time zone.
 #[derive(Clone, Copy)]
-struct Site {
+struct Building {
     half_hours: i8,
     has_summer_time: bool,
 }
 
-/// What ends the night and what ends the day.
-#[derive(Clone, Copy)]
-enum Milestone {
-    Morning,
-    Evening,
-}
-
-impl Site {
+impl Building {
     const fn new(half_hours: i8, has_summer_time: bool) -> Self {
         Self { half_hours, has_summer_time }
     }
 
-    /// From about the end of March to about the end of October; near enough for a simulated office.
+    /// From about the end of March to about the end of October.
     fn is_summer(self, at: i64) -> bool {
         const MEAN_YEAR: i64 = 31_556_952;
         self.has_summer_time && (88..300).contains(&(at.rem_euclid(MEAN_YEAR) / SECONDS_A_DAY))
@@ -192,19 +133,46 @@ impl Site {
     }
 }
 
-/// Events and faults of a reader draw from streams of their own.
-pub(super) const STREAMS_A_READER: u64 = 2;
+/// The user ids of a seed: all lengths from 1 to 32 bytes; most are numbers, some are badges, mail addresses and names
+/// in other scripts.
+pub(super) fn users(seed: u64) -> Result<Arc<[UserId]>> {
+    let mut rng = SeededRng::new(seed, USERS_STREAM);
+    (0..USERS).map(|index| Ok(UserId::new(user_id(index, &mut rng))?)).collect()
+}
 
-const LONGEST_SCENE: usize = 8;
-const READERS_A_SITE: u32 = 16;
-const REGULARS: u32 = 240;
-const GUARDS: u32 = 12;
+fn user_id(index: u32, rng: &mut SeededRng) -> String {
+    // The first ones have every length, whatever the seed.
+    if index < EVERY_LENGTH {
+        return of_length(index % 32 + 1, rng);
+    }
+    match rng.below(100) {
+        0..55 => (1_000 + index).to_string(),
+        55..70 => format!("{}{index:07}", rng.pick(&["A", "B-", "EXT", "v"])),
+        70..84 => format!("{}.{}{index}@example.com", rng.pick(&FIRST_NAMES), rng.pick(&LAST_NAMES)),
+        84..92 => format!("{} {index}", rng.pick(&OTHER_SCRIPTS)),
+        _ => of_length(32, rng),
+    }
+}
+
+fn of_length(length: u32, rng: &mut SeededRng) -> String {
+    (0..length).map(|_| char::from(rng.pick(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"))).collect()
+}
+
+/// The second stream is not used: the events of old seeds must not change.
+const STREAMS_A_DEVICE: u64 = 2;
+/// Not the stream of any device.
+const USERS_STREAM: u64 = u64::MAX;
+const USERS: u32 = 4_096;
+const EVERY_LENGTH: u32 = 128;
+const FIRST_NAMES: [&str; 8] = ["anna", "jan", "sofia", "omar", "mei", "lucas", "zoe", "ivo"];
+const LAST_NAMES: [&str; 8] = ["novak", "kim", "silva", "haddad", "weber", "rossi", "dubois", "sato"];
+const OTHER_SCRIPTS: [&str; 6] = ["Zoë Müller", "김민준", "Иванова", "王芳", "Ångström", "محمد"];
+
 const SECONDS_A_DAY: i64 = 86_400;
-const SATURDAY: i64 = 5;
 const MORNING: i64 = 6 * 3_600 + 45 * 60;
 const EVENING: i64 = 19 * 3_600 + 30 * 60;
 
-/// Mean seconds from one scene to the next, by hour: shifts come from 7 to 9, eat at noon and leave from 16 to 19.
+/// Mean seconds from one scenario to the next, by hour: people come from 7 to 9, eat at noon and leave from 16 to 19.
 const WORKDAY_PAUSES: [u32; 24] = [
     5_400, 5_400, 5_400, 5_400, 5_400, 3_600, 2_400, 600, 400, 700, 1_400, 1_400, 700, 800, 1_400, 1_400,
     900, 500, 700, 1_800, 3_600, 5_400, 5_400, 5_400,
@@ -212,11 +180,36 @@ const WORKDAY_PAUSES: [u32; 24] = [
 const WEEKEND_PAUSE: u32 = 6_000;
 
 /// Seoul, Berlin, Caracas as it was, New York, Kolkata, London.
-const SITES: [Site; 6] = [
-    Site::new(18, false),
-    Site::new(2, true),
-    Site::new(-7, false),
-    Site::new(-10, true),
-    Site::new(11, false),
-    Site::new(0, true),
+const BUILDINGS: [Building; 6] = [
+    Building::new(18, false),
+    Building::new(2, true),
+    Building::new(-7, false),
+    Building::new(-10, true),
+    Building::new(11, false),
+    Building::new(0, true),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_length_from_1_to_32_bytes_occurs_for_any_seed() {
+        for seed in [0, 1, u64::MAX] {
+            let lengths: BTreeSet<usize> =
+                users(seed).unwrap().iter().map(|user| user.as_bytes().len()).collect();
+            assert_eq!(lengths, (1..=32).collect());
+        }
+    }
+
+    #[test]
+    fn thousands_of_ids_are_text_and_differ() {
+        let users = users(1).unwrap();
+        let ids: BTreeSet<&str> = users.iter().map(|user| user.as_text().unwrap()).collect();
+        assert!(ids.len() > 4_000, "{}", ids.len());
+        assert!(ids.iter().any(|id| !id.is_ascii()));
+        assert!(ids.iter().any(|id| id.contains('@')));
+    }
+}

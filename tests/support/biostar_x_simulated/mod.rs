@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bs2_events::Result;
 use bs2_events::biostar_x::{Client, ClientBuilder, NewVirtualDevice, VirtualDeviceId};
-use bs2_events::sim::biostar_x::Server;
+use bs2_events::sim::biostar_x::BiostarXServer;
 
 /// A server with these settings and a virtual device.
-pub(crate) async fn start(settings: &str) -> Server {
-    let server = Server::start(settings.parse().unwrap()).await.unwrap();
+pub(crate) async fn start(settings: &str) -> BiostarXServer {
+    let server = BiostarXServer::start(settings.parse().unwrap()).await.unwrap();
     make_gate(&client(&server)).await.unwrap();
     server
 }
@@ -22,14 +22,14 @@ pub(crate) async fn make_gate(client: &Client) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn builder(server: &Server) -> ClientBuilder {
+pub(crate) fn builder(server: &BiostarXServer) -> ClientBuilder {
     Client::builder(&server.url())
         .with_credentials("admin", "simulated")
         .with_authorities(server.ca_pem().unwrap())
         .with_settle(Duration::ZERO)
 }
 
-pub(crate) fn client(server: &Server) -> Client {
+pub(crate) fn client(server: &BiostarXServer) -> Client {
     builder(server).build().unwrap()
 }
 

@@ -1,19 +1,19 @@
-//! A simulated BioStar X server and a plain HTTP client before it.
+//! A simulated BioStar X server, and a plain HTTP client that is logged in.
 #![allow(dead_code)] // Each test file uses its own part.
 
-use bs2_events::sim::biostar_x::{Server, ServerSettings};
+use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
 use reqwest::{Certificate, Client, Method};
 use serde_json::{Value, json};
 use tokio_rustls::rustls::crypto::ring;
 
 /// A server and a client that is logged in.
 pub(crate) struct Wire {
-    pub(crate) server: Server,
+    pub(crate) server: BiostarXServer,
     pub(crate) http: Client,
     pub(crate) session: String,
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -44,14 +44,14 @@ impl Wire {
         Self::with(settings.parse().unwrap()).await
     }
 
-    pub(crate) async fn with(settings: ServerSettings) -> Self {
+    pub(crate) async fn with(settings: BiostarXServerOptions) -> Self {
         let mut wire = Self::logged_out(settings).await;
         wire.log_in().await;
         wire
     }
 
-    pub(crate) async fn logged_out(settings: ServerSettings) -> Self {
-        let server = Server::start(settings).await.unwrap();
+    pub(crate) async fn logged_out(settings: BiostarXServerOptions) -> Self {
+        let server = BiostarXServer::start(settings).await.unwrap();
         let http = client(server.ca_pem().unwrap());
         Self { server, http, session: String::new() }
     }
@@ -113,7 +113,7 @@ pub(crate) fn client(ca: &str) -> Client {
     // The second test of a process finds it installed.
     let _ = ring::default_provider().install_default();
     let root = Certificate::from_pem(ca.as_bytes()).unwrap();
-    // A retry by the client would hide what the server does.
+    // A retry by the client would hide the server's behaviour.
     let builder = Client::builder().tls_certs_only([root]).pool_max_idle_per_host(0).no_proxy();
     builder.retry(reqwest::retry::never()).build().unwrap()
 }

@@ -1,60 +1,59 @@
-//! The readers that report to the server: those of the simulated office.
+//! The devices that report to the server: those of the simulated office.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::settings::ServerSettings;
-use super::state::StoredEvent;
-use super::store::Store;
+use super::database::Database;
+use super::options::BiostarXServerOptions;
+use super::records::StoredEvent;
 use crate::Result;
 use crate::codec::{DeviceId, Event, EventCode, Subject};
-use crate::sim::picture::picture;
+use crate::sim::extras::picture;
 use crate::sim::{SimOptions, Simulator};
 
-/// The readers, and what they will report next.
-pub(super) struct Office {
+/// The simulated devices, which make the events in turn.
+pub(super) struct OfficeDevices {
     simulator: Simulator,
     seed: u64,
     turn: usize,
 }
 
-impl Office {
-    pub(super) fn new(settings: &ServerSettings) -> Result<Self> {
-        let sim =
-            SimOptions::default().with_seed(settings.seed).with_devices(settings.devices).with_backlog(0);
-        // Nobody reads these logs: the server has the events.
+impl OfficeDevices {
+    pub(super) fn new(options: &BiostarXServerOptions) -> Result<Self> {
+        let sim = SimOptions::default().with_seed(options.seed).with_devices(options.devices).with_backlog(0);
+        // Nobody reads the logs of these devices: the server has the events.
         let simulator = Simulator::with_options(sim.with_capacity(1))?;
-        Ok(Self { simulator, seed: settings.seed, turn: 0 })
+        Ok(Self { simulator, seed: options.seed, turn: 0 })
     }
 
-    pub(super) fn readers(&self) -> BTreeMap<u32, String> {
+    /// The names of the devices, by number.
+    pub(super) fn names(&self) -> BTreeMap<u32, String> {
         let ids = self.simulator.device_ids();
         ids.iter().map(|id| (id.get(), format!("Reader {id}"))).collect()
     }
 
-    /// The next events of all readers in turn, in the order of time.
+    /// The next events of all devices in turn, ordered by time.
     pub(super) fn backlog(&mut self, count: u32) -> Result<Vec<StoredEvent>> {
         let mut events = Vec::with_capacity(count as usize);
         for _ in 0..count {
-            events.push(self.next()?);
+            events.push(self.next_event()?);
         }
         events.sort_by_key(|event| event.time);
         Ok(events)
     }
 
-    /// The next event.
-    pub(super) fn next(&mut self) -> Result<StoredEvent> {
-        let readers = self.simulator.device_ids();
-        let reader = readers.get(self.turn % readers.len().max(1)).copied().unwrap_or(DeviceId::new(0));
+    pub(super) fn next_event(&mut self) -> Result<StoredEvent> {
+        let devices = self.simulator.device_ids();
+        let device = devices.get(self.turn % devices.len().max(1)).copied().unwrap_or(DeviceId::new(0));
         self.turn = self.turn.wrapping_add(1);
-        Ok(stored(&self.simulator.make_event(reader)?))
+        Ok(stored(&self.simulator.make_event(device)?))
     }
 
-    /// Goes behind what the state file already has.
-    pub(super) fn skip(&mut self, store: &Store) -> Result<()> {
+    /// Skips the events that the database already has.
+    pub(super) fn skip_stored(&mut self, database: &Database) -> Result<()> {
         for id in self.simulator.device_ids() {
-            let known = store.events.iter().filter(|event| event.device_id == id.get());
+            let known = database.events.iter().filter(|event| event.device_id == id.get());
             let newest = known.map(|event| event.index).max().unwrap_or_default();
             while self.simulator.reader(id)?.newest_id().unwrap_or_default() < newest {
                 self.simulator.make_event(id)?;
@@ -71,7 +70,7 @@ impl Office {
     }
 }
 
-/// A reader's event as the server keeps it; `stored` a second later.
+/// A device's event as the server stores it, one second after it happened.
 pub(super) fn stored(event: &Event) -> StoredEvent {
     let (user_id, door_id) = match event.subject() {
         Subject::User(user) => (user.as_text().filter(|text| !text.is_empty()), None),

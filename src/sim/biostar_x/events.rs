@@ -1,36 +1,130 @@
-//! `POST /api/events/search`.
+//! Import and search of events: `POST /api/events/import` and `POST /api/events/search`.
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Side};
-use super::fault::Rows;
-use super::field::{number, parse};
-use super::refusal::Refusal;
-use super::request::Request;
-use super::row::row;
-use super::site::Site;
-use super::state::StoredEvent;
+use super::database::{Database, NewEvent};
+use super::fault::{FaultPlan, RowShape};
+use super::options::{BiostarXServerOptions, FlagForm};
+use super::records::StoredEvent;
+use super::request::{ReceivedRequest, boolean, number, text};
+use super::response::{ApiResponse, Refusal, Side};
+use crate::codec::Timestamp;
 
-impl Site {
-    pub(super) fn search(&self, request: &Request, shape: &[Rows]) -> Result<Answer, Refusal> {
-        let body = parse(request.body(), Refusal::BAD_JSON)?;
-        let query = body.get("Query").filter(|query| query.is_object()).ok_or(Refusal::BAD_QUERY)?;
-        let query = Query::read(query, self.settings.encrypted)?;
-        let zone = self.settings.zone_minutes;
-        let found = query.run(&self.store.events, zone);
-        let rows = found.into_iter().map(|event| row(event, &self.store, zone)).collect();
-        Ok(Answer::ok(Side::Core, collection(rows, shape)))
+/// `POST /api/events/import`. Stores the events together; with `partial` only some of them.
+pub(super) fn import(
+    request: &ReceivedRequest,
+    options: &BiostarXServerOptions,
+    database: &mut Database,
+    faults: &mut FaultPlan,
+    now: Timestamp,
+    partial: bool,
+) -> Result<ApiResponse, Refusal> {
+    if !options.licence {
+        return Err(Refusal::LICENCE);
+    }
+    let body = request.json(Refusal::BAD_JSON)?;
+    let device = number(&body["packet_device_id"]).ok_or(Refusal::BAD_PARAMETER)?;
+    let device = u32::try_from(device).map_err(|_| Refusal::NO_DEVICE)?;
+    if !options.flag.accepts(&body["is_virtual_device"]) {
+        return Err(Refusal::BAD_PARAMETER);
+    }
+    if !database.virtual_devices.contains_key(&device) {
+        return Err(Refusal::NO_DEVICE);
+    }
+    let rows = body["events"].as_array().filter(|rows| !rows.is_empty()).ok_or(Refusal::BAD_PARAMETER)?;
+    let max = options.batch as usize;
+    if max > 0 && rows.len() > max {
+        return Err(Refusal::BAD_PARAMETER);
+    }
+    let mut refused = 0;
+    let mut events = Vec::with_capacity(rows.len());
+    for row in rows {
+        match new_event(row, device, database) {
+            Ok(event) => events.push(event),
+            Err(Refusal::NO_USER) if partial => refused += 1,
+            Err(refusal) => return Err(refusal),
+        }
+    }
+    if partial && refused == 0 {
+        let before = events.len();
+        events.retain(|_| faults.keeps_event());
+        if events.len() == before {
+            events.pop();
+        }
+    }
+    if !events.is_empty() {
+        database.import(events, now).map_err(|_| Refusal::FAILED)?;
+    }
+    Ok(match partial {
+        true => ApiResponse::with_code(Side::Core, json!({}), "1", "Processed with some errors."),
+        false => ApiResponse::success(Side::Core, json!({})),
+    })
+}
+
+fn new_event(row: &Value, device: u32, database: &Database) -> Result<NewEvent, Refusal> {
+    let is_of_device = number(&row["dev_id"]).is_some_and(|id| id == u64::from(device));
+    let code = number(&row["evt"]).filter(|code| [GRANTED, DENIED].contains(code));
+    let time = row["datetime"].as_str().and_then(whole_seconds);
+    let (true, Some(code), Some(time)) = (is_of_device, code, time) else {
+        return Err(Refusal::BAD_PARAMETER);
+    };
+    let tna_key = match &row["tna_key"] {
+        Value::Null => None,
+        Value::String(key) => Some(key.clone()),
+        _ => return Err(Refusal::BAD_PARAMETER),
+    };
+    let user = text(&row["user_id"]).ok_or(Refusal::BAD_PARAMETER)?;
+    if !database.has_user(user) {
+        return Err(Refusal::NO_USER);
+    }
+    let code = if code == GRANTED { GRANTED as u16 } else { DENIED as u16 };
+    Ok(NewEvent { device_id: device, code, time: time.as_unix_seconds(), user_id: user.to_owned(), tna_key })
+}
+
+impl FlagForm {
+    fn accepts(self, value: &Value) -> bool {
+        let boolean = *value == Value::Bool(true);
+        let text = value.as_str().is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        match self {
+            Self::Either => boolean || text,
+            Self::Boolean => boolean,
+            Self::Text => text,
+        }
     }
 }
 
-/// `EventCollection`, in the shape that is asked for where rows are few.
-fn collection(mut rows: Vec<Value>, shapes: &[Rows]) -> Value {
+/// Parses a time in UTC without a fraction: the only documented form.
+fn whole_seconds(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    let seconds = u32::try_from(time.as_second()).ok()?;
+    let time = Timestamp::from_unix_seconds(seconds);
+    (time.to_string() == text).then_some(time)
+}
+
+/// `POST /api/events/search`.
+pub(super) fn search(
+    request: &ReceivedRequest,
+    options: &BiostarXServerOptions,
+    database: &Database,
+    shapes: &[RowShape],
+) -> Result<ApiResponse, Refusal> {
+    let body = request.json(Refusal::BAD_JSON)?;
+    let query = body.get("Query").filter(|query| query.is_object()).ok_or(Refusal::BAD_QUERY)?;
+    let query = Query::read(query, options.encrypted)?;
+    let zone = options.zone_minutes;
+    let found = query.run(&database.events, zone);
+    let rows = found.into_iter().map(|event| event.row(database.device_name(event.device_id), zone));
+    Ok(ApiResponse::success(Side::Core, collection(rows.collect(), shapes)))
+}
+
+/// `EventCollection`. With no row or one row it has the first of these shapes that applies.
+fn collection(mut rows: Vec<Value>, shapes: &[RowShape]) -> Value {
     for shape in shapes {
         match (shape, rows.len()) {
-            (Rows::Text, 0) => return json!({ "EventCollection": { "rows": "" } }),
-            (Rows::Missing, 0) => return json!({ "EventCollection": {} }),
-            (Rows::NoCollection, 0) => return json!({}),
-            (Rows::Lone, 1) => return json!({ "EventCollection": { "rows": rows.remove(0) } }),
+            (RowShape::Text, 0) => return json!({ "EventCollection": { "rows": "" } }),
+            (RowShape::Missing, 0) => return json!({ "EventCollection": {} }),
+            (RowShape::NoCollection, 0) => return json!({}),
+            (RowShape::Lone, 1) => return json!({ "EventCollection": { "rows": rows.remove(0) } }),
             _ => {}
         }
     }
@@ -73,7 +167,7 @@ enum Operator {
     Less,
 }
 
-/// What is compared. Numbers compare with numbers and text with text.
+/// A value to compare. Numbers compare with numbers and text with text.
 #[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 enum Operand {
     /// A number, or a time in nanoseconds.
@@ -83,7 +177,7 @@ enum Operand {
 
 impl Query {
     fn read(query: &Value, encrypted: bool) -> Result<Self, Refusal> {
-        // The documents say both that the limit is needed and that it is not.
+        // One document requires the limit, another does not.
         let limit = match &query["limit"] {
             Value::Null => u64::MAX,
             limit => number(limit).ok_or(Refusal::BAD_QUERY)?,
@@ -97,7 +191,7 @@ impl Query {
         })
     }
 
-    /// The events that fulfil all conditions, in order; where two are equal, as they were stored.
+    /// The events that fulfil all conditions, in order. Equal events keep the order in which they were stored.
     fn run<'a>(&self, events: &'a [StoredEvent], zone_minutes: i16) -> Vec<&'a StoredEvent> {
         let fulfils = |event: &&StoredEvent| self.conditions.iter().all(|one| one.holds(event, zone_minutes));
         let mut found: Vec<_> = events.iter().filter(fulfils).collect();
@@ -171,7 +265,7 @@ impl Column {
         })
     }
 
-    /// A value of a condition. Patterns are text whatever the column is.
+    /// A value of a condition. A pattern is text in every column.
     fn operand(self, value: &Value, like: bool) -> Option<Operand> {
         let text = match value {
             Value::String(text) => text.clone(),
@@ -223,7 +317,7 @@ impl Operator {
     }
 }
 
-/// Only two columns can be sorted by.
+/// Results can be sorted by two columns only.
 fn order(row: &Value) -> Result<(Column, bool), Refusal> {
     let column = match row["column"].as_str() {
         Some("datetime") => Column::Time,
@@ -232,7 +326,7 @@ fn order(row: &Value) -> Result<(Column, bool), Refusal> {
     };
     let descending = match &row["descending"] {
         Value::Null => false,
-        value => super::field::truth(value).ok_or(Refusal::BAD_QUERY)?,
+        value => boolean(value).ok_or(Refusal::BAD_QUERY)?,
     };
     Ok((column, descending))
 }
@@ -242,5 +336,31 @@ fn list(value: &Value) -> Result<&[Value], Refusal> {
         Value::Null => Ok(&[]),
         Value::Array(items) => Ok(items),
         _ => Err(Refusal::BAD_QUERY),
+    }
+}
+
+const GRANTED: u64 = 4_088;
+const DENIED: u64 = 6_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepts_utc_in_whole_seconds_and_nothing_else() {
+        assert_eq!(whole_seconds("2025-10-30T15:12:00Z").unwrap().as_unix_seconds(), 1_761_837_120);
+        for text in [
+            "",
+            "2025-10-30T15:12:00",
+            "2025-10-30T15:12:00.00Z",
+            "2025-10-30T15:12:00+00:00",
+            "2025-10-30T15:12:00z",
+            "2025-10-30 15:12:00Z",
+            "2025-02-29T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2106-02-07T06:28:16Z",
+        ] {
+            assert!(whole_seconds(text).is_none(), "{text}");
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! A client of the simulated gateway that knows nothing of this crate's own backend: the generated code alone.
+//! A client of the simulated gateway that uses the generated code only, not the backend of this crate.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use bs2_events::sim::Simulator;
-use bs2_events::sim::gateway::{Server, ServerSettings};
+use bs2_events::sim::gateway::{GatewayServer, GatewayServerOptions};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status, Streaming};
 
@@ -22,7 +22,7 @@ use proto::gsdk::tna::tna_client::TnaClient;
 
 /// Every service, over one connection.
 #[derive(Clone)]
-pub struct Dialler {
+pub struct GatewayClient {
     pub channel: Channel,
     pub admin: AdminClient<Channel>,
     pub connect: ConnectClient<Channel>,
@@ -32,17 +32,17 @@ pub struct Dialler {
     pub tna: TnaClient<Channel>,
 }
 
-/// A gateway to readers with these settings.
-pub async fn server(settings: &str) -> Server {
-    Server::start(ServerSettings::new(settings.parse().unwrap())).await.unwrap()
+/// A gateway to devices with these settings.
+pub async fn server(settings: &str) -> GatewayServer {
+    GatewayServer::start(GatewayServerOptions::new(settings.parse().unwrap())).await.unwrap()
 }
 
-impl Dialler {
-    pub async fn new(server: &Server) -> Self {
-        Self::dial(&server.address().to_string(), server.ca_pem().unwrap()).await
+impl GatewayClient {
+    pub async fn new(server: &GatewayServer) -> Self {
+        Self::connect_to(&server.address().to_string(), server.ca_pem().unwrap()).await
     }
 
-    pub async fn dial(address: &str, ca: &str) -> Self {
+    pub async fn connect_to(address: &str, ca: &str) -> Self {
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca));
         let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
         let channel = endpoint.tls_config(tls).unwrap().connect().await.unwrap();
@@ -61,7 +61,7 @@ impl Dialler {
         }
     }
 
-    /// Connects the n-th reader where the simulator puts those without an address.
+    /// Connects the n-th device at the address that it has by default.
     pub async fn connect_nth(&mut self, n: u8) -> u32 {
         self.connect_at(&format!("10.0.0.{}", n + 1)).await.unwrap()
     }
@@ -117,7 +117,7 @@ impl Dialler {
     }
 }
 
-/// Makes events at a reader, and gives their ids.
+/// Makes events of a device and returns their ids.
 pub fn make(simulator: &Simulator, device: u32, count: u32) -> Vec<u32> {
     let reader = simulator.reader(bs2_events::codec::DeviceId::new(device)).unwrap();
     reader.make(count).unwrap().iter().map(|event| event.id()).collect()

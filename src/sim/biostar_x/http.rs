@@ -1,8 +1,8 @@
-//! Connections: TLS, HTTP, and their end before its time.
+//! Connections over TLS: HTTP requests and responses, and connections that faults cut.
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,24 +21,24 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::answer::{Answer, Side};
+use super::app::App;
 use super::control;
-use super::fault::Fault;
-use super::refusal::Refusal;
-use super::request::{Request, SESSION};
-use super::site::Site;
+use super::fault::PlannedFault;
+use super::request::{ReceivedRequest, SESSION};
+use super::response::{ApiResponse, Refusal, Side};
 use super::socket;
+use crate::sync::lock;
 
 /// Accepts until the task is aborted; then every connection ends too.
-pub(super) async fn accept(listener: TcpListener, acceptor: TlsAcceptor, site: Arc<Mutex<Site>>) {
+pub(super) async fn accept(listener: TcpListener, acceptor: TlsAcceptor, app: Arc<Mutex<App>>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, acceptor.clone(), Arc::clone(&site)));
+                    connections.spawn(connection(stream, acceptor.clone(), Arc::clone(&app)));
                 }
-                // Out of file descriptors, or gone before it was accepted: give the others time to end.
+                // Too many open files, or the client disconnected early. Other connections get time to end.
                 Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
             },
             Some(_) = connections.join_next() => {}
@@ -46,18 +46,20 @@ pub(super) async fn accept(listener: TcpListener, acceptor: TlsAcceptor, site: A
     }
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, site: Arc<Mutex<Site>>) {
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, app: Arc<Mutex<App>>) {
     let _ = stream.set_nodelay(true);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await else { return };
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await else {
+        return;
+    };
     let cut = Arc::new(Notify::new());
     let service = service_fn(|request| {
-        let (site, cut) = (Arc::clone(&site), Arc::clone(&cut));
-        async move { Ok::<_, Infallible>(respond(request, site, cut).await) }
+        let (app, cut) = (Arc::clone(&app), Arc::clone(&cut));
+        async move { Ok::<_, Infallible>(respond(request, app, cut).await) }
     });
     let builder = Builder::new(TokioExecutor::new());
     let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::select! {
-        // Whatever ended it, the client sees it.
+        // An error needs no handling: the client sees that the connection ended.
         _ = served => {}
         () = cut.notified() => {}
     }
@@ -67,96 +69,101 @@ type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 async fn respond(
     mut request: hyper::Request<Incoming>,
-    site: Arc<Mutex<Site>>,
+    app: Arc<Mutex<App>>,
     cut: Arc<Notify>,
 ) -> Response<Body> {
     let upgrade = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
-    let body = match Limited::new(body, MOST_BYTES).collect().await {
+    let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return plain(Refusal::TOO_LONG.answer(Side::Core, false), &site, false);
+            return send(Refusal::TOO_LONG.response(Side::Core, false), &app, false);
         }
-        // The client is gone.
-        Err(_) => return end(&cut).await,
+        // The client disconnected.
+        Err(_) => return cut_connection(&cut).await,
     };
-    let request = Request::new(&parts, body);
-    if request.path().starts_with(control::PREFIX) && lock(&site).settings.control {
-        let (status, body) = control::answer(&mut lock(&site), &request);
-        return written(status, body.into(), &[]);
+    let request = ReceivedRequest::new(&parts, body);
+    if request.path().starts_with(control::PREFIX) && lock(&app).options.control {
+        let (status, body) = control::respond(&mut lock(&app), &request);
+        return http_response(status, body.into(), &[]);
     }
     let faults = {
-        let mut site = lock(&site);
-        site.record.add(request.clone());
-        site.fate.next(request.path())
+        let mut app = lock(&app);
+        app.requests.add(request.clone());
+        app.faults.next(request.path())
     };
-    let slow = faults.iter().find_map(|fault| if let Fault::Slow(by) = fault { Some(*by) } else { None });
+    let slow =
+        faults.iter().find_map(|fault| if let PlannedFault::Slow(by) = fault { Some(*by) } else { None });
     if request.path() == "/wsapi" {
         let key = parts.headers.get(SEC_WEBSOCKET_KEY).filter(|_| parts.headers.contains_key(UPGRADE));
         let Some(key) = key.filter(|_| parts.version == Version::HTTP_11) else {
-            return plain(Refusal::UNKNOWN_REQUEST.answer(Side::Core, false), &site, false);
+            return send(Refusal::UNKNOWN_REQUEST.response(Side::Core, false), &app, false);
         };
-        if faults.iter().any(|fault| matches!(fault, Fault::CutBefore | Fault::CutAfter | Fault::CutWithin)) {
-            return end(&cut).await;
+        if faults.iter().any(|fault| {
+            matches!(fault, PlannedFault::CutBefore | PlannedFault::CutAfter | PlannedFault::CutWithin)
+        }) {
+            return cut_connection(&cut).await;
         }
         let accept = derive_accept_key(key.as_bytes());
         tokio::spawn(async move {
             if let Ok(connection) = upgrade.await {
-                socket::serve(site, connection, slow.unwrap_or_default()).await;
+                socket::serve(app, connection, slow.unwrap_or_default()).await;
             }
         });
-        return switching(&accept);
+        return switching_protocols(&accept);
     }
     if let Some(by) = slow {
         tokio::time::sleep(by).await;
     }
     for fault in &faults {
         match fault {
-            Fault::CutBefore => return end(&cut).await,
-            Fault::Error => return plain(Refusal::FAILED.answer(Side::Core, false), &site, false),
-            Fault::Answer { status, body } => return written(*status, body.clone().into(), &[]),
+            PlannedFault::CutBefore => return cut_connection(&cut).await,
+            PlannedFault::Error => return send(Refusal::FAILED.response(Side::Core, false), &app, false),
+            PlannedFault::Answer { status, body } => return http_response(*status, body.clone().into(), &[]),
             _ => {}
         }
     }
-    let answer = lock(&site).answer(&request, &faults);
+    let response = lock(&app).respond(&request, &faults);
     for fault in &faults {
         match fault {
-            Fault::CutAfter => return end(&cut).await,
-            Fault::CutWithin => return half(plain_bytes(&answer, &site, false), cut),
-            Fault::ErrorAfter => return plain(Refusal::FAILED.answer(Side::Core, false), &site, false),
+            PlannedFault::CutAfter => return cut_connection(&cut).await,
+            PlannedFault::CutWithin => return cut_response(response_bytes(&response, &app, false), cut),
+            PlannedFault::ErrorAfter => {
+                return send(Refusal::FAILED.response(Side::Core, false), &app, false);
+            }
             _ => {}
         }
     }
-    plain(answer, &site, faults.contains(&Fault::Strings))
+    send(response, &app, faults.contains(&PlannedFault::Strings))
 }
 
-/// Cuts the connection; no answer ever comes.
-async fn end(cut: &Notify) -> Response<Body> {
+/// Cuts the connection without a response.
+async fn cut_connection(cut: &Notify) -> Response<Body> {
     cut.notify_one();
     std::future::pending().await
 }
 
-fn plain_bytes(answer: &Answer, site: &Mutex<Site>, strings: bool) -> Bytes {
-    answer.to_bytes(lock(site).settings.dialect, strings).into()
+fn response_bytes(response: &ApiResponse, app: &Mutex<App>, numbers_as_text: bool) -> Bytes {
+    response.to_bytes(lock(app).options.dialect, numbers_as_text).into()
 }
 
-fn plain(answer: Answer, site: &Mutex<Site>, strings: bool) -> Response<Body> {
-    let bytes = plain_bytes(&answer, site, strings);
+fn send(response: ApiResponse, app: &Mutex<App>, numbers_as_text: bool) -> Response<Body> {
+    let bytes = response_bytes(&response, app, numbers_as_text);
     let mut headers: Vec<(&'static str, String)> = Vec::new();
-    if answer.side == Side::Core {
-        let reason = StatusCode::from_u16(answer.status).ok().and_then(|status| status.canonical_reason());
-        headers.push(("status", format!("{} {}", answer.status, reason.unwrap_or_default())));
+    if response.side == Side::Core {
+        let reason = StatusCode::from_u16(response.status).ok().and_then(|status| status.canonical_reason());
+        headers.push(("status", format!("{} {}", response.status, reason.unwrap_or_default())));
     }
-    if let Some(session) = answer.session {
+    if let Some(session) = response.session {
         headers.push((SESSION, session));
     }
-    if answer.close {
+    if response.close {
         headers.push(("connection", "close".to_owned()));
     }
-    written(answer.status, bytes, &headers)
+    http_response(response.status, bytes, &headers)
 }
 
-fn written(status: u16, body: Bytes, headers: &[(&'static str, String)]) -> Response<Body> {
+fn http_response(status: u16, body: Bytes, headers: &[(&'static str, String)]) -> Response<Body> {
     let mut response = Response::new(Full::new(body).boxed_unsync());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let json = HeaderValue::from_static("application/json;charset=UTF-8");
@@ -169,12 +176,12 @@ fn written(status: u16, body: Bytes, headers: &[(&'static str, String)]) -> Resp
     response
 }
 
-/// The length of the whole body, and half of it; then the connection is cut.
-fn half(body: Bytes, cut: Arc<Notify>) -> Response<Body> {
+/// The header with the length of the whole body, and half of the body. Then the connection is cut.
+fn cut_response(body: Bytes, cut: Arc<Notify>) -> Response<Body> {
     let length = HeaderValue::from(body.len());
     let half = body.slice(..body.len() / 2);
     let rest = stream::once(async move {
-        // What was written is on its way by then.
+        // This is enough time to send the half.
         tokio::time::sleep(Duration::from_millis(20)).await;
         cut.notify_one();
         std::future::pending().await
@@ -187,7 +194,7 @@ fn half(body: Bytes, cut: Arc<Notify>) -> Response<Body> {
     response
 }
 
-fn switching(accept: &str) -> Response<Body> {
+fn switching_protocols(accept: &str) -> Response<Body> {
     let mut response = Response::new(Full::new(Bytes::new()).boxed_unsync());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -199,10 +206,6 @@ fn switching(accept: &str) -> Response<Body> {
     response
 }
 
-fn lock(site: &Mutex<Site>) -> MutexGuard<'_, Site> {
-    site.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Of a request's body.
-const MOST_BYTES: usize = 64 << 20;
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Of a request, in bytes.
+const MAX_BODY: usize = 64 << 20;

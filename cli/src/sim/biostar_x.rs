@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bs2_events::sim::biostar_x::{Account, Certificates, Dialect, Server, ServerSettings, State};
+use bs2_events::settings::{DurationText, encoded};
+use bs2_events::sim::Certificates;
+use bs2_events::sim::biostar_x::{Account, BiostarXServer, BiostarXServerOptions, Snapshot};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -46,7 +48,7 @@ pub(crate) struct BiostarX {
     /// A file whose first line is the password
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// How answers are written: each path in the dialect of its side, or all in one
+    /// The dialect of the responses: of each path its own, or one for all
     #[arg(long, value_enum, default_value_t)]
     dialect: Answers,
     /// Whether the Event Log API is licensed
@@ -55,16 +57,16 @@ pub(crate) struct BiostarX {
     /// A session ends after this time without a request, such as 20s or 5m; 1h unless given
     #[arg(long, value_name = "DURATION", value_parser = runtime::duration)]
     session_ttl: Option<Duration>,
-    /// Keep the state in this file, and go on with it at the next start
+    /// Keep the state in this file, and continue with it at the next start
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Print the state as JSON: that of --state, without a server
+    /// Print the state of --state as JSON, without a server
     #[arg(long, requires = "state")]
     print_state: bool,
-    /// What goes wrong, joined by commas
+    /// Faults, joined by commas
     #[arg(long, value_name = "FAULTS", default_value = "")]
     faults: String,
-    /// Everything else, as name=value joined by &
+    /// All other settings, as name=value joined by &
     #[arg(long, value_name = "SETTINGS", default_value = "")]
     set: String,
     /// Stop after this time, such as 20s, 5m or 1h
@@ -75,7 +77,7 @@ pub(crate) struct BiostarX {
     json: bool,
 }
 
-/// How answers are written.
+/// The dialect of the responses.
 #[derive(Clone, Copy, Default, ValueEnum)]
 enum Answers {
     #[default]
@@ -84,7 +86,7 @@ enum Answers {
     V2,
 }
 
-/// Whether there is a licence.
+/// Whether the Event Log API is licensed.
 #[derive(Clone, Copy, Default, Eq, PartialEq, ValueEnum)]
 enum Licence {
     #[default]
@@ -101,13 +103,13 @@ impl BiostarX {
         let mut output = Output::new();
         if self.print_state {
             let path = self.state.as_deref().unwrap_or(Path::new(""));
-            output.json(&State::read(path)?.to_json())?;
+            output.json(&Snapshot::read(path)?.to_json())?;
             output.flush()?;
             return Ok(ExitCode::SUCCESS);
         }
-        let (settings, ca) = self.certified(self.settings()?)?;
+        let (options, ca) = self.certified(self.options()?)?;
         let mut interrupt = Interrupt::new()?;
-        let server = Server::start(settings).await?;
+        let server = BiostarXServer::start(options).await?;
         if self.json {
             let (url, certificate) = (server.url(), server.certificate_pem());
             output.json(
@@ -124,32 +126,36 @@ impl BiostarX {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn settings(&self) -> Result<ServerSettings> {
-        let faults = (!self.faults.is_empty()).then(|| format!("faults={}", self.faults));
-        // A program's clock runs, unless `start` stops it.
-        let start = (!self.set.split('&').any(|one| one.starts_with("start="))).then_some("start=now");
-        let text: Vec<&str> =
-            [Some(self.set.as_str()), faults.as_deref(), start].into_iter().flatten().collect();
-        let mut settings: ServerSettings = text.join("&").parse()?;
-        settings =
-            settings.with_address(self.listen).with_accounts([Account::new(&self.user, self.password()?)]);
+    /// The settings of `--set` and of the flags, together.
+    fn options(&self) -> Result<BiostarXServerOptions> {
+        let mut settings = vec![self.set.clone()];
+        if !self.faults.is_empty() {
+            settings.push(format!("faults={}", encoded(&self.faults)));
+        }
+        if !self.set.split('&').any(|one| one.starts_with("start=")) {
+            // A program's clock runs, unless `start` stops it.
+            settings.push("start=now".to_owned());
+        }
         if let Some(idle) = self.session_ttl {
-            settings = settings.with_session(idle);
+            settings.push(format!("session={}", DurationText(idle)));
         }
-        settings = match self.dialect {
-            Answers::Documented => settings,
-            Answers::Core => settings.with_dialect(Dialect::Core),
-            Answers::V2 => settings.with_dialect(Dialect::V2),
-        };
+        match self.dialect {
+            Answers::Documented => {}
+            Answers::Core => settings.push("dialect=core".to_owned()),
+            Answers::V2 => settings.push("dialect=v2".to_owned()),
+        }
         if self.licence == Licence::Off {
-            settings = settings.with_licence(false);
+            settings.push("licence=false".to_owned());
         }
+        let mut options: BiostarXServerOptions = settings.join("&").parse()?;
+        options =
+            options.with_listen(self.listen).with_accounts([Account::new(&self.user, self.password()?)]);
         if !self.names.is_empty() {
-            settings = settings.with_names(self.names.clone());
+            options = options.with_names(self.names.clone());
         }
         Ok(match &self.state {
-            Some(path) => settings.with_state(path),
-            None => settings,
+            Some(path) => options.with_state(path),
+            None => options,
         })
     }
 
@@ -161,27 +167,25 @@ impl BiostarX {
         })
     }
 
-    /// The settings with the certificate of the files, and the root where it is known.
-    fn certified(&self, settings: ServerSettings) -> Result<(ServerSettings, Option<String>)> {
+    /// The options with the certificates of the files, and the authority where it is known.
+    fn certified(&self, options: BiostarXServerOptions) -> Result<(BiostarXServerOptions, Option<String>)> {
         if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
-            return Ok((settings.with_certificate(read(certificate)?, read(key)?), None));
+            return Ok((options.with_certificates(Certificates::open(certificate, key)?), None));
         }
-        let Some(folder) = &self.make_certs else { return Ok((settings, None)) };
+        let Some(folder) = &self.make_certs else { return Ok((options, None)) };
         let [ca, certificate, key] = ["ca.pem", "server.pem", "server-key.pem"].map(|name| folder.join(name));
         if !key.exists() {
-            let names = if self.names.is_empty() {
-                ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec()
-            } else {
-                self.names.clone()
+            let made = match self.names.as_slice() {
+                [] => Certificates::make(Certificates::LOOPBACK)?,
+                names => Certificates::make(names)?,
             };
-            let made = Certificates::make(names)?;
             fs::create_dir_all(folder).map_err(|error| cannot("make the directory", folder, error))?;
-            write(&ca, made.ca_pem())?;
+            write(&ca, made.ca_pem().unwrap_or_default())?;
             write(&certificate, made.certificate_pem())?;
-            // Last: where it is, the others are.
+            // The key is the last file: if it exists, all exist.
             write_secret(&key, made.key_pem())?;
         }
-        Ok((settings.with_certificate(read(&certificate)?, read(&key)?), Some(read(&ca)?)))
+        Ok((options.with_certificates(Certificates::open(&certificate, &key)?), Some(read(&ca)?)))
     }
 }
 
@@ -219,31 +223,31 @@ Examples:
   bs2 sim biostar-x --state server.jsonl --print-state
 
 Faults:
-  slow       one answer of four takes 20 to 200 ms
-  cut        one connection of ten is cut: before the request is processed, after it, or within the answer
-  500        one request of twenty gets HTTP 500: half of them were processed
-  session    one request of twenty finds that its session has ended
-  rows       no rows are missing or \"\", and a lone row is no array
+  slow       one response of four takes 20 to 200 ms
+  cut        one connection of ten is cut: before the request is processed, after it, or within the response
+  500        one request of twenty gets HTTP 500; half of them were processed
+  session    at one request of twenty the session has ended
+  rows       rows are missing or \"\" without a result, and a single row is not in an array
   partial    one import of five is stored in part, with code 1
-  strings    every second answer under /api/v2 has its numbers as text
+  strings    every second response under /api/v2 has its numbers as text
   wrapped    the error of a missing licence is inside Response
 
 Settings for --set, as name=value joined by &; the same seed gives the same log, faults and sessions:
   seed          any number of 64 bits [1]
-  users         the users are 1 to this number, and those of the simulated office [1000]
-  devices       readers whose events the server has [2]
-  backlog       events of these readers at the start [0]
-  rate          live events a second of these readers [0]
-  start         the clock stands still at `fixed` or a time as in RFC 3339, or runs: now [now]
-  zone          the server's zone in minutes ahead of UTC; only server_datetime has it [540]
-  simultaneous  whether an account may have several sessions, 0 or 1 [1]
-  lock          wrong passwords after which an account is locked, 0 for never [0]
+  users         the server knows the users 1 to this number, and those of the simulated office [1000]
+  devices       the number of devices that report to the server [2]
+  backlog       the number of their events at the start [0]
+  rate          the number of their live events a second [0]
+  start         the clock stands still at `fixed` or at an RFC 3339 time, or runs: now [now]
+  zone          the server's time zone in minutes ahead of UTC; only server_datetime uses it [540]
+  simultaneous  whether an account may have several sessions [true]
+  lock          the number of wrong passwords that lock an account, 0 for never [0]
   lowest        the lowest id of a virtual device [100001]
-  flag          what is taken for is_virtual_device: either, boolean, text [either]
-  batch         the most events of one import, 0 for no limit [0]
-  encrypted     whether the column of users takes operators 0, 1 and 2 only, 0 or 1 [0]
-  frames        frames of the socket: text, binary, fragmented [text]
-  unbound       a start of events without a bound socket gets silence or error [silence]
-  push          whether imported events are told on the socket, 0 or 1 [1]
-  http2         whether HTTP/2 is offered, 0 or 1 [0]
-  control       whether GET /sim/ shows how a test can look at the server and plan what goes wrong, 0 or 1 [0]";
+  flag          the accepted form of is_virtual_device: either, boolean, text [either]
+  batch         the maximum number of events in an import, 0 for no limit [0]
+  encrypted     whether only operators 0, 1 and 2 work on the column of users [false]
+  frames        the form of the socket's frames: text, binary, fragmented [text]
+  unbound       the response to a start of events without a bound socket: silence, error [silence]
+  push          whether the socket sends imported events [true]
+  http2         whether the server offers HTTP/2 [false]
+  control       whether the paths /sim/ exist, with which a test controls the server; GET /sim/ lists them [false]";

@@ -1,11 +1,10 @@
-//! How the gateway says no.
+//! The gRPC status of each failure.
 //!
-//! No public table says which code a gateway answers with; these are the ones that were seen, and otherwise what the
-//! codes of gRPC mean.
+//! No public document lists the codes of a gateway. These were seen; the others follow the meaning of gRPC's codes.
 //!
 //! | code | when |
 //! |---|---|
-//! | `NOT_FOUND` | the gateway has no connection to the device, whether there is such a device or not |
+//! | `NOT_FOUND` | the gateway has no connection to the device, whether the device exists or not |
 //! | `UNAVAILABLE` | a device cannot be reached, is busy, or the connection was lost during the call |
 //! | `DEADLINE_EXCEEDED` | the device did not answer in time |
 //! | `INVALID_ARGUMENT` | a number out of its range |
@@ -21,8 +20,8 @@ use crate::device::gateway::proto::google::rpc;
 use crate::device::gateway::proto::gsdk::err::{ErrorResponse, MultiErrorResponse};
 use crate::{Error, ErrorKind};
 
-/// What the gateway answers when a reader refuses.
-pub(super) fn refusal(error: &Error) -> Status {
+/// The status of a device's error.
+pub(super) fn status(error: &Error) -> Status {
     let code = match error.kind() {
         ErrorKind::Busy | ErrorKind::Disconnected => Code::Unavailable,
         ErrorKind::InvalidInput => Code::InvalidArgument,
@@ -43,19 +42,19 @@ pub(super) fn timed_out(device: u32) -> Status {
     Status::deadline_exceeded(format!("the device {device} did not answer in time"))
 }
 
-/// Makes a call to each of many devices at the same time. If any fails, the whole call does: those that failed are
-/// told in the one detail of the status.
+/// Makes a call to each of several devices at the same time. If one fails, the whole call fails, and the one detail of
+/// its status lists the devices that failed.
 pub(super) async fn each<F: Future<Output = Result<(), Status>>>(
     devices: Vec<u32>,
     call: impl Fn(u32) -> F,
 ) -> Result<(), Status> {
-    let answers = join_all(devices.iter().map(|device| call(*device))).await;
+    let results = join_all(devices.iter().map(|device| call(*device))).await;
     let failed =
-        devices.into_iter().zip(answers).filter_map(|(device, answer)| Some((device, answer.err()?)));
+        devices.into_iter().zip(results).filter_map(|(device, result)| Some((device, result.err()?)));
     multi(failed.collect())
 }
 
-/// The status of a call to many devices; its code is that of the first failure.
+/// The status of a call to several devices; its code is that of the first failure.
 fn multi(failed: Vec<(u32, Status)>) -> Result<(), Status> {
     let Some((_, first)) = failed.first() else { return Ok(()) };
     let code = first.code();
@@ -69,11 +68,11 @@ fn multi(failed: Vec<(u32, Status)>) -> Result<(), Status> {
         })
         .collect();
     let detail = rpc::Detail {
-        type_url: MULTI.to_owned(),
+        type_url: MULTI_TYPE.to_owned(),
         value: MultiErrorResponse { device_errors }.encode_to_vec().into(),
     };
     let status = rpc::Status { code: code.into(), message: message.clone(), details: vec![detail] };
     Err(Status::with_details(code, message, Bytes::from(status.encode_to_vec())))
 }
 
-const MULTI: &str = "type.googleapis.com/gsdk.err.MultiErrorResponse";
+const MULTI_TYPE: &str = "type.googleapis.com/gsdk.err.MultiErrorResponse";

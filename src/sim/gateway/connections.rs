@@ -1,0 +1,125 @@
+//! The gateway's connections to its devices, as they are now. `GatewayState` opens and
+//! closes them.
+//!
+//! Locks are taken in this order: a device's, its connection's, that of a broadcast.
+
+use std::sync::{Mutex, MutexGuard};
+
+use tokio::task::AbortHandle;
+
+use super::options::SimDeviceAddress;
+use crate::device::backend::Monitoring;
+use crate::device::gateway::proto::gsdk::connect::{
+    AcceptFilter, AsyncConnectInfo, ConnectionMode, Status as WireStatus,
+};
+use crate::device::gateway::proto::gsdk::time::TimeConfig;
+use crate::sync::lock;
+
+/// All connections, in the order of the devices.
+pub(super) struct Connections {
+    connections: Box<[DeviceConnection]>,
+    /// Asynchronous connections to addresses at which no device is.
+    unreachable: Mutex<Vec<AsyncConnectInfo>>,
+    /// Which devices may connect by themselves.
+    filter: Mutex<AcceptFilter>,
+}
+
+/// The connection to one device.
+pub(super) struct DeviceConnection {
+    pub(super) address: SimDeviceAddress,
+    state: Mutex<ConnectionState>,
+}
+
+#[derive(Default)]
+pub(super) struct ConnectionState {
+    pub(super) open: Option<OpenConnection>,
+    /// The subscription to the device's events. It is dropped outside the lock, also after the connection is lost.
+    pub(super) monitoring: Option<Monitoring>,
+    /// The task that tries to connect until it succeeds.
+    pub(super) attempt: Option<AbortHandle>,
+    pub(super) is_asynchronous: bool,
+    pub(super) mode: ConnectionMode,
+    /// Whether the device requires TLS.
+    pub(super) wants_tls: bool,
+    /// When the device last tried to connect by itself and was refused.
+    pub(super) refused_at: Option<u32>,
+    pub(super) time_config: TimeConfig,
+}
+
+pub(super) struct OpenConnection {
+    pub(super) tls: bool,
+    /// Counts connections: a later one to the same device is another.
+    pub(super) number: u64,
+    pub(super) is_monitored: bool,
+}
+
+impl Connections {
+    /// One connection for each device; those beyond `addresses` get the addresses from 10.0.0.1 on.
+    pub(super) fn new(devices: usize, addresses: &[SimDeviceAddress]) -> Self {
+        let connection = |position| DeviceConnection {
+            address: addresses.get(position).copied().unwrap_or_else(|| SimDeviceAddress::nth(position)),
+            state: Mutex::default(),
+        };
+        Self {
+            connections: (0..devices).map(connection).collect(),
+            unreachable: Mutex::default(),
+            filter: Mutex::default(),
+        }
+    }
+
+    pub(super) fn at(&self, position: usize) -> &DeviceConnection {
+        &self.connections[position]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &DeviceConnection)> {
+        self.connections.iter().enumerate()
+    }
+
+    /// The position of the device at this address.
+    pub(super) fn find(&self, ip: &str, port: i32) -> Option<usize> {
+        self.connections.iter().position(|connection| connection.address.matches(ip, port))
+    }
+
+    pub(super) fn unreachable(&self) -> MutexGuard<'_, Vec<AsyncConnectInfo>> {
+        lock(&self.unreachable)
+    }
+
+    pub(super) fn filter(&self) -> MutexGuard<'_, AcceptFilter> {
+        lock(&self.filter)
+    }
+}
+
+impl DeviceConnection {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ConnectionState> {
+        lock(&self.state)
+    }
+}
+
+impl ConnectionState {
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    pub(super) fn status(&self) -> WireStatus {
+        match &self.open {
+            Some(open) if open.tls => WireStatus::TlsConnected,
+            Some(_) => WireStatus::TcpConnected,
+            None => WireStatus::Disconnected,
+        }
+    }
+
+    pub(super) fn uses_tls(&self) -> bool {
+        self.open.as_ref().map_or(self.wants_tls, |open| open.tls)
+    }
+
+    /// Whether a lost connection is opened again without a request of a client.
+    pub(super) fn reconnects(&self) -> bool {
+        self.is_asynchronous || self.mode == ConnectionMode::DeviceToServer
+    }
+
+    pub(super) fn stop_trying(&mut self) {
+        if let Some(attempt) = self.attempt.take() {
+            attempt.abort();
+        }
+    }
+}

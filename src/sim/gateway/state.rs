@@ -1,0 +1,392 @@
+//! What all calls of all clients share: the devices, their connections, and the streams to clients.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tonic::Status;
+
+use super::broadcast::{Broadcast, StreamOptions};
+use super::connections::{ConnectionState, Connections, OpenConnection};
+use super::faults::{GatewayFaultInjector, GatewayFaults};
+use super::options::{ApiVersion, GatewayServerOptions};
+use super::status::{not_connected, status, timed_out};
+use crate::codec::{DeviceId, Event, Extras, Temperature};
+use crate::device::backend::{Backend, LiveSink, LiveTarget};
+use crate::device::gateway::proto::gsdk::connect::{
+    AcceptFilter, ConnectionMode, Status as WireStatus, StatusChange,
+};
+use crate::sim::Simulator;
+use crate::sync::now;
+use crate::{Error, Result};
+
+/// The gateway behind its services.
+pub(super) struct GatewayState {
+    pub(super) simulator: Simulator,
+    /// The devices, with their faults.
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) connections: Connections,
+    pub(super) events: Broadcast<LiveEvent>,
+    pub(super) statuses: Broadcast<StatusChange>,
+    pub(super) faults: GatewayFaultInjector,
+    pub(super) api: ApiVersion,
+    runtime: Handle,
+    reconnect: Duration,
+    queue_timeout: Duration,
+    /// How many connections were opened.
+    opened: AtomicU64,
+    /// Rises with every restart; clients that connected before are dropped.
+    restarts: watch::Sender<u64>,
+}
+
+/// An event as streams send it.
+#[derive(Clone, Copy)]
+pub(super) struct LiveEvent {
+    pub(super) event: Event,
+    pub(super) temperature: Option<Temperature>,
+}
+
+impl GatewayState {
+    pub(super) fn new(simulator: &Simulator, options: &GatewayServerOptions, runtime: Handle) -> Self {
+        Self {
+            connections: Connections::new(simulator.inner.devices.len(), &options.devices),
+            faults: GatewayFaultInjector::new(options.faults, simulator.inner.options.seed),
+            simulator: simulator.clone(),
+            backend: simulator.backend(),
+            events: Broadcast::default(),
+            statuses: Broadcast::default(),
+            api: options.api,
+            runtime,
+            reconnect: options.reconnect,
+            queue_timeout: options.queue_timeout,
+            opened: AtomicU64::new(0),
+            restarts: watch::Sender::new(0),
+        }
+    }
+
+    /// Changes with every restart of the gateway.
+    pub(super) fn restarts(&self) -> watch::Receiver<u64> {
+        self.restarts.subscribe()
+    }
+
+    /// Drops every client and forgets every connection, as a gateway does that was started again.
+    pub(super) fn restart(self: &Arc<Self>) {
+        self.restarts.send_modify(|restarts| *restarts += 1);
+        for (position, _) in self.connections.iter() {
+            self.stop_reconnecting(position);
+        }
+        self.connections.unreachable().clear();
+        *self.connections.filter() = AcceptFilter::default();
+    }
+
+    // Calls.
+
+    /// Begins a call of a client. This is where calls fail at random.
+    ///
+    /// # Errors
+    ///
+    /// The status of an injected fault.
+    pub(super) fn begin_call(self: &Arc<Self>) -> Result<(), Status> {
+        if self.faults.restarts() {
+            self.restart();
+        }
+        self.faults.fail_call()
+    }
+
+    /// Makes a call to a connected device.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` for a device that is not connected, `DEADLINE_EXCEEDED` when it does not answer, and the status of
+    /// the error that it answers with.
+    pub(super) async fn call_device<T>(
+        self: &Arc<Self>,
+        device: u32,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T, Status> {
+        self.begin_call()?;
+        self.connected(device)?;
+        let response = timeout(COMMAND_TIMEOUT, call).await.map_err(|_| timed_out(device))?;
+        response.map_err(|error| status(&error))
+    }
+
+    /// The position of a connected device.
+    ///
+    /// # Errors
+    ///
+    /// `NOT_FOUND` for any other.
+    pub(super) fn connected(&self, device: u32) -> Result<usize, Status> {
+        let position =
+            self.position(device).filter(|position| self.connections.at(*position).lock().is_open());
+        position.ok_or_else(|| not_connected(device))
+    }
+
+    pub(super) fn position(&self, device: u32) -> Option<usize> {
+        self.simulator.inner.position(DeviceId::new(device)).ok()
+    }
+
+    /// The number of the device at this position.
+    pub(super) fn device(&self, position: usize) -> u32 {
+        self.simulator.inner.devices[position].device().get()
+    }
+
+    /// How a stream behaves whose client asks for a queue of this size.
+    ///
+    /// # Errors
+    ///
+    /// `INVALID_ARGUMENT` for a size below 0. A queue of size 0 holds one item.
+    pub(super) fn stream_options(&self, queue_size: i32) -> Result<StreamOptions, Status> {
+        let size = usize::try_from(queue_size)
+            .map_err(|_| Status::invalid_argument(format!("queueSize: {queue_size} is below 0")))?;
+        Ok(StreamOptions {
+            size: size.max(1),
+            timeout: self.queue_timeout,
+            end: self.faults.stream_end(),
+            one_by_one: self.faults.has(GatewayFaults::FRAMES),
+        })
+    }
+
+    // Logs.
+
+    /// Returns up to `max` events of a device from `start` on, all for 0. A start below the oldest is the oldest.
+    ///
+    /// # Errors
+    ///
+    /// As [`call_device`](Self::call_device).
+    pub(super) async fn page(
+        self: &Arc<Self>,
+        device: u32,
+        start: u32,
+        max: u32,
+    ) -> Result<Vec<Event>, Status> {
+        let max = if max == 0 { u32::MAX } else { max };
+        let is_exclusive = self.faults.has(GatewayFaults::EXCLUSIVE);
+        let after = if is_exclusive { start } else { start.saturating_sub(1) };
+        let call = self.backend.logs(DeviceId::new(device), after, max);
+        let mut page = self.call_device(device, call).await?.to_vec();
+        self.faults.spoil_page(&mut page);
+        Ok(page)
+    }
+
+    /// What the device knows of each of these events beyond its 48 bytes.
+    pub(super) fn extras(&self, device: u32, events: &[Event]) -> Vec<Extras> {
+        let Some(position) = self.position(device) else { return Vec::new() };
+        let parts = self.simulator.inner.devices[position].lock();
+        events.iter().map(|event| parts.state.extras(event)).collect()
+    }
+
+    // Connections.
+
+    /// Connects a device, if `is_wanted` still holds when the device has accepted. A connected device stays connected.
+    ///
+    /// # Errors
+    ///
+    /// `UNAVAILABLE` when the device cannot be connected.
+    pub(super) async fn connect(
+        self: &Arc<Self>,
+        position: usize,
+        tls: bool,
+        is_wanted: impl Fn(&ConnectionState) -> bool + Send,
+    ) -> Result<(), Status> {
+        let cannot = |why: &str| Status::unavailable(format!("cannot handshake the connection: {why}"));
+        {
+            let connection = self.connections.at(position).lock();
+            if connection.is_open() {
+                return Ok(());
+            }
+            if connection.wants_tls && !tls {
+                return Err(cannot("the device wants TLS"));
+            }
+        }
+        let device = DeviceId::new(self.device(position));
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let feed =
+            DeviceFeed { gateway: Arc::downgrade(self), position, number, is_lost: AtomicBool::new(false) };
+        let feed = Arc::new(feed);
+        let sink = LiveSink::to_target(device, Arc::clone(&feed) as Arc<dyn LiveTarget>);
+        let attempt = timeout(HANDSHAKE_TIMEOUT, async {
+            self.backend.connect(device).await?;
+            self.backend.monitor(device, sink).await
+        });
+        let monitoring =
+            attempt.await.map_err(|_| cannot("i/o timeout"))?.map_err(|error| cannot(&error.to_string()))?;
+
+        let earlier = {
+            let mut connection = self.connections.at(position).lock();
+            if connection.is_open() {
+                return Ok(()); // Another call was faster.
+            }
+            if !is_wanted(&connection) {
+                return Err(cannot("it is not wanted any more"));
+            }
+            if feed.is_lost.load(Ordering::Relaxed) {
+                return Err(cannot("the connection is lost"));
+            }
+            connection.open = Some(OpenConnection { tls, number, is_monitored: false });
+            connection.refused_at = None;
+            self.send_status(self.device(position), connection.status());
+            connection.monitoring.replace(monitoring)
+        };
+        drop(earlier); // Outside the lock: it locks the device.
+        Ok(())
+    }
+
+    /// Closes the connection to a device; `false` if there was none.
+    pub(super) fn close(&self, position: usize) -> bool {
+        let monitoring = {
+            let mut connection = self.connections.at(position).lock();
+            if connection.open.take().is_none() {
+                return false;
+            }
+            self.send_status(self.device(position), WireStatus::Disconnected);
+            connection.monitoring.take()
+        };
+        drop(monitoring); // Outside the lock: it locks the device.
+        true
+    }
+
+    /// Closes a connection at the request of a client; an asynchronous one is opened again. `false` if there was none.
+    pub(super) fn disconnect(self: &Arc<Self>, position: usize) -> bool {
+        let (tls, is_asynchronous) = {
+            let connection = self.connections.at(position).lock();
+            (connection.uses_tls(), connection.is_asynchronous)
+        };
+        let was_open = self.close(position);
+        if was_open && is_asynchronous {
+            self.keep_connected(position, tls);
+        }
+        was_open
+    }
+
+    /// Connects a device in the background, and again whenever the connection is lost.
+    pub(super) fn keep_connected(self: &Arc<Self>, position: usize, tls: bool) {
+        let mut connection = self.connections.at(position).lock();
+        connection.is_asynchronous = true;
+        self.try_until_connected(position, tls, &mut connection);
+    }
+
+    /// Ends [`keep_connected`](Self::keep_connected) and closes the connection; `false` if the connection was not
+    /// asynchronous.
+    pub(super) fn stop_reconnecting(&self, position: usize) -> bool {
+        let was_asynchronous = {
+            let mut connection = self.connections.at(position).lock();
+            connection.stop_trying();
+            std::mem::take(&mut connection.is_asynchronous)
+        };
+        self.close(position);
+        was_asynchronous
+    }
+
+    /// Accepts or refuses a device that connects by itself.
+    pub(super) fn admit(self: &Arc<Self>, position: usize) {
+        let device = self.device(position);
+        let is_allowed = {
+            let filter = self.connections.filter();
+            filter.allow_all || filter.device_i_ds.contains(&device)
+        };
+        let mut connection = self.connections.at(position).lock();
+        if connection.mode != ConnectionMode::DeviceToServer || connection.is_open() {
+            return;
+        }
+        if is_allowed {
+            let tls = connection.wants_tls;
+            self.try_until_connected(position, tls, &mut connection);
+        } else {
+            connection.refused_at = Some(now().as_unix_seconds());
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `NOT_FOUND` for a device that is not connected.
+    pub(super) fn monitor(self: &Arc<Self>, device: u32, is_monitored: bool) -> Result<(), Status> {
+        self.begin_call()?;
+        let position = self.connected(device)?;
+        if let Some(open) = &mut self.connections.at(position).lock().open {
+            open.is_monitored = is_monitored;
+        }
+        Ok(())
+    }
+
+    /// Sends the status of a device to the clients that subscribed to it.
+    pub(super) fn send_status(&self, device_id: u32, status: WireStatus) {
+        let timestamp = now().as_unix_seconds();
+        self.statuses.send(&StatusChange { device_id, status: status.into(), timestamp });
+    }
+
+    fn try_until_connected(self: &Arc<Self>, position: usize, tls: bool, connection: &mut ConnectionState) {
+        connection.stop_trying();
+        let gateway = Arc::downgrade(self);
+        let attempt = self.runtime.spawn(async move {
+            while let Some(gateway) = gateway.upgrade() {
+                if gateway.connect(position, tls, ConnectionState::reconnects).await.is_ok() {
+                    return;
+                }
+                let status = if tls { WireStatus::TlsCannotConnect } else { WireStatus::TcpCannotConnect };
+                gateway.send_status(gateway.device(position), status);
+                let pause = gateway.reconnect;
+                drop(gateway);
+                tokio::time::sleep(pause).await;
+            }
+        });
+        connection.attempt = Some(attempt.abort_handle());
+    }
+}
+
+/// Receives the events of one connection to a device for the streams of the clients.
+struct DeviceFeed {
+    gateway: Weak<GatewayState>,
+    position: usize,
+    number: u64,
+    /// Whether the connection was lost before it was open. Set and read under the lock of the connection.
+    is_lost: AtomicBool,
+}
+
+impl LiveTarget for DeviceFeed {
+    fn event(&self, event: &Event, extras: Option<Box<Extras>>) {
+        let Some(gateway) = self.gateway.upgrade() else { return };
+        let is_monitored = {
+            let connection = gateway.connections.at(self.position).lock();
+            let open = connection.open.as_ref().filter(|open| open.number == self.number);
+            open.is_some_and(|open| open.is_monitored)
+        };
+        if is_monitored {
+            let temperature = extras.and_then(|extras| extras.temperature);
+            gateway.events.send(&LiveEvent { event: *event, temperature });
+        }
+    }
+
+    /// Clients see lost events by their ids alone.
+    fn lost(&self, _: u64) {}
+
+    /// Monitoring ends with the connection. Only an asynchronous connection is opened again.
+    fn disconnected(&self, _: Error) {
+        let Some(gateway) = self.gateway.upgrade() else { return };
+        let mut connection = gateway.connections.at(self.position).lock();
+        let Some(open) = connection.open.take_if(|open| open.number == self.number) else {
+            self.is_lost.store(true, Ordering::Relaxed);
+            return;
+        };
+        gateway.send_status(gateway.device(self.position), WireStatus::Disconnected);
+        if connection.reconnects() {
+            gateway.try_until_connected(self.position, open.tls, &mut connection);
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.gateway.strong_count() == 0
+    }
+}
+
+/// A limit of the interface, in which 0 means no limit.
+pub(super) fn limit(max: u32) -> usize {
+    if max == 0 { usize::MAX } else { max as usize }
+}
+
+/// How long a device may take to answer. A real gateway gives short commands half of it.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a device may take to accept a connection.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
