@@ -1,4 +1,4 @@
-//! The whole way from simulated readers into SQLite, beside the bare loop that inserts the same rows.
+//! Simulated devices → collector → SQLite, beside the bare loop that inserts the same rows.
 //!
 //! `cargo bench --features sim,sqlite --bench collect` prints both rates of interleaved rounds, and their ratio.
 
@@ -22,7 +22,7 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let simulator = Simulator::new(&format!("devices={DEVICES}&backlog={BACKLOG}")).unwrap();
     let events = runtime.block_on(read_all(&simulator));
-    println!("{} events of {DEVICES} readers, {ROUNDS} interleaved rounds, medians", events.len());
+    println!("{} events of {DEVICES} devices, {ROUNDS} interleaved rounds, medians", events.len());
 
     let (mut bare, mut collected, mut again) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
@@ -58,7 +58,7 @@ async fn collect(simulator: &Simulator, path: &Path, expected: u64) -> Duration 
     time
 }
 
-/// What a program without a collector would do: the same columns and key, the same durability, nothing else.
+/// What a program without a collector does: the same columns and key, the same durability, nothing else.
 fn insert(path: &Path, events: &[Event]) -> Duration {
     let begun = Instant::now();
     let mut connection = Connection::open(path).unwrap();

@@ -1,7 +1,7 @@
 //! The gateway's backend beside tonic and prost as generated: the same server sends both the same encoded bytes, over
 //! TLS.
 //!
-//! `cargo bench --features sim-gateway --bench gateway` prints the rates of interleaved rounds, and their ratios.
+//! `cargo bench --features sim-servers,tls-aws-lc --bench gateway` prints the rates of interleaved rounds, and their ratios.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

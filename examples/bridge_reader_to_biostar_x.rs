@@ -1,6 +1,6 @@
 //! Brings the authentications of readers to a virtual device of a BioStar X server, every one once.
 //!
-//! `cargo run --example bridge_reader_to_biostar_x --features biostar-x,collect,sim-biostar-x`
+//! `cargo run --example bridge_reader_to_biostar_x --features biostar-x,collect,sim-servers,tls-aws-lc`
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Collects readers with faults into SQLite, and proves the store:
+//! Collects simulated devices with faults into SQLite, and verifies the store:
 //! `cargo run --features sim,sqlite --example collect_to_sqlite`.
 
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use bs2_events::sink::sqlite::{self, SqliteSink};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Live events are dropped, swapped and doubled, and connections break; nothing may be lost.
+    // Live events are dropped, reordered and repeated, and connections break. No event may be lost.
     let simulator = Simulator::new("devices=5&backlog=2000&rate=200&faults=drop,reorder,repeat,disconnect")?;
     let client = Client::new(simulator.backend());
     let path = std::env::temp_dir().join(format!("bs2-example-{}.db", std::process::id()));
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
-    let proof = sqlite::verify(&path)?;
-    println!("{}: {}", path.display(), if proof.is_sound() { "sound" } else { "NOT SOUND" });
+    let verification = sqlite::verify(&path)?;
+    println!("{}: {}", path.display(), if verification.is_sound() { "sound" } else { "NOT SOUND" });
     Ok(())
 }

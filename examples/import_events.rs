@@ -1,6 +1,6 @@
 //! Imports events for a virtual device of a BioStar X server, once each, although an answer gets lost.
 //!
-//! `cargo run --example import_events --features biostar-x,sim-biostar-x`
+//! `cargo run --example import_events --features biostar-x,sim-servers,tls-aws-lc`
 
 use bs2_events::biostar_x::{Client, ImportEvent, NewVirtualDevice, VirtualDeviceId};
 use bs2_events::codec::Timestamp;

@@ -1,6 +1,6 @@
 //! Searches the events of a BioStar X server, every one once, however many there are.
 //!
-//! `cargo run --example search_events --features biostar-x,sim-biostar-x`
+//! `cargo run --example search_events --features biostar-x,sim-servers,tls-aws-lc`
 
 use std::collections::BTreeMap;
 

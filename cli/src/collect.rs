@@ -1,15 +1,17 @@
-//! `bs2 collect`: from readers into a store, every event once.
+//! `bs2 collect`: stores the events of devices, every event once.
 
-mod bar;
-mod outcome;
+mod report;
 
+use std::convert::Infallible;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bs2_events::collect::{CollectOptions, Collector, Report, Stop};
+use bs2_events::collect::{CollectOptions, Collector, Progress, Report, Stop};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use crate::output::{self, Output};
 use crate::runtime::{self, Interrupt};
@@ -18,22 +20,22 @@ use crate::store::Store;
 use crate::truth;
 use crate::x::target::Outcome;
 
-/// Store the events of readers, every event once, and tell what is missing and why
+/// Store the events of readers, every event once, and show what is missing and why
 ///
-/// Listens first, then reads the logs, so that nothing falls between the two; what is stored already is not stored
-/// again, and a run goes on where the last one ended. Without --from, a log that comes with the program and four
+/// Listens first, then reads the logs, so that no event falls between the two. An event that is stored is not stored
+/// again, and a run continues where the last one ended. Without --from, a log that comes with the program and four
 /// simulated readers are collected as with --once. Otherwise it runs until Ctrl-C, which loses nothing; a second Ctrl-C
-/// does not wait for anything.
+/// ends at once.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Collect {
-    /// Where the readers are; may be given several times
+    /// The source of events; may be given several times
     #[arg(long = "from", value_name = "SOURCE")]
     sources: Vec<String>,
-    /// Where the events go; made if it does not exist
+    /// The store for the events; made if it does not exist
     #[arg(long, value_name = "STORE", default_value = "sqlite:bs2-events.db")]
     into: String,
-    /// End when the logs are read, without listening
+    /// Read the logs and end, without listening
     #[arg(long, conflicts_with = "time")]
     once: bool,
     /// Listen for this long, such as 20s, 5m or 1h, then read the logs to their end
@@ -60,15 +62,15 @@ impl Collect {
         }
         let sink = store.open()?;
         let mut options = CollectOptions::default();
-        if bar::is_seen() {
+        if is_bar_seen() {
             options = options.with_estimate();
         }
-        let mut collector = Collector::new(sink.clone()).with_options(options).with_on_failure(|error| {
+        let mut collector = Collector::new(sink.clone()).with_options(options).on_failure(|error| {
             output::note(&format!("{}; it is tried again", output::sentence(error)));
         });
         let mut readers = 0;
         for source in &sources {
-            // A source of which nothing can be reached is a mistake; others go on without a reader that cannot.
+            // A source without a device that can be reached is an error. Otherwise the devices that are reached are collected.
             let (devices, unreached) = source.discover().await?;
             readers += devices.len() + unreached.len();
             collector = collector.with_client(source.client().clone());
@@ -77,16 +79,16 @@ impl Collect {
         let progress = collector.progress();
         let report = tokio::select! {
             report = self.run_collector(collector, &sources) => report,
-            never = bar::show(&progress, readers as u64), if bar::is_seen() => match never {},
+            never = show_bar(&progress, readers as u64), if is_bar_seen() => match never {},
         };
-        // What is on its way into the store gets there, whatever ended the run.
+        // However the run ended: batches that are under way are stored.
         sink.close().await?;
         let outcome = store.outcome().await;
         for note in outcome.iter().flat_map(Outcome::notes) {
             output::note(&note);
         }
         truth::finish(&sources)?;
-        self.tell(&report?, &store, outcome.as_ref())
+        self.print(&report?, &store, outcome.as_ref())
     }
 
     fn open_sources(&self) -> Result<Vec<Source>> {
@@ -115,14 +117,14 @@ impl Collect {
                 () = runtime::over(self.time) => Stop::AfterCatchUp,
             };
             interrupt.exit_at_next();
-            // Nothing may happen any more at simulated readers when their logs are read to the end.
+            // Simulated devices stop making events before their logs are read to the end.
             sources.iter().for_each(Source::stop);
             stop
         });
         Ok(report.await)
     }
 
-    fn tell(&self, report: &Report, store: &Store, into: Option<&Outcome>) -> Result<ExitCode> {
+    fn print(&self, report: &Report, store: &Store, into: Option<&Outcome>) -> Result<ExitCode> {
         let failed = report.devices.iter().filter_map(|device| device.error.as_ref());
         for error in failed.chain(&report.unreached) {
             output::report(error);
@@ -132,9 +134,9 @@ impl Collect {
         }
         let mut output = Output::new();
         if self.json {
-            outcome::print_json(&mut output, report, into)?;
+            report::print_json(&mut output, report, into)?;
         } else {
-            outcome::print(&mut output, report, store, into)?;
+            report::print(&mut output, report, store, into)?;
         }
         output.flush()?;
         let is_refused = into.is_some_and(|into| into.refused() > 0);
@@ -142,7 +144,39 @@ impl Collect {
     }
 }
 
-/// The numbers of their readers differ, as those of all sources of one run must.
+/// Whether a progress bar can be seen.
+fn is_bar_seen() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Shows on stderr how much of the logs of so many devices is read, and then that live events are collected. Dropping it
+/// removes the bar.
+async fn show_bar(progress: &Progress, readers: u64) -> Infallible {
+    let bar = ProgressBar::new(0).with_finish(ProgressFinish::AndClear);
+    bar.set_style(style("{bar:40} {pos} of {len} events, {elapsed}"));
+    while progress.caught_up() < readers {
+        // Nothing is drawn before the lengths of the logs are known.
+        if progress.expected() > 0 {
+            bar.set_length(progress.expected());
+            bar.set_position(progress.stored());
+        }
+        tokio::time::sleep(TICK).await;
+    }
+    bar.set_style(style("{spinner} live, {pos} events stored, {elapsed}; Ctrl-C ends"));
+    loop {
+        bar.set_position(progress.stored());
+        bar.tick();
+        tokio::time::sleep(TICK).await;
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+const TICK: Duration = Duration::from_millis(100);
+
+/// Their devices have different ids, as all devices of one run must.
 const DEFAULT_SOURCES: [&str; 2] = ["sim:replay=bundled", "sim:devices=4&backlog=20000"];
 
 const AFTER_HELP: &str = "\
@@ -167,10 +201,10 @@ BS_SDK_V2.dll. All readers of it stand in one source. Settings, as name=value jo
   port, tls-port  where devices connect to this process [51212, 51213]
   ca, client-cert, client-key  files for TLS; BS2_CLIENT_KEY_PASSWORD is the key's password
   timeout    how long one call may take, such as 30s [15s]
-What --json prints: one object, whose `devices` has an object for each epoch of each reader, with
+What --json prints: one object. Its `devices` has an object for each epoch of each reader, with
 device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed.
-`unreached` says why other readers were not reached, if there are any. For a BioStar X server
+`unreached` lists why other readers were not reached, if there are any. For a BioStar X server
 `biostar_x` holds what this run did there: imported, unmapped (how many by reason), refused
 (device_id, epoch, event_id, code).
-Exit code: 0 if no reader failed and the server refused no event; what is missing or cannot be
-mapped is no failure.";
+Exit code: 0 if no reader failed and the server refused no event. A gap is no failure, and an
+event that cannot be imported is none either.";

@@ -1,7 +1,7 @@
 /* The functions of the simulated library and their structures, for C11 and C++11.
  *
- * Sizes and offsets were measured with C compilers. The names are the vendor's, so a program needs no change for the real
- * library. This header declares every function that does something; the others return -600 (not supported).
+ * Sizes and offsets were measured with C compilers. The names are the vendor's, so a program needs no change for the
+ * real library. This header declares every function that does something; the others return -600 (not supported).
  */
 #ifndef BS2_EVENTS_SIM_H
 #define BS2_EVENTS_SIM_H

@@ -94,8 +94,8 @@ impl Context {
         }
     }
 
-    /// As [`find`](Self::find), for the functions that only this library has. NULL is any context, for programs that cannot
-    /// get the pointer of theirs.
+    /// As [`find`](Self::find), for the functions that only this library has. NULL is any context, for programs that
+    /// cannot get the pointer of theirs.
     pub(crate) fn find_any(address: *mut c_void, function: &str) -> SdkResult<Arc<Self>> {
         if address.is_null() {
             lock(&CONTEXTS).values().next().map(Arc::clone).ok_or(NULL_POINTER)
@@ -194,8 +194,8 @@ impl Context {
         }
     }
 
-    /// Monitors a device. If it is already monitored with the same kind of callback, only the callback changes: events that
-    /// wait for the old callback go to the new one.
+    /// Monitors a device. If it is already monitored with the same kind of callback, only the callback changes: events
+    /// that wait for the old callback go to the new one.
     pub(crate) fn monitor(self: &Arc<Self>, device: u32, callback: Callback) -> SdkResult {
         let session = self.session()?;
         let connection = session.devices.connected(device)?;

@@ -79,8 +79,9 @@ impl Devices {
         Some(std::mem::take(&mut status.monitors))
     }
 
-    /// Starts a monitor and keeps it while the connection lasts. A monitor with the same kind of callback is not started
-    /// again: it continues with the new callback, and the returned signal is set when the old one is not used any more.
+    /// Starts a monitor and keeps it while the connection lasts. A monitor with the same kind of callback is not
+    /// started again: it continues with the new callback, and the returned signal is set when the old one is not used
+    /// any more.
     pub(crate) fn monitor(
         &self,
         connection: Connection,

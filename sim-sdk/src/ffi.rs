@@ -44,8 +44,8 @@ pub(crate) fn not_null<T>(pointer: Option<T>) -> SdkResult<T> {
     pointer.ok_or(NULL_POINTER)
 }
 
-/// The two results of a function that returns an object: the object and its count. They are NULL and 0 until the function
-/// succeeds, so a program that releases the object after an error does no harm.
+/// The two results of a function that returns an object: the object and its count. They are NULL and 0 until the
+/// function succeeds, so a program that releases the object after an error does no harm.
 pub(crate) fn object_results<'a>(
     object: Out<'a, *mut c_void>,
     count: Out<'a, u32>,
@@ -61,8 +61,8 @@ pub(crate) fn text<'a>(text: *const c_char) -> SdkResult<&'a [u8]> {
     if text.is_null() {
         return Err(NULL_POINTER);
     }
-    // SAFETY: not NULL; the function's declaration requires a text that ends with a NUL and stays during the call, and no
-    // caller here keeps it longer.
+    // SAFETY: not NULL; the function's declaration requires a text that ends with a NUL and stays during the call, and
+    // no caller here keeps it longer.
     Ok(unsafe { CStr::from_ptr(text) }.to_bytes())
 }
 
@@ -92,8 +92,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The memory of an object. Nobody here touches the vector while a C program has the object; moving the vector does not move
-/// the memory.
+/// The memory of an object. Nobody here touches the vector while a C program has the object; moving the vector does
+/// not move the memory.
 enum Object {
     Bytes(#[expect(dead_code, reason = "kept until it is released")] Vec<u8>),
     /// For arrays that need addresses divisible by 4.

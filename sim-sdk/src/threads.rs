@@ -146,8 +146,8 @@ impl Drop for SignalOnDrop {
     }
 }
 
-/// Until when one call of the program waits for callbacks. The limit is short, because a callback may wait for the program
-/// itself. A call from inside a callback does not wait, because it may be the awaited callback.
+/// Until when one call of the program waits for callbacks. The limit is short, because a callback may wait for the
+/// program itself. A call from inside a callback does not wait, because it may be the awaited callback.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline(Instant);
 

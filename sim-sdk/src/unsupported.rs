@@ -4,8 +4,8 @@ use std::ffi::{c_int, c_void};
 
 use crate::ffi::NOT_SUPPORTED;
 
-/// Defines functions without parameters. On all systems of the vendor's library the caller removes the arguments of a C call,
-/// so a function may ignore them.
+/// Defines functions without parameters. On all systems of the vendor's library the caller removes the arguments of a
+/// C call, so a function may ignore them.
 macro_rules! not_supported {
     ($($name:ident)*) => {$(
         /// Not supported.

@@ -268,7 +268,8 @@ impl CatchUp {
     fn set_implausible_aside(&self, sequencer: &mut Sequencer) {
         while sequencer.hole().is_some_and(|(from, to)| to - from >= IMPLAUSIBLE) {
             let id = sequencer.set_aside();
-            tracing::warn!(device = %self.device.id(), id, "the id of a live event is far beyond the log and is ignored");
+            let device = self.device.id();
+            tracing::warn!(%device, id, "the id of a live event is far beyond the log and is ignored");
         }
     }
 

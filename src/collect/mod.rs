@@ -116,7 +116,7 @@ impl Collector {
 
     /// Sets a callback for failures that persist while the collector listens, to inform its operator. It is called once
     /// for a failure, and again only after the device has worked in between. The work on the device continues.
-    pub fn with_on_failure(mut self, call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+    pub fn on_failure(mut self, call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         self.on_failure = OnFailure::new(call);
         self
     }
@@ -154,7 +154,7 @@ impl Collector {
     /// # let client = Client::new(Simulator::new("devices=1&backlog=10")?.backend());
     /// # let sink = Arc::new(MemorySink::new());
     /// # let ctrl_c = async {};
-    /// let collector = Collector::new(sink).with_client(client).with_on_failure(|error| eprintln!("{error}"));
+    /// let collector = Collector::new(sink).with_client(client).on_failure(|error| eprintln!("{error}"));
     /// let stop = async {
     ///     ctrl_c.await; // For example tokio::signal::ctrl_c().
     ///     Stop::AfterCatchUp

@@ -13,10 +13,8 @@ use tokio::sync::OnceCell;
 
 use super::rng::SeededRng;
 use crate::codec::{DeviceId, Event, EventMask, Extras, PortableBlob, SdkCode, Timestamp};
-use crate::device::{
-    Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog,
-    backend::{Backend, DeviceList, LiveSink, LiveTarget, Monitoring},
-};
+use crate::device::backend::{Backend, DeviceList, LiveSink, LiveTarget, Monitoring};
+use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 

@@ -302,4 +302,34 @@ mod tests {
         assert_eq!(without(0, u32::MAX, &[(0, 0), (u32::MAX, u32::MAX)]), [(1, u32::MAX - 1)]);
         assert_eq!(without(u32::MAX, u32::MAX, &[(u32::MAX, u32::MAX)]), []);
     }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn batches_gaps_and_resume_points_survive_json() {
+        use crate::codec::EventCode;
+
+        let device = DeviceId::new(7);
+        let event = Event::builder(device, 9, EventCode::DOOR_OPENED).param(3).build();
+        let reasons = [
+            GapReason::Cleared,
+            GapReason::Overwritten,
+            GapReason::Reset,
+            GapReason::Unknown,
+            GapReason::Unreadable,
+        ];
+        let batch = Batch::new(device, 1, 1, 9).with_events([event]);
+        let batch = (1..).zip(reasons).fold(batch, |batch, (id, reason)| batch.with_gap(id, id, reason));
+        let text = serde_json::to_string(&batch).unwrap();
+        let read: Batch = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.device, read.epoch, read.first, read.watermark), (device, 1, 1, 9));
+        assert_eq!((read.events, read.gaps), (batch.events, batch.gaps));
+
+        let point = ResumePoint { epoch: 1, first: 1, watermark: 8, above: vec![event] };
+        let text = serde_json::to_string(&point).unwrap();
+        assert_eq!(serde_json::from_str::<ResumePoint>(&text).unwrap(), point);
+
+        for reason in reasons {
+            assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{reason}\""));
+        }
+    }
 }

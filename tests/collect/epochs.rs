@@ -1,4 +1,4 @@
-//! The collector and readers whose ids begin anew, or seem to.
+//! The collector and devices that restart their event ids, or seem to.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The collector against histories of a reader that chance makes.
+//! The collector and random histories of a device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn any_history_leaves_every_event_stored_or_explained() {
         let options = ClientOptions::default().with_queue_capacity(3);
         let client = Client::with_options(Arc::new(reader.clone()), options);
         let run = Run::begin(client.device(DEVICE), Arc::new(sink.clone()));
-        live_a_while(&reader, Dice(seed)).await;
+        live_a_while(&reader, Rng(seed)).await;
         let report = run.stop(Stop::AfterCatchUp).await;
         assert!(report.is_complete(), "seed {seed}: {report:?}");
 
@@ -47,23 +47,23 @@ async fn any_history_leaves_every_event_stored_or_explained() {
 }
 
 /// A reader's life under a collector: events seen and unseen, repetitions, breaks, losses, clearings, restarts.
-async fn live_a_while(reader: &Scripted, mut dice: Dice) {
+async fn live_a_while(reader: &Scripted, mut rng: Rng) {
     let mut made: Vec<Event> = Vec::new();
-    let first = 1 + dice.below(3);
+    let first = 1 + rng.below(3);
     let (mut failures, mut life) = (0, 0);
-    for _ in 0..dice.below(200) {
+    for _ in 0..rng.below(200) {
         let next = made.last().map_or(first, |event| event.id() + 1);
-        let any = made.get(dice.below(next) as usize).copied();
+        let any = made.get(rng.below(next) as usize).copied();
         let mut make = |event| {
             made.push(event);
             event
         };
-        match dice.below(33) {
+        match rng.below(33) {
             0..=13 => reader.happen(make(event(next, life))),
             14..=19 => reader.put([make(event(next, life))]),
             20 | 21 => any.into_iter().for_each(|event| reader.report(event)),
             22 | 23 => reader.disconnect(),
-            24 | 25 => reader.lose((0..dice.below(5)).map(|_| 1 + dice.below(next))),
+            24 | 25 => reader.lose((0..rng.below(5)).map(|_| 1 + rng.below(next))),
             // A few at most: a reader that fails for ever is given up after the order to stop.
             26 | 27 if failures < 4 => {
                 failures += 1;
@@ -81,21 +81,21 @@ async fn live_a_while(reader: &Scripted, mut dice: Dice) {
                 reader.disconnect();
                 life += 1;
                 made.clear();
-                for id in 1..=1 + dice.below(20) {
+                for id in 1..=1 + rng.below(20) {
                     made.push(event(id, life));
                     reader.put([event(id, life)]);
                 }
                 tokio::time::sleep(Duration::from_secs(200)).await;
             }
-            _ => tokio::time::sleep(Duration::from_millis(u64::from(dice.below(2_000)))).await,
+            _ => tokio::time::sleep(Duration::from_millis(u64::from(rng.below(2_000)))).await,
         }
     }
 }
 
 /// A small generator, so that a failing seed is a failing script.
-struct Dice(u64);
+struct Rng(u64);
 
-impl Dice {
+impl Rng {
     fn below(&mut self, limit: u32) -> u32 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as u32 % limit.max(1)

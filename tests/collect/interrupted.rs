@@ -1,4 +1,4 @@
-//! The collector when it is interrupted: by a stop, by failures of the reader and of the sink, by a lost connection.
+//! The collector when it is interrupted: by a stop, by failures of the device and of the sink, by a lost connection.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

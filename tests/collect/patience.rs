@@ -1,4 +1,4 @@
-//! A collector that listens gives no reader up: what it is told of failures, and what it does after them.
+//! A listening collector gives up no device: which failures it reports, and what it does after them.
 
 use std::sync::{Arc, Mutex};
 
@@ -26,17 +26,17 @@ async fn a_reader_that_answers_what_no_retry_cures_is_asked_again_while_it_is_li
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_that_lasts_is_told_once_and_the_work_goes_on() {
+async fn a_failure_that_persists_is_reported_once_and_the_work_goes_on() {
     let reader = Scripted::new([event(1, 0)]);
     let sink = MemorySink::new();
     let listening = Listening::begin(&reader, &sink);
     until(|| sink.watermark(DEVICE, 0) == Some((1, 1))).await;
-    assert!(listening.told().is_empty());
+    assert!(listening.reported().is_empty());
     reader.fail_next([Failure::Error(ErrorKind::Busy); 6]);
     reader.put([event(2, 0)]);
     reader.happen(event(3, 0));
-    until(|| sink.watermark(DEVICE, 0) == Some((1, 3)) || listening.told().len() > 1).await;
-    assert_eq!(listening.told(), ["device 7: the script says so"]);
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 3)) || listening.reported().len() > 1).await;
+    assert_eq!(listening.reported(), ["device 7: the script says so"]);
     assert!(listening.stop().await.is_complete());
 }
 
@@ -49,7 +49,7 @@ async fn a_reader_that_reports_nothing_has_a_log_all_the_same() {
     until(|| sink.watermark(DEVICE, 0) == Some((1, 1))).await;
     reader.put([event(2, 0)]);
     until(|| sink.watermark(DEVICE, 0) == Some((1, 2))).await;
-    assert_eq!(listening.told().len(), 1);
+    assert_eq!(listening.reported().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,7 +58,7 @@ async fn a_reader_that_is_reached_later_is_collected() {
     reader.hide(true);
     let sink = MemorySink::new();
     let listening = Listening::begin(&reader, &sink);
-    until(|| listening.told() == ["nobody answers where the reader should be"]).await;
+    until(|| listening.reported() == ["nobody answers where the reader should be"]).await;
     reader.hide(false);
     until(|| sink.watermark(DEVICE, 0) == Some((1, 1))).await;
     let report = listening.stop().await;
@@ -96,27 +96,27 @@ async fn a_live_event_far_beyond_the_log_gives_nothing_up() {
     assert_eq!(gaps(&sink), []);
 }
 
-/// A collector of a client, and what it tells.
+/// A collector of a client, and the failures that it reports.
 struct Listening {
-    told: Arc<Mutex<Vec<String>>>,
+    reported: Arc<Mutex<Vec<String>>>,
     stop: oneshot::Sender<Stop>,
     task: JoinHandle<Report>,
 }
 
 impl Listening {
     fn begin(reader: &Scripted, sink: &MemorySink) -> Self {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let telling = Arc::clone(&told);
+        let reported = Arc::new(Mutex::new(Vec::new()));
+        let failures = Arc::clone(&reported);
         let collector = Collector::new(Arc::new(sink.clone()))
             .with_client(client(reader))
-            .with_on_failure(move |error| telling.lock().unwrap().push(error.to_string()));
+            .on_failure(move |error| failures.lock().unwrap().push(error.to_string()));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
-        Self { told, stop, task }
+        Self { reported, stop, task }
     }
 
-    fn told(&self) -> Vec<String> {
-        self.told.lock().unwrap().clone()
+    fn reported(&self) -> Vec<String> {
+        self.reported.lock().unwrap().clone()
     }
 
     async fn stop(self) -> Report {

@@ -1,4 +1,4 @@
-//! The collector against simulated readers that go wrong, held against the simulator's own truth.
+//! The collector and simulated devices with faults; the result is compared with every event that the devices made.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -86,7 +86,7 @@ async fn a_second_run_with_the_same_seed_completes_the_first() {
     let sink = MemorySink::new();
     let (first, _) = with_truth(settings);
     live(&first, &sink, Duration::from_secs(5), |_| {}).await;
-    // A new process: its readers begin where the first run's began, and say the same again.
+    // A new process: its devices begin where those of the first run began, and make the same events again.
     let (second, truth) = with_truth(settings);
     live(&second, &sink, Duration::from_secs(30), |_| {}).await;
     assert_eq!(hold_against(&sink, &truth, settings), 0);
@@ -112,7 +112,7 @@ async fn a_reader_that_never_answers_does_not_hold_up_the_others() {
     assert_eq!(failed[0].kind(), bs2_events::ErrorKind::TimedOut);
 }
 
-/// Collects live for a time of the paused clock, with a hand on the readers every second.
+/// Collects live for a time of the paused clock, and calls `each_second` every second.
 async fn live(
     simulator: &Simulator,
     sink: &MemorySink,
@@ -140,7 +140,7 @@ fn collector(simulator: &Simulator, sink: &MemorySink) -> Collector {
 }
 
 /// Every event that was ever made is stored byte for byte, or a gap covers it; nothing is stored that was never made,
-/// and what the readers still hold is stored. Gives back how many are missing.
+/// and what the devices still hold is stored. Returns how many are missing.
 fn hold_against(sink: &MemorySink, truth: &Truth, settings: &str) -> usize {
     let mut made: BTreeMap<(u32, u32), BTreeMap<u32, String>> = BTreeMap::new();
     for line in truth.text().lines() {

@@ -1,4 +1,4 @@
-//! The collector and events that a log has and that no record can hold.
+//! The collector and events that cannot be read.
 
 use crate::scripted_backend::run::{Run, device, gaps, ids, once, until};
 use crate::scripted_backend::{DEVICE, Scripted, event};
@@ -60,7 +60,7 @@ async fn a_hole_that_it_makes_below_a_live_event_is_explained_by_it() {
     let reader = Scripted::new([event(1, 0)]);
     let sink = MemorySink::new();
     let run = Run::start(&reader, &sink).await;
-    // Of the first nobody says a word, and the log has the second a moment later than the stream.
+    // No one reports the first, and the log has the second a moment after the stream.
     reader.spoil([2]);
     reader.report(event(3, 0));
     until(|| !gaps(&sink).is_empty()).await;

@@ -542,11 +542,11 @@ async fn null_events_and_events_of_unknown_devices_are_logged_once() {
     hostile.call("stub_report_unknown");
     hostile.open().close().await.unwrap();
     drop(recording);
-    let told = std::fs::read_to_string(file.path()).unwrap();
-    let times = |sentence: &str| told.matches(sentence).count();
-    assert_eq!(times("calls back without an event; each such call counts as one lost event"), 1, "{told}");
-    assert_eq!(times(r#"device=1000 callback="OnLogReceivedEx""#), 1, "{told}");
-    assert_eq!(times("device that is not connected here; they are dropped device=77"), 1, "{told}");
+    let log = std::fs::read_to_string(file.path()).unwrap();
+    let count = |sentence: &str| log.matches(sentence).count();
+    assert_eq!(count("calls back without an event; each such call counts as one lost event"), 1, "{log}");
+    assert_eq!(count(r#"device=1000 callback="OnLogReceivedEx""#), 1, "{log}");
+    assert_eq!(count("device that is not connected here; they are dropped device=77"), 1, "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
-//! Tests of the backend for the vendor's library. It is a separate program, because the table of callbacks is process-wide.
+//! Tests of the backend for the vendor's library. It is a separate program, because the table of callbacks is
+//! process-wide.
 #![cfg(unix)]
 
 mod hostile;

@@ -4,10 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bs2_events::codec::{DeviceId, Event, Extras};
-use bs2_events::device::{
-    Client, ClientOptions, Live, Subscription,
-    backend::{LiveSink, LiveTarget},
-};
+use bs2_events::device::backend::{LiveSink, LiveTarget};
+use bs2_events::device::{Client, ClientOptions, Live, Subscription};
 use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
 use bs2_events::{ErrorKind, Result};
 use futures_util::FutureExt;

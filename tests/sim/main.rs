@@ -1,7 +1,8 @@
 //! Tests of the simulated devices.
 
+mod fault_injector;
+mod generator;
+mod ground_truth;
 mod live;
-mod office;
 mod reader;
 mod state;
-mod truth;

@@ -25,7 +25,7 @@ async fn the_sqlite_sink_keeps_the_contract() {
     assert_eq!(sqlite::verify(stage.path()).unwrap().strays, 0);
 }
 
-/// A store that a crash leaves as it lies in its files.
+/// A store whose crash leaves its files as they are at that moment.
 struct SqliteStage {
     folder: PathBuf,
     crashes: AtomicU32,

@@ -8,7 +8,7 @@ use bs2_events::ErrorKind;
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Outcome, Subject, Timestamp, UserId};
 use bs2_events::device::DeviceInfo;
 use bs2_events::sink::sqlite::{self, SqliteSink};
-use bs2_events::sink::{Batch, GapReason, Sink, Stored};
+use bs2_events::sink::{self, Batch, GapReason, Sink, Stored};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use tempfile::TempDir;
@@ -185,6 +185,34 @@ async fn a_batch_that_fails_does_not_take_others_with_it() {
 }
 
 #[tokio::test]
+async fn a_store_of_the_first_edition_opens_and_continues() {
+    let (_folder, path) = temporary();
+    Connection::open(&path).unwrap().execute_batch(include_str!("first_edition.sql")).unwrap();
+    assert!(sqlite::verify(&path).unwrap().is_sound());
+
+    let sink = SqliteSink::open(&path).unwrap();
+    let device = DeviceId::new(541_000_001);
+    let resumed = sink.resume(&DeviceInfo::new(device)).await.unwrap().unwrap();
+    let above: Vec<_> = resumed.above.iter().map(Event::id).collect();
+    assert_eq!((resumed.epoch, resumed.first, resumed.watermark, above), (0, 4, 11, vec![12]));
+    let event = sink.event(device, 0, 5).await.unwrap().unwrap();
+    assert_eq!(event.user_id().unwrap().as_text(), Some("anna.sato3752@example.com"));
+
+    let late = Event::builder(device, 10, EventCode::DOOR_OPENED).build();
+    let batch = Batch::new(device, 0, 4, 12).with_events([event, late]);
+    assert_eq!(sink.store(batch).await.unwrap(), Stored { new: 1, repeated: 1 });
+    let gaps = sink.gaps(device).await.unwrap();
+    assert_eq!((gaps.len(), gaps[0].from, gaps[0].to, gaps[0].reason), (1, 11, 11, GapReason::Overwritten));
+    sink.close().await.unwrap();
+    let verification = sqlite::verify(&path).unwrap();
+    assert!(verification.is_sound() && verification.epochs[0].watermark == Some(12), "{verification:?}");
+
+    let connection = Connection::open(&path).unwrap();
+    let named = rows(&connection, "SELECT event_id, name, has_image FROM named_events WHERE event_id = 12");
+    assert_eq!(named[0][1], Value::Text(EventCode::new(0x5100).name().unwrap().into()));
+}
+
+#[tokio::test]
 async fn what_was_asked_before_closing_is_done() {
     let (_folder, path) = temporary();
     let sink = SqliteSink::open(&path).unwrap();
@@ -236,6 +264,22 @@ fn a_name_that_is_special_to_sqlite_is_a_file_like_any_other() {
         drop(SqliteSink::open(folder.path().join(name)).unwrap());
         assert!(folder.path().join(name).exists(), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_url_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("50%25 of%3F.db").display());
+    sink::open(&url).unwrap().close().await.unwrap();
+    assert!(folder.path().join("50% of?.db").exists());
+
+    for url in ["sqlite:", "sqlite://host/a.db", "sqlite:a.db?mode=ro", "sqlite:/no/such/folder/a.db", "a.db"]
+    {
+        let kind = sink::open(url).unwrap_err().kind();
+        assert!(matches!(kind, ErrorKind::InvalidInput | ErrorKind::NotFound), "{url}");
+    }
+    assert_eq!(sink::open("memory:a").unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert!(sink::open("memory:").unwrap().gaps(DEVICE).await.unwrap().is_empty());
 }
 
 #[test]

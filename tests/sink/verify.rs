@@ -1,4 +1,4 @@
-//! The proof of a store finds every way in which one can be wrong.
+//! The verification of a store finds every defect.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const DEVICE: DeviceId = DeviceId::new(540_000_001);
 
 #[tokio::test]
-async fn a_sound_store_is_told_in_numbers() {
+async fn a_sound_store_is_described_in_numbers() {
     let (_folder, path) = store().await;
     let verification = sqlite::verify(&path).unwrap();
     assert!(verification.is_sound(), "{verification:?}");

@@ -134,8 +134,8 @@ fn arguments_that_cannot_be_right_are_refused_before_anything_is_made() {
             "setting `device` is missing, and there is neither `search` nor `accept`",
         ),
         (&["--from", "readers"], "source: `readers` has no scheme; there are `sim:`, `sdk:` and `gateway:`"),
-        (&["--from", "sim:devices=0"], "setting `devices`: `0` is no number from 1 to 100000"),
-        (&["--from", "sim:rate=-1"], "setting `rate`: `-1` is no number"),
+        (&["--from", "sim:devices=0"], "setting `devices`: `0` is not a number from 1 to 100000"),
+        (&["--from", "sim:rate=-1"], "setting `rate`: `-1` is not a number"),
         (&["--from", "sim:devises=2"], "setting `devises` is not known"),
         (&["--from", "sim:replay=no/such.tsv"], "replayed file `no/such.tsv` cannot be read"),
         (

@@ -94,7 +94,7 @@ fn what_cannot_be_saved_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     for (arguments, error) in [
-        (["sim:images=0", "--out", "a"].as_slice(), "bs2: device 541000001: the reader takes no pictures"),
+        (["sim:images=0", "--out", "a"].as_slice(), "bs2: device 541000001: the device takes no pictures"),
         (&["sim:", "--out", "file"], "bs2: cannot make the folder file: "),
         (&["sim:devices=2", "--out", "b"], "bs2: the source has 2 readers: choose one with --device\n"),
         (&["sim:", "--device", "7", "--out", "b"], "bs2: device 7: the source has no such reader\n"),

@@ -215,7 +215,7 @@ fn a_capture_under_way_is_replayed_and_a_damaged_one_refused() {
         logs(&damaged),
         "record 1: capture record: field `payload` at offset 36: the checksum does not match",
     );
-    refused(logs(&file[..12]), "there is no event in it");
+    refused(logs(&file[..12]), "it holds no event");
     refused(logs(&file[..5]), "record 0: capture: field `magic` at offset 0: 8 bytes needed, 5 available");
     refused(logs(&file[..11]), "record 0: capture: field `version` at offset 8: 4 bytes needed, 3 available");
 }

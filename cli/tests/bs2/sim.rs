@@ -52,7 +52,7 @@ fn the_help_lists_every_setting_and_every_fault() {
     let first_words: Vec<_> = help.lines().filter_map(|line| line.split_whitespace().next()).collect();
     for source in ["sim:x=1", "sim:faults=x"] {
         let error = bs2(&["sim", source], b"").stderr;
-        let (_, known) = error.trim_end().split_once("there are ").unwrap();
+        let (_, known) = error.trim_end().split_once("known are ").unwrap();
         assert!(known.split(", ").count() >= 7, "{known}");
         for word in known.split(", ") {
             assert!(first_words.contains(&word), "{word} is not in {help}");

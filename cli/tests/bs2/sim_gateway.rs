@@ -55,12 +55,12 @@ fn refuses_what_it_cannot_do_and_says_why() {
     assert!(refused(&["--cert", "no.crt", "--key", "no.pem"]).contains("cannot read `no.crt`"));
     assert!(refused(&["--make-certs", "certs", "--api", "1.6"]).contains("neither 1.7 nor 1.8"));
     assert!(refused(&["--make-certs", "certs", "--faults", "shorts"]).contains("`shorts` is not known"));
-    assert!(refused(&["--make-certs", "certs", "--device", "reader"]).contains("`reader` is no address"));
+    assert!(refused(&["--make-certs", "certs", "--device", "reader"]).contains("`reader` is not an address"));
     assert!(refused(&["sim:devices=0", "--make-certs", "certs"]).contains("`devices`"));
     let both = ["sim:devices=1", "--make-certs", "certs", "--device", "10.1.1.1", "--device", "10.1.1.2"];
-    assert!(refused(&both).contains("2 addresses and 1 readers"));
+    assert!(refused(&both).contains("2 addresses are given for 1 devices"));
     std::fs::write(folder.path().join("state"), "something else").unwrap();
-    assert!(refused(&["--make-certs", "certs", "--state", "state"]).contains("no state of a simulator"));
+    assert!(refused(&["--make-certs", "certs", "--state", "state"]).contains("not the state of a simulator"));
 }
 
 /// Gateway, collector, or both are killed while events happen. In the end everything that ever happened is stored,

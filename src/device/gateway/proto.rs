@@ -1,6 +1,6 @@
 //! The gateway's messages and services, made from `proto/` (its README says how).
 //!
-//! The serving side is there with the feature `sim-gateway`.
+//! The serving side is there with the feature `sim-servers`.
 #![allow(
     dead_code,
     missing_docs,

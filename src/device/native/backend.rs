@@ -31,8 +31,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// Devices behind the vendor's C library.
 ///
-/// The library allows one context in a process. A second backend can be opened when the first one is closed or dropped and
-/// its calls have returned.
+/// The library allows one context in a process. A second backend can be opened when the first one is closed or dropped
+/// and its calls have returned.
 ///
 /// # Examples
 ///
@@ -80,15 +80,16 @@ pub struct NativeBackend {
 }
 
 impl NativeBackend {
-    /// Loads the library and starts it. Blocks until that is done, at most until the deadline. Devices are connected later,
-    /// when they are used.
+    /// Loads the library and starts it. Blocks until that is done, at most until the deadline. Devices are connected
+    /// later, when they are used.
     ///
     /// # Errors
     ///
     /// [`NotFound`](ErrorKind::NotFound) and [`InvalidInput`](ErrorKind::InvalidInput) where the library cannot be
     /// loaded or the options name no device; [`Busy`](ErrorKind::Busy) while another backend is open;
     /// [`Unsupported`](ErrorKind::Unsupported) where the library lacks a function that every backend needs;
-    /// [`TimedOut`](ErrorKind::TimedOut) at the deadline; and the library's own errors, for example that a port is in use.
+    /// [`TimedOut`](ErrorKind::TimedOut) at the deadline; and the library's own errors, for example that a port is in
+    /// use.
     #[doc(alias("BS2_AllocateContext", "BS2_Initialize"))]
     pub fn open(options: NativeOptions) -> Result<Self> {
         options.check()?;
@@ -285,7 +286,7 @@ impl Backend for NativeBackend {
     }
 
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
-        let amount = max.clamp(1, MOST);
+        let amount = max.clamp(1, MAX_AMOUNT);
         self.call(device, move |context, device| context.log(device, after, amount)).await
     }
 
@@ -296,7 +297,7 @@ impl Backend for NativeBackend {
         max: u32,
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
-        let amount = max.clamp(1, MOST);
+        let amount = max.clamp(1, MAX_AMOUNT);
         self.call(device, move |context, device| context.blobs(device, after, amount, mask)).await
     }
 
@@ -336,8 +337,8 @@ impl Backend for NativeBackend {
         self.connection(device)?.monitor(sink).await
     }
 
-    /// Waits for running calls and for the release of dropped objects, at most until the deadline. The context is released
-    /// when the last of them returns.
+    /// Waits for running calls and for the release of dropped objects, at most until the deadline. The context is
+    /// released when the last of them returns.
     async fn close(&self) -> Result<()> {
         self.begin_close();
         let mut released = self.released.subscribe();
@@ -378,6 +379,6 @@ fn open(options: &NativeOptions, slot: ContextSlot, presence: Arc<Presence>) -> 
     Ok(opened)
 }
 
-/// No device keeps more events: the largest keep three million. The library is never asked for more, since the amount
-/// is the only limit for the number of records that it claims to return.
-const MOST: u32 = 4_000_000;
+/// No device keeps more events: the largest keep three million. The amount of a call is the only limit that a returned
+/// count can be checked against.
+const MAX_AMOUNT: u32 = 4_000_000;

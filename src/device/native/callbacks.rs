@@ -218,14 +218,12 @@ fn report(callback: &str, device: u32, bytes: Option<[u8; Event::SIZE]>, tempera
     if event.is_none() && !route.warned.swap(true, Ordering::Relaxed) {
         tracing::warn!(%device, callback, "the vendor's library calls back without an event; each such call counts as one lost event");
     }
+    let extras = || temperature.map(|found| Box::new(Extras::default().with_temperature(found)));
     for (_, sink) in &route.listeners {
         // A sink that panics does not affect the others.
-        guarded(|| match (event, temperature) {
-            (Some(event), Some(temperature)) => {
-                sink.push(event, Some(Box::new(Extras::default().with_temperature(temperature))));
-            }
-            (Some(event), None) => sink.push(event, None),
-            (None, _) => sink.lost(1),
+        guarded(|| match event {
+            Some(event) => sink.push(event, extras()),
+            None => sink.lost(1),
         });
     }
 }

@@ -92,9 +92,9 @@ fn open(path: &Path, symbols: Symbols) -> Result<libloading::Library> {
     })
 }
 
-/// Checks that a file contains all its segments. The system's loader maps segments without comparing them with the length
-/// of the file; an access behind its end is a signal (`SIGBUS`), not an error. The loader itself refuses files of other
-/// formats.
+/// Checks that a file contains all its segments. The system's loader maps segments without comparing them with the
+/// length of the file; an access behind its end is a signal (`SIGBUS`), not an error. The loader itself refuses files
+/// of other formats.
 ///
 /// # Errors
 ///

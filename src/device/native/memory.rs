@@ -59,7 +59,8 @@ impl AsRef<[u8]> for Owned {
 
 impl Drop for Owned {
     fn drop(&mut self) {
-        // SAFETY: the queue's function releases the object, this is the only place that queues it, and its owner is gone.
+        // SAFETY: the queue's function releases the object, this is the only place that queues it, and its owner is
+        // gone.
         unsafe { self.queue.push(self.address) };
     }
 }

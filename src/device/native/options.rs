@@ -24,8 +24,8 @@ use crate::{Error, ErrorKind, Result};
 /// | `timeout` | the deadline of one call; also sets `response-timeout` | `15s` |
 /// | `response-timeout` | how long the library waits for a device; `default` leaves the choice to the library | `default` |
 ///
-/// The password of the key is not a setting, because command lines are visible to other users. [`FromStr`] takes it from
-/// the environment variable `BS2_CLIENT_KEY_PASSWORD`, and [`Display`](fmt::Display) leaves it out.
+/// The password of the key is not a setting, because command lines are visible to other users. [`FromStr`] takes it
+/// from the environment variable `BS2_CLIENT_KEY_PASSWORD`, and [`Display`](fmt::Display) leaves it out.
 ///
 /// # Examples
 ///
@@ -67,16 +67,16 @@ pub struct NativeOptions {
 }
 
 impl NativeOptions {
-    /// The library's file. Without it the platform searches for `libBS_SDK_V2.so` or `BS_SDK_V2.dll`. The library is loaded
-    /// with `RTLD_LAZY`, because some versions refer to missing symbols.
+    /// The library's file. Without it the platform searches for `libBS_SDK_V2.so` or `BS_SDK_V2.dll`. The library is
+    /// loaded with `RTLD_LAZY`, because some versions refer to missing symbols.
     #[must_use]
     pub fn with_library(mut self, path: impl Into<PathBuf>) -> Self {
         self.library = Some(path.into());
         self
     }
 
-    /// A library to load first, whose symbols the vendor's library can see; may be called several times. Versions from 2.6 on
-    /// use OpenSSL without naming it, versions before 2.8.2 also libxml2.
+    /// A library to load first, whose symbols the vendor's library can see; may be called several times. Versions from
+    /// 2.6 on use OpenSSL without naming it, versions before 2.8.2 also libxml2.
     #[must_use]
     pub fn with_preload(mut self, path: impl Into<PathBuf>) -> Self {
         self.preload.push(path.into());
@@ -98,8 +98,8 @@ impl NativeOptions {
         self
     }
 
-    /// Accepts devices that connect to this process. Listing the devices waits until this number has connected, up to the
-    /// deadline.
+    /// Accepts devices that connect to this process. Listing the devices waits until this number has connected, up to
+    /// the deadline.
     #[must_use]
     #[doc(alias = "OnDeviceAccepted")]
     pub const fn with_accepted(mut self, devices: usize) -> Self {
@@ -129,8 +129,8 @@ impl NativeOptions {
         self
     }
 
-    /// How long a caller waits for one call, 15 s by default. The library cannot be interrupted: a call that takes longer
-    /// continues, and the next calls to that device wait for it.
+    /// How long a caller waits for one call, 15 s by default. The library cannot be interrupted: a call that takes
+    /// longer continues, and the next calls to that device wait for it.
     ///
     /// A [`Client`](crate::device::Client) has its own deadline. [`client_deadline`](Self::client_deadline) returns a
     /// suitable one.
@@ -148,8 +148,8 @@ impl NativeOptions {
         self
     }
 
-    /// A deadline for the [`Client`](crate::device::Client) of this backend. It is longer than the backend's, whose error
-    /// therefore comes first: that error names the function that has not returned.
+    /// A deadline for the [`Client`](crate::device::Client) of this backend. It is longer than the backend's, whose
+    /// error therefore comes first: that error names the function that has not returned.
     #[must_use]
     pub const fn client_deadline(&self) -> Duration {
         self.deadline.saturating_add(CLIENT_MARGIN)

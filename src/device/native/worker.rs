@@ -14,8 +14,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// A thread with a queue of jobs.
 ///
-/// A job owns what it writes to, so a caller can stop waiting for it. A job whose caller stopped waiting before it began
-/// is skipped.
+/// A job owns what it writes to, so a caller can stop waiting for it. A job whose caller stopped waiting before it
+/// began is skipped.
 pub(super) struct Worker {
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     progress: Arc<Progress>,

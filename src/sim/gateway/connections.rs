@@ -1,5 +1,4 @@
-//! The gateway's connections to its devices, as they are now. `GatewayState` opens and
-//! closes them.
+//! The gateway's connections to its devices, as they are now. `GatewayState` opens and closes them.
 //!
 //! Locks are taken in this order: a device's, its connection's, that of a broadcast.
 

@@ -176,9 +176,14 @@ fn now() -> i64 {
 }
 
 /// The statement that inserts `rows` events: device, epoch and time of storing are bound once, the rest for each row.
+///
+/// `OR IGNORE` and not `ON CONFLICT DO NOTHING`: with the latter SQLite copies every page that a statement with several
+/// rows changes, so that it can undo the statement. No value here is one that a column refuses.
 fn insert(rows: usize) -> String {
-    let mut sql =
-        format!("INSERT INTO events (device_id, epoch, received_at, {}) VALUES ", COLUMNS.join(", "));
+    let mut sql = format!(
+        "INSERT OR IGNORE INTO events (device_id, epoch, received_at, {}) VALUES ",
+        COLUMNS.join(", ")
+    );
     for row in 0..rows {
         sql.push_str(if row == 0 { "(?1, ?2, ?3" } else { ", (?1, ?2, ?3" });
         for column in 0..COLUMNS.len() {
@@ -187,7 +192,7 @@ fn insert(rows: usize) -> String {
         }
         sql.push(')');
     }
-    sql + " ON CONFLICT DO NOTHING"
+    sql
 }
 
 /// The resume point: the newest epoch of a device.

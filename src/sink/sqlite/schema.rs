@@ -226,8 +226,8 @@ const APPLICATION_ID: i64 = 0x6273_3245;
 
 const VERSION: i64 = 1;
 
-/// A transaction is durable when it returns, and readers do not wait for writers. The cache, 16 MiB, holds the
-/// pages of the largest transaction, and those between the places of the tree to which many readers write.
+/// A transaction is durable when it returns, and programs that read do not wait for those that write. The cache of
+/// 16 MiB holds the pages of the largest transaction and the inner pages between the places where many devices write.
 const SETTINGS: [(&str, &str); 4] =
     [("journal_mode", "wal"), ("synchronous", "full"), ("temp_store", "memory"), ("cache_size", "-16384")];
 

@@ -2,7 +2,7 @@
 
 use std::thread::{self, JoinHandle};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::rows;
@@ -144,8 +144,30 @@ impl WriterThread {
     }
 }
 
-/// Stores batches in one transaction, each in a savepoint, so that the failure of one does not undo the others.
+/// Stores batches in one transaction. The failure of one does not undo the others.
 fn transaction(
+    connection: &mut Connection,
+    group: &[Waiting],
+) -> rusqlite::Result<Vec<rusqlite::Result<Stored>>> {
+    match all_or_none(connection, group) {
+        Ok(stored) => Ok(stored.into_iter().map(Ok).collect()),
+        Err(error) if group.len() == 1 || error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+            Err(error)
+        }
+        // Savepoints cost time, and a batch seldom fails: they are used only after a failure.
+        Err(_) => each_in_savepoint(connection, group),
+    }
+}
+
+fn all_or_none(connection: &mut Connection, group: &[Waiting]) -> rusqlite::Result<Vec<Stored>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let stored =
+        group.iter().map(|waiting| rows::store(&transaction, &waiting.batch)).collect::<Result<_, _>>()?;
+    transaction.commit()?;
+    Ok(stored)
+}
+
+fn each_in_savepoint(
     connection: &mut Connection,
     group: &[Waiting],
 ) -> rusqlite::Result<Vec<rusqlite::Result<Stored>>> {

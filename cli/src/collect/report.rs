@@ -1,4 +1,4 @@
-//! What a collection came to.
+//! Prints the report of a collection.
 
 use bs2_events::Result;
 use bs2_events::collect::{DeviceReport, Report};
@@ -58,7 +58,7 @@ fn totals(report: &Report, store: &Store, into: Option<&Outcome>) -> String {
         report.devices.iter().filter(|device| device.error.is_some()).count() + report.unreached.len();
     let failed =
         if failed > 0 { format!(", {} failed", count(failed as u64, "reader")) } else { String::new() };
-    // A virtual device takes authentications alone.
+    // A virtual device takes only authentications.
     let stored = match into {
         Some(into) => {
             let (imported, all) = (into.imported(), count(report.stored(), "event"));
@@ -78,7 +78,7 @@ struct ReportJson {
     biostar_x: Option<serde_json::Value>,
 }
 
-/// One epoch of one reader.
+/// One epoch of one device.
 #[derive(Serialize)]
 struct EpochJson {
     device_id: u32,
@@ -92,7 +92,7 @@ struct EpochJson {
 }
 
 impl EpochJson {
-    /// The objects of a reader: one even where no epoch is known.
+    /// The objects of a device: one even if no epoch is known.
     fn list(device: &DeviceReport) -> Vec<Self> {
         let nothing = || Self {
             device_id: device.device.get(),
