@@ -145,6 +145,8 @@ pub mod collect;
 pub mod device;
 #[cfg(any(feature = "biostar-x", feature = "device"))]
 mod error;
+#[cfg(feature = "device")]
+mod open;
 #[cfg(any(feature = "biostar-x", feature = "device"))]
 mod retry;
 #[cfg(any(feature = "biostar-x", feature = "device"))]

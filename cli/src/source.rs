@@ -8,7 +8,6 @@ use bs2_events::{Error, ErrorKind, Result};
 use crate::output;
 use crate::retry::retried;
 
-mod gateway;
 mod sdk;
 
 /// Readers behind one client.
@@ -30,8 +29,9 @@ impl Source {
 
     fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
         match text.split_once(':') {
-            Some((gateway::SCHEME, _)) => return Ok(Self { client: gateway::open(text)?, simulator: None }),
-            Some((sdk::SCHEME, _)) => return Ok(Self { client: sdk::open(text)?, simulator: None }),
+            Some((GATEWAY | sdk::SCHEME, _)) => {
+                return Ok(Self { client: Client::open(text)?, simulator: None });
+            }
             _ => {}
         }
         let simulator = Simulator::with_options(simulated(text, rate)?)?;
@@ -127,10 +127,12 @@ fn simulated(text: &str, rate: Option<u32>) -> Result<SimOptions> {
 
 /// A source of which only the scheme is told: what follows it may hold a password.
 fn unknown(what: &str) -> Error {
-    let message =
-        format!("source: {what}; there are `{SIM}:`, `{}:` and `{}:`", sdk::SCHEME, gateway::SCHEME);
+    let message = format!("source: {what}; there are `{SIM}:`, `{}:` and `{}:`", sdk::SCHEME, GATEWAY);
     Error::new(ErrorKind::InvalidInput, message)
 }
+
+/// The scheme of gateways.
+const GATEWAY: &str = "gateway";
 
 /// The scheme of simulated readers.
 const SIM: &str = "sim";

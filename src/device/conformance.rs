@@ -144,7 +144,7 @@ pub async fn check_client(stage: &dyn BackendStage) -> Result<(), Violation> {
         match log.await {
             Ok(ids) => break ids,
             Err(error) if error.is_retryable() => {}
-            Err(error) => return Err(Violation { point, found: error.to_string() }),
+            Err(error) => return Err(Violation::new(point, error.to_string())),
         }
     };
     expect(
@@ -244,7 +244,7 @@ async fn live_events_come_in_order_until_the_guard_is_dropped(
     while ids.len() < 20 {
         match timeout(PATIENCE, listener.items.next()).await {
             Ok(Some(Live::Event { event, .. })) => ids.push(event.id()),
-            other => return Err(Violation { point, found: format!("{other:?} after {} events", ids.len()) }),
+            other => return Err(Violation::new(point, format!("{other:?} after {} events", ids.len()))),
         }
     }
     expect(ids.is_sorted_by(|a, b| a + 1 == *b), point, &ids)?;
@@ -317,19 +317,19 @@ trait Kept<T> {
 
 impl<T> Kept<T> for Result<T> {
     fn kept(self, point: &'static str) -> Result<T, Violation> {
-        self.map_err(|error| Violation { point, found: format!("{:?}: {error}", error.kind()) })
+        self.map_err(|error| Violation::new(point, format!("{:?}: {error}", error.kind())))
     }
 }
 
 fn expect(kept: bool, point: &'static str, found: impl fmt::Debug) -> Result<(), Violation> {
-    if kept { Ok(()) } else { Err(Violation { point, found: format!("{found:?}") }) }
+    if kept { Ok(()) } else { Err(Violation::new(point, format!("{found:?}"))) }
 }
 
 fn refuses<T>(result: Result<T>, kind: ErrorKind, point: &'static str) -> Result<(), Violation> {
     match result {
         Err(error) if error.kind() == kind => Ok(()),
-        Err(error) => Err(Violation { point, found: format!("{:?}: {error}", error.kind()) }),
-        Ok(_) => Err(Violation { point, found: format!("success instead of {kind:?}") }),
+        Err(error) => Err(Violation::new(point, format!("{:?}: {error}", error.kind()))),
+        Ok(_) => Err(Violation::new(point, format!("success instead of {kind:?}"))),
     }
 }
 

@@ -274,8 +274,8 @@ impl Device {
     /// let device = client.devices().await?.remove(0);
     /// let mask = EventMask::INFO | EventMask::SUBJECT | EventMask::TNA_KEY | EventMask::JOB_CODE;
     /// for blob in device.blobs(0, 100, mask).await? {
-    ///     if let Some((event, extras)) = blob.to_event() {
-    ///         println!("{event} {:?}", extras.job_code);
+    ///     if let Some(event) = blob.to_event() {
+    ///         println!("{event} {:?}", blob.extras().job_code);
     ///     }
     /// }
     /// # Ok(())

@@ -19,6 +19,7 @@ mod live;
 pub mod native;
 mod page;
 mod paging;
+mod recorder;
 mod subscription;
 
 pub use client::{Client, ClientOptions};
@@ -27,4 +28,5 @@ pub use device::Device;
 pub use info::{Capabilities, DeviceInfo, ImageFilter, ImageLog};
 pub use live::Live;
 pub use page::EventPage;
+pub use recorder::{RecordCounts, Recorder};
 pub use subscription::{LogListener, Subscription};

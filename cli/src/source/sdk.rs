@@ -1,18 +1,9 @@
 //! Sources behind the vendor's C library.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use bs2_events::Result;
-use bs2_events::device::native::{NativeBackend, NativeOptions};
-use bs2_events::device::{Client, ClientOptions};
-
-/// Opens what a text such as `sdk:/opt/libBS_SDK_V2.so?device=192.168.0.10` names.
-pub(super) fn open(text: &str) -> Result<Client> {
-    let options: NativeOptions = text.parse()?;
-    let client_options = ClientOptions::default().with_deadline(options.client_deadline());
-    Ok(Client::with_options(Arc::new(NativeBackend::open(options)?), client_options))
-}
+use bs2_events::device::Client;
+use bs2_events::device::native::NativeOptions;
 
 /// Waits a little until the connections are ended, so that the library is not cut off at its work.
 pub(super) fn close(client: &Client) {

@@ -82,7 +82,7 @@ fn a_recording_says_what_it_leaves_out() {
     let record = ["record", &source(&fake), "--once", "--out", "door.bs2cap"];
     let run = run(&fake, &record);
     assert_eq!(run.code, Some(0));
-    assert_eq!(run.stderr, "bs2: 2 further subjects of events left out: a capture has no record for them\n");
+    assert_eq!(run.stderr, "bs2: 2 extra subjects of events left out: a capture has no record for them\n");
 }
 
 fn source(fake: &Fake) -> String {
