@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use bs2_events::codec::{DeviceId, Event, EventCode, EventMask, PortableBlob, Timestamp};
+use bs2_events::codec::blob::EventMask;
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{DeviceId, Event, EventCode, Timestamp};
 use bs2_events::device::backend::*;
 use bs2_events::device::*;
 use bs2_events::{Error, ErrorKind, Result};

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use bs2_events::biostar_x::{BiostarX, BiostarXOptions, EventQuery};
-use bs2_events::codec::Outcome;
+use bs2_events::codec::code::Outcome;
 use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
 use bs2_events::tls::Trust;
 

@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::codec::{DecodeError, DeviceId, SdkCode};
+use crate::codec::sdk_code::SdkCode;
+use crate::codec::{DecodeError, DeviceId};
 
 /// The result of everything that talks to a device, a server or a store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -18,7 +19,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// # Examples
 ///
 /// ```
-/// use bs2_events::codec::{DeviceId, SdkCode};
+/// use bs2_events::codec::sdk_code::SdkCode;
+/// use bs2_events::codec::DeviceId;
 /// use bs2_events::{Error, ErrorKind};
 ///
 /// let error = Error::from_sdk_code(SdkCode::new(-601), "cannot read the log").with_device(DeviceId::new(7));

@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bs2_events::codec::SdkCode;
+use bs2_events::codec::sdk_code::SdkCode;
 use bs2_events::{Error, ErrorKind};
 
 /// The result of a function: a value, or the vendor's code for a failure.

@@ -3,11 +3,13 @@
 use std::ffi::{c_char, c_void};
 use std::time::Duration;
 
-use bs2_events::codec::{Event, EventBlob, EventCode, EventMask, PortableBlob, Subject};
+use bs2_events::codec::blob::{EventBlob, EventMask};
 #[cfg(target_pointer_width = "32")]
-use bs2_events::codec::{SmallBlob32 as SmallRecord, SmallBlobEx32 as SmallRecordEx};
+use bs2_events::codec::blob::{SmallBlob32 as SmallRecord, SmallBlobEx32 as SmallRecordEx};
 #[cfg(target_pointer_width = "64")]
-use bs2_events::codec::{SmallBlob64 as SmallRecord, SmallBlobEx64 as SmallRecordEx};
+use bs2_events::codec::blob::{SmallBlob64 as SmallRecord, SmallBlobEx64 as SmallRecordEx};
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{Event, EventCode, Subject};
 
 use crate::context::Context;
 use crate::ffi::{

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bs2_events::codec::SdkCode;
+use bs2_events::codec::sdk_code::SdkCode;
 use bs2_events::settings::Settings as SettingsText;
 use bs2_events::sim::SimOptions;
 use bs2_events::{Error, ErrorKind, Result};

@@ -8,7 +8,8 @@ use serde::ser::{SerializeStruct, Serializer};
 use super::codes::{DENIED, GRANTED, invalid};
 use super::virtual_devices::VirtualDeviceId;
 use crate::Result;
-use crate::codec::{Event, EventCode, Outcome, Subject, Timestamp};
+use crate::codec::code::Outcome;
+use crate::codec::{Event, EventCode, Subject, Timestamp};
 
 /// An event to be imported: who was let in or turned away, and when.
 ///

@@ -70,17 +70,3 @@ pub use extras::{ExtraSubject, Extras, JobCode, Temperature};
 #[doc(inline)]
 pub use subject::{CardData, Subject, SubjectKind, UserId};
 pub use time::Timestamp;
-
-/// Former places of these names, until all callers use the submodules.
-#[doc(hidden)]
-pub use {
-    blob::{
-        Address, BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob, SmallBlob32,
-        SmallBlob64, SmallBlobEx, SmallBlobEx32, SmallBlobEx64,
-    },
-    code::{Category, CodeName, NameStatus, Outcome, ParseCodeError, Severity},
-    filter::EventFilter,
-    portable::{Needed, PortableBlob, PortableBlobs},
-    sdk_code::{SdkCode, SdkCodeName},
-    subject::{Confidence, PortValue},
-};

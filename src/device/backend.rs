@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 use super::live::Sender;
 use super::paging;
 use super::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
-use crate::codec::{DeviceId, Event, EventMask, Extras, PortableBlob, Timestamp};
+use crate::codec::blob::EventMask;
+use crate::codec::portable::PortableBlob;
+use crate::codec::{DeviceId, Event, Extras, Timestamp};
 use crate::{Error, Result};
 
 /// A way to reach devices: the vendor's library, a gateway, a simulator, or your own.
@@ -54,7 +56,9 @@ use crate::{Error, Result};
 /// ```
 /// use std::sync::Arc;
 ///
-/// use bs2_events::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
+/// use bs2_events::codec::blob::EventMask;
+/// use bs2_events::codec::portable::PortableBlob;
+/// use bs2_events::codec::{DeviceId, Timestamp};
 /// use bs2_events::device::backend::{Backend, DeviceList, LiveSink, Monitoring, async_trait, scan_image_logs};
 /// use bs2_events::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 /// use bs2_events::{Error, ErrorKind, Result};

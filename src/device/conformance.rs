@@ -22,7 +22,8 @@ use super::backend::{Backend, LiveSink};
 use super::live::queue;
 use super::paging;
 use super::{Client, ClientOptions, EventPage, ImageFilter, Live, Subscription};
-use crate::codec::{DeviceId, Event, EventCode, EventMask};
+use crate::codec::blob::EventMask;
+use crate::codec::{DeviceId, Event, EventCode};
 use crate::{Error, ErrorKind, Result, RetryPolicy};
 
 /// What the suite needs: a backend, one device, and a way to make that device do something.

@@ -10,7 +10,9 @@ use futures_util::stream;
 use super::calls::{Calls, of_device};
 use super::subscription::subscribe;
 use super::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog, LogListener, Subscription, paging};
-use crate::codec::{DeviceId, Event, EventMask, PortableBlob, Timestamp};
+use crate::codec::blob::EventMask;
+use crate::codec::portable::PortableBlob;
+use crate::codec::{DeviceId, Event, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// One device, through its [`Client`](super::Client). Cheap to clone.
@@ -265,7 +267,7 @@ impl Device {
     /// # Examples
     ///
     /// ```
-    /// use bs2_events::codec::EventMask;
+    /// use bs2_events::codec::blob::EventMask;
     /// use bs2_events::device::Client;
     /// use bs2_events::sim::Simulator;
     ///

@@ -28,7 +28,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::join_all;
 
-use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
+use crate::codec::blob::EventMask;
+use crate::codec::portable::PortableBlob;
+use crate::codec::{DeviceId, Timestamp};
 use crate::device::backend::{Backend, DeviceList, LiveSink, Monitoring};
 use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::{Error, ErrorKind, Result};

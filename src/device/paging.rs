@@ -6,7 +6,7 @@
 //! pages until it has enough.
 
 use super::{EventPage, ImageLog};
-use crate::codec::PortableBlob;
+use crate::codec::portable::PortableBlob;
 use crate::{Error, ErrorKind, Result};
 
 /// What a device answered to one question.

@@ -12,8 +12,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{Client, ConnectionSubscription, Device, ImageLog, Live, StateChange, Subscription};
+use crate::codec::blob::EventMask;
 use crate::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter};
-use crate::codec::{DeviceId, Event, EventMask, Extras, PortableBlob, Temperature};
+use crate::codec::portable::PortableBlob;
+use crate::codec::{DeviceId, Event, Extras, Temperature};
 use crate::sync::since_1970;
 use crate::{Error, ErrorKind, Result, RetryPolicy};
 

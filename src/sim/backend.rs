@@ -12,7 +12,10 @@ use super::device::{DeviceParts, NOT_SUPPORTED, SimDevice};
 use super::device_state::{Command, PICTURES};
 use super::extras::{blob, picture};
 use super::inner::Inner;
-use crate::codec::{DeviceId, Event, EventMask, PortableBlob, SdkCode, Timestamp};
+use crate::codec::blob::EventMask;
+use crate::codec::portable::PortableBlob;
+use crate::codec::sdk_code::SdkCode;
+use crate::codec::{DeviceId, Event, Timestamp};
 use crate::device::{
     Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog,
     backend::{Backend, DeviceList, LiveSink, Monitoring},

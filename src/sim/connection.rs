@@ -4,7 +4,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use crate::codec::{DeviceId, Event, Extras, SdkCode};
+use crate::codec::sdk_code::SdkCode;
+use crate::codec::{DeviceId, Event, Extras};
 use crate::device::backend::LiveSink;
 use crate::{Error, ErrorKind, Result};
 

@@ -7,7 +7,8 @@ use super::device_state::{Command, DeviceState, History, HistoryEntry, Origin};
 use super::generator::GeneratorContext;
 use super::ground_truth::Outputs;
 use crate::Result;
-use crate::codec::{DeviceId, Event, Extras, SdkCode};
+use crate::codec::sdk_code::SdkCode;
+use crate::codec::{DeviceId, Event, Extras};
 use crate::device::ImageFilter;
 use crate::sync::lock;
 

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use jpeg_encoder::{ColorType, Encoder};
 
 use super::rng::SeededRng;
-use crate::codec::{BlobHead, Event, EventMask, Extras, JobCode, PortableBlob, Temperature};
+use crate::codec::blob::{BlobHead, EventMask};
+use crate::codec::portable::PortableBlob;
+use crate::codec::{Event, Extras, JobCode, Temperature};
 use crate::{Error, ErrorKind, Result};
 
 /// The extras of a generated event.
@@ -108,7 +110,8 @@ const SIDE: i64 = 96;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::{DeviceId, EventCode, ExtInfo};
+    use crate::codec::blob::ExtInfo;
+    use crate::codec::{DeviceId, EventCode};
 
     #[test]
     fn a_blob_has_what_was_requested_and_applies() {

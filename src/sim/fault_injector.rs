@@ -12,7 +12,10 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::rng::SeededRng;
-use crate::codec::{DeviceId, Event, EventMask, Extras, PortableBlob, SdkCode, Timestamp};
+use crate::codec::blob::EventMask;
+use crate::codec::portable::PortableBlob;
+use crate::codec::sdk_code::SdkCode;
+use crate::codec::{DeviceId, Event, Extras, Timestamp};
 use crate::device::backend::{Backend, DeviceList, LiveSink, LiveTarget, Monitoring};
 use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::sync::lock;

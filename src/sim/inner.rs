@@ -18,8 +18,9 @@ use super::journal::{StateFile, histories};
 use super::options::SimOptions;
 use super::recorded_log::{RecordedLog, RecordedLogs};
 use super::rng::SeededRng;
+use crate::codec::DeviceId;
 use crate::codec::capture::CaptureError;
-use crate::codec::{DeviceId, SdkCode};
+use crate::codec::sdk_code::SdkCode;
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 

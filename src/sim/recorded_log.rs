@@ -13,7 +13,8 @@ use nom::{IResult, Parser};
 
 use super::options::ReplaySource;
 use crate::codec::capture::{CaptureError, CapturePayload, CaptureReader, CaptureRecord};
-use crate::codec::{DeviceId, Event, EventCode, Extras, PortableBlob, Timestamp};
+use crate::codec::portable::PortableBlob;
+use crate::codec::{DeviceId, Event, EventCode, Extras, Timestamp};
 use crate::{Error, ErrorKind, Result};
 
 /// The devices of a source.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bs2_events::codec::{DeviceId, Event, EventMask, Temperature};
+use bs2_events::codec::blob::EventMask;
+use bs2_events::codec::{DeviceId, Event, Temperature};
 use bs2_events::device::backend::Backend;
 use bs2_events::device::gateway::{Gateway, GatewayOptions};
 use bs2_events::device::{Client, ClientOptions, Live, Subscription};

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::hostile_library::{DEVICE, Hostile, options, path, without};
 use async_trait::async_trait;
-use bs2_events::codec::{DeviceId, Event, EventMask};
+use bs2_events::codec::blob::EventMask;
+use bs2_events::codec::{DeviceId, Event};
 use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::device::native::{NativeBackend, NativeOptions};
 use bs2_events::device::{

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use bs2_events::codec::{DeviceId, Event, Extras, SdkCode};
+use bs2_events::codec::sdk_code::SdkCode;
+use bs2_events::codec::{DeviceId, Event, Extras};
 use bs2_events::device::backend::{Backend, LiveSink, LiveTarget, Monitoring};
 use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
 use bs2_events::{Error, ErrorKind};

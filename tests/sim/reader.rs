@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 #[cfg(feature = "capture")]
-use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, LinkState};
+use bs2_events::codec::blob::{BlobHead, EventMask};
 #[cfg(feature = "capture")]
-use bs2_events::codec::{BlobHead, EventMask, JobCode, PortableBlob, Temperature};
-use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, SdkCode, Timestamp};
+use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, LinkState};
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::sdk_code::SdkCode;
+use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Timestamp};
+use bs2_events::codec::{JobCode, Temperature};
 use bs2_events::device::{Client, EventPage, ImageFilter, backend::Backend};
 use bs2_events::sim::{Reader, SimOptions, Simulator};
 use bs2_events::{ErrorKind, Result};

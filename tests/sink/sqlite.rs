@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bs2_events::ErrorKind;
-use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Outcome, Subject, Timestamp, UserId};
+use bs2_events::codec::code::Outcome;
+use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Subject, Timestamp, UserId};
 use bs2_events::device::DeviceInfo;
 use bs2_events::sink::sqlite::{self, SqliteSink};
 use bs2_events::sink::{self, Batch, GapReason, Sink, Stored};

@@ -7,11 +7,10 @@ use crate::command_line::store::{stored, truth};
 use crate::command_line::{Run, bs2_in, lines, object, objects};
 #[cfg(unix)]
 use crate::command_line::{finish, signal, start_in};
+use bs2_events::codec::blob::{BlobHead, BlobSubject, ExtInfo};
 use bs2_events::codec::capture::{CapturePayload, CaptureReader, CaptureRecord, CaptureWriter, LinkState};
-use bs2_events::codec::{
-    BlobHead, BlobSubject, DeviceId, Event, EventCode, EventFlags, ExtInfo, PortableBlob, Temperature,
-    Timestamp,
-};
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Temperature, Timestamp};
 use serde_json::{Value, json};
 
 #[test]

@@ -172,7 +172,8 @@ mod differential {
     use proptest::prelude::*;
     use prost::Message;
 
-    use crate::codec::{ExtraSubject, Extras, PortValue, Subject, SubjectKind, Temperature};
+    use crate::codec::subject::PortValue;
+    use crate::codec::{ExtraSubject, Extras, Subject, SubjectKind, Temperature};
     use crate::device::gateway::codec::LogPage;
     use crate::device::gateway::event_log::{Alarm, EventLog, Input, Interlock};
     use crate::device::gateway::proto::gsdk::event as proto;

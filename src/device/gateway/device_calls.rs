@@ -22,9 +22,9 @@ use super::proto::gsdk::tna::{GetJobCodeLogRequest, GetJobCodeLogResponse};
 use super::rpc::RpcClient;
 use super::session::Session;
 use super::wire::Reader;
-use crate::codec::{
-    BlobHead, DeviceId, Event, EventCode, EventMask, JobCode, PortableBlob, Temperature, Timestamp,
-};
+use crate::codec::blob::{BlobHead, EventMask};
+use crate::codec::portable::PortableBlob;
+use crate::codec::{DeviceId, Event, EventCode, JobCode, Temperature, Timestamp};
 use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog, paging};
 use crate::{Error, ErrorKind, Result};
 

@@ -24,9 +24,9 @@ use zerocopy::IntoBytes;
 use zerocopy::little_endian::{U16, U32};
 
 use super::wire::{Reader, Value, WireError, WireFault, number};
+use crate::codec::subject::PortValue;
 use crate::codec::{
-    DeviceId, Event, EventCode, EventFlags, ExtraSubject, Extras, PortValue, Subject, SubjectKind,
-    Temperature,
+    DeviceId, Event, EventCode, EventFlags, ExtraSubject, Extras, Subject, SubjectKind, Temperature,
 };
 
 /// The fields of one `EventLog`, borrowed from its bytes.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::library::Library;
 use super::worker::Calling;
-use crate::codec::SdkCode;
+use crate::codec::sdk_code::SdkCode;
 use crate::{Error, ErrorKind, Result};
 
 /// A function of the library. Errors and deadlines name it.

@@ -21,7 +21,9 @@ use super::convert;
 use super::memory::ReleaseQueue;
 use super::options::NativeOptions;
 use super::worker::{Worker, closed};
-use crate::codec::{DeviceId, EventMask, PortableBlob, Timestamp};
+use crate::codec::blob::EventMask;
+use crate::codec::portable::PortableBlob;
+use crate::codec::{DeviceId, Timestamp};
 use crate::device::{
     Capabilities, ConnectionSubscription, DeviceInfo, EventPage, ImageFilter, ImageLog,
     backend::{Backend, DeviceList, LiveSink, Monitoring, scan_image_logs},

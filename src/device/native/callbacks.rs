@@ -17,7 +17,8 @@ use tokio::sync::watch;
 
 use super::abi::guarded;
 use super::options::TlsFiles;
-use crate::codec::{DeviceId, Event, Extras, SdkCode, Temperature};
+use crate::codec::sdk_code::SdkCode;
+use crate::codec::{DeviceId, Event, Extras, Temperature};
 use crate::device::backend::LiveSink;
 use crate::device::connection::{ConnectionState, StateBoard};
 use crate::sync::lock;

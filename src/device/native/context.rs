@@ -17,9 +17,10 @@ use super::library::Library;
 use super::memory::{ReleaseQueue, array, bytes};
 use super::options::NativeOptions;
 use super::worker::Calling;
-use crate::codec::{
-    DeviceId, Event, EventBlob, EventMask, PortableBlob, SdkCode, SmallBlob, SmallBlobEx, Timestamp,
-};
+use crate::codec::blob::{EventBlob, EventMask, SmallBlob, SmallBlobEx};
+use crate::codec::portable::PortableBlob;
+use crate::codec::sdk_code::SdkCode;
+use crate::codec::{DeviceId, Event, Timestamp};
 use crate::device::EventPage;
 use crate::{Error, ErrorKind, Result};
 

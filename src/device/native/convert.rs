@@ -7,10 +7,9 @@ use std::ptr;
 
 use super::abi::{EventConfig, FactoryConfig, ImageEventFilter, SimpleDeviceInfo};
 use super::memory::{Owned, ReleaseQueue};
-use crate::codec::{
-    BlobHead, DecodeError, DeviceId, EventBlob, EventCode, EventMask, PortableBlob, SmallBlob, SmallBlobEx,
-    Temperature,
-};
+use crate::codec::blob::{BlobHead, EventBlob, EventMask, SmallBlob, SmallBlobEx};
+use crate::codec::portable::PortableBlob;
+use crate::codec::{DecodeError, DeviceId, EventCode, Temperature};
 use crate::device::{DeviceInfo, ImageFilter};
 use crate::{Error, ErrorKind, Result};
 

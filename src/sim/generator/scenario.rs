@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::codec::{CardData, DeviceId, EventCode, PortValue, Subject, Timestamp, UserId};
+use crate::codec::subject::PortValue;
+use crate::codec::{CardData, DeviceId, EventCode, Subject, Timestamp, UserId};
 use crate::sim::rng::SeededRng;
 
 /// Plans the events of one device.

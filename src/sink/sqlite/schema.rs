@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, params};
 
-use crate::codec::{EventCode, Outcome, SubjectKind};
+use crate::codec::code::Outcome;
+use crate::codec::{EventCode, SubjectKind};
 use crate::{Error, ErrorKind, Result};
 
 /// The file of a store, which its errors name.

@@ -7,7 +7,9 @@ pub(crate) mod run;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use bs2_events::codec::{DeviceId, Event, EventCode, EventMask, Extras, PortableBlob, Timestamp};
+use bs2_events::codec::blob::EventMask;
+use bs2_events::codec::portable::PortableBlob;
+use bs2_events::codec::{DeviceId, Event, EventCode, Extras, Timestamp};
 use bs2_events::device::backend::*;
 use bs2_events::device::*;
 use bs2_events::{Error, ErrorKind, Result};
