@@ -1,15 +1,14 @@
 //! `bs2 codes`: the catalogue of event codes, and one code explained.
 
-use std::fmt;
 use std::process::ExitCode;
 
 use bs2_events::codec::code::{CodeName, Outcome};
 use bs2_events::codec::{EventCode, SubjectKind};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
-use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::output::Output;
+use crate::stdio::Output;
 
 /// List the event codes, or explain one of them
 ///
@@ -30,14 +29,8 @@ impl Codes {
         let mut output = Output::new();
         match &self.code {
             None => self.list(&mut output)?,
-            Some(text) => {
-                let explanation = Explanation::new(parse(text)?);
-                if self.json {
-                    output.json(&explanation)?;
-                } else {
-                    explanation.print(&mut output)?;
-                }
-            }
+            Some(text) if self.json => output.json(&explanation_json(parse(text)?))?,
+            Some(text) => explain(parse(text)?, &mut output)?,
         }
         output.flush()?;
         Ok(ExitCode::SUCCESS)
@@ -46,12 +39,16 @@ impl Codes {
     fn list(&self, output: &mut Output) -> Result<()> {
         let rows = EventCode::catalogue();
         let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
-        for row in rows.iter().map(Row::new) {
+        for CodeName { code, name, status, category, note, .. } in rows {
+            let (code, outcome) = (number(*code), outcome(*code));
+            let (status, category) = (status.to_string(), category.to_string());
             if self.json {
-                output.json(&row)?;
+                output.json(&json!({
+                    "code": code, "name": name, "status": status, "category": category, "outcome": outcome,
+                    "note": note,
+                }))?;
                 continue;
             }
-            let Row { code, name, status, category, outcome, note } = row;
             let outcome = outcome.as_deref().unwrap_or("-");
             let line = format!("{code}  {name:width$}  {status:10}  {category:14}  {outcome:7}  {note}");
             output.line(line.trim_end())?;
@@ -60,137 +57,64 @@ impl Codes {
     }
 }
 
-/// One name of the catalogue.
-#[derive(Serialize)]
-struct Row {
-    code: String,
-    name: &'static str,
-    status: String,
-    category: String,
-    outcome: Option<String>,
-    note: &'static str,
+/// Everything about one code, as JSON.
+fn explanation_json(code: EventCode) -> Value {
+    let name =
+        |row: &CodeName| json!({ "name": row.name, "status": row.status.to_string(), "note": row.note });
+    let sub_codes = sub_codes(code);
+    let sub_codes = sub_codes.iter().map(|(code, name)| json!({ "code": number(*code), "name": name }));
+    json!({
+        "code": number(code), "number": code.get(), "name": code.name(), "main": number(code.main()),
+        "main_name": code.main_name(), "sub": code.sub(),
+        "category": code.category().map(|category| category.to_string()), "outcome": outcome(code),
+        "subject": {
+            "kind": SubjectKind::of(code).to_string(), "confidence": SubjectKind::confidence(code).to_string(),
+        },
+        "names": code.names().iter().map(name).collect::<Vec<_>>(),
+        "sub_codes": sub_codes.collect::<Vec<_>>(),
+    })
 }
 
-impl Row {
-    fn new(row: &CodeName) -> Self {
-        Self {
-            code: number(row.code),
-            name: row.name,
-            status: row.status.to_string(),
-            category: row.category.to_string(),
-            outcome: outcome(row.code),
-            note: row.note,
+/// Everything about one code, as lines for people.
+fn explain(code: EventCode, output: &mut Output) -> Result<()> {
+    let mut pair = |label: &str, value: &str| output.line(format!("{label:12}{value}").trim_end());
+    let text = |row: &CodeName| match row.note {
+        "" => format!("{} ({})", row.name, row.status),
+        note => format!("{} ({}): {note}", row.name, row.status),
+    };
+    pair("code", &format!("{} ({})", number(code), code.get()))?;
+    match (code.name(), code.names()) {
+        (None, _) => pair("name", "unknown: the catalogue has none for this code")?,
+        (Some(name), []) => {
+            pair("name", &format!("{name}, as the main code; sub code {} is unknown", code.sub()))?;
+        }
+        (Some(_), [name, others @ ..]) => {
+            pair("name", &text(name))?;
+            others.iter().try_for_each(|name| pair("other name", &text(name)))?;
         }
     }
-}
-
-/// All that is known of one code.
-#[derive(Serialize)]
-struct Explanation {
-    code: String,
-    number: u16,
-    name: Option<&'static str>,
-    main: String,
-    main_name: Option<&'static str>,
-    sub: u8,
-    category: Option<String>,
-    outcome: Option<String>,
-    subject: Subject,
-    /// Every name of this very code, the present one first.
-    names: Vec<Name>,
-    /// The codes under a main code.
-    sub_codes: Vec<SubCode>,
-}
-
-#[derive(Serialize)]
-struct Subject {
-    kind: String,
-    confidence: String,
-}
-
-#[derive(Serialize)]
-struct Name {
-    name: &'static str,
-    status: String,
-    note: &'static str,
-}
-
-#[derive(Serialize)]
-struct SubCode {
-    code: String,
-    name: &'static str,
-}
-
-impl Explanation {
-    fn new(code: EventCode) -> Self {
-        let below = |row: &&CodeName| code.sub() == 0 && row.code.main() == code && row.code != code;
-        let mut sub_codes: Vec<EventCode> =
-            EventCode::catalogue().iter().filter(below).map(|row| row.code).collect();
-        sub_codes.dedup();
-        Self {
-            code: number(code),
-            number: code.get(),
-            name: code.name(),
-            main: number(code.main()),
-            main_name: code.main_name(),
-            sub: code.sub(),
-            category: code.category().map(|category| category.to_string()),
-            outcome: outcome(code),
-            subject: Subject {
-                kind: SubjectKind::of(code).to_string(),
-                confidence: SubjectKind::confidence(code).to_string(),
-            },
-            names: code.names().iter().map(Name::new).collect(),
-            sub_codes: sub_codes.into_iter().filter_map(SubCode::new).collect(),
-        }
+    let category = code.category().map(|category| category.to_string());
+    let (kind, confidence) = (SubjectKind::of(code), SubjectKind::confidence(code));
+    pair("main code", &format!("{} {}", number(code.main()), code.main_name().unwrap_or("unknown")))?;
+    pair("sub code", &code.sub().to_string())?;
+    pair("category", category.as_deref().unwrap_or("unknown"))?;
+    pair("outcome", outcome(code).as_deref().unwrap_or("neither granted nor denied"))?;
+    pair("subject", &format!("{kind} ({confidence} confidence)"))?;
+    for (index, (code, name)) in sub_codes(code).into_iter().enumerate() {
+        pair(if index == 0 { "sub codes" } else { "" }, &format!("{} {name}", number(code)))?;
     }
-
-    fn print(&self, output: &mut Output) -> Result<()> {
-        let mut pair = |label: &str, value: &str| output.line(format!("{label:12}{value}").trim_end());
-        pair("code", &format!("{} ({})", self.code, self.number))?;
-        match (self.name, self.names.as_slice()) {
-            (None, _) => pair("name", "unknown: the catalogue has none for this code")?,
-            (Some(name), []) => {
-                pair("name", &format!("{name}, as the main code; sub code {} is unknown", self.sub))?;
-            }
-            (Some(_), [name, others @ ..]) => {
-                pair("name", &name.to_string())?;
-                others.iter().try_for_each(|name| pair("other name", &name.to_string()))?;
-            }
-        }
-        pair("main code", &format!("{} {}", self.main, self.main_name.unwrap_or("unknown")))?;
-        pair("sub code", &self.sub.to_string())?;
-        pair("category", self.category.as_deref().unwrap_or("unknown"))?;
-        pair("outcome", self.outcome.as_deref().unwrap_or("neither granted nor denied"))?;
-        pair("subject", &format!("{} ({} confidence)", self.subject.kind, self.subject.confidence))?;
-        for (index, SubCode { code, name }) in self.sub_codes.iter().enumerate() {
-            pair(if index == 0 { "sub codes" } else { "" }, &format!("{code} {name}"))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
-impl Name {
-    fn new(row: &CodeName) -> Self {
-        Self { name: row.name, status: row.status.to_string(), note: row.note }
-    }
+/// The codes under a main code, and their names.
+fn sub_codes(code: EventCode) -> Vec<(EventCode, &'static str)> {
+    let is_below = |row: &&CodeName| code.sub() == 0 && row.code.main() == code && row.code != code;
+    let mut codes: Vec<_> = EventCode::catalogue().iter().filter(is_below).map(|row| row.code).collect();
+    codes.dedup();
+    codes.into_iter().filter_map(|code| Some((code, code.name()?))).collect()
 }
 
-/// The name, its status and its note.
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, self.status)?;
-        if self.note.is_empty() { Ok(()) } else { write!(f, ": {}", self.note) }
-    }
-}
-
-impl SubCode {
-    fn new(code: EventCode) -> Option<Self> {
-        Some(Self { code: number(code), name: code.name()? })
-    }
-}
-
-/// The code that a number or a name stands for; an error suggests names that are like it.
+/// The code with this number or name. An error suggests similar names.
 fn parse(text: &str) -> Result<EventCode> {
     text.parse().map_err(|error| {
         let near = near_names(text);
@@ -203,7 +127,7 @@ fn parse(text: &str) -> Result<EventCode> {
     })
 }
 
-/// The names that contain the text or differ from it by a slip, the nearest first.
+/// The names that contain the text or are almost equal to it, the nearest first.
 fn near_names(text: &str) -> Vec<&'static str> {
     let text = text.to_ascii_uppercase();
     let text = text.trim_start_matches("BS2_").trim_start_matches("SUB_").trim_start_matches("EVENT_");
@@ -222,10 +146,10 @@ fn near_names(text: &str) -> Vec<&'static str> {
     near.into_iter().map(|(_, name)| name).take(NEAR_NAMES).collect()
 }
 
-/// How like a name must be to be worth suggesting, from 0 to 1: two slips in a name of ten letters.
+/// How similar a suggested name must be, from 0 to 1: two wrong letters of ten.
 const LIKE: f64 = 0.75;
 
-/// More would no longer be one sentence.
+/// How many names an error suggests.
 const NEAR_NAMES: usize = 5;
 
 /// A code as `0x` and four digits.
@@ -233,7 +157,7 @@ fn number(code: EventCode) -> String {
     format!("0x{:04X}", code.get())
 }
 
-/// What a code decided; `None` for what decides nothing.
+/// What a code decided; `None` if it decides nothing.
 fn outcome(code: EventCode) -> Option<String> {
     match code.outcome() {
         Outcome::Neither => None,

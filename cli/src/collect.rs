@@ -1,31 +1,31 @@
 //! `bs2 collect`: stores the events of devices, every event once.
 
-mod report;
-
 use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bs2_events::collect::{CollectOptions, Collector, Progress, Report, Stop};
+use bs2_events::collect::{CollectOptions, Collector, DeviceReport, Progress, Report, Stop};
+use bs2_events::sim::Simulator;
+use bs2_events::sink::Gap;
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
+use comfy_table::Table;
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use serde_json::{Value, json};
 
-use crate::output::{self, Output};
 use crate::runtime::{self, Interrupt};
-use crate::source::Source;
-use crate::store::Store;
-use crate::truth;
-use crate::x::target::Outcome;
+use crate::source::{self, Source};
+use crate::stdio::{self, Output, count, table};
+use crate::store::{Outcome, Store, gap_cell, gaps_json, total_missing};
 
-/// Store the events of readers, every event once, and show what is missing and why
+/// Store the events of devices, every event once, and show what is missing and why
 ///
 /// Listens first, then reads the logs, so that no event falls between the two. An event that is stored is not stored
-/// again, and a run continues where the last one ended. Without --from, a log that comes with the program and four
-/// simulated readers are collected as with --once. Otherwise it runs until Ctrl-C, which loses nothing; a second Ctrl-C
-/// ends at once.
+/// again, and a run continues where the last one ended. Without --from, bs2 collects a log that comes with the program
+/// and four simulated devices, as with --once. Otherwise it runs until Ctrl-C, which loses nothing. A second Ctrl-C ends
+/// it at once.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Collect {
@@ -41,7 +41,7 @@ pub(crate) struct Collect {
     /// Listen for this long, such as 20s, 5m or 1h, then read the logs to their end
     #[arg(long = "for", value_name = "DURATION", value_parser = runtime::duration)]
     time: Option<Duration>,
-    /// Write every event that the simulated readers ever made: lines of device_id, epoch, event_id and hex
+    /// Write every event that the simulated devices ever made: lines of device_id, epoch, event_id and hex
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
     /// Print one JSON object instead of the table
@@ -58,36 +58,37 @@ impl Collect {
         let store: Store = self.into.parse()?;
         let sources = self.open_sources()?;
         if let Some(path) = &self.truth {
-            truth::write(path, &sources)?;
+            source::write_truth(path, sources.iter().filter_map(Source::simulator))?;
         }
-        let sink = store.open()?;
+        let opened = store.open()?;
         let mut options = CollectOptions::default();
         if is_bar_seen() {
             options = options.with_estimate();
         }
-        let mut collector = Collector::new(sink.clone()).with_options(options).on_failure(|error| {
-            output::note(&format!("{}; it is tried again", output::sentence(error)));
+        let mut collector = Collector::new(opened.sink.clone()).with_options(options).on_failure(|error| {
+            stdio::note(&format!("{}; it is tried again", stdio::sentence(error)));
         });
-        let mut readers = 0;
+        let mut devices = 0;
         for source in &sources {
-            // A source without a device that can be reached is an error. Otherwise the devices that are reached are collected.
-            let (devices, unreached) = source.discover().await?;
-            readers += devices.len() + unreached.len();
+            // It is an error if no device of a source is reached.
+            let (reached, unreached) = source.discover().await?;
+            devices += reached.len() + unreached.len();
             collector = collector.with_client(source.client().clone());
         }
 
         let progress = collector.progress();
         let report = tokio::select! {
             report = self.run_collector(collector, &sources) => report,
-            never = show_bar(&progress, readers as u64), if is_bar_seen() => match never {},
+            never = show_bar(&progress, devices as u64), if is_bar_seen() => match never {},
         };
-        // However the run ended: batches that are under way are stored.
-        sink.close().await?;
-        let outcome = store.outcome().await;
+        // Batches that are under way are stored, also after an error.
+        opened.sink.close().await?;
+        let outcome = opened.outcome().await;
         for note in outcome.iter().flat_map(Outcome::notes) {
-            output::note(&note);
+            stdio::note(&note);
         }
-        truth::finish(&sources)?;
+        // The simulators are stopped, so the file is complete.
+        sources.iter().filter_map(Source::simulator).try_for_each(Simulator::flush_truth)?;
         self.print(&report?, &store, outcome.as_ref())
     }
 
@@ -105,7 +106,7 @@ impl Collect {
                 report = collector.run_once() => Ok(report),
                 () = interrupt.next() => {
                     interrupt.exit_at_next();
-                    let message = "interrupted: what was read is stored, the next run goes on from there";
+                    let message = "interrupted: the events read so far are stored, and the next run continues there";
                     Err(Error::new(ErrorKind::Other, message))
                 }
             };
@@ -124,24 +125,98 @@ impl Collect {
         Ok(report.await)
     }
 
-    fn print(&self, report: &Report, store: &Store, into: Option<&Outcome>) -> Result<ExitCode> {
+    fn print(&self, report: &Report, store: &Store, outcome: Option<&Outcome>) -> Result<ExitCode> {
         let failed = report.devices.iter().filter_map(|device| device.error.as_ref());
         for error in failed.chain(&report.unreached) {
-            output::report(error);
+            stdio::report(error);
         }
         if report.devices.is_empty() && report.unreached.is_empty() {
-            return Err(Error::new(ErrorKind::NotFound, "there is no reader to collect from"));
+            return Err(Error::new(ErrorKind::NotFound, "there is no device to collect from"));
         }
         let mut output = Output::new();
         if self.json {
-            report::print_json(&mut output, report, into)?;
+            output.json(&report_json(report, outcome))?;
         } else {
-            report::print(&mut output, report, store, into)?;
+            output.line(report_table(report, outcome.is_some()))?;
+            output.line(totals(report, store, outcome))?;
         }
         output.flush()?;
-        let is_refused = into.is_some_and(|into| into.refused() > 0);
+        let is_refused = outcome.is_some_and(|outcome| outcome.refused() > 0);
         Ok(if report.is_complete() && !is_refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+fn report_table(report: &Report, is_biostar_x: bool) -> Table {
+    let stored = if is_biostar_x { "taken" } else { "stored" };
+    let mut table =
+        table([("device", true), ("epoch", true), (stored, true), ("repeated", true), ("missing", false)]);
+    for device in &report.devices {
+        let (id, failed) = (device.device.to_string(), device.error.is_some());
+        for epoch in &device.epochs {
+            let [number, stored, repeated] =
+                [epoch.epoch.into(), epoch.stored, epoch.repeated].map(|number: u64| number.to_string());
+            table.add_row([id.clone(), number, stored, repeated, gap_cell(&epoch.gaps)]);
+        }
+        if device.epochs.is_empty() || failed {
+            let why = if failed { "failed: see the error" } else { "has no event" };
+            table.add_row([id, "-".into(), "-".into(), "-".into(), why.into()]);
+        }
+    }
+    table
+}
+
+fn totals(report: &Report, store: &Store, outcome: Option<&Outcome>) -> String {
+    let devices = count((report.devices.len() + report.unreached.len()) as u64, "device");
+    if report.stored() == 0 && report.is_complete() {
+        return format!("nothing new: {store} has all events of {devices}");
+    }
+    let gaps = report.devices.iter().flat_map(|device| &device.epochs).flat_map(|epoch| &epoch.gaps);
+    let failed =
+        report.devices.iter().filter(|device| device.error.is_some()).count() + report.unreached.len();
+    let failed =
+        if failed > 0 { format!(", {} failed", count(failed as u64, "device")) } else { String::new() };
+    let events = count(report.stored(), "event");
+    // A virtual device takes only authentications.
+    let stored = match outcome {
+        Some(Outcome { summary, .. }) => {
+            format!("{} of {events} of {devices} imported into {store}", summary.imported)
+        }
+        None => format!("{events} of {devices} stored in {store}"),
+    };
+    format!("{stored}, {} dropped as repeated, {}{failed}", report.repeated(), total_missing(gaps))
+}
+
+fn report_json(report: &Report, outcome: Option<&Outcome>) -> Value {
+    let devices: Vec<_> = report.devices.iter().flat_map(device_json).collect();
+    let mut object = json!({ "devices": devices });
+    if !report.unreached.is_empty() {
+        object["unreached"] = report.unreached.iter().map(stdio::sentence).collect();
+    }
+    if let Some(outcome) = outcome {
+        object["biostar_x"] = outcome.json();
+    }
+    object
+}
+
+/// An object for each epoch of a device; one object if no epoch is known.
+fn device_json(device: &DeviceReport) -> Vec<Value> {
+    let object = |epoch: u32, stored: u64, repeated: u64, gaps: &[Gap], watermark: u32| {
+        let mut object = json!({
+            "device_id": device.device.get(), "epoch": epoch, "stored": stored, "repeated": repeated,
+            "gaps": gaps_json(gaps), "watermark": watermark,
+        });
+        if let Some(error) = &device.error {
+            object["error"] = stdio::sentence(error).into();
+        }
+        object
+    };
+    if device.epochs.is_empty() {
+        return vec![object(0, 0, 0, &[], 0)];
+    }
+    let epochs = device.epochs.iter();
+    epochs
+        .map(|epoch| object(epoch.epoch, epoch.stored, epoch.repeated, &epoch.gaps, epoch.watermark))
+        .collect()
 }
 
 /// Whether a progress bar can be seen.
@@ -149,12 +224,11 @@ fn is_bar_seen() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Shows on stderr how much of the logs of so many devices is read, and then that live events are collected. Dropping it
-/// removes the bar.
-async fn show_bar(progress: &Progress, readers: u64) -> Infallible {
+/// Shows on stderr how much of the logs is read, and then that live events are collected. Dropping it removes the bar.
+async fn show_bar(progress: &Progress, devices: u64) -> Infallible {
     let bar = ProgressBar::new(0).with_finish(ProgressFinish::AndClear);
     bar.set_style(style("{bar:40} {pos} of {len} events, {elapsed}"));
-    while progress.caught_up() < readers {
+    while progress.caught_up() < devices {
         // Nothing is drawn before the lengths of the logs are known.
         if progress.expected() > 0 {
             bar.set_length(progress.expected());
@@ -188,23 +262,22 @@ Examples:
 
 Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS; gateway://HOST?ca=FILE&device=IP.
 Stores: sqlite:PATH, and biostar-x://HOST?virtual-device=100001&user=LOGIN: authentications become
-events of a virtual device of a BioStar X server. Its password stands in BS2_X_PASSWORD or in a
-file (&password-file=FILE); &ca=FILE or &pin=FILE say whom to trust, &state=FILE where its watermark
-is kept.
+events of a virtual device of a BioStar X server. Its password is in BS2_X_PASSWORD or in a file
+(&password-file=FILE). &ca=FILE or &pin=FILE set whom to trust. &state=FILE keeps its watermark.
 LIBRARY is the file of the vendor's library; if missing, the platform looks for libBS_SDK_V2.so or
-BS_SDK_V2.dll. All readers of it stand in one source. Settings, as name=value joined by &:
-  device     a reader's IPv4 address, with :PORT unless it is 51211; may be given several times
+BS_SDK_V2.dll. All its devices are in one source. Settings, as name=value joined by &:
+  device     a device's IPv4 address, with :PORT unless it is 51211; may be given several times
   search     true to search for devices in the local network
   accept     how many devices connect to this process; bs2 waits for them
-  preload    a library that the vendor's needs and does not name, such as libssl.so.1.1; may be
-             given several times
+  preload    a library that the vendor's library needs and does not name, such as libssl.so.1.1; may
+             be given several times
   port, tls-port  where devices connect to this process [51212, 51213]
   ca, client-cert, client-key  files for TLS; BS2_CLIENT_KEY_PASSWORD is the key's password
   timeout    how long one call may take, such as 30s [15s]
-What --json prints: one object. Its `devices` has an object for each epoch of each reader, with
+What --json prints: one object. Its `devices` has an object for each epoch of each device, with
 device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and error if it failed.
-`unreached` lists why other readers were not reached, if there are any. For a BioStar X server
-`biostar_x` holds what this run did there: imported, unmapped (how many by reason), refused
+`unreached` lists why other devices were not reached, if there are any. For a BioStar X server
+`biostar_x` is what this run did there: imported, unmapped (how many by reason), refused
 (device_id, epoch, event_id, code).
-Exit code: 0 if no reader failed and the server refused no event. A gap is no failure, and an
-event that cannot be imported is none either.";
+Exit code: 0 if no device failed and the server refused no event. A gap is not a failure, and an
+event that cannot be imported is not one either.";

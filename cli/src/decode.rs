@@ -11,28 +11,27 @@ use bs2_events::codec::hex::{HexError, from_hex};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 
-use crate::capture;
-use crate::explain::explain;
-use crate::input;
-use crate::kind::{Form, Kind, Record};
-use crate::output::{self, Output};
+use crate::explain::{explain, explain_payload};
+
+use crate::format::{Format, Kind, Record, capture_line};
+use crate::stdio::{self, Output};
 
 /// Decode records given as hexadecimal text or as bytes
 ///
 /// A file is text if it begins with a byte order mark, or if its first 48 bytes are UTF-8 without control characters:
 /// one record a line in hexadecimal digits, where empty lines and lines that start with `#` are skipped. Only a shorter
 /// file of one line without an end that is not hexadecimal, but a whole number of records long, is binary all the
-/// same. Everything else is binary too: records one after the other. A capture file is known by its first bytes,
-/// whatever --as says, and its records say themselves what they hold; in hexadecimal digits, over any number of lines, it
-/// is one with --as capture. What is not a record gives an error with its
-/// place; the rest is decoded all the same. User ids, card data and images appear with --json and --explain only.
-/// Fields of a blob are printed whatever its mask says; images are base64.
+/// same. Everything else is binary too: records one after the other. A capture file is recognized by its first bytes,
+/// whatever --as says. A capture in hexadecimal digits, over any number of lines, needs --as capture. Bytes that are
+/// not a record give an error with their place, and the rest is still decoded. User ids, card data and images appear
+/// with --json and --explain only. All fields of a blob are printed, also those that its mask does not name; images
+/// are base64.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Decode {
     /// What the bytes are
     #[arg(long = "as", value_name = "RECORD", default_value = "event")]
-    form: Form,
+    format: Format,
     /// Records as hexadecimal digits, one after the other; white space and 0x are skipped
     #[arg(long, conflicts_with = "file")]
     hex: Option<String>,
@@ -41,7 +40,7 @@ pub(crate) struct Decode {
     /// Print one JSON object a line
     #[arg(long, conflicts_with = "explain")]
     json: bool,
-    /// Print every byte with the field it belongs to and what that means; personal data too
+    /// Print every byte with its field and the meaning of the field; personal data too
     #[arg(long)]
     explain: bool,
 }
@@ -51,7 +50,7 @@ impl Decode {
         let mut decoder = Decoder { verb: self, output: Output::new(), failed: false };
         match &self.hex {
             Some(hex) => decoder.hex(hex)?,
-            None => decoder.stream(input::open(self.file.as_deref())?)?,
+            None => decoder.stream(stdio::input(self.file.as_deref())?)?,
         }
         decoder.output.flush()?;
         Ok(if decoder.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -69,21 +68,21 @@ impl Decoder<'_> {
     /// Decodes the records of one argument.
     fn hex(&mut self, text: &str) -> Result<()> {
         let (bytes, end) = from_hex(text.as_bytes());
-        let error = match self.verb.form {
-            Form::Records(kind) => self.all(kind, &bytes)?.1,
-            Form::Capture if bytes.is_empty() => None,
-            Form::Capture => self.capture(&bytes).map(|()| None)?,
+        let error = match self.verb.format {
+            Format::Records(kind) => self.all(kind, &bytes)?.1,
+            Format::Capture if bytes.is_empty() => None,
+            Format::Capture => self.capture(&bytes).map(|()| None)?,
         };
         match (end, error) {
             (Err(error), _) => self.fail("--hex", error),
             (Ok(()), Some(error)) => self.fail("--hex", error),
-            (Ok(()), None) if bytes.is_empty() => self.fail("--hex", Nothing),
+            (Ok(()), None) if bytes.is_empty() => self.fail("--hex", NOTHING),
             (Ok(()), None) => {}
         }
         Ok(())
     }
 
-    /// Decodes a file, after finding out which of the three kinds it is.
+    /// Decodes a file: a capture, text or bytes.
     fn stream(&mut self, input: impl Read) -> Result<()> {
         let mut input = BufReader::new(input);
         let mut head = Vec::new();
@@ -98,11 +97,11 @@ impl Decoder<'_> {
         }
         let is_text = is_marked || self.is_text(&head);
         let mut input = head.chain(input);
-        match self.verb.form {
-            Form::Records(kind) if is_text => self.lines(kind, input),
-            Form::Records(kind) => self.records(kind, input),
-            Form::Capture if is_text => self.capture_text(input),
-            Form::Capture => {
+        match self.verb.format {
+            Format::Records(kind) if is_text => self.lines(kind, input),
+            Format::Records(kind) => self.records(kind, input),
+            Format::Capture if is_text => self.capture_text(input),
+            Format::Capture => {
                 let mut bytes = Vec::new();
                 input.read_to_end(&mut bytes).map_err(unreadable)?;
                 self.capture(&bytes)
@@ -110,10 +109,10 @@ impl Decoder<'_> {
         }
     }
 
-    /// Whether a file that begins so is text.
+    /// Whether a file that begins with these bytes is text.
     ///
-    /// The start is enough: no record has 48 bytes that are all printable, but by an improbable chance, and so a stray
-    /// byte further down spoils its own line alone. Records that are shorter may well be printable.
+    /// The start decides: 48 bytes of records are hardly ever all printable. A wrong byte further down affects only its
+    /// own line. Shorter records may be printable.
     fn is_text(&self, head: &[u8]) -> bool {
         // A character may be cut by the end of the head.
         let is_utf8 = str::from_utf8(head).map_or_else(|error| error.error_len().is_none(), |_| true);
@@ -128,7 +127,7 @@ impl Decoder<'_> {
 
     /// Whether these bytes are a whole number of records.
     fn is_whole(&self, mut bytes: &[u8]) -> bool {
-        let Form::Records(kind) = self.verb.form else { return false };
+        let Format::Records(kind) = self.verb.format else { return false };
         while let Ok((_, rest)) = kind.first(bytes) {
             if rest.is_empty() {
                 return true;
@@ -150,14 +149,19 @@ impl Decoder<'_> {
         for record in reader.with_blobs_checked() {
             match record {
                 Ok(record) if self.verb.json => self.output.json(&record)?,
-                Ok(record) => capture::print(&mut self.output, &record, self.verb.explain)?,
+                Ok(record) => {
+                    self.output.line(capture_line(&record))?;
+                    if self.verb.explain {
+                        self.output.line(explain_payload(&record.payload))?;
+                    }
+                }
                 Err(error) => self.fail("capture", error),
             }
         }
         Ok(())
     }
 
-    /// Decodes a capture that is written as text. A line that is none is left out, and costs what it belonged to.
+    /// Decodes a capture that is written as text. A line that is not hexadecimal is left out, and its record is lost.
     fn capture_text(&mut self, mut input: impl BufRead) -> Result<()> {
         let (mut bytes, mut line) = (Vec::new(), Vec::new());
         for number in 1_u64.. {
@@ -176,7 +180,7 @@ impl Decoder<'_> {
         match bytes[..] {
             [] if self.failed => Ok(()),
             [] => {
-                self.fail("input", Nothing);
+                self.fail("input", NOTHING);
                 Ok(())
             }
             [..] => self.capture(&bytes),
@@ -200,7 +204,7 @@ impl Decoder<'_> {
             is_empty = false;
             let place = || format!("line {number}");
             match from_hex(&line) {
-                _ if is_cut => self.fail(place(), LineTooLong),
+                _ if is_cut => self.fail(place(), format!("longer than {LINE_LIMIT} characters")),
                 (_, Err(error)) => self.fail(place(), error),
                 (bytes, Ok(())) => match kind.one(&bytes) {
                     Ok(record) => self.print(&record)?,
@@ -209,7 +213,7 @@ impl Decoder<'_> {
             }
         }
         if is_empty {
-            self.fail("input", Nothing);
+            self.fail("input", NOTHING);
         }
         Ok(())
     }
@@ -228,13 +232,13 @@ impl Decoder<'_> {
                 }
                 return Ok(());
             }
-            // The last record may go on in the next chunk.
+            // The last record may continue in the next chunk.
             start = start.saturating_add(used);
             bytes.drain(..used);
         }
     }
 
-    /// Prints the records in these bytes, and says how many bytes they take and why the next is none.
+    /// Prints the records in these bytes. Returns how many bytes they take, and the error of the next record.
     fn all(&mut self, kind: Kind, bytes: &[u8]) -> Result<(usize, Option<DecodeError>)> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -262,7 +266,7 @@ impl Decoder<'_> {
     }
 
     fn fail(&mut self, place: impl Into<String>, error: impl Into<Box<dyn StdError + Send + Sync>>) {
-        output::report(&Error::new(ErrorKind::InvalidData, place).with_source(error));
+        stdio::report(&Error::new(ErrorKind::InvalidData, place).with_source(error));
         self.failed = true;
     }
 }
@@ -271,15 +275,9 @@ fn unreadable(error: io::Error) -> Error {
     Error::new(ErrorKind::Other, "cannot read the input").with_source(error)
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("nothing to decode")]
-struct Nothing;
+const NOTHING: &str = "nothing to decode";
 
-#[derive(Debug, thiserror::Error)]
-#[error("longer than {LINE_LIMIT} characters")]
-struct LineTooLong;
-
-/// What the kind of a file is told from: half a line of an event.
+/// The bytes that decide whether a file is text: half a line of an event.
 const HEAD: u64 = 48;
 
 /// Bytes read at a time: more than the longest record.

@@ -15,25 +15,23 @@ use serde::de::{Deserialize, Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
-use crate::capture;
-use crate::input;
-use crate::kind::Form;
-use crate::output::{self, Output};
+use crate::format::{self, Format};
+use crate::stdio::{self, Output};
 
 /// Encode records given as JSON as hexadecimal text, or into a file
 ///
 /// One line a record; a capture has a line for its head before them. The input is what `bs2 decode --json` prints:
-/// objects one after the other, or one array of them. Where an object has `raw`, that gives the bytes; otherwise the
-/// fields do, and what is left out is 0. A field that does not go with the others is an error. An object that is no
-/// record gives an error with its number; the others are encoded all the same. One object is held at a time, also of an
-/// array.
+/// objects one after the other, or one array of them. If an object has `raw`, that gives the bytes. Otherwise its
+/// fields do, and a missing field is 0. A field that contradicts the others is an error. An object that is not a record
+/// gives an error with its number, and the others are still encoded. Only one object is in memory at a time, also of
+/// an array.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Encode {
     /// What the objects are
     #[arg(long = "as", value_name = "RECORD", default_value = "event")]
-    form: Form,
-    /// Write the bytes into this new file, and no text; a file that is there is left alone
+    format: Format,
+    /// Write the bytes into this new file instead of text; an existing file is an error and does not change
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The file to read; stdin if it is `-` or missing
@@ -42,11 +40,11 @@ pub(crate) struct Encode {
 
 impl Encode {
     pub(crate) fn run(&self) -> Result<ExitCode> {
-        let input = input::open(self.file.as_deref())?;
+        let input = stdio::input(self.file.as_deref())?;
         let target = Target::open(self.out.as_deref())?;
-        let mut encoder = Encoder { form: self.form, target, number: 0, failed: false, lost: None };
-        if let Form::Capture = self.form {
-            encoder.target.put(&capture::head().map_err(output::failed)?)?;
+        let mut encoder = Encoder { format: self.format, target, number: 0, failed: false, lost: None };
+        if let Format::Capture = self.format {
+            encoder.target.put(&format::capture_head().map_err(stdio::failed)?)?;
         }
         encoder.stream(input)?;
         encoder.target.flush()?;
@@ -55,9 +53,9 @@ impl Encode {
 }
 
 struct Encoder {
-    form: Form,
+    format: Format,
     target: Target,
-    /// Of the last object, counted from 1.
+    /// The number of the last object, counted from 1.
     number: u64,
     /// Whether an error was reported.
     failed: bool,
@@ -68,8 +66,8 @@ struct Encoder {
 impl Encoder {
     fn stream(&mut self, input: impl Read) -> Result<()> {
         let last = Cell::new(0);
-        let mut json = Deserializer::from_reader(Noting { input: BufReader::new(input), last: &last });
-        // What does not end has a further byte, which was looked at. serde_json reads none beyond it.
+        let mut json = Deserializer::from_reader(LastByte { input: BufReader::new(input), last: &last });
+        // If the input does not end here, serde_json has read one more byte, and `last` has it.
         while json.end().is_err() {
             let read = match last.get() {
                 b'[' => json.deserialize_seq(Elements(self)),
@@ -79,7 +77,7 @@ impl Encoder {
                 return Err(error);
             }
             if let Err(error) = read {
-                // What follows has no beginning that could be found.
+                // The beginning of the next object cannot be found.
                 self.fail("input", error);
                 break;
             }
@@ -87,16 +85,16 @@ impl Encoder {
         Ok(())
     }
 
-    /// Encodes one object. It is looked at when it was read to its end, so that an error in it spoils no other.
+    /// Encodes one object. It was read to its end before, so that an error in it affects no other object.
     ///
     /// # Errors
     ///
-    /// A sign to end, where `lost` says why.
+    /// Ends the input when `lost` has the reason.
     fn encode(&mut self, object: &RawValue) -> serde_json::Result<()> {
         self.number += 1;
-        let bytes = match self.form {
-            Form::Records(kind) => kind.encode(object.get()),
-            Form::Capture => capture::encode(object.get()),
+        let bytes = match self.format {
+            Format::Records(kind) => kind.encode(object.get()),
+            Format::Capture => format::encode_capture_record(object.get()),
         };
         match bytes {
             Ok(bytes) => self.lost = self.target.put(&bytes).err(),
@@ -106,7 +104,7 @@ impl Encoder {
     }
 
     fn fail(&mut self, place: &str, error: impl Into<Box<dyn StdError + Send + Sync>>) {
-        output::report(&Error::new(ErrorKind::InvalidData, place).with_source(error));
+        stdio::report(&Error::new(ErrorKind::InvalidData, place).with_source(error));
         self.failed = true;
     }
 }
@@ -140,7 +138,7 @@ impl Target {
     }
 }
 
-/// The objects of an array, each encoded as soon as it was read.
+/// The objects of an array. Each is encoded as soon as it is read.
 struct Elements<'a>(&'a mut Encoder);
 
 impl<'de> Visitor<'de> for Elements<'_> {
@@ -158,13 +156,13 @@ impl<'de> Visitor<'de> for Elements<'_> {
     }
 }
 
-/// An input that notes the last byte that was read of it.
-struct Noting<'a, R> {
+/// An input that keeps the last byte that was read.
+struct LastByte<'a, R> {
     input: R,
     last: &'a Cell<u8>,
 }
 
-impl<R: Read> Read for Noting<'_, R> {
+impl<R: Read> Read for LastByte<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.input.read(buffer)?;
         if let Some(&last) = buffer[..read].last() {

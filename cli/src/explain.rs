@@ -9,7 +9,7 @@ use bs2_events::codec::filter::EventFilter;
 use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::{Event, Subject, Temperature, UserId};
 
-use crate::kind::Record;
+use crate::format::Record;
 
 /// A line of offset, bytes, field and value for each field; more where it has more than 16 bytes.
 pub(crate) fn explain(record: &Record<'_>) -> String {

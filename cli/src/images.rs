@@ -1,4 +1,4 @@
-//! `bs2 images`: the pictures of a reader, as files.
+//! `bs2 images`: the pictures of a device, as files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,23 +11,20 @@ use bs2_events::device::{Device, ImageLog};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 
-use crate::device_id::device_id;
-use crate::output::Output;
-use crate::retry::retried;
-use crate::runtime;
-use crate::source::Source;
-use crate::table::count;
+use crate::runtime::{self, retried};
+use crate::source::{Source, device_id};
+use crate::stdio::{Output, count};
 
-/// Save the pictures of a reader as JPEG files, named by device and event
+/// Save the pictures of a device as JPEG files, named by device and event
 ///
-/// A picture that is there already is left as it is; another file of the same name is an error and stays. Without --max
-/// it is told how many pictures the log announces that the reader does not have.
+/// A picture that exists already does not change. Another file of the same name is an error and does not change either.
+/// Without --max, a line says how many pictures the log announces that the device does not have.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Images {
-    /// Where the reader is
+    /// Where the device is
     source: String,
-    /// The reader's number; may be left out where there is only one
+    /// The device's number; may be left out if there is only one
     #[arg(long, value_name = "ID", value_parser = device_id())]
     device: Option<DeviceId>,
     /// The folder for the files; made if it does not exist
@@ -68,18 +65,16 @@ impl Images {
         }
         let mut output = Output::new();
         let (written, folder) = (count(new, "picture"), self.out.display());
-        output.line(format_args!("{written} written to {folder}, {} were there already", seen - new))?;
+        output.line(format_args!("{written} written to {folder}, {} existed already", seen - new))?;
         if !announced.is_empty() {
             let announced = count(announced.len() as u64, "picture");
-            output.line(format_args!(
-                "{announced} of events in the log the reader does not have, or no more"
-            ))?;
+            output.line(format_args!("the device does not have {announced} that its log announces"))?;
         }
         output.flush()?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// The events that the log says have a picture; none where not all pictures are wanted.
+    /// The events that have a picture according to the log; none with `--max`.
     async fn announced(&self, device: &Device) -> Result<BTreeSet<u32>> {
         let (mut announced, mut after) = (BTreeSet::new(), self.after);
         while self.max.is_none() {
@@ -91,24 +86,24 @@ impl Images {
         Ok(announced)
     }
 
-    /// Writes a picture, and says whether it was not there yet.
+    /// Writes a picture. Returns whether it is new.
     fn save(&self, device: DeviceId, image: &ImageLog) -> Result<bool> {
         let name = format!("{device}-{}.jpg", image.event.id());
         let path = self.out.join(&name);
         match fs::read(&path) {
             Ok(there) if there == image.jpeg => return Ok(false),
             Ok(_) => {
-                let message = format!("{} is there and is another picture", path.display());
+                let message = format!("{} exists and is another picture", path.display());
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed("read", &path, error)),
         }
-        // Under another name first: a name that says picture never stands on half of one.
+        // Under another name first, so that a picture in the folder is always whole.
         let part = self.out.join(format!("{name}.part"));
         let written = fs::write(&part, &image.jpeg).and_then(|()| fs::rename(&part, &path));
         written.map_err(|error| {
-            let _ = fs::remove_file(&part); // It may not even have been made.
+            let _ = fs::remove_file(&part); // It may not exist.
             failed("write", &path, error)
         })?;
         Ok(true)
@@ -119,7 +114,7 @@ fn failed(what: &str, path: &Path, error: io::Error) -> Error {
     Error::new(ErrorKind::Storage, format!("cannot {what} {}", path.display())).with_source(error)
 }
 
-/// Pictures are large: so many wait in memory.
+/// How many pictures are in memory at a time.
 const PAGE: u32 = 32;
 const EVENTS: u32 = 2_048;
 

@@ -1,4 +1,4 @@
-//! `bs2 logs`: a reader's log.
+//! `bs2 logs`: a device's log.
 
 use std::process::ExitCode;
 
@@ -6,21 +6,19 @@ use bs2_events::Result;
 use bs2_events::codec::{DeviceId, Event};
 use clap::Args;
 
-use crate::device_id::device_id;
-use crate::output::Output;
-use crate::retry::retried;
-use crate::runtime;
-use crate::source::Source;
+use crate::runtime::{self, retried};
+use crate::source::{Source, device_id};
+use crate::stdio::Output;
 
-/// Print the log of a reader, by id, each event once
+/// Print the log of a device, by id, each event once
 ///
-/// Nothing is kept and nothing on the reader is changed. User ids and card data appear with --json only.
+/// Nothing is stored, and nothing on the device changes. User ids and card data appear with --json only.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Logs {
-    /// Where the reader is
+    /// Where the device is
     source: String,
-    /// The reader's number; may be left out where there is only one
+    /// The device's number; may be left out if there is only one
     #[arg(long, value_name = "ID", value_parser = device_id())]
     device: Option<DeviceId>,
     /// Begin with the first event that has a greater id
@@ -69,5 +67,5 @@ Examples:
 Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
 --help.
 
-A device gateway may tell of an event more than its subject, such as the card of a user. It stands behind the event;
-with --json it is `extras` in the event's object: `subjects`, `temperature`, `job_code`.";
+A device gateway may add extras to an event, such as the card of a user. They follow the event in its line. With --json
+they are `extras` in the event's object: `subjects`, `temperature`, `job_code`.";

@@ -1,26 +1,19 @@
-//! The command line: one file a verb, and what they share.
+//! The command line: one file for each verb, and what the verbs share.
 
-mod capture;
 mod codes;
 mod collect;
 mod decode;
-mod device_id;
 mod encode;
 mod explain;
-mod gaps;
+mod format;
 mod images;
-mod input;
-mod kind;
 mod logs;
-mod output;
 mod record;
-mod retry;
 mod runtime;
 mod sim;
 mod source;
+mod stdio;
 mod store;
-mod table;
-mod truth;
 mod verify;
 mod watch;
 mod x;
@@ -35,13 +28,13 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let CommandLine { verb } = CommandLine::parse();
-    // Nothing is installed yet: this is the first statement that could.
+    // Fails only if a provider is installed already, and none is.
     let _ = ring::default_provider().install_default();
     match start_log().and_then(|()| verb.run()) {
         Ok(code) => code,
-        Err(error) if output::is_closed(&error) => ExitCode::SUCCESS,
+        Err(error) if stdio::is_closed(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::report(&error);
+            stdio::report(&error);
             ExitCode::FAILURE
         }
     }
@@ -88,7 +81,7 @@ impl Verb {
     }
 }
 
-/// Writes what the library tells to stderr, as far as `BS2_LOG` asks for it; its warnings where that is not set.
+/// Writes the log of the library to stderr: what `BS2_LOG` selects, or warnings if it is not set.
 fn start_log() -> Result<()> {
     let asked = std::env::var_os(LOG_VARIABLE);
     let directives = asked.as_deref().map_or(WARNINGS.into(), OsStr::to_string_lossy);
@@ -98,7 +91,7 @@ fn start_log() -> Result<()> {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        // Where stderr is gone there is nobody left to tell, and the default tells by a panic.
+        // The default panics if stderr is closed.
         .log_internal_errors(false);
     match asked {
         Some(_) => log.init(),
@@ -112,5 +105,5 @@ const WARNINGS: &str = "bs2_events=warn";
 
 const AFTER_HELP: &str = "\
 Every verb has an example in its own --help.
-Exit code: 0 on success, 1 on failure, 2 for a command line that cannot be understood.
+Exit code: 0 on success, 1 on failure, 2 for an invalid command line.
 BS2_LOG=bs2_events=debug shows on stderr what the library does.";

@@ -9,10 +9,9 @@ use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 use serde_json::json;
 
-use crate::output::{self, Output};
 use crate::runtime::{self, Interrupt};
 use crate::source::Source;
-use crate::table::count;
+use crate::stdio::{self, Output, count};
 
 /// Write what devices deliver into a capture file, as it comes
 ///
@@ -71,11 +70,11 @@ impl Record {
     }
 
     fn recorder(&self) -> Result<Recorder> {
-        let mut recorder = Recorder::open(&self.out)?.with_on_failure(output::report);
+        let mut recorder = Recorder::open(&self.out)?.with_on_failure(stdio::report);
         if recorder.cut_off() > 0 {
             let (path, bytes) = (self.out.display(), recorder.cut_off());
             let message = format!("{path}: {bytes} bytes of a record without an end were cut off");
-            output::report(&Error::new(ErrorKind::InvalidData, message));
+            stdio::report(&Error::new(ErrorKind::InvalidData, message));
         }
         if self.images {
             recorder = recorder.with_images();
@@ -105,7 +104,7 @@ impl Record {
         if subjects_left_out > 0 {
             let subjects = count(subjects_left_out, "extra subject");
             let message = format!("{subjects} of events left out: a capture has no record for them");
-            output::report(&Error::new(ErrorKind::Unsupported, message));
+            stdio::report(&Error::new(ErrorKind::Unsupported, message));
         }
         if logs_read < devices && failed == 0 {
             let message = "ended before every log was read: what came is in the file";

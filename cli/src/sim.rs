@@ -5,25 +5,22 @@ mod gateway;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::slice;
 use std::time::Duration;
 
 use bs2_events::sim::Reader;
 use bs2_events::{Error, ErrorKind, Result};
 use clap::{Args, Subcommand};
-use serde::Serialize;
+use comfy_table::Table;
+use serde_json::{Value, json};
 
-use crate::output::Output;
-use crate::retry::retried;
-use crate::runtime::{self, Interrupt};
-use crate::source::Source;
-use crate::table::{count, table};
-use crate::truth;
+use crate::runtime::{self, Interrupt, retried};
+use crate::source::{self, Source};
+use crate::stdio::{Output, count, table};
 
 /// Show the simulated devices of a source, and their logs
 ///
-/// With --for they make live events for that time first, or until Ctrl-C: 5 a second unless the setting `rate` says
-/// otherwise.
+/// With --for they first make live events for that time, or until Ctrl-C: 5 a second, or as many as the setting `rate`
+/// says.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Sim {
@@ -62,47 +59,57 @@ impl Sim {
 
     async fn show(&self) -> Result<ExitCode> {
         let source = Source::open_live(&self.source)?;
+        let simulator = source.simulator().ok_or_else(|| {
+            let message = "the devices of this source are not simulated: name a source `sim:`";
+            Error::new(ErrorKind::InvalidInput, message)
+        })?;
         if let Some(path) = &self.truth {
-            truth::write(path, slice::from_ref(&source))?;
+            source::write_truth(path, [simulator])?;
         }
         if self.time.is_some() {
             let mut interrupt = Interrupt::new()?;
-            source.start()?;
+            simulator.start()?;
             tokio::select! {
                 () = runtime::over(self.time) => {}
                 () = interrupt.next() => interrupt.exit_at_next(),
             }
-            source.stop();
+            simulator.stop();
         }
-        truth::finish(slice::from_ref(&source))?;
-        let simulator = source.simulator().ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "the devices of this source are not simulated; name a sim: source",
-            )
-        })?;
-        let mut readers = Vec::new();
+        simulator.flush_truth()?;
+        let mut devices = Vec::new();
         for id in simulator.device_ids() {
             let device = source.client().device(id);
             // A stuck device never answers.
             let info = tokio::time::timeout(PATIENCE, retried(|| device.info())).await;
             let model = info.ok().and_then(Result::ok).map(|info| info.model);
-            readers.push(ReaderJson::new(&simulator.reader(id)?, model));
+            devices.push((simulator.reader(id)?, model));
         }
         let mut output = Output::new();
         if self.json {
-            output.json(&SimJson { source: &self.source, devices: readers })?;
+            let devices: Vec<_> = devices.iter().map(|(device, model)| device_json(device, model)).collect();
+            output.json(&json!({ "source": self.source, "devices": devices }))?;
         } else {
-            print(&mut output, &self.source, &readers)?;
+            output.line(device_table(&devices))?;
+            let events = count(devices.iter().map(|(device, _)| device.len() as u64).sum::<u64>(), "event");
+            let devices = count(devices.len() as u64, "device");
+            output.line(format_args!("{devices} with {events}: {}", self.source))?;
         }
         output.flush()?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn print(output: &mut Output, source: &str, readers: &[ReaderJson]) -> Result<()> {
+fn device_json(device: &Reader, model: &Option<String>) -> Value {
+    json!({
+        "device_id": device.id().get(), "model": model, "epoch": device.epoch(), "events": device.len(),
+        "oldest_id": device.oldest_id(), "newest_id": device.newest_id(), "time_utc": device.time().to_string(),
+    })
+}
+
+/// A table of devices and their models.
+fn device_table(devices: &[(Reader, Option<String>)]) -> Table {
     let mut table = table([
-        ("reader", true),
+        ("device", true),
         ("model", false),
         ("epoch", true),
         ("events", true),
@@ -110,53 +117,19 @@ fn print(output: &mut Output, source: &str, readers: &[ReaderJson]) -> Result<()
         ("newest id", true),
         ("clock", false),
     ]);
-    for reader in readers {
+    for (device, model) in devices {
         let id = |id: Option<u32>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
         table.add_row([
-            reader.device_id.to_string(),
-            reader.model.clone().unwrap_or_else(|| "does not answer".into()),
-            reader.epoch.to_string(),
-            reader.events.to_string(),
-            id(reader.oldest_id),
-            id(reader.newest_id),
-            reader.time_utc.clone(),
+            device.id().to_string(),
+            model.clone().unwrap_or_else(|| "does not answer".into()),
+            device.epoch().to_string(),
+            device.len().to_string(),
+            id(device.oldest_id()),
+            id(device.newest_id()),
+            device.time().to_string(),
         ]);
     }
-    output.line(&table)?;
-    let events = count(readers.iter().map(|reader| reader.events as u64).sum::<u64>(), "event");
-    output.line(format_args!("{} with {events}: {source}", count(readers.len() as u64, "reader")))
-}
-
-#[derive(Serialize)]
-struct SimJson<'a> {
-    source: &'a str,
-    devices: Vec<ReaderJson>,
-}
-
-#[derive(Serialize)]
-struct ReaderJson {
-    device_id: u32,
-    /// `None` where the device does not answer.
-    model: Option<String>,
-    epoch: u32,
-    events: usize,
-    oldest_id: Option<u32>,
-    newest_id: Option<u32>,
-    time_utc: String,
-}
-
-impl ReaderJson {
-    fn new(reader: &Reader, model: Option<String>) -> Self {
-        Self {
-            device_id: reader.id().get(),
-            model,
-            epoch: reader.epoch(),
-            events: reader.len(),
-            oldest_id: reader.oldest_id(),
-            newest_id: reader.newest_id(),
-            time_utc: reader.time().to_string(),
-        }
-    }
+    table
 }
 
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -177,7 +150,7 @@ Settings of a sim: source, as name=value joined by &; the same seed gives the sa
                drop        live events are lost, and nothing reports it
                disconnect  connections are lost
                repeat      events are given twice
-               reorder     live events change places
+               reorder     live events come in another order
                slow        pages take 20 to 200 ms longer
                error       calls fail as timed out or busy
                stuck       the first device never answers

@@ -1,41 +1,45 @@
-//! What a `SOURCE` argument names: readers, and the way to them.
+//! What a `SOURCE` argument names: devices, and the way to them.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::device::{Client, Device};
 use bs2_events::sim::{SimOptions, Simulator};
 use bs2_events::{Error, ErrorKind, Result};
+use clap::builder::TypedValueParser;
+use tokio::runtime::Handle;
 
-use crate::output;
-use crate::retry::retried;
+use crate::runtime::retried;
+use crate::stdio;
 
-mod sdk;
-
-/// Readers behind one client.
+/// Devices behind one client.
 pub(crate) struct Source {
     client: Client,
     simulator: Option<Simulator>,
 }
 
 impl Source {
-    /// Opens what a text such as `sim:devices=4&seed=7` names.
-    pub(crate) fn open(text: &str) -> Result<Self> {
-        Self::with_rate(text, None)
+    /// Opens the devices of a URL such as `sim:devices=4&seed=7`.
+    pub(crate) fn open(url: &str) -> Result<Self> {
+        if is_simulated(url) { Self::simulated(&url.parse()?) } else { Self::real(url) }
     }
 
-    /// The same for a verb that shows live events: simulated readers whose rate is not set get one.
-    pub(crate) fn open_live(text: &str) -> Result<Self> {
-        Self::with_rate(text, Some(LIVE_RATE))
+    /// Opens the devices for a verb that shows live events: simulated devices get a rate if the URL has none.
+    pub(crate) fn open_live(url: &str) -> Result<Self> {
+        if is_simulated(url) { Self::simulated(&live_options(url)?) } else { Self::real(url) }
     }
 
-    fn with_rate(text: &str, rate: Option<u32>) -> Result<Self> {
-        match text.split_once(':') {
-            Some((GATEWAY | sdk::SCHEME, _)) => {
-                return Ok(Self { client: Client::open(text)?, simulator: None });
-            }
-            _ => {}
-        }
-        let simulator = Simulator::with_options(simulated(text, rate)?)?;
-        tell_cut(&simulator);
+    fn real(url: &str) -> Result<Self> {
+        Ok(Self { client: Client::open(url)?, simulator: None })
+    }
+
+    fn simulated(options: &SimOptions) -> Result<Self> {
+        let simulator = Simulator::with_options(options.clone())?;
+        note_cut(&simulator);
         Ok(Self { client: Client::new(simulator.backend()), simulator: Some(simulator) })
     }
 
@@ -43,29 +47,29 @@ impl Source {
         &self.client
     }
 
-    /// The simulator behind the readers, if they are simulated.
+    /// The simulator of the devices, if they are simulated.
     pub(crate) fn simulator(&self) -> Option<&Simulator> {
         self.simulator.as_ref()
     }
 
-    /// Lets simulated readers live; others do so by themselves.
+    /// Begins the live events of simulated devices.
     pub(crate) fn start(&self) -> Result<()> {
         self.simulator().map_or(Ok(()), Simulator::start)
     }
 
-    /// Ends what [`start`](Self::start) began: after it nothing new happens at simulated readers.
+    /// Ends the live events of simulated devices.
     pub(crate) fn stop(&self) {
         if let Some(simulator) = self.simulator() {
             simulator.stop();
         }
     }
 
-    /// Every reader, ascending.
+    /// Every device, ascending.
     pub(crate) async fn devices(&self) -> Result<Vec<Device>> {
         retried(|| self.client.devices()).await
     }
 
-    /// Every reader, ascending, and why others are not reached. It fails only where none is.
+    /// Every device, ascending, and an error for each device that is not reached. Fails if none is reached.
     pub(crate) async fn discover(&self) -> Result<(Vec<Device>, Vec<Error>)> {
         retried(|| async {
             match self.client.discover().await? {
@@ -78,64 +82,109 @@ impl Source {
         .await
     }
 
-    /// The reader with this number, or the only one.
+    /// The device with this number, or the only one.
     pub(crate) async fn device(&self, wanted: Option<DeviceId>) -> Result<Device> {
         let mut devices = self.devices().await?;
         match wanted {
             Some(id) => devices.into_iter().find(|device| device.id() == id).ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, "the source has no such reader").with_device(id)
+                Error::new(ErrorKind::NotFound, "the source has no such device").with_device(id)
             }),
             None if devices.len() == 1 => Ok(devices.remove(0)),
             None => {
-                let message = format!("the source has {} readers: choose one with --device", devices.len());
+                let message = format!("the source has {} devices: choose one with --device", devices.len());
                 Err(Error::new(ErrorKind::InvalidInput, message))
             }
         }
     }
 }
 
+/// Closes the connections, and waits for that a short time: the vendor's library must not be cut off at its work.
 impl Drop for Source {
     fn drop(&mut self) {
-        if self.simulator.is_none() {
-            sdk::close(&self.client);
+        if self.simulator.is_none()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let closing = tokio::time::timeout(CLOSING, self.client.close());
+            // The end of the process closes the others.
+            let _ = tokio::task::block_in_place(|| runtime.block_on(closing));
         }
     }
 }
 
-/// Says where a replayed capture was cut. That is no error: it may be under way.
-pub(crate) fn tell_cut(simulator: &Simulator) {
+/// Prints a note if a replayed capture was cut. That is no error: another process may still write it.
+pub(crate) fn note_cut(simulator: &Simulator) {
     if let Some(error) = simulator.replay_cut() {
-        output::note(&format!("the replayed capture ends inside a record: {error}"));
+        stdio::note(&format!("the replayed capture ends inside a record: {error}"));
     }
 }
 
-/// The settings of simulated readers that live: they get a rate where none is set.
-pub(crate) fn live_settings(text: &str) -> Result<SimOptions> {
-    simulated(text, Some(LIVE_RATE))
+/// The options of simulated devices with live events: they get a rate if the URL has none.
+pub(crate) fn live_options(url: &str) -> Result<SimOptions> {
+    if !is_simulated(url) {
+        let message = "only simulated devices can be served: name a source `sim:`";
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    let options: SimOptions = url.parse()?;
+    let has_rate = url.split([':', '?', '&']).any(|part| part.starts_with("rate="));
+    Ok(if has_rate { options } else { options.with_rate(LIVE_RATE) })
 }
 
-fn simulated(text: &str, rate: Option<u32>) -> Result<SimOptions> {
-    let settings = match text.split_once(':') {
-        Some((SIM, settings)) => settings.strip_prefix('?').unwrap_or(settings),
-        Some((scheme, _)) => return Err(unknown(&format!("scheme `{scheme}` is not known"))),
-        None => return Err(unknown(&format!("`{text}` has no scheme"))),
-    };
-    let parsed: SimOptions = settings.parse()?;
-    let rate = rate.filter(|_| !settings.split('&').any(|part| part.starts_with("rate=")));
-    Ok(rate.map_or(parsed.clone(), |rate| parsed.with_rate(rate)))
+fn is_simulated(url: &str) -> bool {
+    url.starts_with("sim:")
 }
 
-/// A source of which only the scheme is told: what follows it may hold a password.
-fn unknown(what: &str) -> Error {
-    let message = format!("source: {what}; there are `{SIM}:`, `{}:` and `{}:`", sdk::SCHEME, GATEWAY);
-    Error::new(ErrorKind::InvalidInput, message)
+/// Makes simulators write every event into one file, from their first event on.
+pub(crate) fn write_truth<'a>(
+    path: &Path,
+    simulators: impl IntoIterator<Item = &'a Simulator>,
+) -> Result<()> {
+    let failed = || format!("cannot write the truth into {}", path.display());
+    let mut simulators = simulators.into_iter().peekable();
+    if simulators.peek().is_none() {
+        let message = "--truth: no source is simulated, and real devices have no ground truth";
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    let file =
+        File::create(path).map_err(|error| Error::new(ErrorKind::Storage, failed()).with_source(error))?;
+    let file = Arc::new(Mutex::new(file));
+    for simulator in simulators {
+        let lines = WholeLines { file: Arc::clone(&file), waiting: Vec::new() };
+        simulator
+            .write_truth_to(lines)
+            .map_err(|error| Error::new(error.kind(), failed()).with_source(error))?;
+    }
+    Ok(())
 }
 
-/// The scheme of gateways.
-const GATEWAY: &str = "gateway";
+/// One of several writers of a file. It writes whole lines, so that the writers may alternate.
+struct WholeLines {
+    file: Arc<Mutex<File>>,
+    /// The beginning of a line.
+    waiting: Vec<u8>,
+}
 
-/// The scheme of simulated readers.
-const SIM: &str = "sim";
+impl Write for WholeLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.waiting.extend_from_slice(bytes);
+        if let Some(last) = self.waiting.iter().rposition(|byte| *byte == b'\n') {
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.write_all(&self.waiting[..=last])?;
+            self.waiting.drain(..=last);
+        }
+        Ok(bytes.len())
+    }
 
-/// Live events a second where none are asked for: enough to see, few enough to read.
+    /// Whole lines are in the file already.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads a device's number, as an argument.
+pub(crate) fn device_id() -> impl TypedValueParser<Value = DeviceId> {
+    clap::value_parser!(u32).map(DeviceId::new)
+}
+
+/// Live events a second by default.
 const LIVE_RATE: u32 = 5;
+const CLOSING: Duration = Duration::from_secs(2);

@@ -1,36 +1,30 @@
 //! `bs2 watch`: events as they happen.
 
-use std::collections::BTreeMap;
-use std::io::Write;
+use std::collections::BTreeSet;
+use std::mem;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::device::{Device, Live, Subscription};
 use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use clap::Args;
-use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
 
-use crate::device_id::device_id;
-use crate::output::{self, Output};
 use crate::runtime::{self, Interrupt};
-use crate::source::Source;
-use crate::table::count;
+use crate::source::{Source, device_id};
+use crate::stdio::{self, Output, count};
 
 /// Print events as they happen, until Ctrl-C
 ///
-/// What is lost on the way is told on stderr; bs2 collect is the verb that loses nothing. Simulated readers make 5 events
-/// a second unless their setting `rate` says otherwise; with rate=0 there is nothing to see. User ids and card data
+/// Notes on stderr say which events are lost on the way; bs2 collect loses none. A device that cannot be reached is tried
+/// again. Simulated devices make 5 events a second, or as many as their setting `rate` says. User ids and card data
 /// appear with --json only.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Watch {
-    /// Where the readers are
+    /// Where the devices are
     source: String,
-    /// A reader's number; may be given several times; all readers if missing
+    /// A device's number; may be given several times; all devices if missing
     #[arg(long = "device", value_name = "ID", value_parser = device_id())]
     devices: Vec<DeviceId>,
     /// Print one JSON object a line, as bs2 decode does
@@ -51,137 +45,100 @@ impl Watch {
 
     async fn watch(&self) -> Result<ExitCode> {
         let mut interrupt = Interrupt::new()?;
-        // Readers that nobody has listened to yet; until they are known there may be one.
-        let deaf = Arc::new(AtomicUsize::new(1));
+        // `None` until the subscription begins.
+        let mut unreached = None;
         tokio::select! {
-            result = self.print(&deaf) => return result.map(|()| ExitCode::SUCCESS),
+            result = self.print(&mut unreached) => return result.map(|()| ExitCode::SUCCESS),
             () = runtime::over(self.time) => {}
             () = interrupt.next() => {}
         }
-        match deaf.load(Ordering::Relaxed) {
-            0 => Ok(ExitCode::SUCCESS),
-            _ => Err(Error::new(ErrorKind::Disconnected, "ended before every reader could be listened to")),
+        match unreached {
+            Some(unreached) if unreached.is_empty() => Ok(ExitCode::SUCCESS),
+            _ => Err(Error::new(ErrorKind::Disconnected, "ended before every device could be reached")),
         }
     }
 
-    /// Ends when so many events are printed as were asked for.
-    async fn print(&self, deaf: &Arc<AtomicUsize>) -> Result<()> {
+    /// Prints events until `--max` of them are printed. Keeps the devices in `unreached` that have not been connected.
+    async fn print(&self, unreached: &mut Option<BTreeSet<DeviceId>>) -> Result<()> {
         let source = Source::open_live(&self.source)?;
-        let (items, mut coming) = mpsc::channel(64);
-        let mut watching = JoinSet::new();
-        let begun = Arc::new(Semaphore::new(0));
         let devices = self.choose(&source).await?;
-        deaf.store(devices.len(), Ordering::Relaxed);
-        // The first subscription would start the events of simulated devices; they wait for the last one.
+        // The first subscription would start the simulated events before the last device is subscribed.
         source.stop();
-        for device in &devices {
-            watching.spawn(follow(device.clone(), items.clone(), Arc::clone(&begun), Arc::clone(deaf)));
+        let mut live = subscribe(&source, &devices).await?;
+        let unreached = unreached.insert(BTreeSet::new());
+        for error in live.unreached() {
+            note_retry(error);
+            unreached.extend(error.device());
         }
-        drop(items);
-        let _ = begun.acquire_many(u32::try_from(devices.len()).unwrap_or(u32::MAX)).await;
         source.start()?;
         let mut output = Output::new();
         let mut printed = 0;
         while self.max != Some(printed) {
-            let Some(item) = coming.recv().await else {
-                return Err(Error::new(ErrorKind::Disconnected, "the readers report nothing any more"));
+            let Some(item) = live.next().await else {
+                return Err(Error::new(ErrorKind::Disconnected, "the devices send no events any more"));
             };
-            let item = match item {
-                Ok(item) => item,
-                Err(error) if devices.len() == 1 => return Err(error),
-                Err(error) => {
-                    output::report(&error);
-                    continue;
-                }
-            };
+            let device = item.device();
             match item {
                 Live::Event { event, extras, .. } => {
                     output.event(&event, extras.as_deref(), self.json)?;
                     output.flush()?;
                     printed += 1;
                 }
-                Live::Lagged { device, missed } => {
-                    note(
-                        device,
-                        &format!("{} lost here: the log has what the reader kept", count(missed, "event")),
-                    );
+                Live::Lagged { missed, .. } => {
+                    let events = count(missed, "event");
+                    note(device, &format!("{events} lost here; the log of the device may still have them"));
                 }
-                Live::Resumed { device } => {
-                    note(device, "connected again; what happened meanwhile is in the log")
+                Live::Resumed { .. } => {
+                    unreached.remove(&device);
+                    note(device, "connected again; what happened meanwhile is in the log");
                 }
-                // What a later client tells beside these is no event.
+                // Items of a later version are not events.
                 _ => {}
             }
         }
         Ok(())
     }
 
-    async fn choose(&self, source: &Source) -> Result<Vec<Device>> {
+    /// The chosen devices, or all.
+    async fn choose(&self, source: &Source) -> Result<Vec<DeviceId>> {
         if self.devices.is_empty() {
             let devices = source.devices().await?;
             if devices.is_empty() {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    "there is no device to watch: name one in the source with `device=`",
-                ));
+                let message = "there is no device to watch: name one in the source with `device=`";
+                return Err(Error::new(ErrorKind::NotFound, message));
             }
-            return Ok(devices);
+            return Ok(devices.iter().map(Device::id).collect());
         }
-        let mut devices = BTreeMap::new();
-        for id in &self.devices {
-            devices.insert(*id, source.device(Some(*id)).await?);
+        let devices: BTreeSet<_> = self.devices.iter().copied().collect();
+        for id in &devices {
+            source.device(Some(*id)).await?;
         }
-        Ok(devices.into_values().collect())
+        Ok(devices.into_iter().collect())
     }
 }
 
-/// What a reader reported, or why it never will.
-type Item = Result<Live>;
-
-/// Hands over what a reader reports. One that cannot be listened to now is tried again and again, and keeps no other
-/// back.
-async fn follow(device: Device, items: mpsc::Sender<Item>, begun: Arc<Semaphore>, deaf: Arc<AtomicUsize>) {
-    let mut failures: u32 = 0;
-    for delay in RetryPolicy::default().delays() {
-        match device.subscribe().await {
-            Ok(mut live) => {
-                deaf.fetch_sub(1, Ordering::Relaxed);
-                if failures == 0 {
-                    begun.add_permits(1);
-                }
-                return hand_over(&mut live, &items).await;
-            }
-            Err(error) if error.kind() == ErrorKind::Closed => return,
-            Err(error) if error.kind() == ErrorKind::Unsupported => {
-                begun.add_permits(1);
-                // Where nobody takes it any more the watching is over.
-                let _ = items.send(Err(error)).await;
-                return;
-            }
-            Err(error) => {
-                if failures == 0 {
-                    output::note(&format!("{}; it is tried again", output::sentence(&error)));
-                    begun.add_permits(1);
-                }
-                failures += 1;
-            }
+/// Subscribes to these devices. Tries again while none of them can be reached.
+async fn subscribe(source: &Source, devices: &[DeviceId]) -> Result<Subscription> {
+    let mut is_first = true;
+    let may_help = |error: &Error| {
+        let may_help = !matches!(error.kind(), ErrorKind::Closed | ErrorKind::Unsupported);
+        if may_help && mem::take(&mut is_first) {
+            note_retry(error);
         }
-        tokio::time::sleep(delay).await;
-    }
+        may_help
+    };
+    RetryPolicy::default().retry(|| source.client().subscribe(devices), may_help).await
 }
 
-/// Until the stream ends, or nobody takes it any more.
-async fn hand_over(live: &mut Subscription, items: &mpsc::Sender<Item>) {
-    while let Some(item) = live.next().await {
-        if items.send(Ok(item)).await.is_err() {
-            return;
-        }
+fn note_retry(error: &Error) {
+    match error.kind() {
+        ErrorKind::Unsupported => stdio::report(error),
+        _ => stdio::note(&format!("{}; it is tried again", stdio::sentence(error))),
     }
 }
 
 fn note(device: DeviceId, text: &str) {
-    // Where stderr is closed there is nobody to tell.
-    let _ = writeln!(std::io::stderr(), "bs2: device {device}: {text}");
+    stdio::note(&format!("device {device}: {text}"));
 }
 
 const AFTER_HELP: &str = "\
@@ -192,5 +149,5 @@ Examples:
 Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
 --help.
 
-A device gateway may tell of an event more than its subject, such as the card of a user. It stands behind the event;
-with --json it is `extras` in the event's object: `subjects`, `temperature`, `job_code`.";
+A device gateway may add extras to an event, such as the card of a user. They follow the event in its line. With --json
+they are `extras` in the event's object: `subjects`, `temperature`, `job_code`.";

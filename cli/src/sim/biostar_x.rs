@@ -1,7 +1,6 @@
 //! `bs2 sim biostar-x`: a simulated BioStar X server.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,11 +10,11 @@ use bs2_events::settings::{DurationText, encoded};
 use bs2_events::sim::Certificates;
 use bs2_events::sim::biostar_x::{Account, BiostarXServer, BiostarXServerOptions, Snapshot};
 use bs2_events::{Error, ErrorKind, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
-use crate::output::Output;
 use crate::runtime::{self, Interrupt};
+use crate::stdio::Output;
 
 /// Run a simulated BioStar X server: logins, virtual devices, import, search, live events; over TLS
 ///
@@ -27,7 +26,7 @@ pub(crate) struct BiostarX {
     /// Where to listen; port 0 is any free one
     #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Make ca.pem, server.pem and server-key.pem in this directory, or use those that it has
+    /// Use ca.crt, server.crt and server_key.pem of this folder; make them if none exists
     #[arg(long, value_name = "DIR", conflicts_with_all = ["cert", "key"])]
     make_certs: Option<PathBuf>,
     /// A certificate chain in PEM
@@ -49,11 +48,11 @@ pub(crate) struct BiostarX {
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// The dialect of the responses: of each path its own, or one for all
-    #[arg(long, value_enum, default_value_t)]
-    dialect: Answers,
+    #[arg(long, default_value = "documented", value_parser = ["documented", "core", "v2"])]
+    dialect: String,
     /// Whether the Event Log API is licensed
-    #[arg(long, value_enum, default_value_t)]
-    licence: Licence,
+    #[arg(long, default_value = "on", value_parser = ["on", "off"])]
+    licence: String,
     /// A session ends after this time without a request, such as 20s or 5m; 1h unless given
     #[arg(long, value_name = "DURATION", value_parser = runtime::duration)]
     session_ttl: Option<Duration>,
@@ -77,23 +76,6 @@ pub(crate) struct BiostarX {
     json: bool,
 }
 
-/// The dialect of the responses.
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Answers {
-    #[default]
-    Documented,
-    Core,
-    V2,
-}
-
-/// Whether the Event Log API is licensed.
-#[derive(Clone, Copy, Default, Eq, PartialEq, ValueEnum)]
-enum Licence {
-    #[default]
-    On,
-    Off,
-}
-
 impl BiostarX {
     pub(crate) fn run(&self) -> Result<ExitCode> {
         runtime::block_on(self.serve())
@@ -107,14 +89,11 @@ impl BiostarX {
             output.flush()?;
             return Ok(ExitCode::SUCCESS);
         }
-        let (options, ca) = self.certified(self.options()?)?;
         let mut interrupt = Interrupt::new()?;
-        let server = BiostarXServer::start(options).await?;
+        let server = BiostarXServer::start(self.options()?).await?;
         if self.json {
-            let (url, certificate) = (server.url(), server.certificate_pem());
-            output.json(
-                &json!({ "url": url, "ca": ca.as_deref().or(server.ca_pem()), "certificate": certificate }),
-            )?;
+            let (url, ca, certificate) = (server.url(), server.ca_pem(), server.certificate_pem());
+            output.json(&json!({ "url": url, "ca": ca, "certificate": certificate }))?;
         } else {
             output.line(server.url())?;
         }
@@ -139,12 +118,10 @@ impl BiostarX {
         if let Some(idle) = self.session_ttl {
             settings.push(format!("session={}", DurationText(idle)));
         }
-        match self.dialect {
-            Answers::Documented => {}
-            Answers::Core => settings.push("dialect=core".to_owned()),
-            Answers::V2 => settings.push("dialect=v2".to_owned()),
+        if self.dialect != "documented" {
+            settings.push(format!("dialect={}", self.dialect));
         }
-        if self.licence == Licence::Off {
+        if self.licence == "off" {
             settings.push("licence=false".to_owned());
         }
         let mut options: BiostarXServerOptions = settings.join("&").parse()?;
@@ -152,6 +129,9 @@ impl BiostarX {
             options.with_listen(self.listen).with_accounts([Account::new(&self.user, self.password()?)]);
         if !self.names.is_empty() {
             options = options.with_names(self.names.clone());
+        }
+        if let Some(certificates) = self.certificates()? {
+            options = options.with_certificates(certificates);
         }
         Ok(match &self.state {
             Some(path) => options.with_state(path),
@@ -162,58 +142,28 @@ impl BiostarX {
     fn password(&self) -> Result<String> {
         Ok(match (&self.password, &self.password_file) {
             (Some(password), _) => password.clone(),
-            (None, Some(path)) => read(path)?.lines().next().unwrap_or_default().to_owned(),
+            (None, Some(path)) => {
+                let text = fs::read_to_string(path).map_err(|error| {
+                    let message = format!("cannot read `{}`", path.display());
+                    Error::new(ErrorKind::InvalidInput, message).with_source(error)
+                })?;
+                text.lines().next().unwrap_or_default().to_owned()
+            }
             (None, None) => "simulated".to_owned(),
         })
     }
 
-    /// The options with the certificates of the files, and the authority where it is known.
-    fn certified(&self, options: BiostarXServerOptions) -> Result<(BiostarXServerOptions, Option<String>)> {
+    /// The certificates of the arguments; without them the server makes its own.
+    fn certificates(&self) -> Result<Option<Certificates>> {
         if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
-            return Ok((options.with_certificates(Certificates::open(certificate, key)?), None));
+            return Ok(Some(Certificates::open(certificate, key)?));
         }
-        let Some(folder) = &self.make_certs else { return Ok((options, None)) };
-        let [ca, certificate, key] = ["ca.pem", "server.pem", "server-key.pem"].map(|name| folder.join(name));
-        if !key.exists() {
-            let made = match self.names.as_slice() {
-                [] => Certificates::make(Certificates::LOOPBACK)?,
-                names => Certificates::make(names)?,
-            };
-            fs::create_dir_all(folder).map_err(|error| cannot("make the directory", folder, error))?;
-            write(&ca, made.ca_pem().unwrap_or_default())?;
-            write(&certificate, made.certificate_pem())?;
-            // The key is the last file: if it exists, all exist.
-            write_secret(&key, made.key_pem())?;
-        }
-        Ok((options.with_certificates(Certificates::open(&certificate, &key)?), Some(read(&ca)?)))
+        let Some(folder) = &self.make_certs else { return Ok(None) };
+        Ok(Some(match self.names.as_slice() {
+            [] => Certificates::open_or_make(folder, Certificates::LOOPBACK)?,
+            names => Certificates::open_or_make(folder, names)?,
+        }))
     }
-}
-
-fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|error| cannot("read", path, error))
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|error| cannot("write", path, error))
-}
-
-/// Writes a file that only its owner can read.
-fn write_secret(path: &Path, text: &str) -> Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| cannot("write", path, error))
-}
-
-fn cannot(what: &str, path: &Path, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-        _ => ErrorKind::Storage,
-    };
-    Error::new(kind, format!("cannot {what} `{}`", path.display())).with_source(error)
 }
 
 const AFTER_HELP: &str = "\

@@ -1,6 +1,5 @@
 //! `bs2 sim gateway`: simulated devices behind the vendor's gRPC gateway.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,19 +13,18 @@ use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::output::Output;
 use crate::runtime::{self, Interrupt};
 use crate::source;
-use crate::table::count;
+use crate::stdio::{Output, count};
 
-/// Serve simulated readers as the vendor's device gateway does: gRPC over TLS
+/// Serve simulated devices as the vendor's device gateway does: gRPC over TLS
 ///
-/// The readers make 5 events a second, unless the setting `rate` sets another number. It runs until Ctrl-C, or for the
+/// The devices make 5 events a second, or as many as the setting `rate` says. It runs until Ctrl-C, or for the
 /// time of --for.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Gateway {
-    /// The readers: sim: and settings joined by & (see bs2 sim --help)
+    /// The devices: sim: and settings joined by & (see bs2 sim --help)
     #[arg(default_value = "sim:")]
     source: String,
     /// The address to listen on; port 0 is any free port
@@ -47,13 +45,13 @@ pub(crate) struct Gateway {
     /// The version of the interface: 1.8 changed the field numbers of capabilities
     #[arg(long, value_name = "1.7|1.8", default_value = "1.8")]
     api: ApiVersion,
-    /// The address of the next reader, IP or IP:PORT; readers without one are at 10.0.0.1 and so on
+    /// The address of the next device, IP or IP:PORT; devices without one are at 10.0.0.1 and so on
     #[arg(long = "device", value_name = "IP")]
     devices: Vec<SimDeviceAddress>,
-    /// Keep the readers in this file; a gateway that starts with it again continues with them, also after kill -9
+    /// Keep the devices in this file; a gateway that starts with it again continues with them, also after kill -9
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Write every event that the readers ever made: lines of device_id, epoch, event_id and hex
+    /// Write every event that the devices ever made: lines of device_id, epoch, event_id and hex
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
     /// Faults of the gateway, joined by commas
@@ -73,26 +71,21 @@ impl Gateway {
         let mut interrupt = Interrupt::new()?;
         let server = GatewayServer::start(self.options()?).await?;
         let simulator = server.simulator();
-        source::tell_cut(simulator);
+        source::note_cut(simulator);
         if let Some(path) = &self.truth {
-            let failed = || format!("cannot write the truth into {}", path.display());
-            let file = File::create(path)
-                .map_err(|error| Error::new(ErrorKind::Storage, failed()).with_source(error))?;
-            simulator
-                .write_truth_to(file)
-                .map_err(|error| Error::new(error.kind(), failed()).with_source(error))?;
+            source::write_truth(path, [simulator])?;
         }
         simulator.start()?;
         let mut output = Output::new();
-        let readers = server.devices().count();
+        let devices = server.devices().count();
         for (device, address) in server.devices().take(SHOWN) {
-            output.line(format_args!("reader {device} at {address}"))?;
+            output.line(format_args!("device {device} at {address}"))?;
         }
-        if readers > SHOWN {
-            output.line(format_args!("and {} more", readers - SHOWN))?;
+        if devices > SHOWN {
+            output.line(format_args!("and {} more", devices - SHOWN))?;
         }
         let version = if self.api == ApiVersion::UpTo17 { "1.7" } else { "1.8" };
-        let served = count(readers as u64, "reader");
+        let served = count(devices as u64, "device");
         output.line(format_args!("gateway {version} with {served} listens at {}", server.address()))?;
         output.flush()?;
         tokio::select! {
@@ -118,7 +111,7 @@ impl Gateway {
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
         };
-        let mut options = GatewayServerOptions::new(source::live_settings(&self.source)?)
+        let mut options = GatewayServerOptions::new(source::live_options(&self.source)?)
             .with_listen(self.listen)
             .with_certificates(certificates)
             .with_api(self.api)
@@ -153,7 +146,7 @@ async fn state_lost(server: &GatewayServer) -> Error {
     }
 }
 
-/// The number of readers to list.
+/// The number of devices to list.
 const SHOWN: usize = 16;
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -161,12 +154,12 @@ const AFTER_HELP: &str = "\
 Examples:
   bs2 sim gateway --make-certs certs
   bs2 sim gateway 'sim:devices=2&rate=20&seed=7' --listen 127.0.0.1:4000 --make-certs certs \\
-    --device 192.168.0.2 --device 192.168.0.3 --state readers.state --truth truth.tsv
+    --device 192.168.0.2 --device 192.168.0.3 --state devices.state --truth truth.tsv
   bs2 sim gateway 'sim:rate=50' --cert server.crt --key server_key.pem --api 1.7 --faults end,frames
 
-Clients trust certs/ca.crt and connect to the address of --listen. They connect a reader by its --device address.
+Clients trust certs/ca.crt and connect to the address of --listen. They connect a device by its --device address.
 
-Faults of the gateway; the setting `faults` of the source is about its readers:
+Faults of the gateway; the setting `faults` of the source is about its devices:
   exclusive  logs begin after the start id
   unordered  pages are shuffled
   short      pages are short although the log goes on

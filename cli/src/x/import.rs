@@ -14,17 +14,14 @@ use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::access::Access;
-use super::import_file;
-use crate::output::{self, Output};
-use crate::retry::retried;
-use crate::runtime;
-use crate::table::count;
+use super::{Access, import_file};
+use crate::runtime::{self, retried};
+use crate::stdio::{self, Output, count};
 
 /// Import events for a virtual device, each once
 ///
-/// Everything is checked before anything is sent. When an answer is lost, bs2 looks up what arrived and sends only the
-/// rest. A file that was imported is not imported again without --again.
+/// bs2 checks the whole file before it sends anything. When a response is lost, bs2 looks up what arrived and sends only
+/// the rest. A file that was imported is not imported again without --again.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(super) struct Import {
@@ -47,8 +44,7 @@ pub(super) struct Import {
     /// The note that the file was imported; beside the file by default
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
-    /// How long to continue while no event gets on, such as 30s or 5m; a quarter of it if nothing has
-    /// arrived at all
+    /// How long to try while no event gets to the server, such as 30s or 5m; a quarter of it if none has arrived yet
     #[arg(long, value_name = "DURATION", value_parser = runtime::duration, default_value = "2m")]
     patience: Duration,
     /// How long the server may work on a request without an answer; 2s by default
@@ -104,9 +100,9 @@ impl Import {
     fn print(&self, import: &biostar_x::Import) -> Result<()> {
         let counts = import.count();
         if counts.unknown > 0 {
-            output::note("unknown events may be on the server: --resume looks them up and sends the rest");
+            stdio::note("unknown events may be on the server: --resume looks them up and sends the rest");
         } else if counts.pending > 0 && counts.confirmed > 0 {
-            output::note("a part was sent: --resume sends the rest");
+            stdio::note("a part was sent: --resume sends the rest");
         }
         let mut output = Output::new();
         if self.json {

@@ -9,9 +9,9 @@ use bs2_events::codec::{DeviceId, EventCode, Timestamp};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 
-use super::access::Access;
-use crate::output::{Output, note};
+use super::Access;
 use crate::runtime::{self, Interrupt};
+use crate::stdio::{Output, note};
 
 /// Print events of the server, oldest first, each once
 ///
@@ -50,10 +50,8 @@ pub(super) struct Search {
 impl Search {
     pub(super) async fn run(&self) -> Result<ExitCode> {
         let query = self.query()?;
-        let client = self.access.login().await?;
-        let result = self.print(&client, query).await;
-        client.logout().await.ok();
-        result.map(|()| ExitCode::SUCCESS)
+        self.access.within(async |client| self.print(client, query).await).await?;
+        Ok(ExitCode::SUCCESS)
     }
 
     async fn print(&self, client: &BiostarX, query: EventQuery) -> Result<()> {
@@ -129,15 +127,16 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(&self) -> Result<ExitCode> {
-        let client = self.access.login().await?;
-        let mut interrupt = Interrupt::new()?;
-        let result = tokio::select! {
-            result = self.print(&client) => result,
-            () = runtime::over(self.time) => Ok(()),
-            () = interrupt.next() => Ok(()),
+        let watch = async |client: &BiostarX| {
+            let mut interrupt = Interrupt::new()?;
+            tokio::select! {
+                result = self.print(client) => result,
+                () = runtime::over(self.time) => Ok(()),
+                () = interrupt.next() => Ok(()),
+            }
         };
-        client.logout().await.ok();
-        result.map(|()| ExitCode::SUCCESS)
+        self.access.within(watch).await?;
+        Ok(ExitCode::SUCCESS)
     }
 
     async fn print(&self, client: &BiostarX) -> Result<()> {
@@ -174,9 +173,9 @@ fn print_row(output: &mut Output, row: &EventRow, json: bool) -> Result<()> {
     if json { output.json(&row.json) } else { output.line(row) }
 }
 
-/// Reads a whole second, with `Z` or an offset.
+/// Reads a time in whole seconds, with `Z` or an offset.
 pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
-    // A leap second would be read as the one before it.
+    // jiff reads a leap second as the second before it.
     if text.contains(":60") {
         return None;
     }
@@ -189,4 +188,4 @@ const AFTER_HELP: &str = "\
 Example:
   bs2 x search --since 2026-01-31T00:00:00Z --code 4088 --server https://192.0.2.10 --user operator
 
-Readers report `granted` with other codes than 4088: see bs2 codes.";
+Devices report `granted` with other codes than 4088: see bs2 codes.";

@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use bs2_events::Result;
 use bs2_events::biostar_x::virtual_devices::{NewVirtualDevice, VirtualDeviceChange};
-use bs2_events::biostar_x::{VirtualDevice, VirtualDeviceId};
+use bs2_events::biostar_x::{BiostarX, VirtualDevice, VirtualDeviceId};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::access::Access;
-use crate::output::Output;
-use crate::table::table;
+use super::Access;
+use crate::stdio::{Output, table};
 
 /// List, create, update or delete virtual devices
 #[derive(Args)]
@@ -43,7 +42,7 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Change a virtual device; what is not given does not change
+    /// Change a virtual device; options that are missing change nothing
     Update {
         #[command(flatten)]
         access: Access,
@@ -82,10 +81,7 @@ impl VirtualDevices {
     pub(super) async fn run(&self) -> Result<ExitCode> {
         match &self.verb {
             Verb::List { access, json } => {
-                let client = access.login().await?;
-                let devices = client.virtual_devices().await;
-                client.logout().await.ok();
-                print(&devices?, *json)?;
+                print(&access.within(async |client| client.virtual_devices().await).await?, *json)?;
             }
             Verb::Create { access, id, name, more, json } => {
                 let mut device = NewVirtualDevice::new(*id, name);
@@ -95,10 +91,8 @@ impl VirtualDevices {
                 if let Some(group) = more.group {
                     device = device.with_group(group);
                 }
-                let client = access.login().await?;
-                let device = client.create_virtual_device(&device).await;
-                client.logout().await.ok();
-                print(&[device?], *json)?;
+                let create = async |client: &BiostarX| client.create_virtual_device(&device).await;
+                print(&[access.within(create).await?], *json)?;
             }
             Verb::Update { access, id, name, more, json } => {
                 let mut change = VirtualDeviceChange::new();
@@ -111,16 +105,11 @@ impl VirtualDevices {
                 if let Some(group) = more.group {
                     change = change.group(group);
                 }
-                let client = access.login().await?;
-                let device = client.update_virtual_device(*id, &change).await;
-                client.logout().await.ok();
-                print(&[device?], *json)?;
+                let update = async |client: &BiostarX| client.update_virtual_device(*id, &change).await;
+                print(&[access.within(update).await?], *json)?;
             }
             Verb::Delete { access, ids } => {
-                let client = access.login().await?;
-                let deleted = client.delete_virtual_devices(ids).await;
-                client.logout().await.ok();
-                deleted?;
+                access.within(async |client| client.delete_virtual_devices(ids).await).await?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -12,14 +12,14 @@ fn without_arguments_it_collects_five_readers_and_then_nothing_new() {
     let run = bs2_in(folder.path(), &["collect"]);
     assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{}", run.stdout);
     let totals =
-        "80055 events of 5 readers stored in sqlite:bs2-events.db, 7 dropped as repeated, 651 missing";
+        "80055 events of 5 devices stored in sqlite:bs2-events.db, 7 dropped as repeated, 651 missing";
     assert_eq!(run.stdout.lines().last(), Some(totals));
     let row = lines(&run.stdout).into_iter().find(|line| line.contains("540000001")).unwrap();
     let cells: Vec<_> = row.trim_matches('│').split('┆').map(str::trim).collect();
     assert_eq!(cells, ["540000001", "0", "55", "7", "6911–7561 cleared (651)"]);
 
     let again = bs2_in(folder.path(), &["collect"]);
-    let nothing = "nothing new: sqlite:bs2-events.db has all that the 5 readers can give";
+    let nothing = "nothing new: sqlite:bs2-events.db has all events of 5 devices";
     assert_eq!((again.code, again.stdout.lines().last()), (Some(0), Some(nothing)));
     assert!(again.stdout.contains("6911–7561 cleared (651)"), "{}", again.stdout);
 
@@ -99,7 +99,7 @@ fn a_reader_without_events_is_told_as_such() {
     let run = bs2_in(folder.path(), &[arguments.as_slice(), &["--json"]].concat());
     assert_eq!((run.code, object(&run)), (Some(0), json!({"devices": [device]})));
     let run = bs2_in(folder.path(), &arguments);
-    assert!(run.stdout.ends_with("has all that the 1 reader can give\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("has all events of 1 device\n"), "{}", run.stdout);
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_reader_that_fails_is_told_and_the_others_are_collected() {
 
     let run = bs2_in(folder.path(), &arguments);
     assert_eq!(run.code, Some(1));
-    assert!(run.stdout.ends_with("0 missing, 1 reader failed\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("0 missing, 1 device failed\n"), "{}", run.stdout);
 }
 
 #[test]
@@ -125,15 +125,12 @@ fn arguments_that_cannot_be_right_are_refused_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text"), "not a database, only a text of some length ".repeat(40)).unwrap();
     let refused: [(&[&str], &str); 12] = [
-        (
-            &["--from", "readers:1"],
-            "source: scheme `readers` is not known; there are `sim:`, `sdk:` and `gateway:`",
-        ),
+        (&["--from", "readers:1"], "scheme `readers` is not known; known are `gateway`, `sdk` and `sim`"),
         (
             &["--from", "sdk:libBS_SDK_V2.so"],
-            "setting `device` is missing, and there is neither `search` nor `accept`",
+            "no device is named: give `device` (an address), `search`, or `accept` (how many devices connect)",
         ),
-        (&["--from", "readers"], "source: `readers` has no scheme; there are `sim:`, `sdk:` and `gateway:`"),
+        (&["--from", "readers"], "the URL has no scheme, such as `gateway:` or `sqlite:`"),
         (&["--from", "sim:devices=0"], "setting `devices`: `0` is not a number from 1 to 100000"),
         (&["--from", "sim:rate=-1"], "setting `rate`: `-1` is not a number"),
         (&["--from", "sim:devises=2"], "setting `devises` is not known"),

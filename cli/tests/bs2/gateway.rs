@@ -61,7 +61,7 @@ fn watching_shows_it_with_its_event_also_with_the_last_one() {
 fn watching_ends_with_the_reason_where_listening_is_impossible_or_never_began() {
     for (code, listening, said) in [
         (Code::Unimplemented, "1h", "UNIMPLEMENTED (12)"),
-        (Code::Unavailable, "1s", "ended before every reader could be listened to"),
+        (Code::Unavailable, "1s", "ended before every device could be reached"),
     ] {
         let fake = Fake::start();
         fake.state.set_quirk(move |path, _| {

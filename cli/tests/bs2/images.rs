@@ -22,7 +22,7 @@ fn every_picture_becomes_a_file_named_by_device_and_event() {
         let jpeg = &files[name];
         assert!(jpeg.starts_with(&[0xFF, 0xD8]) && jpeg.ends_with(&[0xFF, 0xD9]), "{name}");
     }
-    let told = format!("{} pictures written to a/b, 0 were there already\n", names.len());
+    let told = format!("{} pictures written to a/b, 0 existed already\n", names.len());
     assert_eq!((run.code, run.stdout, run.stderr.as_str()), (Some(0), told, ""));
 }
 
@@ -35,7 +35,7 @@ fn pictures_that_the_log_announces_and_the_reader_lacks_are_counted() {
     let pictures = log.iter().filter(|event| event["image"] == true).count();
     assert!(pictures > 0);
     let run = bs2_in(folder.path(), &["images", "sim:replay=door.bs2cap", "--out", "."]);
-    let told = format!("{pictures} pictures of events in the log the reader does not have, or no more");
+    let told = format!("the device does not have {pictures} pictures that its log announces");
     assert_eq!(run.stdout.lines().last(), Some(told.as_str()), "{}", run.stderr);
 }
 
@@ -46,18 +46,15 @@ fn a_part_is_taken_and_what_is_there_stays() {
         let all = [&["images", "sim:devices=2", "--device", "541000002", "--out", "."], arguments].concat();
         bs2_in(folder.path(), &all)
     };
-    assert_eq!(save(&["--max", "3"]).stdout, "3 pictures written to ., 0 were there already\n");
+    assert_eq!(save(&["--max", "3"]).stdout, "3 pictures written to ., 0 existed already\n");
     let first = files(folder.path());
-    assert_eq!(save(&["--max", "5"]).stdout, "2 pictures written to ., 3 were there already\n");
+    assert_eq!(save(&["--max", "5"]).stdout, "2 pictures written to ., 3 existed already\n");
     let five = files(folder.path());
     assert!(first.iter().all(|(name, bytes)| five[name] == *bytes));
 
     let ids = five.keys().map(|name| name["541000002-".len()..name.len() - 4].parse::<u32>().unwrap());
     let last = ids.max().unwrap().to_string();
-    assert_eq!(
-        save(&["--after", &last, "--max", "1"]).stdout,
-        "1 picture written to ., 0 were there already\n"
-    );
+    assert_eq!(save(&["--after", &last, "--max", "1"]).stdout, "1 picture written to ., 0 existed already\n");
     assert_eq!(files(folder.path()).len(), 6);
 }
 
@@ -70,7 +67,7 @@ fn another_file_of_the_same_name_is_not_overwritten() {
     fs::write(folder.path().join(&name), "mine").unwrap();
     let run = bs2_in(folder.path(), &arguments);
     assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
-    assert_eq!(run.stderr, format!("bs2: ./{name} is there and is another picture\n"));
+    assert_eq!(run.stderr, format!("bs2: ./{name} exists and is another picture\n"));
     assert_eq!(files(folder.path())[&name], b"mine");
 }
 
@@ -96,7 +93,7 @@ fn what_cannot_be_saved_is_an_error() {
     for (arguments, error) in [
         (["sim:images=0", "--out", "a"].as_slice(), "bs2: device 541000001: the device takes no pictures"),
         (&["sim:", "--out", "file"], "bs2: cannot make the folder file: "),
-        (&["sim:devices=2", "--out", "b"], "bs2: the source has 2 readers: choose one with --device\n"),
+        (&["sim:devices=2", "--out", "b"], "bs2: the source has 2 devices: choose one with --device\n"),
         (&["sim:", "--device", "7", "--out", "b"], "bs2: device 7: the source has no such reader\n"),
     ] {
         let run = bs2_in(folder.path(), &[&["images"], arguments].concat());

@@ -51,18 +51,15 @@ fn a_part_of_the_log_begins_behind_an_id_and_ends_after_a_number() {
 #[test]
 fn a_reader_must_be_chosen_among_several_and_be_one_of_them() {
     for (arguments, error) in [
-        (["sim:devices=3", "--after=0"].as_slice(), "the source has 3 readers: choose one with --device"),
-        (&["sim:devices=3", "--device", "7"], "device 7: the source has no such reader"),
-        (
-            &["gate://localhost"],
-            "source: scheme `gate` is not known; there are `sim:`, `sdk:` and `gateway:`",
-        ),
+        (["sim:devices=3", "--after=0"].as_slice(), "the source has 3 devices: choose one with --device"),
+        (&["sim:devices=3", "--device", "7"], "device 7: the source has no such device"),
+        (&["gate://localhost"], "scheme `gate` is not known; known are `gateway`, `sdk` and `sim`"),
     ] {
         let run = bs2(&[&["logs"], arguments].concat(), b"");
         assert_eq!((run.code, run.stdout.as_str(), run.stderr), (Some(1), "", format!("bs2: {error}\n")));
     }
     let run = bs2(&["watch", "sim:", "--device", "7"], b"");
-    assert_eq!((run.code, run.stderr.as_str()), (Some(1), "bs2: device 7: the source has no such reader\n"));
+    assert_eq!((run.code, run.stderr.as_str()), (Some(1), "bs2: device 7: the source has no such device\n"));
 }
 
 #[test]

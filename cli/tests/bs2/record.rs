@@ -229,7 +229,7 @@ fn an_image_log_brings_its_event_where_that_did_not_come_by_itself() {
     let logs = bs2_in(folder.path(), &["logs", "sim:replay=a.bs2cap", "--json"]);
     assert!(objects(&logs).iter().map(|event| &event["event_id"]).eq([&json!(3), &json!(5)]));
     let run = bs2_in(folder.path(), &["images", "sim:replay=a.bs2cap", "--out", "p"]);
-    assert_eq!(run.stdout, "2 pictures written to p, 0 were there already\n");
+    assert_eq!(run.stdout, "2 pictures written to p, 0 existed already\n");
     assert_eq!(files(&folder.path().join("p"))[1].1, b"\xFF\xD8\xFF\xD9");
 }
 

@@ -77,7 +77,10 @@ fn a_single_pass_that_is_interrupted_says_so_and_is_no_success() {
     signal(&child, "INT");
     let Run { code, stdout, stderr } = finish(child);
     assert_eq!((code, stdout.as_str()), (Some(1), ""));
-    assert_eq!(stderr, "bs2: interrupted: what was read is stored, the next run goes on from there\n");
+    assert_eq!(
+        stderr,
+        "bs2: interrupted: the events read so far are stored, and the next run continues there\n"
+    );
     assert_sound(&folder);
 }
 

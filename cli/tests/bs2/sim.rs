@@ -19,8 +19,8 @@ fn the_readers_of_a_source_are_shown() {
     assert_eq!(report["devices"].as_array().unwrap().len(), 2);
 
     let run = bs2(&["sim", "sim:?replay=bundled"], b"");
-    assert!(run.stdout.ends_with("\n1 reader with 62 events: sim:?replay=bundled\n"), "{}", run.stdout);
-    assert!(bs2(&["sim"], b"").stdout.ends_with("\n1 reader with 1000 events: sim:\n"));
+    assert!(run.stdout.ends_with("\n1 device with 62 events: sim:?replay=bundled\n"), "{}", run.stdout);
+    assert!(bs2(&["sim"], b"").stdout.ends_with("\n1 device with 1000 events: sim:\n"));
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn start(folder: &Path, more: &[&str]) -> (Child, String) {
 
 /// A client of this server and its session.
 async fn log_in(folder: &Path, url: &str, password: &str) -> (Client, String) {
-    let http = crate::wire::client(&std::fs::read_to_string(folder.join("certs/ca.pem")).unwrap());
+    let http = crate::wire::client(&std::fs::read_to_string(folder.join("certs/ca.crt")).unwrap());
     let request = http.post(format!("{url}/api/login")).body(crate::wire::login(password));
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 200);

@@ -13,11 +13,11 @@ fn says_where_it_listens_and_what_there_is_and_ends_in_good_order() {
     let source = "sim:devices=20&backlog=10&rate=100";
     let arguments = ["--device", "192.168.0.2", "--device", "192.168.0.3:51212", "--truth", "truth.tsv"];
     let (gateway, address, said) = start(folder.path(), source, "127.0.0.1:0", &arguments);
-    assert_eq!(said[0], "reader 541000001 at 192.168.0.2:51211");
-    assert_eq!(said[1], "reader 541000002 at 192.168.0.3:51212");
-    assert_eq!(said[2], "reader 541000003 at 10.0.0.3:51211");
+    assert_eq!(said[0], "device 541000001 at 192.168.0.2:51211");
+    assert_eq!(said[1], "device 541000002 at 192.168.0.3:51212");
+    assert_eq!(said[2], "device 541000003 at 10.0.0.3:51211");
     assert_eq!((said.len(), said[16].as_str()), (18, "and 4 more"));
-    assert!(said[17].starts_with("gateway 1.8 with 20 readers listens at 127.0.0.1:"), "{}", said[17]);
+    assert!(said[17].starts_with("gateway 1.8 with 20 devices listens at 127.0.0.1:"), "{}", said[17]);
 
     let source = format!("gateway://{address}?ca=certs/ca.crt&device=192.168.0.2");
     let run = bs2_in(folder.path(), &["logs", &source, "--json"]);

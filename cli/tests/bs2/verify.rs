@@ -43,7 +43,7 @@ fn a_row_that_disagrees_with_its_record_fails() {
             "event 6862: column `code` disagrees with the record",
         ),
         ("UPDATE events SET raw = x'00' WHERE event_id = 6862", "event 6862: the record has 1 bytes, not 48"),
-        ("UPDATE gaps SET reason = 'lost'", "gap 6911 has no known reason"),
+        ("UPDATE gaps SET reason = 'lost'", "gap 6911 has an unknown reason"),
         ("DELETE FROM watermarks", "there is no watermark"),
     ] {
         let run = spoiled(change);
@@ -56,7 +56,7 @@ fn what_is_wrong_is_told_to_people_too() {
     let folder = collected();
     spoil(&folder, "DELETE FROM events WHERE event_id > 6870 AND event_id < 6880");
     let run = bs2_in(folder.path(), &["verify", "sqlite:a.db"]);
-    let end = "reader 540000001, epoch 0: ids 6871 to 6879 are neither stored nor explained\n\
+    let end = "device 540000001, epoch 0: ids 6871 to 6879 are neither stored nor explained\n\
                NOT SOUND: sqlite:a.db has 46 events, 651 missing and explained, 1 fault\n";
     assert_eq!(run.code, Some(1));
     assert!(run.stdout.ends_with(end), "{}", run.stdout);

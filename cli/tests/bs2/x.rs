@@ -308,7 +308,7 @@ async fn collecting_into_a_virtual_device_brings_each_authentication_once() {
     let refused = strict.bs2(&["collect", "--from", from, "--into", &into, "--once"]).await;
     assert_eq!(refused.code, Some(1), "{}", refused.stderr);
     assert!(
-        refused.stdout.contains("events of 2 readers imported into virtual device"),
+        refused.stdout.contains("events of 2 devices imported into virtual device"),
         "{}",
         refused.stdout
     );

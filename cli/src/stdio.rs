@@ -1,14 +1,26 @@
-//! What the verbs write: data on stdout, one sentence a failure on stderr.
+//! What verbs read and write: input from a file or stdin, data on stdout, one sentence for each failure on stderr.
 
 use std::error::Error as StdError;
 use std::fmt::Display;
-use std::io::{self, BufWriter, Stdout, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Stdout, Write};
+use std::path::Path;
 
 use bs2_events::codec::{Event, Extras};
 use bs2_events::{Error, ErrorKind, Result};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
-/// Lines on stdout, buffered. A verb flushes at its end, where a failure can still be reported.
+/// Opens the input: a file, or stdin if the path is `-` or missing.
+pub(crate) fn input(path: Option<&Path>) -> Result<Box<dyn Read>> {
+    let Some(path) = path.filter(|path| *path != Path::new("-")) else { return Ok(Box::new(io::stdin())) };
+    let file = File::open(path).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, format!("cannot open {}", path.display())).with_source(error)
+    })?;
+    Ok(Box::new(file))
+}
+
+/// Lines on stdout, buffered. A verb flushes them at its end, so that a failure is still reported.
 pub(crate) struct Output(BufWriter<Stdout>);
 
 impl Output {
@@ -27,7 +39,7 @@ impl Output {
         self.0.write_all(b"\n").map_err(failed)
     }
 
-    /// Writes an event and its extras as one line: as JSON with everything, as text without what is personal.
+    /// Writes an event and its extras as one line: as JSON with everything, as text without personal data.
     pub(crate) fn event(&mut self, event: &Event, extras: Option<&Extras>, json: bool) -> Result<()> {
         match (json, extras) {
             (true, None) => self.json(event),
@@ -54,7 +66,7 @@ struct WithExtras<'a> {
     extras: &'a Extras,
 }
 
-/// Whether nobody reads stdout any more, as after `| head -1`: a reason to end, not a failure.
+/// Whether stdout is closed, as after `| head -1`. That ends a verb and is no failure.
 pub(crate) fn is_closed(error: &Error) -> bool {
     error.kind() == ErrorKind::Closed
         && error
@@ -63,18 +75,18 @@ pub(crate) fn is_closed(error: &Error) -> bool {
             .is_some_and(|source| source.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// Writes an error and what caused it to stderr, as one sentence.
+/// Writes an error and its causes to stderr, as one sentence.
 pub(crate) fn report(error: &Error) {
-    // `eprintln!` panics where stderr is closed; then there is nobody left to tell.
-    let _ = writeln!(io::stderr(), "bs2: {}", sentence(error));
+    note(&sentence(error));
 }
 
-/// Writes a sentence to stderr that is no error.
+/// Writes a sentence to stderr.
 pub(crate) fn note(text: &str) {
+    // `eprintln!` panics if stderr is closed.
     let _ = writeln!(io::stderr(), "bs2: {text}");
 }
 
-/// An error and what caused it.
+/// An error and its causes.
 pub(crate) fn sentence(error: &Error) -> String {
     let mut sentence = error.to_string();
     let mut source = error.source();
@@ -97,3 +109,31 @@ pub(crate) fn failed(error: io::Error) -> Error {
     };
     Error::new(kind, "cannot write the output").with_source(error)
 }
+
+/// An empty table with these columns; those that are `true` hold numbers.
+pub(crate) fn table<const N: usize>(columns: [(&str, bool); N]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_FULL_CONDENSED);
+    // A terminal that does not know its width reports 0.
+    if table.width().is_some_and(|width| width >= NARROW) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table.set_header(columns.map(|(name, _)| name));
+    for (column, (_, is_number)) in table.column_iter_mut().zip(columns) {
+        if is_number {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// A number and its noun: `1 event`, `2 events`.
+pub(crate) fn count(number: impl Into<u64>, noun: &str) -> String {
+    match number.into() {
+        1 => format!("1 {noun}"),
+        number => format!("{number} {noun}s"),
+    }
+}
+
+/// A narrower terminal breaks the lines of a table itself.
+const NARROW: u16 = 40;

@@ -1,28 +1,33 @@
-//! The kinds of record that `decode` reads and `encode` writes.
+//! The formats that `decode` reads and `encode` writes: records of one kind, and captures.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 
 use bs2_events::codec::blob::{
     BlobSubject, EventBlob, ExtInfo, ExtIoDevice, SmallBlob32, SmallBlob64, SmallBlobEx32, SmallBlobEx64,
 };
+use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureRecordBuf, CaptureWriter};
 use bs2_events::codec::filter::EventFilter;
 use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::{DecodeError, Event};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
+use jiff::Timestamp;
 use serde::Serialize;
 
-/// What `--as` names: records of one kind, or the file that says of each of its own what it is.
+use crate::stdio::count;
+
+/// What `--as` names: records of one kind, or a capture, whose records have kinds of their own.
 #[derive(Clone, Copy)]
-pub(crate) enum Form {
+pub(crate) enum Format {
     Records(Kind),
     Capture,
 }
 
-impl ValueEnum for Form {
+impl ValueEnum for Format {
     fn value_variants<'a>() -> &'a [Self] {
-        FORMS
+        FORMATS
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
@@ -33,7 +38,7 @@ impl ValueEnum for Form {
     }
 }
 
-/// One line a kind of fixed size; the portable blob is the only one of another sort.
+/// Declares the kinds of fixed size, one a line. Only the portable blob has a variable size.
 macro_rules! records {
     ($($(#[$help:meta])* $kind:ident($record:ty) = $name:literal,)*) => {
         /// What the bytes are.
@@ -44,8 +49,8 @@ macro_rules! records {
             Portable,
         }
 
-        const FORMS: &[Form] =
-            &[$(Form::Records(Kind::$kind),)* Form::Records(Kind::Portable), Form::Capture];
+        const FORMATS: &[Format] =
+            &[$(Format::Records(Kind::$kind),)* Format::Records(Kind::Portable), Format::Capture];
 
         /// A record; as JSON the object of its fields.
         #[derive(Serialize)]
@@ -98,7 +103,7 @@ macro_rules! records {
 }
 
 records! {
-    /// 48 bytes of a reader's log
+    /// 48 bytes of a device's log
     Event(Event) = "event",
     /// 12 bytes: time, device and code of a blob
     ExtInfo(ExtInfo) = "ext-info",
@@ -118,7 +123,7 @@ records! {
     SmallBlobEx32(SmallBlobEx32) = "small-blob-ex-32",
 }
 
-/// A line for people, without what is personal.
+/// A line for people, without personal data.
 impl fmt::Display for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -141,4 +146,41 @@ pub(crate) fn encoded(blob: &PortableBlob<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(blob.encoded_len());
     blob.encode(&mut bytes);
     bytes
+}
+
+/// The head of a capture, before its records.
+pub(crate) fn capture_head() -> io::Result<Vec<u8>> {
+    Ok(CaptureWriter::new(Vec::new())?.into_inner())
+}
+
+/// The bytes of the capture's record that this object of JSON describes.
+pub(crate) fn encode_capture_record(object: &str) -> serde_json::Result<Vec<u8>> {
+    let record: CaptureRecordBuf = serde_json::from_str(object)?;
+    let framed = || {
+        let mut writer = CaptureWriter::new(Vec::new())?;
+        writer.append(&record.as_record())?;
+        Ok(writer.into_inner().split_off(capture_head()?.len()))
+    };
+    framed().map_err(serde_json::Error::io)
+}
+
+/// A capture's record as a line for people, without personal data.
+pub(crate) fn capture_line(record: &CaptureRecord<'_>) -> String {
+    let milliseconds = i64::try_from(record.received_at).ok();
+    let time = milliseconds.and_then(|milliseconds| Timestamp::from_millisecond(milliseconds).ok());
+    let time = time.map_or_else(|| format!("{} ms", record.received_at), |time| format!("{time:.3}"));
+    let bytes = |bytes: &[u8]| count(bytes.len() as u64, "byte");
+    let device = record.device;
+    match record.payload {
+        CapturePayload::Event(event) => format!("{time} {event}"),
+        CapturePayload::EventWithTemperature(event, _) => format!("{time} {event} with temperature"),
+        CapturePayload::ImageLog { event, jpeg } => format!("{time} {event} picture of {}", bytes(jpeg)),
+        CapturePayload::SmallBlob(blob) => format!("{time} {device} small blob of {}", bytes(blob)),
+        CapturePayload::State(state) => format!("{time} {device} {state}"),
+        CapturePayload::Unknown { kind, bytes: payload } => {
+            format!("{time} {device} record of kind {kind} and {}", bytes(payload))
+        }
+        // A kind of a later version.
+        payload => format!("{time} {device} record of kind {}", payload.kind()),
+    }
 }
