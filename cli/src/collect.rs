@@ -12,7 +12,6 @@ use bs2_events::sink::Gap;
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 use comfy_table::Table;
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::runtime::{self, Interrupt};
@@ -50,11 +49,7 @@ pub(crate) struct Collect {
 }
 
 impl Collect {
-    pub(crate) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(self.collect())
-    }
-
-    async fn collect(&self) -> Result<ExitCode> {
+    pub(crate) async fn run(&self) -> Result<ExitCode> {
         let store: Store = self.into.parse()?;
         let sources = self.open_sources()?;
         if let Some(path) = &self.truth {
@@ -226,8 +221,7 @@ fn is_bar_seen() -> bool {
 
 /// Shows on stderr how much of the logs is read, and then that live events are collected. Dropping it removes the bar.
 async fn show_bar(progress: &Progress, devices: u64) -> Infallible {
-    let bar = ProgressBar::new(0).with_finish(ProgressFinish::AndClear);
-    bar.set_style(style("{bar:40} {pos} of {len} events, {elapsed}"));
+    let bar = stdio::bar(0);
     while progress.caught_up() < devices {
         // Nothing is drawn before the lengths of the logs are known.
         if progress.expected() > 0 {
@@ -236,16 +230,12 @@ async fn show_bar(progress: &Progress, devices: u64) -> Infallible {
         }
         tokio::time::sleep(TICK).await;
     }
-    bar.set_style(style("{spinner} live, {pos} events stored, {elapsed}; Ctrl-C ends"));
+    bar.set_style(stdio::bar_style("{spinner} live, {pos} events stored, {elapsed}; Ctrl-C ends"));
     loop {
         bar.set_position(progress.stored());
         bar.tick();
         tokio::time::sleep(TICK).await;
     }
-}
-
-fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 const TICK: Duration = Duration::from_millis(100);

@@ -92,6 +92,13 @@ macro_rules! records {
         }
 
         impl Record<'_> {
+            fn as_debug(&self) -> &dyn fmt::Debug {
+                match self {
+                    $(Self::$kind(record) => record,)*
+                    Self::Portable(blob) => blob,
+                }
+            }
+
             pub(crate) fn bytes(&self) -> Cow<'_, [u8]> {
                 match self {
                     $(Self::$kind(record) => record.as_bytes().into(),)*
@@ -128,15 +135,8 @@ impl fmt::Display for Record<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Event(event) => event.fmt(f),
-            Self::ExtInfo(info) => write!(f, "{info:?}"),
             Self::ExtIoDevice(input) => BlobSubject::IoDevice(input).fmt(f),
-            Self::EventFilter(filter) => write!(f, "{filter:?}"),
-            Self::Blob(blob) => write!(f, "{blob:?}"),
-            Self::SmallBlob64(blob) => write!(f, "{blob:?}"),
-            Self::SmallBlob32(blob) => write!(f, "{blob:?}"),
-            Self::SmallBlobEx64(blob) => write!(f, "{blob:?}"),
-            Self::SmallBlobEx32(blob) => write!(f, "{blob:?}"),
-            Self::Portable(blob) => write!(f, "{blob:?}"),
+            other => other.as_debug().fmt(f),
         }
     }
 }

@@ -11,7 +11,7 @@ use bs2_events::device::{Device, ImageLog};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 
-use crate::runtime::{self, retried};
+use crate::runtime::retried;
 use crate::source::{Source, device_id};
 use crate::stdio::{Output, count};
 
@@ -39,11 +39,7 @@ pub(crate) struct Images {
 }
 
 impl Images {
-    pub(crate) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(self.save_all())
-    }
-
-    async fn save_all(&self) -> Result<ExitCode> {
+    pub(crate) async fn run(&self) -> Result<ExitCode> {
         let source = Source::open(&self.source)?;
         let device = source.device(self.device).await?;
         fs::create_dir_all(&self.out).map_err(|error| failed("make the folder", &self.out, error))?;

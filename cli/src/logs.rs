@@ -6,7 +6,7 @@ use bs2_events::Result;
 use bs2_events::codec::{DeviceId, Event};
 use clap::Args;
 
-use crate::runtime::{self, retried};
+use crate::runtime::retried;
 use crate::source::{Source, device_id};
 use crate::stdio::Output;
 
@@ -33,11 +33,7 @@ pub(crate) struct Logs {
 }
 
 impl Logs {
-    pub(crate) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(self.print())
-    }
-
-    async fn print(&self) -> Result<ExitCode> {
+    pub(crate) async fn run(&self) -> Result<ExitCode> {
         let source = Source::open(&self.source)?;
         let device = source.device(self.device).await?;
         let mut output = Output::new();

@@ -26,6 +26,8 @@ use clap::{Parser, Subcommand};
 use tokio_rustls::rustls::crypto::ring;
 use tracing_subscriber::EnvFilter;
 
+use runtime::block_on;
+
 fn main() -> ExitCode {
     let CommandLine { verb } = CommandLine::parse();
     // Fails only if a provider is installed already, and none is.
@@ -66,17 +68,17 @@ enum Verb {
 impl Verb {
     fn run(&self) -> Result<ExitCode> {
         match self {
-            Self::Collect(verb) => verb.run(),
+            Self::Collect(verb) => block_on(verb.run()),
             Self::Verify(verb) => verb.run(),
-            Self::Logs(verb) => verb.run(),
-            Self::Watch(verb) => verb.run(),
-            Self::Images(verb) => verb.run(),
+            Self::Logs(verb) => block_on(verb.run()),
+            Self::Watch(verb) => block_on(verb.run()),
+            Self::Images(verb) => block_on(verb.run()),
             Self::Decode(verb) => verb.run(),
             Self::Encode(verb) => verb.run(),
             Self::Codes(verb) => verb.run(),
-            Self::Record(verb) => verb.run(),
-            Self::Sim(verb) => verb.run(),
-            Self::X(verb) => verb.run(),
+            Self::Record(verb) => block_on(verb.run()),
+            Self::Sim(verb) => block_on(verb.run()),
+            Self::X(verb) => block_on(verb.run()),
         }
     }
 }

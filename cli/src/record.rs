@@ -45,11 +45,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    pub(crate) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(self.record())
-    }
-
-    async fn record(&self) -> Result<ExitCode> {
+    pub(crate) async fn run(&self) -> Result<ExitCode> {
         let source = if self.once { Source::open(&self.source) } else { Source::open_live(&self.source) }?;
         let mut interrupt = Interrupt::new()?;
         let mut recorder = self.recorder()?;

@@ -3,11 +3,12 @@
 mod biostar_x;
 mod gateway;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bs2_events::sim::Reader;
+use bs2_events::sim::{Certificates, Reader};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::{Args, Subcommand};
 use comfy_table::Table;
@@ -40,6 +41,42 @@ pub(crate) struct Sim {
     json: bool,
 }
 
+/// The certificate of a simulated server, as arguments.
+#[derive(Args)]
+struct CertificateFiles {
+    /// Use ca.crt, server.crt and server_key.pem of this folder; make them if none exists
+    #[arg(long, value_name = "DIR", conflicts_with = "cert")]
+    make_certs: Option<PathBuf>,
+    /// The certificate of the server and its chain, in PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// Its key, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// A further name or address for a certificate that is made; it always has localhost, 127.0.0.1, ::1 and the one of
+    /// --listen
+    #[arg(long = "name", value_name = "NAME", conflicts_with = "cert")]
+    names: Vec<String>,
+}
+
+impl CertificateFiles {
+    /// The certificate of the files; `None` if no file is named.
+    fn open(&self, listen: SocketAddr) -> Result<Option<Certificates>> {
+        Ok(match (&self.cert, &self.key, &self.make_certs) {
+            (Some(cert), Some(key), _) => Some(Certificates::open(cert, key)?),
+            (_, _, Some(folder)) => Some(Certificates::open_or_make(folder, self.names(listen))?),
+            _ => None,
+        })
+    }
+
+    /// The names for a certificate that is made.
+    fn names(&self, listen: SocketAddr) -> Vec<String> {
+        let listen = (!listen.ip().is_unspecified()).then(|| listen.ip().to_string());
+        let loopback = Certificates::LOOPBACK.into_iter().map(str::to_owned);
+        loopback.chain(self.names.iter().cloned()).chain(listen).collect()
+    }
+}
+
 /// The simulated servers.
 #[derive(Subcommand)]
 enum Simulated {
@@ -49,11 +86,11 @@ enum Simulated {
 }
 
 impl Sim {
-    pub(crate) fn run(&self) -> Result<ExitCode> {
+    pub(crate) async fn run(&self) -> Result<ExitCode> {
         match &self.server {
-            Some(Simulated::BiostarX(verb)) => verb.run(),
-            Some(Simulated::Gateway(verb)) => verb.run(),
-            None => runtime::block_on(self.show()),
+            Some(Simulated::BiostarX(verb)) => verb.run().await,
+            Some(Simulated::Gateway(verb)) => verb.run().await,
+            None => self.show().await,
         }
     }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use bs2_events::codec::{Event, Extras};
 use bs2_events::{Error, ErrorKind, Result};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 
 /// Opens the input: a file, or stdin if the path is `-` or missing.
@@ -108,6 +109,16 @@ pub(crate) fn failed(error: io::Error) -> Error {
         _ => ErrorKind::Other,
     };
     Error::new(kind, "cannot write the output").with_source(error)
+}
+
+/// A progress bar on stderr if that is a terminal. It is removed at its end.
+pub(crate) fn bar(len: u64) -> ProgressBar {
+    let bar = ProgressBar::new(len).with_finish(ProgressFinish::AndClear);
+    bar.with_style(bar_style("{bar:40} {pos} of {len} events, {elapsed}"))
+}
+
+pub(crate) fn bar_style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// An empty table with these columns; those that are `true` hold numbers.

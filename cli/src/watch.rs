@@ -39,11 +39,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(self.watch())
-    }
-
-    async fn watch(&self) -> Result<ExitCode> {
+    pub(crate) async fn run(&self) -> Result<ExitCode> {
         let mut interrupt = Interrupt::new()?;
         // `None` until the subscription begins.
         let mut unreached = None;

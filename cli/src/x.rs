@@ -40,17 +40,15 @@ enum Verb {
 }
 
 impl X {
-    pub(crate) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(async {
-            match &self.verb {
-                Verb::LoginCheck(verb) => verb.run().await,
-                Verb::VirtualDevices(verb) => verb.run().await,
-                Verb::Import(verb) => verb.run().await,
-                Verb::Search(verb) => verb.run().await,
-                Verb::Watch(verb) => verb.run().await,
-                Verb::EventTypes(verb) => verb.run().await,
-            }
-        })
+    pub(crate) async fn run(&self) -> Result<ExitCode> {
+        match &self.verb {
+            Verb::LoginCheck(verb) => verb.run().await,
+            Verb::VirtualDevices(verb) => verb.run().await,
+            Verb::Import(verb) => verb.run().await,
+            Verb::Search(verb) => verb.run().await,
+            Verb::Watch(verb) => verb.run().await,
+            Verb::EventTypes(verb) => verb.run().await,
+        }
     }
 }
 

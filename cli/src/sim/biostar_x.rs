@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use bs2_events::settings::{DurationText, encoded};
-use bs2_events::sim::Certificates;
 use bs2_events::sim::biostar_x::{Account, BiostarXServer, BiostarXServerOptions, Snapshot};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
 use serde_json::json;
 
+use super::CertificateFiles;
 use crate::runtime::{self, Interrupt};
 use crate::stdio::Output;
 
@@ -26,18 +26,8 @@ pub(crate) struct BiostarX {
     /// Where to listen; port 0 is any free one
     #[arg(long, default_value = "127.0.0.1:8443", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// Use ca.crt, server.crt and server_key.pem of this folder; make them if none exists
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["cert", "key"])]
-    make_certs: Option<PathBuf>,
-    /// A certificate chain in PEM
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
-    /// Its key in PEM
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
-    /// A name or an address in the certificate that is made [localhost, 127.0.0.1, ::1]
-    #[arg(long = "name", value_name = "NAME")]
-    names: Vec<String>,
+    #[command(flatten)]
+    certificate: CertificateFiles,
     /// Who may log in
     #[arg(long, default_value = "admin", value_name = "LOGIN")]
     user: String,
@@ -77,11 +67,7 @@ pub(crate) struct BiostarX {
 }
 
 impl BiostarX {
-    pub(crate) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(self.serve())
-    }
-
-    async fn serve(&self) -> Result<ExitCode> {
+    pub(super) async fn run(&self) -> Result<ExitCode> {
         let mut output = Output::new();
         if self.print_state {
             let path = self.state.as_deref().unwrap_or(Path::new(""));
@@ -127,10 +113,8 @@ impl BiostarX {
         let mut options: BiostarXServerOptions = settings.join("&").parse()?;
         options =
             options.with_listen(self.listen).with_accounts([Account::new(&self.user, self.password()?)]);
-        if !self.names.is_empty() {
-            options = options.with_names(self.names.clone());
-        }
-        if let Some(certificates) = self.certificates()? {
+        options = options.with_names(self.certificate.names(self.listen));
+        if let Some(certificates) = self.certificate.open(self.listen)? {
             options = options.with_certificates(certificates);
         }
         Ok(match &self.state {
@@ -151,18 +135,6 @@ impl BiostarX {
             }
             (None, None) => "simulated".to_owned(),
         })
-    }
-
-    /// The certificates of the arguments; without them the server makes its own.
-    fn certificates(&self) -> Result<Option<Certificates>> {
-        if let (Some(certificate), Some(key)) = (&self.cert, &self.key) {
-            return Ok(Some(Certificates::open(certificate, key)?));
-        }
-        let Some(folder) = &self.make_certs else { return Ok(None) };
-        Ok(Some(match self.names.as_slice() {
-            [] => Certificates::open_or_make(folder, Certificates::LOOPBACK)?,
-            names => Certificates::open_or_make(folder, names)?,
-        }))
     }
 }
 

@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bs2_events::sim::Certificates;
 use bs2_events::sim::gateway::{
     ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions, SimDeviceAddress,
 };
 use bs2_events::{Error, ErrorKind, Result};
-use clap::Args;
-use tokio::time::{MissedTickBehavior, interval};
+use clap::{ArgGroup, Args};
 
+use super::CertificateFiles;
 use crate::runtime::{self, Interrupt};
 use crate::source;
 use crate::stdio::{Output, count};
@@ -22,7 +21,7 @@ use crate::stdio::{Output, count};
 /// The devices make 5 events a second, or as many as the setting `rate` says. It runs until Ctrl-C, or for the
 /// time of --for.
 #[derive(Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, group = ArgGroup::new("files").args(["make_certs", "cert"]).required(true))]
 pub(crate) struct Gateway {
     /// The devices: sim: and settings joined by & (see bs2 sim --help)
     #[arg(default_value = "sim:")]
@@ -30,18 +29,8 @@ pub(crate) struct Gateway {
     /// The address to listen on; port 0 is any free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4000")]
     listen: SocketAddr,
-    /// The certificate of the gateway, in PEM
-    #[arg(long, value_name = "FILE", requires = "key")]
-    cert: Option<PathBuf>,
-    /// Its key, in PEM
-    #[arg(long, value_name = "FILE", requires = "cert")]
-    key: Option<PathBuf>,
-    /// Use ca.crt, server.crt and server_key.pem of this folder; make them if none exists
-    #[arg(long, value_name = "DIR", required_unless_present = "cert")]
-    make_certs: Option<PathBuf>,
-    /// A further name or address for the certificate; it always has localhost, 127.0.0.1, ::1 and the one of --listen
-    #[arg(long = "name", value_name = "NAME", requires = "make_certs")]
-    names: Vec<String>,
+    #[command(flatten)]
+    certificate: CertificateFiles,
     /// The version of the interface: 1.8 changed the field numbers of capabilities
     #[arg(long, value_name = "1.7|1.8", default_value = "1.8")]
     api: ApiVersion,
@@ -63,11 +52,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(super) fn run(&self) -> Result<ExitCode> {
-        runtime::block_on(self.serve())
-    }
-
-    async fn serve(&self) -> Result<ExitCode> {
+    pub(super) async fn run(&self) -> Result<ExitCode> {
         let mut interrupt = Interrupt::new()?;
         let server = GatewayServer::start(self.options()?).await?;
         let simulator = server.simulator();
@@ -99,18 +84,10 @@ impl Gateway {
     }
 
     fn options(&self) -> Result<GatewayServerOptions> {
-        let made = match &self.make_certs {
-            Some(folder) => Some(Certificates::open_or_make(folder, self.names())?),
-            None => None,
-        };
-        let certificates = match (&self.cert, &self.key, made) {
-            (Some(cert), Some(key), _) => Certificates::open(cert, key)?,
-            (_, _, Some(made)) => made,
-            _ => {
-                let message = "the gateway has no certificate: give --make-certs, or --cert and --key";
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
-        };
+        let certificates = self.certificate.open(self.listen)?.ok_or_else(|| {
+            let message = "the gateway has no certificate: give --make-certs, or --cert and --key";
+            Error::new(ErrorKind::InvalidInput, message)
+        })?;
         let mut options = GatewayServerOptions::new(source::live_options(&self.source)?)
             .with_listen(self.listen)
             .with_certificates(certificates)
@@ -124,22 +101,12 @@ impl Gateway {
             None => options,
         })
     }
-
-    /// The names in the certificate: this machine's, those of the command line, and the address of `--listen`.
-    fn names(&self) -> Vec<String> {
-        let ip = self.listen.ip();
-        let listen = (!ip.is_unspecified()).then(|| ip.to_string());
-        let loopback = Certificates::LOOPBACK.into_iter().map(str::to_owned);
-        loopback.chain(self.names.iter().cloned()).chain(listen).collect()
-    }
 }
 
 /// Waits until the state file cannot be written.
 async fn state_lost(server: &GatewayServer) -> Error {
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        looks.tick().await;
+        tokio::time::sleep(LOOK).await;
         if let Err(error) = server.simulator().check_state() {
             return error;
         }

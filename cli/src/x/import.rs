@@ -1,7 +1,7 @@
 //! `bs2 x import`: events from a file for a virtual device.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind as IoErrorKind, IsTerminal, Write};
+use std::io::{ErrorKind as IoErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,7 +10,6 @@ use bs2_events::biostar_x::import::VirtualDeviceFlag;
 use bs2_events::biostar_x::{self, BiostarX, ImportOptions, VirtualDeviceId};
 use bs2_events::{Error, ErrorKind, HttpError, Result};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -84,7 +83,7 @@ impl Import {
         // A server that cannot be reached, or refuses the account, fails at once.
         retried(|| async { client.login().await }).await?;
         note.begin()?;
-        let bar = bar(import.len());
+        let bar = stdio::bar(import.len().try_into().unwrap_or(u64::MAX));
         let result =
             import.run(&options, |count| bar.set_position(count.done().try_into().unwrap_or(u64::MAX))).await;
         bar.finish_and_clear();
@@ -128,17 +127,6 @@ impl Import {
         ))?;
         output.flush()
     }
-}
-
-fn bar(events: usize) -> ProgressBar {
-    let bar = ProgressBar::new(events.try_into().unwrap_or(u64::MAX)).with_finish(ProgressFinish::AndClear);
-    if std::io::stderr().is_terminal() {
-        let style = ProgressStyle::with_template("{bar:40} {pos} of {len} events, {elapsed}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    } else {
-        bar.set_draw_target(indicatif::ProgressDrawTarget::hidden());
-    }
-    bar
 }
 
 /// The note beside a file: whether it was imported, so that it is not imported twice by mistake.

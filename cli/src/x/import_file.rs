@@ -97,7 +97,7 @@ impl Fields {
             "6400" | "denied" => Verdict::Denied,
             _ => return Err(invalid(line, "field `evt` is not 4088 or 6400")),
         };
-        let time = parse_time(&datetime).ok_or_else(|| {
+        let time = parse_time(&datetime).map_err(|_| {
             invalid(line, "field `datetime` is not a whole second such as 2026-01-31T12:00:00Z")
         })?;
         if !dev_id.is_empty() && dev_id != device.to_string() {

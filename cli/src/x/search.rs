@@ -22,11 +22,11 @@ pub(super) struct Search {
     #[command(flatten)]
     access: Access,
     /// From this second on, such as 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<Timestamp>,
     /// Up to this second; the end of 2037 by default
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    until: Option<Timestamp>,
     /// A device's number; may be given several times
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<u32>,
@@ -74,14 +74,10 @@ impl Search {
 
     fn query(&self) -> Result<EventQuery> {
         let mut query = EventQuery::new().limit(self.page);
-        let since = self.since.as_deref().map(|text| time("--since", text)).transpose()?;
-        let until = self.until.as_deref().map(|text| time("--until", text)).transpose()?;
-        if let (Some(since), Some(until)) = (since, until)
-            && since > until
-        {
+        if self.until.is_some_and(|until| self.since > Some(until)) {
             return Err(Error::new(ErrorKind::InvalidInput, "--since is later than --until"));
         }
-        query = match (since, until) {
+        query = match (self.since, self.until) {
             (from, Some(to)) => query.between(from.unwrap_or_default(), to),
             (Some(from), None) => query.since(from),
             (None, None) => query,
@@ -97,13 +93,6 @@ impl Search {
         }
         Ok(query)
     }
-}
-
-fn time(name: &str, text: &str) -> Result<Timestamp> {
-    parse_time(text).ok_or_else(|| {
-        let message = format!("{name}: a time such as 2026-01-31T12:00:00Z is expected");
-        Error::new(ErrorKind::InvalidInput, message)
-    })
 }
 
 /// Print the server's events as they happen, until Ctrl-C
@@ -174,14 +163,15 @@ fn print_row(output: &mut Output, row: &EventRow, json: bool) -> Result<()> {
 }
 
 /// Reads a time in whole seconds, with `Z` or an offset.
-pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
-    // jiff reads a leap second as the second before it.
-    if text.contains(":60") {
-        return None;
-    }
-    let time: jiff::Timestamp = text.trim().parse().ok()?;
-    let seconds = time.as_second().try_into().ok()?;
-    (time.subsec_nanosecond() == 0).then_some(Timestamp::from_unix_seconds(seconds))
+pub(super) fn parse_time(text: &str) -> Result<Timestamp, &'static str> {
+    let time = || {
+        let time: jiff::Timestamp = text.trim().parse().ok()?;
+        // jiff reads a leap second as the second before it.
+        let is_whole = time.subsec_nanosecond() == 0 && !text.contains(":60");
+        let seconds = time.as_second().try_into().ok().filter(|_| is_whole)?;
+        Some(Timestamp::from_unix_seconds(seconds))
+    };
+    time().ok_or("a time such as 2026-01-31T12:00:00Z is expected")
 }
 
 const AFTER_HELP: &str = "\

@@ -94,7 +94,7 @@ fn what_cannot_be_saved_is_an_error() {
         (["sim:images=0", "--out", "a"].as_slice(), "bs2: device 541000001: the device takes no pictures"),
         (&["sim:", "--out", "file"], "bs2: cannot make the folder file: "),
         (&["sim:devices=2", "--out", "b"], "bs2: the source has 2 devices: choose one with --device\n"),
-        (&["sim:", "--device", "7", "--out", "b"], "bs2: device 7: the source has no such reader\n"),
+        (&["sim:", "--device", "7", "--out", "b"], "bs2: device 7: the source has no such device\n"),
     ] {
         let run = bs2_in(folder.path(), &[&["images"], arguments].concat());
         assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{arguments:?}");
