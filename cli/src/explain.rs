@@ -11,7 +11,7 @@ use bs2_events::codec::{Event, Subject, Temperature, UserId};
 
 use crate::format::Record;
 
-/// A line of offset, bytes, field and value for each field; more where it has more than 16 bytes.
+/// A line of offset, bytes, field and value for each field; further lines for a field of more than 16 bytes.
 pub(crate) fn explain(record: &Record<'_>) -> String {
     let bytes = record.bytes();
     let mut dump = Dump::new(&bytes);
@@ -43,7 +43,7 @@ pub(crate) fn explain(record: &Record<'_>) -> String {
     dump.text
 }
 
-/// The same of what a record of a capture holds; offsets count from its beginning.
+/// The same for the payload of a capture's record; offsets count from its beginning.
 pub(crate) fn explain_payload(payload: &CapturePayload<'_>) -> String {
     match *payload {
         CapturePayload::Event(event) => explain(&Record::Event(event)),
@@ -73,7 +73,7 @@ pub(crate) fn explain_payload(payload: &CapturePayload<'_>) -> String {
             dump.text
         }
         CapturePayload::Unknown { bytes, .. } => unexplained(bytes),
-        // Whatever a later codec tells apart.
+        // A kind of a later version.
         _ => unexplained(&[]),
     }
 }
@@ -145,7 +145,7 @@ impl<'a> Dump<'a> {
         self.field(1, "padding", "");
     }
 
-    /// The fields of every blob of the vendor's, also those that are not valid.
+    /// The fields that all blobs of the SDK have, also those that are not valid.
     fn head(&mut self, head: &BlobHead) {
         let (tna_key, job_code) = head.key_fields();
         self.mask_and_id(head);
@@ -162,7 +162,7 @@ impl<'a> Dump<'a> {
         self.field(1, "reserved", reserved);
     }
 
-    /// The fields that are there.
+    /// The fields that the blob has.
     fn portable(&mut self, blob: &PortableBlob<'_>) {
         let head = blob.head();
         self.mask_and_id(head);
@@ -199,7 +199,7 @@ impl<'a> Dump<'a> {
         self.field(4, "temperature", format_args!("{}{note}", celsius(temperature)));
     }
 
-    /// One field. Lines of bytes that repeat the line before are one `*`, as in other dumps.
+    /// One field. A `*` stands for lines of bytes that repeat the line before.
     fn field(&mut self, len: usize, name: &str, value: impl Display) {
         let (field, rest) = self.rest.split_at_checked(len).unwrap_or((self.rest, &[]));
         let mut before: &[u8] = &[];
@@ -226,7 +226,7 @@ impl<'a> Dump<'a> {
     }
 }
 
-/// What to say of a field that the mask does not have.
+/// What follows the value of a field that the mask does not have.
 fn note(head: &BlobHead, bit: EventMask) -> &'static str {
     if head.mask().contains(bit) { "" } else { " (not valid)" }
 }
@@ -244,7 +244,7 @@ fn subject(head: &BlobHead) -> Cow<'static, str> {
     }
 }
 
-/// A user id, with what a terminal might obey escaped.
+/// A user id. Characters that control a terminal are escaped.
 fn user(id: &UserId) -> Cow<'static, str> {
     match id.as_text() {
         Some(text) => format!("user {text:?}").into(),

@@ -116,7 +116,7 @@ records! {
     ExtInfo(ExtInfo) = "ext-info",
     /// 8 bytes: the input port of a blob
     ExtIoDevice(ExtIoDevice) = "ext-io-device",
-    /// 44 bytes: what a filtered read asks for
+    /// 44 bytes: the filter of a read
     EventFilter(EventFilter) = "event-filter",
     /// 16 442 bytes: an event with its image inside
     Blob(EventBlob) = "blob",

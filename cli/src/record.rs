@@ -1,4 +1,4 @@
-//! `bs2 record`: what a source delivers, into a capture file.
+//! `bs2 record`: writes what devices deliver into a capture file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,10 +15,10 @@ use crate::stdio::{self, Output, count};
 
 /// Write what devices deliver into a capture file, as it comes
 ///
-/// First the logs, then live events, each event of a device once, and the states of the connections. The file can
-/// be read while it is written, and replayed with sim:replay=FILE. What is there already stays: a second run appends
-/// all that it gets. Without --once or --for it runs until Ctrl-C. The file holds user ids, card data and pictures, and
-/// with --blobs job codes and temperatures in a blob behind each event. A device that has no blobs is reported.
+/// First the logs, then live events, each event of a device once, and the states of the connections. The file can be
+/// read while it is written, and replayed with sim:replay=FILE. A second run appends to the file. Without --once or --for
+/// it runs until Ctrl-C. The file holds user ids, card data and pictures, and with --blobs job codes and temperatures in
+/// a blob behind each event. A device that has no blobs is reported.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Record {
@@ -36,7 +36,7 @@ pub(crate) struct Record {
     /// Record pictures too
     #[arg(long)]
     images: bool,
-    /// Record the job codes and temperatures too that devices keep beyond their events
+    /// Record job codes and temperatures too, which devices keep in blobs
     #[arg(long)]
     blobs: bool,
     /// Print one JSON object at the end instead of a sentence
@@ -103,7 +103,7 @@ impl Record {
             stdio::report(&Error::new(ErrorKind::Unsupported, message));
         }
         if logs_read < devices && failed == 0 {
-            let message = "ended before every log was read: what came is in the file";
+            let message = "ended before every log was read: the file has what was read";
             return Err(Error::new(ErrorKind::Other, message));
         }
         Ok(if failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -196,4 +196,4 @@ Settings of a sim: source, as name=value joined by &; the same seed gives the sa
   images     whether the devices take pictures, true or false [true]
   inclusive  whether pages begin at the requested id and not behind it, true or false [false]
   page       most events of a page, 0 for no limit [0]
-  queue      live events held back for each subscriber before some are dropped, 0 for no such queue [0]";
+  queue      live events that wait for each subscriber before some are dropped, 0 for no such queue [0]";

@@ -1,4 +1,4 @@
-//! What a `STORE` argument names: where events are stored, and what became of them there.
+//! What a `STORE` argument names: where events are stored, and the outcome there.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -18,10 +18,10 @@ use serde_json::json;
 use crate::runtime;
 use crate::stdio::{Output, table};
 
-/// Talk to a BioStar X server: virtual devices, import, search, live events
+/// Use a BioStar X server: virtual devices, import, search, live events
 ///
-/// The password comes from the variable BS2_X_PASSWORD or from --password-file, never from the command line, which other
-/// programs can see.
+/// The password comes from the variable BS2_X_PASSWORD or from --password-file. It is not an argument, because other
+/// programs can see the command line.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct X {
@@ -82,7 +82,7 @@ impl LoginCheck {
             let licensed = licensed.map_or("not reported", |licensed| if licensed { "yes" } else { "no" });
             output.line(format!("Event Log API licence: {licensed}"))?;
             if login.must_change_password == Some(true) {
-                output.line("the server asks for a new password")?;
+                output.line("the server wants a new password")?;
             }
         }
         output.flush()?;

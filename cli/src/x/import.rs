@@ -40,7 +40,7 @@ pub(super) struct Import {
     /// Send a file again that was imported already, or in part
     #[arg(long, conflicts_with = "resume")]
     again: bool,
-    /// The note that the file was imported; beside the file by default
+    /// The file that notes the import; FILE.ID.state by default
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// How long to try while no event gets to the server, such as 30s or 5m; a quarter of it if none has arrived yet
@@ -80,7 +80,7 @@ impl Import {
         } else if !self.again {
             note.check()?;
         }
-        // A server that cannot be reached, or refuses the account, fails at once.
+        // Fails at once if the server cannot be reached or refuses the account.
         retried(|| async { client.login().await }).await?;
         note.begin()?;
         let bar = stdio::bar(import.len().try_into().unwrap_or(u64::MAX));
@@ -129,7 +129,7 @@ impl Import {
     }
 }
 
-/// The note beside a file: whether it was imported, so that it is not imported twice by mistake.
+/// The note of a file's import, so that the file is not imported twice by mistake.
 struct ImportNote {
     path: PathBuf,
     entry: Entry,
@@ -158,7 +158,7 @@ impl ImportNote {
             finished: false,
         };
         let before = match fs::read(&path) {
-            // Anything else in the file is not a note of this import.
+            // Other text in the file is not a note of an import.
             Ok(text) => serde_json::from_slice(&text).ok(),
             Err(error) if error.kind() == IoErrorKind::NotFound => None,
             Err(error) => return Err(storage(&path, error)),
@@ -230,7 +230,7 @@ const FORMAT: u32 = 1;
 const AFTER_HELP: &str = "\
 Columns of a .csv, keys of a .jsonl, as in the server's own interface:
   datetime  UTC or with an offset, whole seconds: 2026-01-31T12:00:00Z
-  user_id   the person, whom the server must know
+  user_id   a person that the server knows
   evt       4088 or granted, 6400 or denied
   tna_key   the time and attendance key, 1 to 16; may be empty or missing
   dev_id    the virtual device; may be missing, and may not be another one
@@ -238,5 +238,5 @@ Columns of a .csv, keys of a .jsonl, as in the server's own interface:
 Example:
   bs2 x import punches.csv --virtual-device 100001 --server https://192.0.2.10 --user operator
 
-Other columns and keys are refused. The note that a file was imported is FILE.ID.state beside it.
+Other columns and keys are refused. FILE.ID.state notes that a file was imported.
 Exit code: 0 if the server has every event.";

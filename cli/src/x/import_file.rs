@@ -104,7 +104,7 @@ impl Fields {
             return Err(invalid(line, "field `dev_id` is another device than --virtual-device"));
         }
         let event = ImportEvent::new(verdict, user_id, time);
-        // Zero is no key, so the check refuses what is not a number too.
+        // The check refuses zero, and so text that is not a number.
         let event =
             if tna_key.is_empty() { event } else { event.tna_key(tna_key.parse().unwrap_or_default()) };
         match event.check() {
@@ -127,11 +127,11 @@ fn invalid(line: u64, problem: &str) -> Error {
     error.with_position(usize::try_from(line).unwrap_or(usize::MAX))
 }
 
-/// An object of a `.jsonl` file: its keys and values in order, also a key that is given twice, and nothing rounded.
+/// An object of a `.jsonl` file: its keys and values in order, also a key that is given twice.
 struct Object(Vec<(String, Value)>);
 
 impl Object {
-    /// The values of these keys as text, empty where one is missing; or what is wrong.
+    /// The values of these keys as text, empty if one is missing; or the problem.
     fn fields<const N: usize>(self, names: [&str; N]) -> Result<[String; N], String> {
         let mut fields = [const { None }; N];
         for (key, value) in self.0 {
@@ -146,7 +146,7 @@ impl Object {
             *field = Some(match value {
                 Value::Null => String::new(),
                 Value::String(text) => text.trim().to_owned(),
-                // Larger numbers and fractions have lost digits already.
+                // Larger numbers and fractions have lost digits.
                 Value::Number(number) if number.is_u64() || number.is_i64() => number.to_string(),
                 Value::Number(_) => {
                     return Err(format!("field `{key}` is not a whole number of 64 bits: write it as text"));

@@ -254,7 +254,7 @@ fn a_reader_that_is_stuck_does_not_hold_up_the_others_and_is_no_success() {
     signal(&child, "TERM");
     let run = finish(child);
     assert!(run.stdout.contains(" recorded in a.bs2cap\n"), "{}", run.stdout);
-    let error = "bs2: ended before every log was read: what came is in the file\n";
+    let error = "bs2: ended before every log was read: the file has what was read\n";
     assert_eq!((run.code, run.stderr.as_str()), (Some(1), error));
     let logs =
         bs2_in(folder.path(), &["logs", "sim:replay=a.bs2cap", "--device", "541000002", "--max", "50"]);
