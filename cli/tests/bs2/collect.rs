@@ -131,7 +131,7 @@ fn arguments_that_cannot_be_right_are_refused_before_anything_is_made() {
         ),
         (
             &["--from", "sdk:libBS_SDK_V2.so"],
-            "setting `device` is missing, and there is neither `search` nor `accept`",
+            "no device is named: give `device` (an address), `search`, or `accept`",
         ),
         (&["--from", "readers"], "source: `readers` has no scheme; there are `sim:`, `sdk:` and `gateway:`"),
         (&["--from", "sim:devices=0"], "setting `devices`: `0` is not a number from 1 to 100000"),

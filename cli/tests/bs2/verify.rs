@@ -43,7 +43,7 @@ fn a_row_that_disagrees_with_its_record_fails() {
             "event 6862: column `code` disagrees with the record",
         ),
         ("UPDATE events SET raw = x'00' WHERE event_id = 6862", "event 6862: the record has 1 bytes, not 48"),
-        ("UPDATE gaps SET reason = 'lost'", "gap 6911 has no known reason"),
+        ("UPDATE gaps SET reason = 'lost'", "gap 6911 has an unknown reason"),
         ("DELETE FROM watermarks", "there is no watermark"),
     ] {
         let run = spoiled(change);
