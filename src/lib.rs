@@ -67,7 +67,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `capture` | capture files written as well as read, and the portable blob; needs std |
+//! | `capture` | capture files written as well as read; needs std |
 //! | `serde` | records of the codec, batches and gaps as JSON and the like; every byte is kept |
 //! | `jiff`, `chrono`, `time` | conversions of [`codec::Timestamp`]; `jiff` also an event's local time |
 //! | `device` | the client, the trait that backends implement, and its conformance suite |

@@ -13,7 +13,7 @@
 //!
 //! # Memory
 //!
-//! The objects that `BS2_ReleaseObject` takes are in one list ([`ffi`]), by their addresses. A release looks the
+//! The objects that `BS2_ReleaseObject` takes are in one list (`ffi`), by their addresses. A release looks the
 //! address up, so an unknown address does no harm. A context is also found by its address, and never read through it.
 // The names are those of the vendor's library.
 #![allow(non_snake_case)]

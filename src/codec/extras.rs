@@ -8,7 +8,7 @@ use super::{Subject, SubjectKind};
 /// What a backend or a blob reports of an event beyond its 48 bytes.
 ///
 /// Most events have no extras, and empty extras take no memory on the heap. An image is not among them: it is large,
-/// and a blob lends it ([`EventBlob::image`](super::EventBlob::image)).
+/// and a blob lends it ([`EventBlob::image`](super::blob::EventBlob::image)).
 ///
 /// `Debug` shows no temperature, no user id and no card data.
 ///

@@ -50,7 +50,7 @@ use crate::{Error, Result};
 ///
 /// # Implementing it
 ///
-/// Put [`#[async_trait]`](async_trait) on your `impl` and write the methods as `async fn`, with the signatures that stand
+/// Put [`#[async_trait]`](macro@async_trait) on your `impl` and write the methods as `async fn`, with the signatures that stand
 /// at each method. `examples/custom_backend.rs` does it for a list of events in memory.
 ///
 /// ```

@@ -59,7 +59,7 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// # Implementing it
 ///
-/// The attribute [`async_trait`] makes the trait usable as `dyn Sink`. With it the methods are written like this:
+/// The attribute [`macro@async_trait`] makes the trait usable as `dyn Sink`. With it the methods are written like this:
 ///
 /// ```
 /// # use bs2_events::codec::{DeviceId, Event};
