@@ -55,6 +55,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Certificates;
+use super::setting::SettingsTable;
 use crate::codec::Event;
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
@@ -129,7 +130,7 @@ impl BiostarXServer {
     /// [`Busy`](ErrorKind::Busy) when another server writes that file, [`Other`](ErrorKind::Other) when the server
     /// cannot listen on the address and outside a tokio runtime.
     pub async fn start(options: BiostarXServerOptions) -> Result<Self> {
-        options.check()?;
+        options.check_ranges()?;
         if Handle::try_current().is_err() {
             return Err(Error::new(ErrorKind::Other, "the simulated server needs a tokio runtime"));
         }

@@ -61,6 +61,7 @@ mod journal;
 mod options;
 mod recorded_log;
 mod rng;
+mod setting;
 
 #[cfg(feature = "sim-servers")]
 pub use crate::tls::certificates::Certificates;
