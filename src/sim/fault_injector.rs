@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::rng::SeededRng;
+use super::setting::{fault_names, parse_faults};
 use crate::codec::blob::EventMask;
 use crate::codec::portable::PortableBlob;
 use crate::codec::sdk_code::SdkCode;
@@ -19,7 +20,7 @@ use crate::codec::{DeviceId, Event, Extras, Timestamp};
 use crate::device::backend::{Backend, DeviceList, LiveSink, LiveTarget, Monitoring};
 use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::sync::lock;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 bitflags! {
     /// The faults of a [`FaultInjector`]. They change what a caller gets, never the log of a device.
@@ -57,26 +58,14 @@ impl FromStr for Faults {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        text.split(',').filter(|word| !word.is_empty()).try_fold(Self::empty(), |faults, word| {
-            let named = Self::all().iter_names().find(|(name, _)| name.eq_ignore_ascii_case(word));
-            let fault = named.map(|(_, fault)| fault).ok_or_else(|| {
-                let known = Self::all().to_string().replace(',', ", ");
-                let message = format!("fault `{word}` is not known; known are {known}");
-                Error::new(ErrorKind::InvalidInput, message)
-            })?;
-            Ok(faults | fault)
-        })
+        parse_faults(text, |word, known| format!("fault `{word}` is not known; known are {known}"))
     }
 }
 
 /// Writes the names of the faults, separated by commas.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (name, _)) in self.iter_names().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{}", name.to_ascii_lowercase())?;
-        }
-        Ok(())
+        f.write_str(&fault_names(*self).join(","))
     }
 }
 
@@ -413,7 +402,7 @@ impl DeviceFaults {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Disconnected`] where the connection was lost by a fault.
+    /// [`Disconnected`](crate::ErrorKind::Disconnected) where the connection was lost by a fault.
     fn plan(&mut self, kind: CallKind) -> Result<CallPlan> {
         if self.is_lost {
             return Err(self.lost());
@@ -442,7 +431,7 @@ impl DeviceFaults {
 
     /// # Errors
     ///
-    /// [`ErrorKind::Disconnected`] where the connection of this generation was lost by a fault.
+    /// [`Disconnected`](crate::ErrorKind::Disconnected) where the connection of this generation was lost by a fault.
     fn check(&self, generation: u64) -> Result<()> {
         if self.is_lost || generation != self.generation { Err(self.lost()) } else { Ok(()) }
     }

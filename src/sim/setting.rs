@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use bitflags::Flags;
+
 use crate::settings::{Settings, SettingsText};
 use crate::{Error, ErrorKind, Result};
 
@@ -187,6 +189,20 @@ pub(super) fn parsed<T: fmt::Display + 'static>(
     read: fn(&str) -> Option<T>,
 ) -> SettingKind<T> {
     shown(move |settings, name| settings.parsed(name, expected, read))
+}
+
+/// Reads names of faults, separated by commas. `unknown` makes the error of a word and the known names.
+pub(super) fn parse_faults<T: Flags>(text: &str, unknown: impl Fn(&str, &str) -> String) -> Result<T> {
+    text.split(',').filter(|word| !word.is_empty()).try_fold(T::empty(), |faults, word| {
+        let named = T::all().iter_names().find(|(name, _)| name.eq_ignore_ascii_case(word));
+        named.map(|(_, fault)| faults.union(fault)).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, unknown(word, &fault_names(T::all()).join(", ")))
+        })
+    })
+}
+
+pub(super) fn fault_names<T: Flags>(faults: T) -> Vec<String> {
+    faults.iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect()
 }
 
 #[cfg(feature = "sim-servers")]

@@ -9,8 +9,9 @@ use tonic::Status;
 
 use super::broadcast::StreamEnd;
 use crate::sim::rng::SeededRng;
+use crate::sim::setting::{fault_names, parse_faults};
 use crate::sync::lock;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 bitflags! {
     /// Faults of the gateway itself. Its devices have their own ([`Faults`](crate::sim::Faults)).
@@ -57,30 +58,20 @@ bitflags! {
     }
 }
 
+/// Reads names of faults, separated by commas.
 impl FromStr for GatewayFaults {
     type Err = Error;
 
-    /// Parses names of faults, separated by commas.
     fn from_str(text: &str) -> Result<Self> {
-        text.split(',').filter(|word| !word.is_empty()).try_fold(Self::empty(), |faults, word| {
-            let named = Self::all().iter_names().find(|(name, _)| name.eq_ignore_ascii_case(word));
-            named.map(|(_, fault)| faults | fault).ok_or_else(|| {
-                let known: Vec<_> =
-                    Self::all().iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect();
-                let message = format!(
-                    "setting `gateway-faults`: `{word}` is not known; known are {}",
-                    known.join(", ")
-                );
-                Error::new(ErrorKind::InvalidInput, message)
-            })
+        parse_faults(text, |word, known| {
+            format!("setting `gateway-faults`: `{word}` is not known; known are {known}")
         })
     }
 }
 
 impl fmt::Display for GatewayFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect();
-        f.write_str(&names.join(","))
+        f.write_str(&fault_names(*self).join(","))
     }
 }
 
