@@ -399,10 +399,7 @@ impl DeviceFaults {
     }
 
     /// Draws what happens to the next call.
-    ///
-    /// # Errors
-    ///
-    /// [`Disconnected`](crate::ErrorKind::Disconnected) where the connection was lost by a fault.
+    /// Fails with [`Disconnected`](crate::ErrorKind::Disconnected) where the connection was lost by a fault.
     fn plan(&mut self, kind: CallKind) -> Result<CallPlan> {
         if self.is_lost {
             return Err(self.lost());
@@ -429,16 +426,13 @@ impl DeviceFaults {
         Ok(plan)
     }
 
-    /// # Errors
-    ///
-    /// [`Disconnected`](crate::ErrorKind::Disconnected) where the connection of this generation was lost by a fault.
+    /// Fails with [`Disconnected`](crate::ErrorKind::Disconnected) where the connection of this generation was lost by
+    /// a fault.
     fn check(&self, generation: u64) -> Result<()> {
         if self.is_lost || generation != self.generation { Err(self.lost()) } else { Ok(()) }
     }
 
-    /// # Errors
-    ///
-    /// That of an attempt to connect that is to fail.
+    /// Fails if the attempt to connect is to fail.
     fn refuse_connection(&mut self) -> Result<()> {
         match self.refusals.checked_sub(1) {
             Some(left) if self.is_lost => {

@@ -169,9 +169,7 @@ impl fmt::Debug for GatewayServer {
     }
 }
 
-/// # Errors
-///
-/// [`ErrorKind::InvalidInput`] for more addresses than devices, and the errors of the simulator.
+/// Fails with [`ErrorKind::InvalidInput`] for more addresses than devices, and the errors of the simulator.
 fn simulator(options: &GatewayServerOptions) -> Result<Simulator> {
     // Where a page begins is a matter of the gateway, not of its devices.
     let mut settings = options.simulator.clone().with_inclusive(false);

@@ -38,10 +38,7 @@ pub(super) struct Inner {
 
 impl Inner {
     /// Devices by options, with the history that a file has of them.
-    ///
-    /// # Errors
-    ///
-    /// As `Simulator::with_options` and `Simulator::with_state`.
+    /// Fails as `Simulator::with_options` and `Simulator::with_state`.
     pub(super) fn new(mut options: SimOptions, state: Option<&Path>) -> Result<Self> {
         options.check()?;
         let (state_file, text) = match state {
@@ -85,10 +82,7 @@ impl Inner {
     }
 
     /// The position of a device among all.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] where no device has this id.
+    /// Fails with [`ErrorKind::NotFound`] where no device has this id.
     pub(super) fn position(&self, device: DeviceId) -> Result<usize> {
         self.devices.binary_search_by_key(&device, SimDevice::device).map_err(|_| {
             Error::from_sdk_code(NO_SUCH_DEVICE, "no simulated device has this id").with_device(device)
@@ -96,10 +90,7 @@ impl Inner {
     }
 
     /// Starts to make live events, unless that is so already.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Other`] outside a tokio runtime.
+    /// Fails with [`ErrorKind::Other`] outside a tokio runtime.
     pub(super) fn start(self: &Arc<Self>) -> Result<()> {
         let mut ticker = lock(&self.ticker);
         ticker.is_stopped = false;
@@ -107,10 +98,7 @@ impl Inner {
     }
 
     /// The same for a subscription: where live events were stopped, they stay stopped.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Other`] outside a tokio runtime.
+    /// Fails with [`ErrorKind::Other`] outside a tokio runtime.
     pub(super) fn start_unless_stopped(self: &Arc<Self>) -> Result<()> {
         let mut ticker = lock(&self.ticker);
         if ticker.is_stopped { Ok(()) } else { ticker.start(self) }

@@ -42,10 +42,7 @@ struct Writer {
 
 impl Journal {
     /// Opens a file or creates it, locks it against other processes, and returns its bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] where its folder does not exist, [`ErrorKind::PermissionDenied`] and
+    /// Fails with [`ErrorKind::NotFound`] where its folder does not exist, [`ErrorKind::PermissionDenied`] and
     /// [`ErrorKind::Storage`] where it cannot be read and written, [`ErrorKind::Busy`] where another process uses it.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>)> {
         let mut options = OpenOptions::new();
@@ -68,20 +65,15 @@ impl Journal {
     }
 
     /// The bytes of a file that another process may be writing.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`] where it cannot be read.
+    /// Fails with [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`] where it cannot
+    /// be read.
     #[cfg(feature = "sim-servers")]
     pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
         std::fs::read(path).map_err(|error| failed(path, "read", error))
     }
 
     /// Cuts the file; what is appended next begins there.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where it cannot be written.
+    /// Fails with [`ErrorKind::Storage`] where it cannot be written.
     pub(super) fn truncate(&self, length: u64) -> Result<()> {
         self.write(|writer| {
             writer.file.set_len(length)?;
@@ -91,10 +83,7 @@ impl Journal {
     }
 
     /// Appends bytes. Where that fails, none of them stay.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where it cannot be written.
+    /// Fails with [`ErrorKind::Storage`] where it cannot be written.
     pub(super) fn append(&self, bytes: &[u8]) -> Result<()> {
         self.write(|writer| {
             writer.file.seek(SeekFrom::Start(writer.end))?;
@@ -109,10 +98,7 @@ impl Journal {
     }
 
     /// Overwrites bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where it cannot be written.
+    /// Fails with [`ErrorKind::Storage`] where it cannot be written.
     pub(super) fn overwrite(&self, position: u64, bytes: &[u8]) -> Result<()> {
         self.write(|writer| {
             writer.file.seek(SeekFrom::Start(position))?;
@@ -150,11 +136,8 @@ pub(super) struct StateFile {
 impl StateFile {
     /// Opens the file, and returns the text that it has already. [`Start::Now`] becomes the time in the file, or the
     /// current one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Journal::open`]; [`ErrorKind::InvalidData`] for a file that is no state, [`ErrorKind::InvalidInput`] for
-    /// one of other options.
+    /// Fails as [`Journal::open`]; [`ErrorKind::InvalidData`] for a file that is no state, [`ErrorKind::InvalidInput`]
+    /// for one of other options.
     pub(super) fn open(path: &Path, options: &mut SimOptions) -> Result<(Self, Option<String>)> {
         let (journal, bytes) = Journal::open(path)?;
         let text = read(&bytes, options);
@@ -200,9 +183,7 @@ impl StateFile {
         self.note(|journal| journal.append(line.as_bytes()));
     }
 
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] once something could not be written.
+    /// Fails with [`ErrorKind::Storage`] once something could not be written.
     pub(super) fn check(&self) -> Result<()> {
         match self.failed.get() {
             None => Ok(()),
@@ -225,10 +206,7 @@ impl StateFile {
 }
 
 /// The history of each device in the text of a file.
-///
-/// # Errors
-///
-/// [`ErrorKind::InvalidData`] for lines that cannot be read, [`ErrorKind::InvalidInput`] for other devices.
+/// Fails with [`ErrorKind::InvalidData`] for lines that cannot be read, [`ErrorKind::InvalidInput`] for other devices.
 pub(super) fn histories(text: &str, devices: &[DeviceId]) -> Result<Vec<History>> {
     let damaged =
         |line: &str| Error::new(ErrorKind::InvalidData, format!("state file: `{line}` cannot be read"));

@@ -119,9 +119,7 @@ impl SimOptions {
         self.devices.unwrap_or(u32::from(self.replay.is_none()))
     }
 
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidInput`] for the first option outside its range.
+    /// Fails with [`ErrorKind::InvalidInput`] for the first option outside its range.
     pub(super) fn check(&self) -> Result<()> {
         self.check_ranges()?;
         let events = u64::from(self.generated_devices()) * u64::from(self.backlog);

@@ -38,10 +38,7 @@ pub(super) struct RecordedLog {
 
 impl RecordedLogs {
     /// Reads a source.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] for a file that does not exist, [`ErrorKind::PermissionDenied`] and
+    /// Fails with [`ErrorKind::NotFound`] for a file that does not exist, [`ErrorKind::PermissionDenied`] and
     /// [`ErrorKind::Storage`] for one that cannot be read, [`ErrorKind::InvalidData`] for rows that cannot be read, and
     /// for a damaged capture.
     pub(super) fn read(source: &ReplaySource) -> Result<Self> {

@@ -90,18 +90,13 @@ pub(super) trait SettingsTable: Sized {
     const NAMES: &'static [&'static str];
 
     /// The default with these settings.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidInput`] for the first bad value.
+    /// Fails with [`ErrorKind::InvalidInput`] for the first bad value.
     fn read(settings: &Settings) -> Result<Self>;
 
     /// The settings that differ from the default.
     fn changes(&self) -> SettingsText;
 
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidInput`] for the first value out of its range.
+    /// Fails with [`ErrorKind::InvalidInput`] for the first value out of its range.
     fn check_ranges(&self) -> Result<()>;
 }
 

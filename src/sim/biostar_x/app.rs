@@ -37,9 +37,7 @@ pub(super) struct App {
 }
 
 impl App {
-    /// # Errors
-    ///
-    /// Those of the state file.
+    /// Fails with the errors of the state file.
     pub(super) fn new(options: BiostarXServerOptions, end: watch::Receiver<()>) -> Result<Self> {
         let mut devices = OfficeDevices::new(&options)?;
         let database = Database::open(&options, devices.names(), devices.backlog(options.backlog)?)?;

@@ -42,12 +42,8 @@ pub(super) struct NewEvent {
 
 impl Database {
     /// Opens the tables of the state file, or creates them.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](ErrorKind::Storage) when the file cannot be read or written,
-    /// [`Busy`](ErrorKind::Busy) when another server writes it,
-    /// [`InvalidData`](ErrorKind::InvalidData) when it is not a state file.
+    /// Fails with [`Storage`](ErrorKind::Storage) when the file cannot be read or written, [`Busy`](ErrorKind::Busy)
+    /// when another server writes it, [`InvalidData`](ErrorKind::InvalidData) when it is not a state file.
     pub(super) fn open(
         options: &BiostarXServerOptions,
         devices: BTreeMap<u32, String>,
@@ -281,10 +277,7 @@ impl fmt::Debug for Snapshot {
 }
 
 /// The changes in the lines of a state file.
-///
-/// # Errors
-///
-/// [`InvalidData`](ErrorKind::InvalidData) for a line that is not a change.
+/// Fails with [`InvalidData`](ErrorKind::InvalidData) for a line that is not a change.
 fn changes(path: &Path, lines: &[u8]) -> Result<Vec<Change>> {
     let lines = (1..).zip(lines.split_inclusive(|byte| *byte == b'\n'));
     let changes = lines.map(|(number, line)| {

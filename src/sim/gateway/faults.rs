@@ -96,10 +96,7 @@ impl GatewayFaultInjector {
     }
 
     /// Decides whether this call fails.
-    ///
-    /// # Errors
-    ///
-    /// The status that the client gets instead of a response.
+    /// Fails with the status that the client gets instead of a response.
     pub(super) fn fail_call(&self) -> Result<(), Status> {
         if !self.occurs(GatewayFaults::ERROR, CALL_FAILS) {
             return Ok(());
