@@ -28,21 +28,6 @@
 //!
 //! Not simulated: users, doors and the rest of the product; the export of a search as CSV, the search by temperature,
 //! and `GET /api/v2/devices/search`.
-//!
-//! # Examples
-//!
-//! ```
-//! use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
-//!
-//! # async fn example() -> bs2_events::Result<()> {
-//! let server = BiostarXServer::start(BiostarXServerOptions::default().with_backlog(100)).await?;
-//! // A client connects to `server.url()`, trusts `server.ca_pem()`, and logs in as `admin` with the password `simulated`.
-//! assert!(server.url().starts_with("https://127.0.0.1:"));
-//! assert_eq!(server.snapshot().events().len(), 100);
-//! # Ok(())
-//! # }
-//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-//! ```
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -96,7 +81,9 @@ use app::App;
 ///
 /// # async fn example() -> bs2_events::Result<()> {
 /// let server = BiostarXServer::start("backlog=10&licence=false".parse()?).await?;
-/// println!("{}", server.url());
+/// // A client connects to `server.url()`, trusts `server.ca_pem()`, and logs in as `admin` with the password `simulated`.
+/// assert!(server.url().starts_with("https://127.0.0.1:"));
+/// assert_eq!(server.snapshot().events().len(), 10);
 ///
 /// // A test changes the server while clients use it.
 /// server.set_licence(true);

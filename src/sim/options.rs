@@ -179,11 +179,7 @@ impl Start {
         match text {
             "fixed" => Some(Self::Fixed),
             "now" => Some(Self::Now),
-            time => {
-                let time: jiff::Timestamp = time.parse().ok()?;
-                let seconds = u32::try_from(time.as_second()).ok()?;
-                Some(Self::At(Timestamp::from_unix_seconds(seconds)))
-            }
+            time => utc(time).map(Self::At),
         }
     }
 
@@ -208,6 +204,12 @@ impl fmt::Display for ReplaySource {
             Self::File(path) => path.display().fmt(f),
         }
     }
+}
+
+/// A time in RFC 3339, without its fraction.
+pub(super) fn utc(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_unix_seconds(u32::try_from(time.as_second()).ok()?))
 }
 
 /// Monday 2025-03-24T00:00:00Z, some days before the clocks of Europe change.

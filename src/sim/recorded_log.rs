@@ -256,23 +256,24 @@ mod tests {
     #[test]
     fn errors_name_line_column_and_reason() {
         let good = "1\t0x5200\t2025-01-01T00:00:00\t7";
-        let message = |row: &str| parse(&format!("# log\n{good}\n{row}")).err().unwrap().to_string();
-        assert_eq!(message("x\t0x5200\t2025-01-01T00:00:00\t7"), "line 3, column 1: an event id is expected");
-        assert_eq!(message("1"), "line 3, column 2: a tab is expected");
-        assert_eq!(
-            message("1\t0x52000\t2025-01-01T00:00:00\t7"),
-            "line 3, column 3: an event code is expected"
-        );
-        assert_eq!(
-            message("1\t0x5200\t2025-13-01T00:00:00\t7"),
-            "line 3, column 10: a time such as 2025-12-24T14:40:17 is expected"
-        );
-        assert_eq!(
-            message("1\t0x5200\t1969-12-31T23:59:59\t7"),
-            "line 3, column 10: a time such as 2025-12-24T14:40:17 is expected"
-        );
-        assert_eq!(message("1\t0x5200\t2025-01-01T00:00:00\t"), "line 3, column 30: a device id is expected");
-        assert_eq!(message(&format!("{good}\t1")), "line 3, column 31: the end of the row is expected");
+        for (row, expected) in [
+            ("x\t0x5200\t2025-01-01T00:00:00\t7", "column 1: an event id is expected"),
+            ("1", "column 2: a tab is expected"),
+            ("1\t0x52000\t2025-01-01T00:00:00\t7", "column 3: an event code is expected"),
+            (
+                "1\t0x5200\t2025-13-01T00:00:00\t7",
+                "column 10: a time such as 2025-12-24T14:40:17 is expected",
+            ),
+            (
+                "1\t0x5200\t1969-12-31T23:59:59\t7",
+                "column 10: a time such as 2025-12-24T14:40:17 is expected",
+            ),
+            ("1\t0x5200\t2025-01-01T00:00:00\t", "column 30: a device id is expected"),
+            (&format!("{good}\t1"), "column 31: the end of the row is expected"),
+        ] {
+            let error = parse(&format!("# log\n{good}\n{row}")).err().unwrap();
+            assert_eq!(error.to_string(), format!("line 3, {expected}"));
+        }
         assert_eq!(parse("# nothing\n").err().unwrap().to_string(), "it holds no row");
     }
 

@@ -9,6 +9,7 @@ use super::records::StoredEvent;
 use super::request::{ReceivedRequest, boolean, number, text};
 use super::response::{ApiResponse, Refusal, Side};
 use crate::codec::Timestamp;
+use crate::sim::options::utc;
 
 /// `POST /api/events/import`. Stores the events together; with `partial` only some of them.
 pub(super) fn import(
@@ -95,10 +96,7 @@ impl FlagForm {
 
 /// Parses a time in UTC without a fraction: the only documented form.
 fn whole_seconds(text: &str) -> Option<Timestamp> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    let seconds = u32::try_from(time.as_second()).ok()?;
-    let time = Timestamp::from_unix_seconds(seconds);
-    (time.to_string() == text).then_some(time)
+    utc(text).filter(|time| time.to_string() == text)
 }
 
 /// `POST /api/events/search`.
@@ -211,7 +209,9 @@ impl Query {
 impl Condition {
     fn read(row: &Value, encrypted: bool) -> Result<Self, Refusal> {
         let column = row["column"].as_str().and_then(Column::named).ok_or(Refusal::BAD_QUERY)?;
-        let operator = number(&row["operator"]).and_then(Operator::numbered).ok_or(Refusal::BAD_QUERY)?;
+        let operator =
+            number(&row["operator"]).and_then(|number| OPERATORS.get(usize::try_from(number).ok()?));
+        let operator = *operator.ok_or(Refusal::BAD_QUERY)?;
         let plain = matches!(operator, Operator::Equal | Operator::NotEqual | Operator::Contains);
         if encrypted && column == Column::User && !plain {
             return Err(Refusal::BAD_QUERY);
@@ -302,21 +302,6 @@ impl Column {
     }
 }
 
-impl Operator {
-    fn numbered(number: u64) -> Option<Self> {
-        Some(match number {
-            0 => Self::Equal,
-            1 => Self::NotEqual,
-            2 => Self::Contains,
-            3 => Self::Between,
-            4 => Self::Like,
-            5 => Self::Greater,
-            6 => Self::Less,
-            _ => return None,
-        })
-    }
-}
-
 /// Results can be sorted by two columns only.
 fn order(row: &Value) -> Result<(Column, bool), Refusal> {
     let column = match row["column"].as_str() {
@@ -339,6 +324,16 @@ fn list(value: &Value) -> Result<&[Value], Refusal> {
     }
 }
 
+/// By their numbers, from 0 on.
+const OPERATORS: [Operator; 7] = [
+    Operator::Equal,
+    Operator::NotEqual,
+    Operator::Contains,
+    Operator::Between,
+    Operator::Like,
+    Operator::Greater,
+    Operator::Less,
+];
 const GRANTED: u64 = 4_088;
 const DENIED: u64 = 6_400;
 

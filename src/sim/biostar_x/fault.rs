@@ -23,17 +23,6 @@ bitflags! {
     /// | `PARTIAL` | `partial` | one import of five is stored in part, with code `1` |
     /// | `STRINGS` | `strings` | every second response under `/api/v2` has its numbers as text |
     /// | `WRAPPED` | `wrapped` | the error of a missing licence is inside `Response` |
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::sim::biostar_x::BiostarXFaults;
-    ///
-    /// let faults: BiostarXFaults = "cut,500".parse()?;
-    /// assert_eq!(faults, BiostarXFaults::CUT | BiostarXFaults::ERROR);
-    /// assert_eq!(faults.to_string(), "cut,500");
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
     pub struct BiostarXFaults: u8 {
         /// Responses are slow.

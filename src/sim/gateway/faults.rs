@@ -26,17 +26,6 @@ bitflags! {
     /// | `SILENT` | `silent` | streams send nothing more after up to 400 events, and stay open |
     /// | `RESTART` | `restart` | at one call of 500 the gateway restarts: it drops every client and every connection |
     /// | `FRAMES` | `frames` | every event of a stream is a frame of its own |
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::sim::gateway::GatewayFaults;
-    ///
-    /// let faults: GatewayFaults = "short,end".parse()?;
-    /// assert_eq!(faults, GatewayFaults::SHORT | GatewayFaults::END);
-    /// assert!("shorts".parse::<GatewayFaults>().unwrap_err().to_string().contains("`shorts`"));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
     pub struct GatewayFaults: u8 {
         /// Logs begin after the start id.
@@ -121,17 +110,18 @@ impl GatewayFaultInjector {
         }
     }
 
-    /// Decides how the next stream ends.
-    pub(super) fn stream_end(&self) -> StreamEnd {
+    /// Decides how the next stream ends, and after how many items.
+    pub(super) fn stream_end(&self) -> (StreamEnd, u32) {
         let after = 1 + self.rng().below(LONGEST_STREAM);
         let (ends, falls_silent) = (self.has(GatewayFaults::END), self.has(GatewayFaults::SILENT));
-        match self.rng().below(2) {
-            0 if ends && falls_silent => StreamEnd::Silent { after },
-            0 if ends => StreamEnd::Clean { after },
-            _ if ends => StreamEnd::Error { after },
-            _ if falls_silent => StreamEnd::Silent { after },
+        let end = match self.rng().below(2) {
+            0 if ends && falls_silent => StreamEnd::Silent,
+            0 if ends => StreamEnd::Clean,
+            _ if ends => StreamEnd::Error,
+            _ if falls_silent => StreamEnd::Silent,
             _ => StreamEnd::Never,
-        }
+        };
+        (end, after)
     }
 
     /// Whether a fault is chosen and occurs now, with this probability.

@@ -129,10 +129,12 @@ impl GatewayState {
     pub(super) fn stream_options(&self, queue_size: i32) -> Result<StreamOptions, Status> {
         let size = usize::try_from(queue_size)
             .map_err(|_| Status::invalid_argument(format!("queueSize: {queue_size} is below 0")))?;
+        let (end, ends_after) = self.faults.stream_end();
         Ok(StreamOptions {
             size: size.max(1),
             timeout: self.queue_timeout,
-            end: self.faults.stream_end(),
+            end,
+            ends_after,
             one_by_one: self.faults.has(GatewayFaults::FRAMES),
         })
     }
