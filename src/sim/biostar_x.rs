@@ -77,7 +77,7 @@ use app::App;
 /// use std::time::Duration;
 ///
 /// use bs2_events::ErrorKind;
-/// use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
+/// use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions, PlannedFault};
 ///
 /// # async fn example() -> bs2_events::Result<()> {
 /// let server = BiostarXServer::start("backlog=10&licence=false".parse()?).await?;
@@ -90,6 +90,14 @@ use app::App;
 /// server.add_user("anna.novak")?;
 /// server.advance(Duration::from_secs(3_600));
 /// assert_eq!(server.make_event()?.index, 6);
+/// server.plan("/api/events/import", PlannedFault::CutAfter);
+/// assert_eq!(server.planned(), 1);
+///
+/// // … the client does its work …
+/// for request in server.requests() {
+///     println!("{} {} {:?}", request.method(), request.target(), request.header("content-type"));
+/// }
+/// # assert!(server.requests().is_empty());
 ///
 /// // Two servers cannot listen on one address.
 /// let same_address = BiostarXServerOptions::default().with_listen(server.address());

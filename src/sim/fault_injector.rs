@@ -414,10 +414,9 @@ impl DeviceFaults {
         }
         if rng.per_mille(options.rate(Faults::DISCONNECT, CONNECTION_IS_LOST)) {
             let refusals = rng.below(MOST_REFUSALS + 1);
-            let is_before = rng.below(2) == 0;
-            plan.fault = Some(match is_before {
-                true => CallFault::LostBefore { refusals },
-                false => CallFault::LostAfter { refusals },
+            plan.fault = Some(match rng.below(2) {
+                0 => CallFault::LostBefore { refusals },
+                _ => CallFault::LostAfter { refusals },
             });
         } else if rng.per_mille(options.rate(Faults::ERROR, CALL_FAILS)) {
             let codes = u32::try_from(options.codes.len()).unwrap_or(u32::MAX);
@@ -464,6 +463,10 @@ impl DeviceFaults {
         self.next_number += 1;
         self.subscribers.push(FaultySubscriber { number, sink, held: None });
         number
+    }
+
+    fn subscriber(&self, number: u64) -> Option<&FaultySubscriber> {
+        self.subscribers.iter().find(|subscriber| subscriber.number == number)
     }
 
     fn unsubscribe(&mut self, number: u64) -> Option<FaultySubscriber> {
@@ -515,8 +518,7 @@ impl LiveTarget for FaultySink {
     }
 
     fn lost(&self, count: u64) {
-        let faults = lock(&self.faults);
-        if let Some(subscriber) = faults.subscribers.iter().find(|known| known.number == self.number) {
+        if let Some(subscriber) = lock(&self.faults).subscriber(self.number) {
             subscriber.sink.lost(count);
         }
     }
@@ -529,9 +531,7 @@ impl LiveTarget for FaultySink {
     }
 
     fn is_closed(&self) -> bool {
-        let faults = lock(&self.faults);
-        let subscriber = faults.subscribers.iter().find(|known| known.number == self.number);
-        subscriber.is_none_or(|subscriber| subscriber.sink.is_closed())
+        lock(&self.faults).subscriber(self.number).is_none_or(|subscriber| subscriber.sink.is_closed())
     }
 }
 

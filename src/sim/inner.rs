@@ -71,10 +71,11 @@ impl Inner {
             }
             (None, _) => {}
         }
+        let rng = SeededRng::new(options.seed, TICKER_STREAM);
         Ok(Self {
             devices,
             outputs: Outputs { ground_truth: OnceLock::new(), state_file },
-            ticker: Mutex::new(Ticker::new(options.seed)),
+            ticker: Mutex::new(Ticker { rng, run: 0, task: None, is_stopped: false }),
             backends: AtomicU64::new(0),
             replay_cut: cut,
             options,
@@ -98,7 +99,6 @@ impl Inner {
     }
 
     /// The same for a subscription: where live events were stopped, they stay stopped.
-    /// Fails with [`ErrorKind::Other`] outside a tokio runtime.
     pub(super) fn start_unless_stopped(self: &Arc<Self>) -> Result<()> {
         let mut ticker = lock(&self.ticker);
         if ticker.is_stopped { Ok(()) } else { ticker.start(self) }
@@ -150,10 +150,6 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn new(seed: u64) -> Self {
-        Self { rng: SeededRng::new(seed, TICKER_STREAM), run: 0, task: None, is_stopped: false }
-    }
-
     fn start(&mut self, inner: &Arc<Inner>) -> Result<()> {
         let rate = inner.options.rate;
         if rate == 0 || self.task.as_ref().is_some_and(|task| !task.is_finished()) {
@@ -189,8 +185,7 @@ fn origins(
     recorded: BTreeMap<DeviceId, RecordedLog>,
 ) -> Result<Vec<(DeviceId, Origin)>> {
     let mut origins: Vec<_> = (0..options.generated_devices())
-        .map(|index| (DeviceId::new(FIRST_DEVICE + index), index))
-        .map(|(device, index)| (device, Origin::Generated(index)))
+        .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Generated(index)))
         .collect();
     if let Some((device, _)) = origins.iter().find(|(device, _)| recorded.contains_key(device)) {
         let message = "setting `replay`: a recorded device has the id of a generated one";

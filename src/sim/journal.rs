@@ -25,6 +25,7 @@ use std::sync::{Mutex, OnceLock};
 
 use super::device_state::{History, HistoryEntry};
 use super::options::{SimOptions, Start};
+use super::recorded_log::file_error;
 use crate::codec::{DeviceId, Timestamp};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
@@ -49,7 +50,7 @@ impl Journal {
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600); // It may hold user ids.
-        let failed = |error| failed(path, "opened", error);
+        let failed = |error| file_error(STATE_FILE, path, "opened", error);
         let mut file = options.open(path).map_err(failed)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
@@ -69,11 +70,10 @@ impl Journal {
     /// be read.
     #[cfg(feature = "sim-servers")]
     pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-        std::fs::read(path).map_err(|error| failed(path, "read", error))
+        std::fs::read(path).map_err(|error| file_error(STATE_FILE, path, "read", error))
     }
 
     /// Cuts the file; what is appended next begins there.
-    /// Fails with [`ErrorKind::Storage`] where it cannot be written.
     pub(super) fn truncate(&self, length: u64) -> Result<()> {
         self.write(|writer| {
             writer.file.set_len(length)?;
@@ -83,7 +83,6 @@ impl Journal {
     }
 
     /// Appends bytes. Where that fails, none of them stay.
-    /// Fails with [`ErrorKind::Storage`] where it cannot be written.
     pub(super) fn append(&self, bytes: &[u8]) -> Result<()> {
         self.write(|writer| {
             writer.file.seek(SeekFrom::Start(writer.end))?;
@@ -98,7 +97,6 @@ impl Journal {
     }
 
     /// Overwrites bytes.
-    /// Fails with [`ErrorKind::Storage`] where it cannot be written.
     pub(super) fn overwrite(&self, position: u64, bytes: &[u8]) -> Result<()> {
         self.write(|writer| {
             writer.file.seek(SeekFrom::Start(position))?;
@@ -107,7 +105,7 @@ impl Journal {
     }
 
     fn write(&self, work: impl FnOnce(&mut Writer) -> io::Result<()>) -> Result<()> {
-        work(&mut lock(&self.file)).map_err(|error| failed(&self.path, "written", error))
+        work(&mut lock(&self.file)).map_err(|error| file_error(STATE_FILE, &self.path, "written", error))
     }
 }
 
@@ -115,15 +113,6 @@ impl Journal {
 pub(super) fn whole_lines(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     &bytes[..end]
-}
-
-fn failed(path: &Path, what: &str, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-        _ => ErrorKind::Storage,
-    };
-    Error::new(kind, format!("state file `{}` cannot be {what}", path.display())).with_source(error)
 }
 
 /// The state of all devices in a file.
@@ -276,6 +265,7 @@ fn read_entry(line: &str, devices: &[DeviceId]) -> Option<(usize, u64, HistoryEn
     Some((position, parts.next()?.parse().ok()?, HistoryEntry::parse(parts.next()?)?))
 }
 
+const STATE_FILE: &str = "state file";
 const MAGIC: &str = "bs2 simulator state 1";
 /// Everything behind this line was done to devices.
 const ACTS: &str = "acts\n";

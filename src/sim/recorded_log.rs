@@ -1,8 +1,8 @@
 //! Recorded logs: captures and files of rows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use bytes::Bytes;
 use nom::bytes::complete::{is_not, tag};
@@ -46,7 +46,8 @@ impl RecordedLogs {
         match source {
             ReplaySource::Bundled => parse(BUNDLED).map(whole),
             ReplaySource::File(path) => {
-                let bytes = read(path)?;
+                let bytes =
+                    fs::read(path).map_err(|error| file_error("replayed file", path, "read", error))?;
                 let logs = if CaptureReader::is_capture(&bytes) {
                     read_capture(&bytes)
                 } else {
@@ -61,15 +62,14 @@ impl RecordedLogs {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| {
-        let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-            _ => ErrorKind::Storage,
-        };
-        Error::new(kind, format!("replayed file `{}` cannot be read", path.display())).with_source(error)
-    })
+/// An error of a file: `cannot_be` is what was done with it.
+pub(super) fn file_error(file: &str, path: &Path, cannot_be: &str, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+        _ => ErrorKind::Storage,
+    };
+    Error::new(kind, format!("{file} `{}` cannot be {cannot_be}", path.display())).with_source(error)
 }
 
 /// The devices of a capture that have an event. A record that is not complete is left out: the capture may still be

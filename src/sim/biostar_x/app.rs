@@ -170,10 +170,7 @@ pub(super) struct Clock {
 
 impl Clock {
     fn new(start: Start) -> Self {
-        let fixed = match start {
-            Start::Now => None,
-            start => Some(start.time()),
-        };
+        let fixed = (start != Start::Now).then(|| start.time());
         Self { fixed, moved: 0 }
     }
 

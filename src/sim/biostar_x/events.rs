@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::database::{Database, NewEvent};
+use super::database::Database;
 use super::fault::{FaultPlan, RowShape};
 use super::options::{BiostarXServerOptions, FlagForm};
 use super::records::StoredEvent;
@@ -62,8 +62,9 @@ pub(super) fn import(
     })
 }
 
-fn new_event(row: &Value, device: u32, database: &Database) -> Result<NewEvent, Refusal> {
-    let is_of_device = number(&row["dev_id"]).is_some_and(|id| id == u64::from(device));
+/// An event as it is imported. The database sets its row, its index and the time at which it is stored.
+fn new_event(row: &Value, device_id: u32, database: &Database) -> Result<StoredEvent, Refusal> {
+    let is_of_device = number(&row["dev_id"]).is_some_and(|id| id == u64::from(device_id));
     let code = number(&row["evt"]).filter(|code| [GRANTED, DENIED].contains(code));
     let time = row["datetime"].as_str().and_then(whole_seconds);
     let (true, Some(code), Some(time)) = (is_of_device, code, time) else {
@@ -79,7 +80,21 @@ fn new_event(row: &Value, device: u32, database: &Database) -> Result<NewEvent, 
         return Err(Refusal::NO_USER);
     }
     let code = if code == GRANTED { GRANTED as u16 } else { DENIED as u16 };
-    Ok(NewEvent { device_id: device, code, time: time.as_unix_seconds(), user_id: user.to_owned(), tna_key })
+    Ok(StoredEvent {
+        id: 0,
+        index: 0,
+        device_id,
+        code,
+        time: time.as_unix_seconds(),
+        stored: 0,
+        user_id: Some(user.to_owned()),
+        tna_key,
+        door_id: None,
+        utc_offset_minutes: None,
+        daylight_saving: false,
+        image: false,
+        imported: true,
+    })
 }
 
 impl FlagForm {

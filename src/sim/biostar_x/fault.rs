@@ -70,20 +70,6 @@ impl fmt::Display for BiostarXFaults {
 /// A fault that a test plans; see [`BiostarXServer::plan`](super::BiostarXServer::plan).
 ///
 /// `Debug` does not show a body.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions, PlannedFault};
-///
-/// # async fn example() -> bs2_events::Result<()> {
-/// let server = BiostarXServer::start(BiostarXServerOptions::default()).await?;
-/// server.plan("/api/events/import", PlannedFault::CutAfter);
-/// assert_eq!(server.planned(), 1);
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-/// ```
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PlannedFault {

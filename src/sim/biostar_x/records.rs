@@ -10,21 +10,6 @@ use crate::codec::{EventCode, Timestamp};
 /// An event in the server's log.
 ///
 /// `Debug` does not show the user.
-///
-/// # Examples
-///
-/// ```
-/// # use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
-/// # async fn example() -> bs2_events::Result<()> {
-/// let server = BiostarXServer::start(BiostarXServerOptions::default().with_backlog(1)).await?;
-/// let snapshot = server.snapshot();
-/// let event = &snapshot.events()[0];
-/// assert_eq!((event.id, event.index), (1, 1));
-/// assert!(event.hint().ends_with("05410000010000000001"));
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-/// ```
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StoredEvent {
     /// The row in the log of its month. It begins at 1 each month, so it is not unique.

@@ -1,15 +1,7 @@
 //! The gRPC status of each failure.
 //!
-//! No public document lists the codes of a gateway. These were seen; the others follow the meaning of gRPC's codes.
-//!
-//! | code | when |
-//! |---|---|
-//! | `NOT_FOUND` | the gateway has no connection to the device, whether the device exists or not |
-//! | `UNAVAILABLE` | a device cannot be reached, is busy, or the connection was lost during the call |
-//! | `DEADLINE_EXCEEDED` | the device did not answer in time |
-//! | `INVALID_ARGUMENT` | a number out of its range |
-//! | `UNIMPLEMENTED` | the device or this gateway cannot do it |
-//! | `INTERNAL` | anything else |
+//! No public document lists the codes of a gateway. The table of the module `gateway` has those that were seen; the
+//! others follow the meaning of gRPC's codes.
 
 use bytes::Bytes;
 use futures_util::future::join_all;
