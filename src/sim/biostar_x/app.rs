@@ -101,7 +101,9 @@ impl App {
                 Ok(response)
             }
             Endpoint::Search => {
-                let shapes: Vec<RowShape> = faults.iter().filter_map(PlannedFault::row_shape).collect();
+                let shape =
+                    |fault: &_| if let PlannedFault::Rows(shape) = fault { Some(*shape) } else { None };
+                let shapes: Vec<RowShape> = faults.iter().filter_map(shape).collect();
                 events::search(request, options, database, &shapes)
             }
             Endpoint::Start => self.sessions.start_events(request, options.unbound),

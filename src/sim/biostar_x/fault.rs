@@ -118,15 +118,6 @@ pub enum RowShape {
     Lone,
 }
 
-impl PlannedFault {
-    pub(super) fn row_shape(&self) -> Option<RowShape> {
-        match self {
-            Self::Rows(shape) => Some(*shape),
-            _ => None,
-        }
-    }
-}
-
 impl fmt::Debug for PlannedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -36,8 +36,7 @@ impl Connect for ConnectService {
             ));
         }
         self.0.connect(position, info.use_ssl, |_| true).await?;
-        let device_id = self.0.device(position);
-        Ok(Response::new(wire::ConnectResponse { device_id }))
+        Ok(Response::new(wire::ConnectResponse { device_id: self.0.device(position) }))
     }
 
     async fn add_async_connection(

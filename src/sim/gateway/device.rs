@@ -123,7 +123,7 @@ impl Time for DeviceService {
 impl Admin for DeviceService {
     async fn get_info(&self, _: Request<admin::GetInfoRequest>) -> Reply<admin::GetInfoResponse> {
         self.0.begin_call()?;
-        let version = self.0.api.version().to_owned();
+        let version = format!("{}.0", self.0.api);
         Ok(Response::new(admin::GetInfoResponse { version, build_date: BUILD_DATE.to_owned() }))
     }
 }

@@ -8,7 +8,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::faults::GatewayFaults;
 use super::state::{GatewayState, LiveEvent, limit};
 use super::status::{Reply, each, empty_calls};
 use crate::codec::{DeviceId, Event as Record, EventCode, Subject};
@@ -55,11 +54,7 @@ impl Event for EventService {
         request: Request<wire::GetImageLogRequest>,
     ) -> Reply<wire::GetImageLogResponse> {
         let request = request.into_inner();
-        let max = if request.max_num_of_log == 0 { u32::MAX } else { request.max_num_of_log };
-        let after = match self.0.faults.has(GatewayFaults::EXCLUSIVE) {
-            true => request.start_event_id,
-            false => request.start_event_id.saturating_sub(1),
-        };
+        let (after, max) = self.0.after_and_max(request.start_event_id, request.max_num_of_log);
         let device = DeviceId::new(request.device_id);
         let images =
             self.0.call_device(request.device_id, self.0.backend.image_logs(device, after, max)).await?;

@@ -145,16 +145,6 @@ fn read_devices(settings: &Settings, name: &str) -> Result<Option<Vec<SimDeviceA
     settings.all(name).map(str::parse).collect::<Result<_>>().map(Some)
 }
 
-impl ApiVersion {
-    /// The version that the service `Admin` reports.
-    pub(super) fn version(self) -> &'static str {
-        match self {
-            Self::UpTo17 => "1.7.0",
-            Self::From18 => "1.8.0",
-        }
-    }
-}
-
 impl FromStr for ApiVersion {
     type Err = Error;
 

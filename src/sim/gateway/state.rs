@@ -149,13 +149,18 @@ impl GatewayState {
         start: u32,
         max: u32,
     ) -> Result<Vec<Event>, Status> {
-        let max = if max == 0 { u32::MAX } else { max };
-        let is_exclusive = self.faults.has(GatewayFaults::EXCLUSIVE);
-        let after = if is_exclusive { start } else { start.saturating_sub(1) };
+        let (after, max) = self.after_and_max(start, max);
         let call = self.backend.logs(DeviceId::new(device), after, max);
         let mut page = self.call_device(device, call).await?.to_vec();
         self.faults.spoil_page(&mut page);
         Ok(page)
+    }
+
+    /// A page that a client asks for, as backends count: behind an id, and with a limit.
+    pub(super) fn after_and_max(&self, start: u32, max: u32) -> (u32, u32) {
+        let is_exclusive = self.faults.has(GatewayFaults::EXCLUSIVE);
+        let after = if is_exclusive { start } else { start.saturating_sub(1) };
+        (after, if max == 0 { u32::MAX } else { max })
     }
 
     /// What the device knows of each of these events beyond its 48 bytes.
