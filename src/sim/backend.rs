@@ -51,9 +51,7 @@ impl SimBackend {
         if self.is_closed.load(Ordering::Acquire) { Err(closed()) } else { Ok(()) }
     }
 
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unsupported`] where the devices take no pictures.
+    /// Fails with [`ErrorKind::Unsupported`] where the devices take no pictures.
     fn check_images(&self, parts: &DeviceParts) -> Result<()> {
         if self.inner.options.images {
             Ok(())

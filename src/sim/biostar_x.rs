@@ -28,21 +28,6 @@
 //!
 //! Not simulated: users, doors and the rest of the product; the export of a search as CSV, the search by temperature,
 //! and `GET /api/v2/devices/search`.
-//!
-//! # Examples
-//!
-//! ```
-//! use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
-//!
-//! # async fn example() -> bs2_events::Result<()> {
-//! let server = BiostarXServer::start(BiostarXServerOptions::default().with_backlog(100)).await?;
-//! // A client connects to `server.url()`, trusts `server.ca_pem()`, and logs in as `admin` with the password `simulated`.
-//! assert!(server.url().starts_with("https://127.0.0.1:"));
-//! assert_eq!(server.snapshot().events().len(), 100);
-//! # Ok(())
-//! # }
-//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-//! ```
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -55,6 +40,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Certificates;
+use super::setting::SettingsTable;
 use crate::codec::Event;
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
@@ -91,17 +77,27 @@ use app::App;
 /// use std::time::Duration;
 ///
 /// use bs2_events::ErrorKind;
-/// use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
+/// use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions, PlannedFault};
 ///
 /// # async fn example() -> bs2_events::Result<()> {
 /// let server = BiostarXServer::start("backlog=10&licence=false".parse()?).await?;
-/// println!("{}", server.url());
+/// // A client connects to `server.url()`, trusts `server.ca_pem()`, and logs in as `admin` with the password `simulated`.
+/// assert!(server.url().starts_with("https://127.0.0.1:"));
+/// assert_eq!(server.snapshot().events().len(), 10);
 ///
 /// // A test changes the server while clients use it.
 /// server.set_licence(true);
 /// server.add_user("anna.novak")?;
 /// server.advance(Duration::from_secs(3_600));
 /// assert_eq!(server.make_event()?.index, 6);
+/// server.plan("/api/events/import", PlannedFault::CutAfter);
+/// assert_eq!(server.planned(), 1);
+///
+/// // … the client does its work …
+/// for request in server.requests() {
+///     println!("{} {} {:?}", request.method(), request.target(), request.header("content-type"));
+/// }
+/// # assert!(server.requests().is_empty());
 ///
 /// // Two servers cannot listen on one address.
 /// let same_address = BiostarXServerOptions::default().with_listen(server.address());
@@ -129,7 +125,7 @@ impl BiostarXServer {
     /// [`Busy`](ErrorKind::Busy) when another server writes that file, [`Other`](ErrorKind::Other) when the server
     /// cannot listen on the address and outside a tokio runtime.
     pub async fn start(options: BiostarXServerOptions) -> Result<Self> {
-        options.check()?;
+        options.check_ranges()?;
         if Handle::try_current().is_err() {
             return Err(Error::new(ErrorKind::Other, "the simulated server needs a tokio runtime"));
         }

@@ -28,9 +28,7 @@ impl Connection {
         self.generation
     }
 
-    /// # Errors
-    ///
-    /// [`ErrorKind::Disconnected`] where a connection of this generation is lost.
+    /// Fails with [`ErrorKind::Disconnected`] where a connection of this generation is lost.
     pub(super) fn check(&self, generation: u64) -> Result<()> {
         if generation == self.generation { Ok(()) } else { Err(self.lost()) }
     }
@@ -103,10 +101,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// A queue of so many events before a sink; `None` for 0.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Other`] where there is no tokio runtime to empty it.
+    /// Fails with [`ErrorKind::Other`] where there is no tokio runtime to empty it.
     pub(super) fn new(capacity: u32, sink: &LiveSink) -> Result<Option<Self>> {
         if capacity == 0 {
             return Ok(None);

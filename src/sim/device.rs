@@ -59,10 +59,7 @@ impl SimDevice {
     }
 
     /// Makes one event.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a recorded device,
+    /// Fails with [`Unsupported`](crate::ErrorKind::Unsupported) for a recorded device,
     /// [`Storage`](crate::ErrorKind::Storage) where the state file cannot be written.
     pub(super) fn make(&self, outputs: &Outputs) -> Result<Event> {
         let mut parts = self.lock();

@@ -210,7 +210,9 @@ impl DeviceState {
     fn write(&mut self, code: EventCode, subject: Subject<'_>, param: u8) -> Event {
         let generator = self.generator.as_ref();
         let zone = generator.map_or(EventFlags::empty(), |generator| generator.flags(self.at));
-        let is_seen = self.context.images && self.filters.iter().any(|filter| takes_picture(filter, code));
+        // Schedules other than never and always are defined on a device, and a simulated one has none.
+        let takes_picture = |filter: &ImageFilter| filter.schedule_id == ALWAYS && filter.matches(code);
+        let is_seen = self.context.images && self.filters.iter().any(takes_picture);
         let flags = if is_seen { zone | EventFlags::IMAGE } else { zone };
         let (device, time) = (self.device, self.clock());
         self.log.append(|id| {
@@ -266,11 +268,6 @@ fn parse_filter(text: &str) -> Option<ImageFilter> {
     let (exact, schedule) = rest.split_once('/')?;
     let filter = ImageFilter::new(EventCode::new(code.parse().ok()?)).with_schedule(schedule.parse().ok()?);
     Some(if exact == "1" { filter.exactly() } else { filter })
-}
-
-/// Schedules other than never and always are defined on a device, and a simulated one has none.
-fn takes_picture(filter: &ImageFilter, code: EventCode) -> bool {
-    filter.schedule_id == ALWAYS && filter.matches(code)
 }
 
 /// The events that a person should look at.

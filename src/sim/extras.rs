@@ -16,10 +16,7 @@ pub(super) fn extras(seed: u64, event: &Event) -> Extras {
 
 /// The blob of an event with the fields of `mask` that apply to it; `None` if none does. A picture is in it whatever
 /// the mask says.
-///
-/// # Errors
-///
-/// [`ErrorKind::InvalidData`] for a picture that is too large for a blob; only a replayed file may have one.
+/// Fails with [`ErrorKind::InvalidData`] for a picture that is too large for a blob; only a replayed file may have one.
 pub(super) fn blob(
     event: &Event,
     extras: &Extras,

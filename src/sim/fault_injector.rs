@@ -12,6 +12,7 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::rng::SeededRng;
+use super::setting::{fault_names, parse_faults};
 use crate::codec::blob::EventMask;
 use crate::codec::portable::PortableBlob;
 use crate::codec::sdk_code::SdkCode;
@@ -19,7 +20,7 @@ use crate::codec::{DeviceId, Event, Extras, Timestamp};
 use crate::device::backend::{Backend, DeviceList, LiveSink, LiveTarget, Monitoring};
 use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::sync::lock;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 bitflags! {
     /// The faults of a [`FaultInjector`]. They change what a caller gets, never the log of a device.
@@ -57,26 +58,14 @@ impl FromStr for Faults {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        text.split(',').filter(|word| !word.is_empty()).try_fold(Self::empty(), |faults, word| {
-            let named = Self::all().iter_names().find(|(name, _)| name.eq_ignore_ascii_case(word));
-            let fault = named.map(|(_, fault)| fault).ok_or_else(|| {
-                let known = Self::all().to_string().replace(',', ", ");
-                let message = format!("fault `{word}` is not known; known are {known}");
-                Error::new(ErrorKind::InvalidInput, message)
-            })?;
-            Ok(faults | fault)
-        })
+        parse_faults(text, |word, known| format!("fault `{word}` is not known; known are {known}"))
     }
 }
 
 /// Writes the names of the faults, separated by commas.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (name, _)) in self.iter_names().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            write!(f, "{comma}{}", name.to_ascii_lowercase())?;
-        }
-        Ok(())
+        f.write_str(&fault_names(*self).join(","))
     }
 }
 
@@ -410,10 +399,7 @@ impl DeviceFaults {
     }
 
     /// Draws what happens to the next call.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Disconnected`] where the connection was lost by a fault.
+    /// Fails with [`Disconnected`](crate::ErrorKind::Disconnected) where the connection was lost by a fault.
     fn plan(&mut self, kind: CallKind) -> Result<CallPlan> {
         if self.is_lost {
             return Err(self.lost());
@@ -428,10 +414,9 @@ impl DeviceFaults {
         }
         if rng.per_mille(options.rate(Faults::DISCONNECT, CONNECTION_IS_LOST)) {
             let refusals = rng.below(MOST_REFUSALS + 1);
-            let is_before = rng.below(2) == 0;
-            plan.fault = Some(match is_before {
-                true => CallFault::LostBefore { refusals },
-                false => CallFault::LostAfter { refusals },
+            plan.fault = Some(match rng.below(2) {
+                0 => CallFault::LostBefore { refusals },
+                _ => CallFault::LostAfter { refusals },
             });
         } else if rng.per_mille(options.rate(Faults::ERROR, CALL_FAILS)) {
             let codes = u32::try_from(options.codes.len()).unwrap_or(u32::MAX);
@@ -440,16 +425,13 @@ impl DeviceFaults {
         Ok(plan)
     }
 
-    /// # Errors
-    ///
-    /// [`ErrorKind::Disconnected`] where the connection of this generation was lost by a fault.
+    /// Fails with [`Disconnected`](crate::ErrorKind::Disconnected) where the connection of this generation was lost by
+    /// a fault.
     fn check(&self, generation: u64) -> Result<()> {
         if self.is_lost || generation != self.generation { Err(self.lost()) } else { Ok(()) }
     }
 
-    /// # Errors
-    ///
-    /// That of an attempt to connect that is to fail.
+    /// Fails if the attempt to connect is to fail.
     fn refuse_connection(&mut self) -> Result<()> {
         match self.refusals.checked_sub(1) {
             Some(left) if self.is_lost => {
@@ -481,6 +463,10 @@ impl DeviceFaults {
         self.next_number += 1;
         self.subscribers.push(FaultySubscriber { number, sink, held: None });
         number
+    }
+
+    fn subscriber(&self, number: u64) -> Option<&FaultySubscriber> {
+        self.subscribers.iter().find(|subscriber| subscriber.number == number)
     }
 
     fn unsubscribe(&mut self, number: u64) -> Option<FaultySubscriber> {
@@ -532,8 +518,7 @@ impl LiveTarget for FaultySink {
     }
 
     fn lost(&self, count: u64) {
-        let faults = lock(&self.faults);
-        if let Some(subscriber) = faults.subscribers.iter().find(|known| known.number == self.number) {
+        if let Some(subscriber) = lock(&self.faults).subscriber(self.number) {
             subscriber.sink.lost(count);
         }
     }
@@ -546,9 +531,7 @@ impl LiveTarget for FaultySink {
     }
 
     fn is_closed(&self) -> bool {
-        let faults = lock(&self.faults);
-        let subscriber = faults.subscribers.iter().find(|known| known.number == self.number);
-        subscriber.is_none_or(|subscriber| subscriber.sink.is_closed())
+        lock(&self.faults).subscriber(self.number).is_none_or(|subscriber| subscriber.sink.is_closed())
     }
 }
 

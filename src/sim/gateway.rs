@@ -21,23 +21,6 @@
 //! | the maximum number of records in a response | none |
 //! | the ids after a log was cleared | go on |
 //! | the events that a stream's filter selects | those with this `eventCode`, whatever their `subCode` |
-//!
-//! # Examples
-//!
-//! ```
-//! use bs2_events::sim::gateway::{GatewayServer, GatewayServerOptions};
-//!
-//! # async fn example() -> bs2_events::Result<()> {
-//! let options = GatewayServerOptions::new("devices=2&backlog=100".parse()?);
-//! let server = GatewayServer::start(options).await?;
-//! println!("connect to {} and trust\n{}", server.address(), server.ca_pem().unwrap());
-//! for (device, address) in server.devices() {
-//!     println!("device {device} is at {address}");
-//! }
-//! # Ok(())
-//! # }
-//! # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-//! ```
 
 mod broadcast;
 mod connect;
@@ -76,6 +59,10 @@ use state::GatewayState;
 ///
 /// # async fn example() -> bs2_events::Result<()> {
 /// let server = GatewayServer::start(GatewayServerOptions::new("backlog=10".parse()?)).await?;
+/// println!("connect to {} and trust\n{}", server.address(), server.ca_pem().unwrap());
+/// for (device, address) in server.devices() {
+///     println!("device {device} is at {address}");
+/// }
 /// let device = server.simulator().device_ids()[0];
 /// assert_eq!(server.simulator().make_event(device)?.id(), 11);
 ///
@@ -169,9 +156,7 @@ impl fmt::Debug for GatewayServer {
     }
 }
 
-/// # Errors
-///
-/// [`ErrorKind::InvalidInput`] for more addresses than devices, and the errors of the simulator.
+/// Fails with [`ErrorKind::InvalidInput`] for more addresses than devices, and the errors of the simulator.
 fn simulator(options: &GatewayServerOptions) -> Result<Simulator> {
     // Where a page begins is a matter of the gateway, not of its devices.
     let mut settings = options.simulator.clone().with_inclusive(false);

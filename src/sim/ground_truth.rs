@@ -16,16 +16,12 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where the state file could not be written.
+    /// Fails with [`ErrorKind::Storage`] where the state file could not be written.
     pub(super) fn check(&self) -> Result<()> {
         self.state_file.as_ref().map_or(Ok(()), StateFile::check)
     }
 
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where the ground truth could not be written.
+    /// Fails with [`ErrorKind::Storage`] where the ground truth could not be written.
     pub(super) fn flush_truth(&self) -> Result<()> {
         self.ground_truth.get().map_or(Ok(()), |truth| lock(truth).flush())
     }
@@ -52,10 +48,7 @@ impl GroundTruth {
     }
 
     /// Writes out the buffer.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] for the first error since the beginning.
+    /// Fails with [`ErrorKind::Storage`] for the first error since the beginning.
     pub(super) fn flush(&mut self) -> Result<()> {
         if self.failed.is_none()
             && let Err(error) = self.writer.flush()

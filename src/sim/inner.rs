@@ -38,10 +38,7 @@ pub(super) struct Inner {
 
 impl Inner {
     /// Devices by options, with the history that a file has of them.
-    ///
-    /// # Errors
-    ///
-    /// As `Simulator::with_options` and `Simulator::with_state`.
+    /// Fails as `Simulator::with_options` and `Simulator::with_state`.
     pub(super) fn new(mut options: SimOptions, state: Option<&Path>) -> Result<Self> {
         options.check()?;
         let (state_file, text) = match state {
@@ -74,10 +71,11 @@ impl Inner {
             }
             (None, _) => {}
         }
+        let rng = SeededRng::new(options.seed, TICKER_STREAM);
         Ok(Self {
             devices,
             outputs: Outputs { ground_truth: OnceLock::new(), state_file },
-            ticker: Mutex::new(Ticker::new(options.seed)),
+            ticker: Mutex::new(Ticker { rng, run: 0, task: None, is_stopped: false }),
             backends: AtomicU64::new(0),
             replay_cut: cut,
             options,
@@ -85,10 +83,7 @@ impl Inner {
     }
 
     /// The position of a device among all.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] where no device has this id.
+    /// Fails with [`ErrorKind::NotFound`] where no device has this id.
     pub(super) fn position(&self, device: DeviceId) -> Result<usize> {
         self.devices.binary_search_by_key(&device, SimDevice::device).map_err(|_| {
             Error::from_sdk_code(NO_SUCH_DEVICE, "no simulated device has this id").with_device(device)
@@ -96,10 +91,7 @@ impl Inner {
     }
 
     /// Starts to make live events, unless that is so already.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Other`] outside a tokio runtime.
+    /// Fails with [`ErrorKind::Other`] outside a tokio runtime.
     pub(super) fn start(self: &Arc<Self>) -> Result<()> {
         let mut ticker = lock(&self.ticker);
         ticker.is_stopped = false;
@@ -107,10 +99,6 @@ impl Inner {
     }
 
     /// The same for a subscription: where live events were stopped, they stay stopped.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Other`] outside a tokio runtime.
     pub(super) fn start_unless_stopped(self: &Arc<Self>) -> Result<()> {
         let mut ticker = lock(&self.ticker);
         if ticker.is_stopped { Ok(()) } else { ticker.start(self) }
@@ -162,10 +150,6 @@ struct Ticker {
 }
 
 impl Ticker {
-    fn new(seed: u64) -> Self {
-        Self { rng: SeededRng::new(seed, TICKER_STREAM), run: 0, task: None, is_stopped: false }
-    }
-
     fn start(&mut self, inner: &Arc<Inner>) -> Result<()> {
         let rate = inner.options.rate;
         if rate == 0 || self.task.as_ref().is_some_and(|task| !task.is_finished()) {
@@ -201,8 +185,7 @@ fn origins(
     recorded: BTreeMap<DeviceId, RecordedLog>,
 ) -> Result<Vec<(DeviceId, Origin)>> {
     let mut origins: Vec<_> = (0..options.generated_devices())
-        .map(|index| (DeviceId::new(FIRST_DEVICE + index), index))
-        .map(|(device, index)| (device, Origin::Generated(index)))
+        .map(|index| (DeviceId::new(FIRST_DEVICE + index), Origin::Generated(index)))
         .collect();
     if let Some((device, _)) = origins.iter().find(|(device, _)| recorded.contains_key(device)) {
         let message = "setting `replay`: a recorded device has the id of a generated one";

@@ -25,6 +25,7 @@ use std::sync::{Mutex, OnceLock};
 
 use super::device_state::{History, HistoryEntry};
 use super::options::{SimOptions, Start};
+use super::recorded_log::file_error;
 use crate::codec::{DeviceId, Timestamp};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
@@ -42,17 +43,14 @@ struct Writer {
 
 impl Journal {
     /// Opens a file or creates it, locks it against other processes, and returns its bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] where its folder does not exist, [`ErrorKind::PermissionDenied`] and
+    /// Fails with [`ErrorKind::NotFound`] where its folder does not exist, [`ErrorKind::PermissionDenied`] and
     /// [`ErrorKind::Storage`] where it cannot be read and written, [`ErrorKind::Busy`] where another process uses it.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600); // It may hold user ids.
-        let failed = |error| failed(path, "opened", error);
+        let failed = |error| file_error(STATE_FILE, path, "opened", error);
         let mut file = options.open(path).map_err(failed)?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
@@ -68,20 +66,14 @@ impl Journal {
     }
 
     /// The bytes of a file that another process may be writing.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`] where it cannot be read.
+    /// Fails with [`ErrorKind::NotFound`], [`ErrorKind::PermissionDenied`] and [`ErrorKind::Storage`] where it cannot
+    /// be read.
     #[cfg(feature = "sim-servers")]
     pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-        std::fs::read(path).map_err(|error| failed(path, "read", error))
+        std::fs::read(path).map_err(|error| file_error(STATE_FILE, path, "read", error))
     }
 
     /// Cuts the file; what is appended next begins there.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where it cannot be written.
     pub(super) fn truncate(&self, length: u64) -> Result<()> {
         self.write(|writer| {
             writer.file.set_len(length)?;
@@ -91,10 +83,6 @@ impl Journal {
     }
 
     /// Appends bytes. Where that fails, none of them stay.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where it cannot be written.
     pub(super) fn append(&self, bytes: &[u8]) -> Result<()> {
         self.write(|writer| {
             writer.file.seek(SeekFrom::Start(writer.end))?;
@@ -109,10 +97,6 @@ impl Journal {
     }
 
     /// Overwrites bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] where it cannot be written.
     pub(super) fn overwrite(&self, position: u64, bytes: &[u8]) -> Result<()> {
         self.write(|writer| {
             writer.file.seek(SeekFrom::Start(position))?;
@@ -121,7 +105,7 @@ impl Journal {
     }
 
     fn write(&self, work: impl FnOnce(&mut Writer) -> io::Result<()>) -> Result<()> {
-        work(&mut lock(&self.file)).map_err(|error| failed(&self.path, "written", error))
+        work(&mut lock(&self.file)).map_err(|error| file_error(STATE_FILE, &self.path, "written", error))
     }
 }
 
@@ -129,15 +113,6 @@ impl Journal {
 pub(super) fn whole_lines(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     &bytes[..end]
-}
-
-fn failed(path: &Path, what: &str, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::NotFound => ErrorKind::NotFound,
-        io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-        _ => ErrorKind::Storage,
-    };
-    Error::new(kind, format!("state file `{}` cannot be {what}", path.display())).with_source(error)
 }
 
 /// The state of all devices in a file.
@@ -150,11 +125,8 @@ pub(super) struct StateFile {
 impl StateFile {
     /// Opens the file, and returns the text that it has already. [`Start::Now`] becomes the time in the file, or the
     /// current one.
-    ///
-    /// # Errors
-    ///
-    /// As [`Journal::open`]; [`ErrorKind::InvalidData`] for a file that is no state, [`ErrorKind::InvalidInput`] for
-    /// one of other options.
+    /// Fails as [`Journal::open`]; [`ErrorKind::InvalidData`] for a file that is no state, [`ErrorKind::InvalidInput`]
+    /// for one of other options.
     pub(super) fn open(path: &Path, options: &mut SimOptions) -> Result<(Self, Option<String>)> {
         let (journal, bytes) = Journal::open(path)?;
         let text = read(&bytes, options);
@@ -200,9 +172,7 @@ impl StateFile {
         self.note(|journal| journal.append(line.as_bytes()));
     }
 
-    /// # Errors
-    ///
-    /// [`ErrorKind::Storage`] once something could not be written.
+    /// Fails with [`ErrorKind::Storage`] once something could not be written.
     pub(super) fn check(&self) -> Result<()> {
         match self.failed.get() {
             None => Ok(()),
@@ -225,10 +195,7 @@ impl StateFile {
 }
 
 /// The history of each device in the text of a file.
-///
-/// # Errors
-///
-/// [`ErrorKind::InvalidData`] for lines that cannot be read, [`ErrorKind::InvalidInput`] for other devices.
+/// Fails with [`ErrorKind::InvalidData`] for lines that cannot be read, [`ErrorKind::InvalidInput`] for other devices.
 pub(super) fn histories(text: &str, devices: &[DeviceId]) -> Result<Vec<History>> {
     let damaged =
         |line: &str| Error::new(ErrorKind::InvalidData, format!("state file: `{line}` cannot be read"));
@@ -298,6 +265,7 @@ fn read_entry(line: &str, devices: &[DeviceId]) -> Option<(usize, u64, HistoryEn
     Some((position, parts.next()?.parse().ok()?, HistoryEntry::parse(parts.next()?)?))
 }
 
+const STATE_FILE: &str = "state file";
 const MAGIC: &str = "bs2 simulator state 1";
 /// Everything behind this line was done to devices.
 const ACTS: &str = "acts\n";

@@ -61,6 +61,7 @@ mod journal;
 mod options;
 mod recorded_log;
 mod rng;
+mod setting;
 
 #[cfg(feature = "sim-servers")]
 pub use crate::tls::certificates::Certificates;
@@ -237,18 +238,6 @@ impl Simulator {
     /// [`Storage`](ErrorKind::Storage) where what happened up to now cannot be written;
     /// [`flush_truth`](Self::flush_truth) reports later failures. [`InvalidInput`](ErrorKind::InvalidInput) where the
     /// ground truth is written already.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::sim::Simulator;
-    ///
-    /// let simulator = Simulator::new("devices=2&backlog=10")?;
-    /// simulator.write_truth_to(std::io::sink())?;
-    /// simulator.make_event(simulator.device_ids()[0])?;
-    /// simulator.flush_truth()?;
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     pub fn write_truth_to(&self, writer: impl Write + Send + 'static) -> Result<()> {
         let truth = Mutex::new(GroundTruth::new(Box::new(writer)));
         if self.inner.outputs.ground_truth.set(truth).is_err() {

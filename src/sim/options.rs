@@ -1,62 +1,75 @@
 //! The options of a simulator, and their text.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::fault_injector::Faults;
+use super::setting::{SettingsTable, number, options_struct, parsed, shown, switch};
 use crate::codec::Timestamp;
-use crate::settings::{Settings, SettingsText};
+use crate::settings::Settings;
 use crate::{Error, ErrorKind, Result};
 
-/// The options of a [`Simulator`](super::Simulator), also as text: `devices=4&backlog=1000&seed=7`.
-///
-/// | setting | value | unless set |
-/// |---|---|---|
-/// | `devices` | number of generated devices, 1 to 100,000 | 1; none with `replay` |
-/// | `backlog` | events of each device at the start, 0 to 10,000,000 | 1,000 |
-/// | `rate` | live events a second, over all devices, 0 to 1,000,000 | 0 |
-/// | `seed` | any number of 64 bits; the same seed gives the same events | 1 |
-/// | `capacity` | events that a device keeps before it overwrites the oldest, 1 to 10,000,000 | 50,000 |
-/// | `faults` | faults of the backend, separated by commas; see [`Faults`] | none |
-/// | `replay` | a capture or a file of rows, whose devices are added; `bundled` is the file in this crate | none |
-/// | `start` | time of the first event: `fixed` (2025-03-24T00:00:00Z), `now`, or a time in RFC 3339 | `fixed` |
-/// | `images` | whether the devices take pictures | `true` |
-/// | `inclusive` | whether pages begin at `after` and not behind it | `false` |
-/// | `page` | most events of a page, 1 to 1,000,000; 0 for no limit | 0 |
-/// | `queue` | live events that a device holds back for each subscriber, at most 1,000,000; when it is full, events are dropped and nothing reports it; 0 for no such queue | 0 |
-///
-/// `sim:` may stand before the text. A file with `&` or `%` in its name is written with `%26` and `%25`
-/// ([`settings`](crate::settings)).
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sim::{Faults, SimOptions};
-///
-/// let options: SimOptions = "sim:devices=4&seed=7&faults=drop,slow".parse()?;
-/// assert_eq!(options, SimOptions::default().with_devices(4).with_seed(7).with_faults(Faults::DROP | Faults::SLOW));
-/// assert_eq!(options.to_string(), "devices=4&seed=7&faults=drop,slow");
-///
-/// let error = "rate=many".parse::<SimOptions>().unwrap_err();
-/// assert_eq!(error.to_string(), "setting `rate`: `many` is not a number from 0 to 1000000");
-/// # Ok::<(), bs2_events::Error>(())
-/// ```
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SimOptions {
-    pub(super) devices: Option<u32>,
-    pub(super) backlog: u32,
-    pub(super) rate: u32,
-    pub(super) seed: u64,
-    pub(super) capacity: u32,
-    pub(super) faults: Faults,
-    pub(super) replay: Option<ReplaySource>,
-    pub(super) start: Start,
-    pub(super) images: bool,
-    pub(super) inclusive: bool,
-    pub(super) page: u32,
-    pub(super) queue: u32,
+options_struct! {
+    /// The options of a [`Simulator`](super::Simulator), also as text: `devices=4&backlog=1000&seed=7`.
+    ///
+    /// | setting | value | unless set |
+    /// |---|---|---|
+    /// | `devices` | number of generated devices, 1 to 100,000 | 1; none with `replay` |
+    /// | `backlog` | events of each device at the start, 0 to 10,000,000 | 1,000 |
+    /// | `rate` | live events a second, over all devices, 0 to 1,000,000 | 0 |
+    /// | `seed` | any number of 64 bits; the same seed gives the same events | 1 |
+    /// | `capacity` | events that a device keeps before it overwrites the oldest, 1 to 10,000,000 | 50,000 |
+    /// | `faults` | faults of the backend, separated by commas; see [`Faults`] | none |
+    /// | `replay` | a capture or a file of rows, whose devices are added; `bundled` is the file in this crate | none |
+    /// | `start` | time of the first event: `fixed` (2025-03-24T00:00:00Z), `now`, or a time in RFC 3339 | `fixed` |
+    /// | `images` | whether the devices take pictures | `true` |
+    /// | `inclusive` | whether pages begin at `after` and not behind it | `false` |
+    /// | `page` | most events of a page, 1 to 1,000,000; 0 for no limit | 0 |
+    /// | `queue` | live events that a device holds back for each subscriber, at most 1,000,000; when it is full, events are dropped and nothing reports it; 0 for no such queue | 0 |
+    ///
+    /// `sim:` may stand before the text. A file with `&` or `%` in its name is written with `%26` and `%25`
+    /// ([`settings`](crate::settings)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::sim::{Faults, SimOptions};
+    ///
+    /// let options: SimOptions = "sim:devices=4&seed=7&faults=drop,slow".parse()?;
+    /// assert_eq!(options, SimOptions::default().with_devices(4).with_seed(7).with_faults(Faults::DROP | Faults::SLOW));
+    /// assert_eq!(options.to_string(), "devices=4&seed=7&faults=drop,slow");
+    ///
+    /// let error = "rate=many".parse::<SimOptions>().unwrap_err();
+    /// assert_eq!(error.to_string(), "setting `rate`: `many` is not a number from 0 to 1000000");
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    #[derive(Clone, Debug, Eq, PartialEq)]
+    pub struct SimOptions {
+        devices: Option<u32> = None, "devices": number(1..=100_000).optional();
+        /// Sets how many events each device has at the start; 1,000 unless set.
+        fn with_backlog(events) => backlog: u32 = 1_000, "backlog": number(0..=10_000_000);
+        /// Sets how many live events happen a second, over all devices; 0 unless set.
+        fn with_rate(events_a_second) => rate: u32 = 0, "rate": number(0..=1_000_000);
+        /// Sets the seed; 1 unless set.
+        fn with_seed(seed) => seed: u64 = 1, "seed": number(0..=u64::MAX);
+        /// Sets how many events a device keeps; 50,000 unless set.
+        fn with_capacity(events) => capacity: u32 = 50_000, "capacity": number(1..=10_000_000);
+        /// Sets the faults of the backend; none unless set. For other rates use a
+        /// [`FaultInjector`](super::FaultInjector) around a backend without faults.
+        fn with_faults(faults) => faults: Faults = Faults::empty(), "faults": shown(faults);
+        replay: Option<ReplaySource> = None, "replay": shown(replay).optional();
+        /// Sets the time of the first event; [`Start::Fixed`] unless set.
+        fn with_start(start) => start: Start = Start::Fixed, "start": parsed(Start::EXPECTED, Start::parse);
+        /// Sets whether the devices take pictures; they do unless set.
+        fn with_images(images) => images: bool = true, "images": switch();
+        /// Sets whether pages begin at `after` itself, as those of some gateways do; they begin behind it unless set.
+        fn with_inclusive(inclusive) => inclusive: bool = false, "inclusive": switch();
+        /// Sets the most events of a page; 0, no limit, unless set.
+        fn with_page(events) => page: u32 = 0, "page": number(0..=1_000_000);
+        /// Sets how many live events a device holds back for each subscriber; 0, no such queue, unless set.
+        fn with_queue(events) => queue: u32 = 0, "queue": number(0..=1_000_000);
+    }
 }
 
 /// The time of the first event.
@@ -94,81 +107,10 @@ impl SimOptions {
         self
     }
 
-    /// Sets how many events each device has at the start; 1,000 unless set.
-    #[must_use]
-    pub fn with_backlog(mut self, events: u32) -> Self {
-        self.backlog = events;
-        self
-    }
-
-    /// Sets how many live events happen a second, over all devices; 0 unless set.
-    #[must_use]
-    pub fn with_rate(mut self, events_a_second: u32) -> Self {
-        self.rate = events_a_second;
-        self
-    }
-
-    /// Sets the seed; 1 unless set.
-    #[must_use]
-    pub fn with_seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Sets how many events a device keeps; 50,000 unless set.
-    #[must_use]
-    pub fn with_capacity(mut self, events: u32) -> Self {
-        self.capacity = events;
-        self
-    }
-
-    /// Sets the faults of the backend; none unless set. For other rates use a
-    /// [`FaultInjector`](super::FaultInjector) around a backend without faults.
-    #[must_use]
-    pub fn with_faults(mut self, faults: Faults) -> Self {
-        self.faults = faults;
-        self
-    }
-
     /// Adds the devices of a recorded log.
     #[must_use]
     pub fn with_replay(mut self, source: ReplaySource) -> Self {
         self.replay = Some(source);
-        self
-    }
-
-    /// Sets the time of the first event; [`Start::Fixed`] unless set.
-    #[must_use]
-    pub fn with_start(mut self, start: Start) -> Self {
-        self.start = start;
-        self
-    }
-
-    /// Sets whether the devices take pictures; they do unless set.
-    #[must_use]
-    pub fn with_images(mut self, images: bool) -> Self {
-        self.images = images;
-        self
-    }
-
-    /// Sets whether pages begin at `after` itself, as those of some gateways do; they begin behind it unless set.
-    #[must_use]
-    pub fn with_inclusive(mut self, inclusive: bool) -> Self {
-        self.inclusive = inclusive;
-        self
-    }
-
-    /// Sets the most events of a page; 0, no limit, unless set.
-    #[must_use]
-    pub fn with_page(mut self, events: u32) -> Self {
-        self.page = events;
-        self
-    }
-
-    /// Sets how many live events a device holds back for each subscriber; 0, no such queue, unless set.
-    #[must_use]
-    pub fn with_queue(mut self, events: u32) -> Self {
-        self.queue = events;
         self
     }
 
@@ -177,25 +119,9 @@ impl SimOptions {
         self.devices.unwrap_or(u32::from(self.replay.is_none()))
     }
 
-    /// # Errors
-    ///
-    /// [`ErrorKind::InvalidInput`] for the first option outside its range.
+    /// Fails with [`ErrorKind::InvalidInput`] for the first option outside its range.
     pub(super) fn check(&self) -> Result<()> {
-        let numbers = [
-            ("devices", self.devices.unwrap_or(1), DEVICES),
-            ("backlog", self.backlog, BACKLOG),
-            ("rate", self.rate, RATE),
-            ("capacity", self.capacity, CAPACITY),
-            ("page", self.page, PAGE),
-            ("queue", self.queue, QUEUE),
-        ];
-        for (name, value, range) in numbers {
-            if !range.contains(&value) {
-                let (least, most) = (range.start(), range.end());
-                let message = format!("setting `{name}`: `{value}` is not a number from {least} to {most}");
-                return Err(Error::new(ErrorKind::InvalidInput, message));
-            }
-        }
+        self.check_ranges()?;
         let events = u64::from(self.generated_devices()) * u64::from(self.backlog);
         if events > MOST_EVENTS {
             let message = format!(
@@ -207,57 +133,14 @@ impl SimOptions {
     }
 }
 
-impl Default for SimOptions {
-    fn default() -> Self {
-        Self {
-            devices: None,
-            backlog: 1_000,
-            rate: 0,
-            seed: 1,
-            capacity: 50_000,
-            faults: Faults::empty(),
-            replay: None,
-            start: Start::Fixed,
-            images: true,
-            inclusive: false,
-            page: 0,
-            queue: 0,
-        }
-    }
-}
-
 /// Reads the text of the table. The empty text is the default.
 impl FromStr for SimOptions {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         let text = text.strip_prefix("sim:").unwrap_or(text);
-        let settings = Settings::parse(text.strip_prefix('?').unwrap_or(text), &NAMES, &[])?;
-        let usual = Self::default();
-        let faults = match settings.value("faults").map(str::parse) {
-            Some(Err(error)) => {
-                return Err(Error::new(ErrorKind::InvalidInput, format!("setting `faults`: {error}")));
-            }
-            Some(Ok(faults)) => faults,
-            None => usual.faults,
-        };
-        let options = Self {
-            devices: settings.number("devices", DEVICES)?,
-            backlog: settings.number("backlog", BACKLOG)?.unwrap_or(usual.backlog),
-            rate: settings.number("rate", RATE)?.unwrap_or(usual.rate),
-            seed: settings.number("seed", 0..=u64::MAX)?.unwrap_or(usual.seed),
-            capacity: settings.number("capacity", CAPACITY)?.unwrap_or(usual.capacity),
-            faults,
-            replay: settings.text("replay")?.map(|source| match source {
-                "bundled" => ReplaySource::Bundled,
-                file => ReplaySource::File(file.into()),
-            }),
-            start: settings.parsed("start", Start::EXPECTED, Start::parse)?.unwrap_or(usual.start),
-            images: settings.switch("images")?.unwrap_or(usual.images),
-            inclusive: settings.switch("inclusive")?.unwrap_or(usual.inclusive),
-            page: settings.number("page", PAGE)?.unwrap_or(usual.page),
-            queue: settings.number("queue", QUEUE)?.unwrap_or(usual.queue),
-        };
+        let settings = Settings::parse(text.strip_prefix('?').unwrap_or(text), Self::NAMES, &[])?;
+        let options = Self::read(&settings)?;
         options.check()?;
         Ok(options)
     }
@@ -266,25 +149,20 @@ impl FromStr for SimOptions {
 /// Writes the options that differ from the default.
 impl fmt::Display for SimOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn changed<T: PartialEq>(value: T, usual: &T) -> Option<T> {
-            Some(value).filter(|value| value != usual)
-        }
-        let usual = Self::default();
-        SettingsText::without_address()
-            .with_some("devices", self.devices)
-            .with_some("backlog", changed(self.backlog, &usual.backlog))
-            .with_some("rate", changed(self.rate, &usual.rate))
-            .with_some("seed", changed(self.seed, &usual.seed))
-            .with_some("capacity", changed(self.capacity, &usual.capacity))
-            .with_some("faults", changed(self.faults, &usual.faults))
-            .with_some("replay", self.replay.as_ref())
-            .with_some("start", changed(self.start, &usual.start))
-            .with_some("images", changed(self.images, &usual.images))
-            .with_some("inclusive", changed(self.inclusive, &usual.inclusive))
-            .with_some("page", changed(self.page, &usual.page))
-            .with_some("queue", changed(self.queue, &usual.queue))
-            .fmt(f)
+        self.changes().fmt(f)
     }
+}
+
+fn faults(settings: &Settings, name: &str) -> Result<Option<Faults>> {
+    let named = |error| Error::new(ErrorKind::InvalidInput, format!("setting `{name}`: {error}"));
+    settings.value(name).map(|value| value.parse().map_err(named)).transpose()
+}
+
+fn replay(settings: &Settings, name: &str) -> Result<Option<ReplaySource>> {
+    Ok(settings.text(name)?.map(|source| match source {
+        "bundled" => ReplaySource::Bundled,
+        file => ReplaySource::File(file.into()),
+    }))
 }
 
 impl Start {
@@ -301,11 +179,7 @@ impl Start {
         match text {
             "fixed" => Some(Self::Fixed),
             "now" => Some(Self::Now),
-            time => {
-                let time: jiff::Timestamp = time.parse().ok()?;
-                let seconds = u32::try_from(time.as_second()).ok()?;
-                Some(Self::At(Timestamp::from_unix_seconds(seconds)))
-            }
+            time => utc(time).map(Self::At),
         }
     }
 
@@ -332,32 +206,16 @@ impl fmt::Display for ReplaySource {
     }
 }
 
+/// A time in RFC 3339, without its fraction.
+pub(super) fn utc(text: &str) -> Option<Timestamp> {
+    let time: jiff::Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_unix_seconds(u32::try_from(time.as_second()).ok()?))
+}
+
 /// Monday 2025-03-24T00:00:00Z, some days before the clocks of Europe change.
 const FIXED_START: Timestamp = Timestamp::from_unix_seconds(1_742_774_400);
-
-const DEVICES: RangeInclusive<u32> = 1..=100_000;
-const BACKLOG: RangeInclusive<u32> = 0..=10_000_000;
-const RATE: RangeInclusive<u32> = 0..=1_000_000;
-const CAPACITY: RangeInclusive<u32> = 1..=10_000_000;
-const PAGE: RangeInclusive<u32> = 0..=1_000_000;
-const QUEUE: RangeInclusive<u32> = 0..=1_000_000;
 /// 4.8 GB, made in some seconds: more is probably a mistake.
 const MOST_EVENTS: u64 = 100_000_000;
-
-pub(super) const NAMES: [&str; 12] = [
-    "devices",
-    "backlog",
-    "rate",
-    "seed",
-    "capacity",
-    "faults",
-    "replay",
-    "start",
-    "images",
-    "inclusive",
-    "page",
-    "queue",
-];
 
 #[cfg(test)]
 mod tests {
@@ -434,17 +292,11 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_setting_lists_the_known_ones() {
-        let message = "devises=4".parse::<SimOptions>().unwrap_err().to_string();
-        assert!(message.starts_with("setting `devises` is not known; did you mean `devices`?"), "{message}");
-        for name in NAMES {
-            assert!(message.contains(name), "{message}");
-        }
-    }
-
-    #[test]
-    fn refuses_a_setting_that_is_given_twice_or_has_no_value() {
+    fn refuses_a_setting_that_is_unknown_given_twice_or_has_no_value() {
         let error = |text: &str| text.parse::<SimOptions>().unwrap_err().to_string();
+        let message = error("devises=4");
+        assert!(message.starts_with("setting `devises` is not known; did you mean `devices`?"), "{message}");
+        assert!(SimOptions::NAMES.iter().all(|name| message.contains(name)), "{message}");
         assert!(error("seed=1&seed=2").contains("`seed` is given twice"));
         assert!(error("seed").contains("`seed`"));
     }

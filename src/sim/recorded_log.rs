@@ -1,8 +1,8 @@
 //! Recorded logs: captures and files of rows.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::path::Path;
+use std::{fs, io};
 
 use bytes::Bytes;
 use nom::bytes::complete::{is_not, tag};
@@ -38,10 +38,7 @@ pub(super) struct RecordedLog {
 
 impl RecordedLogs {
     /// Reads a source.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`] for a file that does not exist, [`ErrorKind::PermissionDenied`] and
+    /// Fails with [`ErrorKind::NotFound`] for a file that does not exist, [`ErrorKind::PermissionDenied`] and
     /// [`ErrorKind::Storage`] for one that cannot be read, [`ErrorKind::InvalidData`] for rows that cannot be read, and
     /// for a damaged capture.
     pub(super) fn read(source: &ReplaySource) -> Result<Self> {
@@ -49,7 +46,8 @@ impl RecordedLogs {
         match source {
             ReplaySource::Bundled => parse(BUNDLED).map(whole),
             ReplaySource::File(path) => {
-                let bytes = read(path)?;
+                let bytes =
+                    fs::read(path).map_err(|error| file_error("replayed file", path, "read", error))?;
                 let logs = if CaptureReader::is_capture(&bytes) {
                     read_capture(&bytes)
                 } else {
@@ -64,15 +62,14 @@ impl RecordedLogs {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).map_err(|error| {
-        let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => ErrorKind::NotFound,
-            std::io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-            _ => ErrorKind::Storage,
-        };
-        Error::new(kind, format!("replayed file `{}` cannot be read", path.display())).with_source(error)
-    })
+/// An error of a file: `cannot_be` is what was done with it.
+pub(super) fn file_error(file: &str, path: &Path, cannot_be: &str, error: io::Error) -> Error {
+    let kind = match error.kind() {
+        io::ErrorKind::NotFound => ErrorKind::NotFound,
+        io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+        _ => ErrorKind::Storage,
+    };
+    Error::new(kind, format!("{file} `{}` cannot be {cannot_be}", path.display())).with_source(error)
 }
 
 /// The devices of a capture that have an event. A record that is not complete is left out: the capture may still be
@@ -259,23 +256,24 @@ mod tests {
     #[test]
     fn errors_name_line_column_and_reason() {
         let good = "1\t0x5200\t2025-01-01T00:00:00\t7";
-        let message = |row: &str| parse(&format!("# log\n{good}\n{row}")).err().unwrap().to_string();
-        assert_eq!(message("x\t0x5200\t2025-01-01T00:00:00\t7"), "line 3, column 1: an event id is expected");
-        assert_eq!(message("1"), "line 3, column 2: a tab is expected");
-        assert_eq!(
-            message("1\t0x52000\t2025-01-01T00:00:00\t7"),
-            "line 3, column 3: an event code is expected"
-        );
-        assert_eq!(
-            message("1\t0x5200\t2025-13-01T00:00:00\t7"),
-            "line 3, column 10: a time such as 2025-12-24T14:40:17 is expected"
-        );
-        assert_eq!(
-            message("1\t0x5200\t1969-12-31T23:59:59\t7"),
-            "line 3, column 10: a time such as 2025-12-24T14:40:17 is expected"
-        );
-        assert_eq!(message("1\t0x5200\t2025-01-01T00:00:00\t"), "line 3, column 30: a device id is expected");
-        assert_eq!(message(&format!("{good}\t1")), "line 3, column 31: the end of the row is expected");
+        for (row, expected) in [
+            ("x\t0x5200\t2025-01-01T00:00:00\t7", "column 1: an event id is expected"),
+            ("1", "column 2: a tab is expected"),
+            ("1\t0x52000\t2025-01-01T00:00:00\t7", "column 3: an event code is expected"),
+            (
+                "1\t0x5200\t2025-13-01T00:00:00\t7",
+                "column 10: a time such as 2025-12-24T14:40:17 is expected",
+            ),
+            (
+                "1\t0x5200\t1969-12-31T23:59:59\t7",
+                "column 10: a time such as 2025-12-24T14:40:17 is expected",
+            ),
+            ("1\t0x5200\t2025-01-01T00:00:00\t", "column 30: a device id is expected"),
+            (&format!("{good}\t1"), "column 31: the end of the row is expected"),
+        ] {
+            let error = parse(&format!("# log\n{good}\n{row}")).err().unwrap();
+            assert_eq!(error.to_string(), format!("line 3, {expected}"));
+        }
         assert_eq!(parse("# nothing\n").err().unwrap().to_string(), "it holds no row");
     }
 

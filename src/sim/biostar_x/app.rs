@@ -37,9 +37,7 @@ pub(super) struct App {
 }
 
 impl App {
-    /// # Errors
-    ///
-    /// Those of the state file.
+    /// Fails with the errors of the state file.
     pub(super) fn new(options: BiostarXServerOptions, end: watch::Receiver<()>) -> Result<Self> {
         let mut devices = OfficeDevices::new(&options)?;
         let database = Database::open(&options, devices.names(), devices.backlog(options.backlog)?)?;
@@ -66,11 +64,11 @@ impl App {
 
     fn route(&mut self, request: &ReceivedRequest, faults: &[PlannedFault]) -> Result<ApiResponse, Refusal> {
         let path = request.path();
-        let Some(endpoint) = Endpoint::at(path) else {
+        let Some((endpoint, methods)) = Endpoint::at(path) else {
             let is_api = path == "/api" || path.starts_with("/api/");
             return Err(if is_api { Refusal::UNKNOWN_REQUEST } else { Refusal::NOT_FOUND });
         };
-        if !endpoint.methods().contains(&request.method()) {
+        if !methods.contains(&request.method()) {
             return Err(Refusal::METHOD);
         }
         match endpoint {
@@ -103,7 +101,9 @@ impl App {
                 Ok(response)
             }
             Endpoint::Search => {
-                let shapes: Vec<RowShape> = faults.iter().filter_map(PlannedFault::row_shape).collect();
+                let shape =
+                    |fault: &_| if let PlannedFault::Rows(shape) = fault { Some(*shape) } else { None };
+                let shapes: Vec<RowShape> = faults.iter().filter_map(shape).collect();
                 events::search(request, options, database, &shapes)
             }
             Endpoint::Start => self.sessions.start_events(request, options.unbound),
@@ -172,10 +172,7 @@ pub(super) struct Clock {
 
 impl Clock {
     fn new(start: Start) -> Self {
-        let fixed = match start {
-            Start::Now => None,
-            start => Some(start.time()),
-        };
+        let fixed = (start != Start::Now).then(|| start.time());
         Self { fixed, moved: 0 }
     }
 
@@ -207,32 +204,26 @@ enum Endpoint<'a> {
 }
 
 impl<'a> Endpoint<'a> {
-    fn at(path: &'a str) -> Option<Self> {
+    /// The endpoint at a path, and its methods.
+    fn at(path: &'a str) -> Option<(Self, &'static [&'static str])> {
         let one = |rest: &'a str| (!rest.is_empty() && !rest.contains('/')).then_some(rest);
         Some(match path {
-            "/api/login" => Self::Login,
-            "/api/logout" => Self::Logout,
-            "/js/info.json" => Self::Version,
-            "/api/setting/biostar" => Self::Installation,
-            "/api/events/import" => Self::Import,
-            "/api/events/search" => Self::Search,
-            "/api/events/start" => Self::Start,
-            "/api/event_types" => Self::EventTypes,
-            "/api/v2/virtual_devices" => Self::VirtualDevices,
-            _ => {
-                let image = path.strip_prefix("/api/events/images/").and_then(one).map(Self::Image);
-                let device = || path.strip_prefix("/api/v2/virtual_devices/").and_then(one);
-                return image.or_else(|| device().map(Self::VirtualDevice));
-            }
+            "/api/login" => (Self::Login, &["POST"]),
+            "/api/logout" => (Self::Logout, &["POST"]),
+            "/js/info.json" => (Self::Version, &["GET"]),
+            "/api/setting/biostar" => (Self::Installation, &["GET"]),
+            "/api/events/import" => (Self::Import, &["POST"]),
+            "/api/events/search" => (Self::Search, &["POST"]),
+            "/api/events/start" => (Self::Start, &["POST"]),
+            "/api/event_types" => (Self::EventTypes, &["GET"]),
+            "/api/v2/virtual_devices" => (Self::VirtualDevices, &["DELETE", "GET", "POST"]),
+            _ => match path.strip_prefix("/api/events/images/").and_then(one) {
+                Some(name) => (Self::Image(name), &["GET"]),
+                None => {
+                    let id = path.strip_prefix("/api/v2/virtual_devices/").and_then(one)?;
+                    (Self::VirtualDevice(id), &["PUT"])
+                }
+            },
         })
-    }
-
-    fn methods(&self) -> &'static [&'static str] {
-        match self {
-            Self::Login | Self::Logout | Self::Import | Self::Search | Self::Start => &["POST"],
-            Self::Version | Self::Installation | Self::EventTypes | Self::Image(_) => &["GET"],
-            Self::VirtualDevices => &["DELETE", "GET", "POST"],
-            Self::VirtualDevice(_) => &["PUT"],
-        }
     }
 }

@@ -8,17 +8,7 @@ use super::app::App;
 use super::fault::{PlannedFault, RowShape};
 use super::request::{ReceivedRequest, number, text};
 
-/// The status and body of the response.
-///
-/// | request | does |
-/// |---|---|
-/// | `GET /sim/state` | returns a snapshot of the database |
-/// | `GET /sim/requests` | returns the requests, without the bodies of logins |
-/// | `POST /sim/faults` `{"path":"/api/events/import","fault":"cut-after"}` | plans a fault of the next request there |
-/// | `POST /sim/sessions/end` | ends all sessions |
-/// | `POST /sim/clock` `{"advance":60}` | moves the clock by seconds |
-/// | `POST /sim/events` `{"count":3}` | makes events of devices |
-/// | `POST /sim/users` `{"user_id":"2"}` | adds a user |
+/// The status and body of the response. `GET /sim/` lists the requests.
 pub(super) fn respond(app: &mut App, request: &ReceivedRequest) -> (u16, String) {
     match act(app, request) {
         Some(body) => (200, body.to_string()),

@@ -14,6 +14,7 @@ use crate::sim::journal::{Journal, whole_lines};
 use crate::{Error, ErrorKind, Result};
 
 /// The server's tables. Every change is in the state file before any client sees it.
+#[derive(Default)]
 pub(super) struct Database {
     pub(super) virtual_devices: BTreeMap<u32, StoredVirtualDevice>,
     /// In the order in which they were stored.
@@ -31,23 +32,10 @@ pub(super) struct Database {
     journal: Option<Journal>,
 }
 
-/// An event to import. The database gives it a row and an index.
-pub(super) struct NewEvent {
-    pub(super) device_id: u32,
-    pub(super) code: u16,
-    pub(super) time: u32,
-    pub(super) user_id: String,
-    pub(super) tna_key: Option<String>,
-}
-
 impl Database {
     /// Opens the tables of the state file, or creates them.
-    ///
-    /// # Errors
-    ///
-    /// [`Storage`](ErrorKind::Storage) when the file cannot be read or written,
-    /// [`Busy`](ErrorKind::Busy) when another server writes it,
-    /// [`InvalidData`](ErrorKind::InvalidData) when it is not a state file.
+    /// Fails with [`Storage`](ErrorKind::Storage) when the file cannot be read or written, [`Busy`](ErrorKind::Busy)
+    /// when another server writes it, [`InvalidData`](ErrorKind::InvalidData) when it is not a state file.
     pub(super) fn open(
         options: &BiostarXServerOptions,
         devices: BTreeMap<u32, String>,
@@ -67,16 +55,7 @@ impl Database {
         let mut users: HashSet<String> = (1..=options.users).map(|id| id.to_string()).collect();
         let generated = generator::users(options.seed)?;
         users.extend(generated.iter().filter_map(|user| user.as_text().map(str::to_owned)));
-        let mut database = Self {
-            virtual_devices: BTreeMap::new(),
-            events: Vec::new(),
-            devices,
-            users,
-            rows: HashMap::new(),
-            indexes: HashMap::new(),
-            starts: 0,
-            journal,
-        };
+        let mut database = Self { devices, users, journal, ..Self::default() };
         // The backlog is the same at every start, so it is not in the state file.
         for mut event in backlog {
             event.id = database.next_row(event.time);
@@ -105,29 +84,15 @@ impl Database {
         self.change(Change::Deleted(ids))
     }
 
-    /// Stores all these events or none.
-    pub(super) fn import(&mut self, events: Vec<NewEvent>, now: Timestamp) -> Result<()> {
+    /// Stores all these events or none, and gives each a row and an index.
+    pub(super) fn import(&mut self, mut events: Vec<StoredEvent>, now: Timestamp) -> Result<()> {
         let mut indexes = self.indexes.clone();
         let mut rows = self.rows.clone();
-        let events = events.into_iter().map(|event| {
-            let index = next(indexes.entry(event.device_id).or_default());
-            StoredEvent {
-                id: next(rows.entry(month(event.time)).or_default()),
-                index,
-                device_id: event.device_id,
-                code: event.code,
-                time: event.time,
-                stored: now.as_unix_seconds(),
-                user_id: Some(event.user_id),
-                tna_key: event.tna_key,
-                door_id: None,
-                utc_offset_minutes: None,
-                daylight_saving: false,
-                image: false,
-                imported: true,
-            }
-        });
-        let events = events.collect();
+        for event in &mut events {
+            event.index = next(indexes.entry(event.device_id).or_default());
+            event.id = next(rows.entry(month(event.time)).or_default());
+            event.stored = now.as_unix_seconds();
+        }
         self.change(Change::Events(events))
     }
 
@@ -206,6 +171,9 @@ impl Database {
 /// let server = BiostarXServer::start(BiostarXServerOptions::default().with_backlog(20)).await?;
 /// let snapshot = server.snapshot();
 /// assert_eq!(snapshot.events().len(), 20);
+/// let event = &snapshot.events()[0];
+/// assert_eq!((event.id, event.index), (1, 1));
+/// assert!(event.hint().ends_with("05410000010000000001"));
 /// assert!(snapshot.imported().next().is_none());
 /// assert_eq!(snapshot.to_json()["virtual_devices"], serde_json::json!([]));
 ///
@@ -230,20 +198,11 @@ impl Snapshot {
     /// [`NotFound`](ErrorKind::NotFound) or [`Storage`](ErrorKind::Storage) when the file cannot be
     /// read, [`InvalidData`](ErrorKind::InvalidData) when it is not a state file.
     pub fn read(path: &Path) -> Result<Self> {
-        let mut devices = BTreeMap::new();
-        let mut events = Vec::new();
-        let bytes = Journal::read(path)?;
-        for change in changes(path, whole_lines(&bytes))? {
-            match change {
-                Change::Start | Change::User(_) => {}
-                Change::VirtualDevice(device) => {
-                    devices.insert(device.id, device);
-                }
-                Change::Deleted(ids) => devices.retain(|id, _| !ids.contains(id)),
-                Change::Events(stored) => events.extend(stored),
-            }
+        let mut database = Database::default();
+        for change in changes(path, whole_lines(&Journal::read(path)?))? {
+            database.apply(change);
         }
-        Ok(Self { virtual_devices: devices.into_values().collect(), events })
+        Ok(database.snapshot())
     }
 
     /// The virtual devices, in the order of their ids.
@@ -281,10 +240,7 @@ impl fmt::Debug for Snapshot {
 }
 
 /// The changes in the lines of a state file.
-///
-/// # Errors
-///
-/// [`InvalidData`](ErrorKind::InvalidData) for a line that is not a change.
+/// Fails with [`InvalidData`](ErrorKind::InvalidData) for a line that is not a change.
 fn changes(path: &Path, lines: &[u8]) -> Result<Vec<Change>> {
     let lines = (1..).zip(lines.split_inclusive(|byte| *byte == b'\n'));
     let changes = lines.map(|(number, line)| {

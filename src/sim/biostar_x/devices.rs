@@ -35,10 +35,7 @@ impl OfficeDevices {
 
     /// The next events of all devices in turn, ordered by time.
     pub(super) fn backlog(&mut self, count: u32) -> Result<Vec<StoredEvent>> {
-        let mut events = Vec::with_capacity(count as usize);
-        for _ in 0..count {
-            events.push(self.next_event()?);
-        }
+        let mut events = (0..count).map(|_| self.next_event()).collect::<Result<Vec<_>>>()?;
         events.sort_by_key(|event| event.time);
         Ok(events)
     }

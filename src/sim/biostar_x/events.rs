@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::database::{Database, NewEvent};
+use super::database::Database;
 use super::fault::{FaultPlan, RowShape};
 use super::options::{BiostarXServerOptions, FlagForm};
 use super::records::StoredEvent;
 use super::request::{ReceivedRequest, boolean, number, text};
 use super::response::{ApiResponse, Refusal, Side};
 use crate::codec::Timestamp;
+use crate::sim::options::utc;
 
 /// `POST /api/events/import`. Stores the events together; with `partial` only some of them.
 pub(super) fn import(
@@ -61,8 +62,9 @@ pub(super) fn import(
     })
 }
 
-fn new_event(row: &Value, device: u32, database: &Database) -> Result<NewEvent, Refusal> {
-    let is_of_device = number(&row["dev_id"]).is_some_and(|id| id == u64::from(device));
+/// An event as it is imported. The database sets its row, its index and the time at which it is stored.
+fn new_event(row: &Value, device_id: u32, database: &Database) -> Result<StoredEvent, Refusal> {
+    let is_of_device = number(&row["dev_id"]).is_some_and(|id| id == u64::from(device_id));
     let code = number(&row["evt"]).filter(|code| [GRANTED, DENIED].contains(code));
     let time = row["datetime"].as_str().and_then(whole_seconds);
     let (true, Some(code), Some(time)) = (is_of_device, code, time) else {
@@ -78,7 +80,21 @@ fn new_event(row: &Value, device: u32, database: &Database) -> Result<NewEvent, 
         return Err(Refusal::NO_USER);
     }
     let code = if code == GRANTED { GRANTED as u16 } else { DENIED as u16 };
-    Ok(NewEvent { device_id: device, code, time: time.as_unix_seconds(), user_id: user.to_owned(), tna_key })
+    Ok(StoredEvent {
+        id: 0,
+        index: 0,
+        device_id,
+        code,
+        time: time.as_unix_seconds(),
+        stored: 0,
+        user_id: Some(user.to_owned()),
+        tna_key,
+        door_id: None,
+        utc_offset_minutes: None,
+        daylight_saving: false,
+        image: false,
+        imported: true,
+    })
 }
 
 impl FlagForm {
@@ -95,10 +111,7 @@ impl FlagForm {
 
 /// Parses a time in UTC without a fraction: the only documented form.
 fn whole_seconds(text: &str) -> Option<Timestamp> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    let seconds = u32::try_from(time.as_second()).ok()?;
-    let time = Timestamp::from_unix_seconds(seconds);
-    (time.to_string() == text).then_some(time)
+    utc(text).filter(|time| time.to_string() == text)
 }
 
 /// `POST /api/events/search`.
@@ -211,7 +224,9 @@ impl Query {
 impl Condition {
     fn read(row: &Value, encrypted: bool) -> Result<Self, Refusal> {
         let column = row["column"].as_str().and_then(Column::named).ok_or(Refusal::BAD_QUERY)?;
-        let operator = number(&row["operator"]).and_then(Operator::numbered).ok_or(Refusal::BAD_QUERY)?;
+        let operator =
+            number(&row["operator"]).and_then(|number| OPERATORS.get(usize::try_from(number).ok()?));
+        let operator = *operator.ok_or(Refusal::BAD_QUERY)?;
         let plain = matches!(operator, Operator::Equal | Operator::NotEqual | Operator::Contains);
         if encrypted && column == Column::User && !plain {
             return Err(Refusal::BAD_QUERY);
@@ -302,21 +317,6 @@ impl Column {
     }
 }
 
-impl Operator {
-    fn numbered(number: u64) -> Option<Self> {
-        Some(match number {
-            0 => Self::Equal,
-            1 => Self::NotEqual,
-            2 => Self::Contains,
-            3 => Self::Between,
-            4 => Self::Like,
-            5 => Self::Greater,
-            6 => Self::Less,
-            _ => return None,
-        })
-    }
-}
-
 /// Results can be sorted by two columns only.
 fn order(row: &Value) -> Result<(Column, bool), Refusal> {
     let column = match row["column"].as_str() {
@@ -339,6 +339,16 @@ fn list(value: &Value) -> Result<&[Value], Refusal> {
     }
 }
 
+/// By their numbers, from 0 on.
+const OPERATORS: [Operator; 7] = [
+    Operator::Equal,
+    Operator::NotEqual,
+    Operator::Contains,
+    Operator::Between,
+    Operator::Like,
+    Operator::Greater,
+    Operator::Less,
+];
 const GRANTED: u64 = 4_088;
 const DENIED: u64 = 6_400;
 

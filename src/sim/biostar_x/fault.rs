@@ -23,17 +23,6 @@ bitflags! {
     /// | `PARTIAL` | `partial` | one import of five is stored in part, with code `1` |
     /// | `STRINGS` | `strings` | every second response under `/api/v2` has its numbers as text |
     /// | `WRAPPED` | `wrapped` | the error of a missing licence is inside `Response` |
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::sim::biostar_x::BiostarXFaults;
-    ///
-    /// let faults: BiostarXFaults = "cut,500".parse()?;
-    /// assert_eq!(faults, BiostarXFaults::CUT | BiostarXFaults::ERROR);
-    /// assert_eq!(faults.to_string(), "cut,500");
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
     pub struct BiostarXFaults: u8 {
         /// Responses are slow.
@@ -81,20 +70,6 @@ impl fmt::Display for BiostarXFaults {
 /// A fault that a test plans; see [`BiostarXServer::plan`](super::BiostarXServer::plan).
 ///
 /// `Debug` does not show a body.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions, PlannedFault};
-///
-/// # async fn example() -> bs2_events::Result<()> {
-/// let server = BiostarXServer::start(BiostarXServerOptions::default()).await?;
-/// server.plan("/api/events/import", PlannedFault::CutAfter);
-/// assert_eq!(server.planned(), 1);
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-/// ```
 #[derive(Clone, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum PlannedFault {
@@ -141,15 +116,6 @@ pub enum RowShape {
     NoCollection,
     /// One row is not in an array.
     Lone,
-}
-
-impl PlannedFault {
-    pub(super) fn row_shape(&self) -> Option<RowShape> {
-        match self {
-            Self::Rows(shape) => Some(*shape),
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Debug for PlannedFault {

@@ -77,7 +77,7 @@ async fn respond(
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return send(Refusal::TOO_LONG.response(Side::Core, false), &app, false);
+            return refuse(Refusal::TOO_LONG, &app);
         }
         // The client disconnected.
         Err(_) => return cut_connection(&cut).await,
@@ -97,7 +97,7 @@ async fn respond(
     if request.path() == "/wsapi" {
         let key = parts.headers.get(SEC_WEBSOCKET_KEY).filter(|_| parts.headers.contains_key(UPGRADE));
         let Some(key) = key.filter(|_| parts.version == Version::HTTP_11) else {
-            return send(Refusal::UNKNOWN_REQUEST.response(Side::Core, false), &app, false);
+            return refuse(Refusal::UNKNOWN_REQUEST, &app);
         };
         if faults.iter().any(|fault| {
             matches!(fault, PlannedFault::CutBefore | PlannedFault::CutAfter | PlannedFault::CutWithin)
@@ -118,7 +118,7 @@ async fn respond(
     for fault in &faults {
         match fault {
             PlannedFault::CutBefore => return cut_connection(&cut).await,
-            PlannedFault::Error => return send(Refusal::FAILED.response(Side::Core, false), &app, false),
+            PlannedFault::Error => return refuse(Refusal::FAILED, &app),
             PlannedFault::Answer { status, body } => return http_response(*status, body.clone().into(), &[]),
             _ => {}
         }
@@ -129,7 +129,7 @@ async fn respond(
             PlannedFault::CutAfter => return cut_connection(&cut).await,
             PlannedFault::CutWithin => return cut_response(response_bytes(&response, &app, false), cut),
             PlannedFault::ErrorAfter => {
-                return send(Refusal::FAILED.response(Side::Core, false), &app, false);
+                return refuse(Refusal::FAILED, &app);
             }
             _ => {}
         }
@@ -145,6 +145,10 @@ async fn cut_connection(cut: &Notify) -> Response<Body> {
 
 fn response_bytes(response: &ApiResponse, app: &Mutex<App>, numbers_as_text: bool) -> Bytes {
     response.to_bytes(lock(app).options.dialect, numbers_as_text).into()
+}
+
+fn refuse(refusal: Refusal, app: &Mutex<App>) -> Response<Body> {
+    send(refusal.response(Side::Core, false), app, false)
 }
 
 fn send(response: ApiResponse, app: &Mutex<App>, numbers_as_text: bool) -> Response<Body> {

@@ -58,16 +58,11 @@ pub(super) fn event_types(request: &ReceivedRequest) -> ApiResponse {
     codes.extend(SERVER_TYPES.map(|(code, _)| code));
     codes.sort_unstable();
     codes.dedup();
-    let wanted = |code: &u16| {
-        if set("setting_alert") {
-            alertable(*code)
-        } else if set("setting_all") {
-            true
-        } else if set("is_break_glass") {
-            (49_408..=49_662).contains(code)
-        } else {
-            *code >= 4_096
-        }
+    let wanted = |code: &u16| match *code {
+        code if set("setting_alert") => alertable(code),
+        _ if set("setting_all") => true,
+        code if set("is_break_glass") => (49_408..=49_662).contains(&code),
+        code => code >= 4_096,
     };
     let rows: Vec<Value> = codes
         .into_iter()

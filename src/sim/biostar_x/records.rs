@@ -3,28 +3,13 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::codec::{EventCode, Timestamp};
 
 /// An event in the server's log.
 ///
 /// `Debug` does not show the user.
-///
-/// # Examples
-///
-/// ```
-/// # use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
-/// # async fn example() -> bs2_events::Result<()> {
-/// let server = BiostarXServer::start(BiostarXServerOptions::default().with_backlog(1)).await?;
-/// let snapshot = server.snapshot();
-/// let event = &snapshot.events()[0];
-/// assert_eq!((event.id, event.index), (1, 1));
-/// assert!(event.hint().ends_with("05410000010000000001"));
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-/// ```
 #[derive(Clone, Deserialize, Eq, PartialEq, Serialize)]
 pub struct StoredEvent {
     /// The row in the log of its month. It begins at 1 each month, so it is not unique.
@@ -99,92 +84,81 @@ impl StoredEvent {
 
     /// A row of a search. Fields without a value are left out.
     pub(super) fn row(&self, device_name: Option<&str>, zone_minutes: i16) -> Value {
-        let mut row = self.first_fields(zone_minutes);
-        if let Some(user) = &self.user_id {
-            row.insert("user_id_name".into(), format!("{user}({})", name_of(user)).into());
-        }
-        self.add_user(&mut row);
-        row.insert("device_id".into(), self.device(device_name));
-        row.insert("event_type_id".into(), json!({ "code": self.code }));
-        self.add_clock(&mut row);
-        row.insert("user_update_by_device".into(), false.into());
-        row.insert("hint".into(), self.hint().into());
-        if let Some(door) = self.door_id {
-            row.insert("door_id".into(), json!([{ "id": door, "name": format!("Door {door}") }]));
-        }
-        self.add_image(&mut row);
-        row.into()
+        without_null(json!({
+            "id": self.id,
+            "index": self.index,
+            "datetime": time_text(self.time.into()),
+            "server_datetime": self.server_time(zone_minutes),
+            "user_id_name": self.user_id.as_ref().map(|user| format!("{user}({})", name_of(user))),
+            "user_id": self.user(),
+            "user_group_id": self.user_group(),
+            "tna_key": self.tna_key,
+            "device_id": self.device(device_name),
+            "event_type_id": { "code": self.code },
+            "is_dst": u8::from(self.daylight_saving),
+            "timezone": self.time_zone(),
+            "user_update_by_device": false,
+            "hint": self.hint(),
+            "door_id": self.doors(),
+            "image_id": self.picture(),
+        }))
     }
 
     /// A frame of the socket. It has another key for the door than a row, and the event type has names.
     pub(super) fn frame(&self, device_name: Option<&str>, zone_minutes: i16) -> Value {
-        let mut row = self.first_fields(zone_minutes);
-        let name = type_name(self.code).unwrap_or("");
-        row.insert(
-            "event_type_id".into(),
-            json!({
-                "code": self.code, "name": name, "description": "", "enable_alert": false, "alertable": false,
-                "alert_name": "", "alert_message": "",
-            }),
-        );
-        row.insert("device_id".into(), self.device(device_name));
-        self.add_user(&mut row);
-        row.insert("parameter".into(), 0.into());
-        self.add_clock(&mut row);
-        row.insert("temperature".into(), 0.into());
-        if let Some(door) = self.door_id {
-            row.insert("door_id_list".into(), json!([{ "id": door, "name": format!("Door {door}") }]));
-        }
-        self.add_image(&mut row);
-        json!({ "Event": row })
+        let event = without_null(json!({
+            "id": self.id,
+            "index": self.index,
+            "datetime": time_text(self.time.into()),
+            "server_datetime": self.server_time(zone_minutes),
+            "event_type_id": {
+                "code": self.code, "name": type_name(self.code).unwrap_or(""), "description": "",
+                "enable_alert": false, "alertable": false, "alert_name": "", "alert_message": "",
+            },
+            "device_id": self.device(device_name),
+            "user_id": self.user(),
+            "user_group_id": self.user_group(),
+            "tna_key": self.tna_key,
+            "parameter": 0,
+            "is_dst": u8::from(self.daylight_saving),
+            "timezone": self.time_zone(),
+            "temperature": 0,
+            "door_id_list": self.doors(),
+            "image_id": self.picture(),
+        }));
+        json!({ "Event": event })
     }
 
-    fn first_fields(&self, zone_minutes: i16) -> Map<String, Value> {
-        let mut row = Map::new();
-        row.insert("id".into(), self.id.into());
-        row.insert("index".into(), self.index.into());
-        row.insert("datetime".into(), time_text(i64::from(self.time)).into());
-        let local = i64::from(self.stored) + i64::from(zone_minutes) * 60;
-        row.insert("server_datetime".into(), time_text(local).into());
-        row
+    fn server_time(&self, zone_minutes: i16) -> String {
+        time_text(i64::from(self.stored) + i64::from(zone_minutes) * 60)
     }
 
-    fn add_user(&self, row: &mut Map<String, Value>) {
-        if let Some(user) = &self.user_id {
-            row.insert(
-                "user_id".into(),
-                json!({ "user_id": user, "name": name_of(user), "photo_exists": false }),
-            );
-            row.insert("user_group_id".into(), json!({ "id": 1, "name": "All Users" }));
-        }
-        if let Some(key) = &self.tna_key {
-            row.insert("tna_key".into(), key.as_str().into());
-        }
+    fn user(&self) -> Option<Value> {
+        let user = self.user_id.as_ref()?;
+        Some(json!({ "user_id": user, "name": name_of(user), "photo_exists": false }))
+    }
+
+    fn user_group(&self) -> Option<Value> {
+        self.user_id.as_ref().map(|_| json!({ "id": 1, "name": "All Users" }))
     }
 
     fn device(&self, name: Option<&str>) -> Value {
-        match name {
-            Some(name) => json!({ "id": self.device_id, "name": name }),
-            None => json!({ "id": self.device_id }),
-        }
+        without_null(json!({ "id": self.device_id, "name": name }))
     }
 
-    fn add_clock(&self, row: &mut Map<String, Value>) {
-        row.insert("is_dst".into(), u8::from(self.daylight_saving).into());
-        if let Some(minutes) = self.utc_offset_minutes {
-            let (hours, rest) = (minutes.unsigned_abs() / 60, minutes.unsigned_abs() % 60);
-            row.insert(
-                "timezone".into(),
-                json!({ "half": u8::from(rest != 0), "hour": hours, "negative": u8::from(minutes < 0) }),
-            );
-        }
+    fn time_zone(&self) -> Option<Value> {
+        let minutes = self.utc_offset_minutes?;
+        let (hours, rest) = (minutes.unsigned_abs() / 60, minutes.unsigned_abs() % 60);
+        Some(json!({ "half": u8::from(rest != 0), "hour": hours, "negative": u8::from(minutes < 0) }))
     }
 
-    fn add_image(&self, row: &mut Map<String, Value>) {
-        if self.image {
-            let image = json!({ "image_data": self.image_name(), "image_type": "JPG", "photo": false });
-            row.insert("image_id".into(), image);
-        }
+    fn doors(&self) -> Option<Value> {
+        self.door_id.map(|door| json!([{ "id": door, "name": format!("Door {door}") }]))
+    }
+
+    fn picture(&self) -> Option<Value> {
+        let image = || json!({ "image_data": self.image_name(), "image_type": "JPG", "photo": false });
+        self.image.then(image)
     }
 }
 
@@ -235,6 +209,14 @@ pub(super) fn type_name(code: u16) -> Option<&'static str> {
         .iter()
         .find_map(|(known, name)| (*known == code).then_some(*name))
         .or_else(|| EventCode::new(code).name())
+}
+
+/// An object without the fields that have no value.
+pub(super) fn without_null(mut object: Value) -> Value {
+    if let Some(fields) = object.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    object
 }
 
 /// The name of a simulated user contains the id.

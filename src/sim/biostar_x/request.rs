@@ -13,23 +13,6 @@ use super::response::Refusal;
 ///
 /// The headers show `(session)` instead of the session id. The body is unchanged, so that of a login contains the
 /// password. `Debug` shows neither headers nor body.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sim::biostar_x::{BiostarXServer, BiostarXServerOptions};
-///
-/// # async fn example() -> bs2_events::Result<()> {
-/// let server = BiostarXServer::start(BiostarXServerOptions::default()).await?;
-/// // … the client does its work …
-/// for request in server.requests() {
-///     println!("{} {} {:?}", request.method(), request.target(), request.header("content-type"));
-/// }
-/// # assert!(server.requests().is_empty());
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-/// ```
 #[derive(Clone)]
 pub struct ReceivedRequest {
     method: String,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::database::Database;
 use super::options::BiostarXServerOptions;
-use super::records::StoredVirtualDevice;
+use super::records::{StoredVirtualDevice, without_null};
 use super::request::{ReceivedRequest, number, text};
 use super::response::{ApiResponse, Refusal, Side};
 
@@ -100,15 +100,11 @@ fn name_is_free(database: &Database, name: &str, id: u32) -> Result<(), Refusal>
 
 /// A device as the server returns it. Lists also contain the name of the group.
 fn row(device: &StoredVirtualDevice, with_group_name: bool) -> Value {
-    let mut row = json!({ "id": device.id, "name": device.name });
-    if let Some(description) = &device.description {
-        row["description"] = description.as_str().into();
-    }
-    row["device_group_id"] = json!({ "id": device.group });
-    if with_group_name {
-        row["device_group_id"]["name"] = group_name(device.group).into();
-    }
-    row
+    let group_name = with_group_name.then(|| group_name(device.group));
+    let group = without_null(json!({ "id": device.group, "name": group_name }));
+    without_null(json!({
+        "id": device.id, "name": device.name, "description": device.description, "device_group_id": group,
+    }))
 }
 
 /// `None` if the field is missing; `Some(None)` if the description is removed.

@@ -30,30 +30,28 @@ pub(super) struct StreamOptions {
     /// How long the client may take nothing before its queue counts as full.
     pub(super) timeout: Duration,
     pub(super) end: StreamEnd,
+    /// The number of items before the end.
+    pub(super) ends_after: u32,
     /// Whether each item is a frame of its own.
     pub(super) one_by_one: bool,
 }
 
-/// How a stream ends after a number of items.
+/// How a stream ends.
 #[derive(Clone, Copy)]
 pub(super) enum StreamEnd {
     Never,
-    Clean {
-        after: u32,
-    },
-    Error {
-        after: u32,
-    },
+    Clean,
+    Error,
     /// It stays open and sends nothing more.
-    Silent {
-        after: u32,
-    },
+    Silent,
 }
 
 /// The end of a queue that the client's stream reads.
 pub(super) struct QueueReader<T> {
     queue: Arc<Mutex<Queue<T>>>,
     end: StreamEnd,
+    /// The number of items before the end.
+    left: u32,
     one_by_one: bool,
     /// Whether the last poll returned an item that must be sent before the next one.
     must_flush: bool,
@@ -74,11 +72,11 @@ impl<T: Clone> Broadcast<T> {
         options: StreamOptions,
         wants: impl Fn(&T) -> bool + Send + 'static,
     ) -> QueueReader<T> {
-        let StreamOptions { size, timeout, end, one_by_one } = options;
+        let StreamOptions { size, timeout, end, ends_after, one_by_one } = options;
         let queue = Queue { items: VecDeque::new(), size, timeout, since: Instant::now(), waker: None };
         let queue = Arc::new(Mutex::new(queue));
         lock(&self.subscribers).push(Subscriber { wants: Box::new(wants), queue: Arc::downgrade(&queue) });
-        QueueReader { queue, end, one_by_one, must_flush: false }
+        QueueReader { queue, end, left: ends_after, one_by_one, must_flush: false }
     }
 
     /// Sends an item to every subscriber that wants it, and removes the subscribers that are gone.
@@ -138,34 +136,23 @@ impl<T> Stream for QueueReader<T> {
         }
         let mut queue = lock(&this.queue);
         match this.end {
-            StreamEnd::Clean { after: 0 } => return Poll::Ready(None),
-            StreamEnd::Error { after: 0 } => {
-                this.end = StreamEnd::Clean { after: 0 };
+            StreamEnd::Clean if this.left == 0 => return Poll::Ready(None),
+            StreamEnd::Error if this.left == 0 => {
+                this.end = StreamEnd::Clean;
                 return Poll::Ready(Some(Err(Status::unavailable("the stream was reset"))));
             }
-            StreamEnd::Silent { after: 0 } => queue.items.clear(),
+            StreamEnd::Silent if this.left == 0 => queue.items.clear(),
             _ => {}
         }
         match queue.take() {
             Some(item) => {
-                this.end.count_down();
+                this.left = this.left.saturating_sub(1);
                 this.must_flush = this.one_by_one;
                 Poll::Ready(Some(Ok(item)))
             }
             None => {
                 queue.waker = Some(context.waker().clone());
                 Poll::Pending
-            }
-        }
-    }
-}
-
-impl StreamEnd {
-    fn count_down(&mut self) {
-        match self {
-            Self::Never => {}
-            Self::Clean { after } | Self::Error { after } | Self::Silent { after } => {
-                *after = after.saturating_sub(1);
             }
         }
     }
@@ -216,9 +203,9 @@ mod tests {
     async fn streams_end_fail_and_fall_silent_as_the_options_say() {
         let broadcast = Broadcast::default();
         let ending = |end| broadcast.subscribe(options(9, Duration::ZERO, end), |number| *number != 3);
-        let mut ends = ending(StreamEnd::Clean { after: 2 });
-        let mut fails = ending(StreamEnd::Error { after: 2 });
-        let mut silent = ending(StreamEnd::Silent { after: 2 });
+        let mut ends = ending(StreamEnd::Clean);
+        let mut fails = ending(StreamEnd::Error);
+        let mut silent = ending(StreamEnd::Silent);
         (0..6).for_each(|number| broadcast.send(&number));
         assert_eq!(
             (drain(&mut ends), drain(&mut fails), drain(&mut silent)),
@@ -230,7 +217,7 @@ mod tests {
     }
 
     fn options(size: usize, timeout: Duration, end: StreamEnd) -> StreamOptions {
-        StreamOptions { size, timeout, end, one_by_one: false }
+        StreamOptions { size, timeout, end, ends_after: 2, one_by_one: false }
     }
 
     /// The items that wait now, up to an error.

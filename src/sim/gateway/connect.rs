@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
 use super::connections::DeviceConnection;
 use super::state::GatewayState;
-use super::status::{each, not_connected};
+use super::status::{Reply, each, empty_calls, not_connected};
 use crate::device::gateway::proto::gsdk::connect::connect_server::Connect;
 use crate::device::gateway::proto::gsdk::connect::{self as wire, ConnectionMode};
 use crate::device::gateway::proto::gsdk::device::Type;
@@ -21,10 +22,7 @@ pub(super) struct ConnectService(pub(super) Arc<GatewayState>);
 impl Connect for ConnectService {
     type SubscribeStatusStream = BoxStream<'static, Result<wire::StatusChange, Status>>;
 
-    async fn connect(
-        &self,
-        request: Request<wire::ConnectRequest>,
-    ) -> Result<Response<wire::ConnectResponse>, Status> {
+    async fn connect(&self, request: Request<wire::ConnectRequest>) -> Reply<wire::ConnectResponse> {
         self.0.begin_call()?;
         let info = request.into_inner().connect_info;
         let info = info.ok_or_else(|| Status::invalid_argument("connectInfo: there is none"))?;
@@ -38,14 +36,13 @@ impl Connect for ConnectService {
             ));
         }
         self.0.connect(position, info.use_ssl, |_| true).await?;
-        let device_id = self.0.device(position);
-        Ok(Response::new(wire::ConnectResponse { device_id }))
+        Ok(Response::new(wire::ConnectResponse { device_id: self.0.device(position) }))
     }
 
     async fn add_async_connection(
         &self,
         request: Request<wire::AddAsyncConnectionRequest>,
-    ) -> Result<Response<wire::AddAsyncConnectionResponse>, Status> {
+    ) -> Reply<wire::AddAsyncConnectionResponse> {
         self.0.begin_call()?;
         for info in request.into_inner().connect_infos {
             let found = self.0.position(info.device_id);
@@ -65,7 +62,7 @@ impl Connect for ConnectService {
     async fn delete_async_connection(
         &self,
         request: Request<wire::DeleteAsyncConnectionRequest>,
-    ) -> Result<Response<wire::DeleteAsyncConnectionResponse>, Status> {
+    ) -> Reply<wire::DeleteAsyncConnectionResponse> {
         self.0.begin_call()?;
         let mut result = Ok(());
         for device in request.into_inner().device_i_ds {
@@ -84,10 +81,7 @@ impl Connect for ConnectService {
         result.map(|()| Response::new(wire::DeleteAsyncConnectionResponse {}))
     }
 
-    async fn disconnect(
-        &self,
-        request: Request<wire::DisconnectRequest>,
-    ) -> Result<Response<wire::DisconnectResponse>, Status> {
+    async fn disconnect(&self, request: Request<wire::DisconnectRequest>) -> Reply<wire::DisconnectResponse> {
         self.0.begin_call()?;
         let mut result = Ok(());
         for device in request.into_inner().device_i_ds {
@@ -101,7 +95,7 @@ impl Connect for ConnectService {
     async fn disconnect_all(
         &self,
         _: Request<wire::DisconnectAllRequest>,
-    ) -> Result<Response<wire::DisconnectAllResponse>, Status> {
+    ) -> Reply<wire::DisconnectAllResponse> {
         self.0.begin_call()?;
         for (position, _) in self.0.connections.iter() {
             self.0.disconnect(position);
@@ -112,7 +106,7 @@ impl Connect for ConnectService {
     async fn get_device_list(
         &self,
         _: Request<wire::GetDeviceListRequest>,
-    ) -> Result<Response<wire::GetDeviceListResponse>, Status> {
+    ) -> Reply<wire::GetDeviceListResponse> {
         self.0.begin_call()?;
         let mut device_infos = Vec::new();
         for (position, connection) in self.0.connections.iter() {
@@ -147,7 +141,7 @@ impl Connect for ConnectService {
     async fn search_device(
         &self,
         _: Request<wire::SearchDeviceRequest>,
-    ) -> Result<Response<wire::SearchDeviceResponse>, Status> {
+    ) -> Reply<wire::SearchDeviceResponse> {
         self.0.begin_call()?;
         let info = |(position, connection): (usize, &DeviceConnection)| {
             let state = connection.lock();
@@ -170,7 +164,7 @@ impl Connect for ConnectService {
     async fn subscribe_status(
         &self,
         request: Request<wire::SubscribeStatusRequest>,
-    ) -> Result<Response<Self::SubscribeStatusStream>, Status> {
+    ) -> Reply<Self::SubscribeStatusStream> {
         self.0.begin_call()?;
         let options = self.0.stream_options(request.into_inner().queue_size)?;
         Ok(Response::new(self.0.statuses.subscribe(options, |_| true).boxed()))
@@ -179,7 +173,7 @@ impl Connect for ConnectService {
     async fn get_accept_filter(
         &self,
         _: Request<wire::GetAcceptFilterRequest>,
-    ) -> Result<Response<wire::GetAcceptFilterResponse>, Status> {
+    ) -> Reply<wire::GetAcceptFilterResponse> {
         self.0.begin_call()?;
         let filter = Some(self.0.connections.filter().clone());
         Ok(Response::new(wire::GetAcceptFilterResponse { filter }))
@@ -188,7 +182,7 @@ impl Connect for ConnectService {
     async fn set_accept_filter(
         &self,
         request: Request<wire::SetAcceptFilterRequest>,
-    ) -> Result<Response<wire::SetAcceptFilterResponse>, Status> {
+    ) -> Reply<wire::SetAcceptFilterResponse> {
         self.0.begin_call()?;
         *self.0.connections.filter() = request.into_inner().filter.unwrap_or_default();
         for (position, _) in self.0.connections.iter() {
@@ -200,7 +194,7 @@ impl Connect for ConnectService {
     async fn get_pending_list(
         &self,
         _: Request<wire::GetPendingListRequest>,
-    ) -> Result<Response<wire::GetPendingListResponse>, Status> {
+    ) -> Reply<wire::GetPendingListResponse> {
         self.0.begin_call()?;
         let pending = self.0.connections.iter().filter_map(|(position, connection)| {
             Some(wire::PendingDeviceInfo {
@@ -216,7 +210,7 @@ impl Connect for ConnectService {
     async fn get_slave_device(
         &self,
         _: Request<wire::GetSlaveDeviceRequest>,
-    ) -> Result<Response<wire::GetSlaveDeviceResponse>, Status> {
+    ) -> Reply<wire::GetSlaveDeviceResponse> {
         self.0.begin_call()?;
         Ok(Response::new(wire::GetSlaveDeviceResponse::default()))
     }
@@ -224,58 +218,24 @@ impl Connect for ConnectService {
     async fn set_slave_device(
         &self,
         _: Request<wire::SetSlaveDeviceRequest>,
-    ) -> Result<Response<wire::SetSlaveDeviceResponse>, Status> {
+    ) -> Reply<wire::SetSlaveDeviceResponse> {
         Err(Status::unimplemented("the simulated readers have no slaves"))
     }
 
-    async fn set_connection_mode(
-        &self,
-        request: Request<wire::SetConnectionModeRequest>,
-    ) -> Result<Response<wire::SetConnectionModeResponse>, Status> {
-        let request = request.into_inner();
-        self.set_mode(request.device_id, request.connection_mode)?;
-        Ok(Response::new(wire::SetConnectionModeResponse {}))
-    }
-
-    async fn set_connection_mode_multi(
-        &self,
-        request: Request<wire::SetConnectionModeMultiRequest>,
-    ) -> Result<Response<wire::SetConnectionModeMultiResponse>, Status> {
-        let request = request.into_inner();
-        each(request.device_i_ds, async |device| self.set_mode(device, request.connection_mode)).await?;
-        Ok(Response::new(wire::SetConnectionModeMultiResponse::default()))
-    }
-
-    async fn enable_ssl(
-        &self,
-        request: Request<wire::EnableSslRequest>,
-    ) -> Result<Response<wire::EnableSslResponse>, Status> {
-        self.set_tls(request.into_inner().device_id, true)?;
-        Ok(Response::new(wire::EnableSslResponse {}))
-    }
-
-    async fn enable_ssl_multi(
-        &self,
-        request: Request<wire::EnableSslMultiRequest>,
-    ) -> Result<Response<wire::EnableSslMultiResponse>, Status> {
-        each(request.into_inner().device_i_ds, async |device| self.set_tls(device, true)).await?;
-        Ok(Response::new(wire::EnableSslMultiResponse::default()))
-    }
-
-    async fn disable_ssl(
-        &self,
-        request: Request<wire::DisableSslRequest>,
-    ) -> Result<Response<wire::DisableSslResponse>, Status> {
-        self.set_tls(request.into_inner().device_id, false)?;
-        Ok(Response::new(wire::DisableSslResponse {}))
-    }
-
-    async fn disable_ssl_multi(
-        &self,
-        request: Request<wire::DisableSslMultiRequest>,
-    ) -> Result<Response<wire::DisableSslMultiResponse>, Status> {
-        each(request.into_inner().device_i_ds, async |device| self.set_tls(device, false)).await?;
-        Ok(Response::new(wire::DisableSslMultiResponse::default()))
+    empty_calls! {
+        set_connection_mode(wire::SetConnectionModeRequest) -> wire::SetConnectionModeResponse:
+            |service, request| service.set_mode(request.device_id, request.connection_mode);
+        set_connection_mode_multi(wire::SetConnectionModeMultiRequest) -> wire::SetConnectionModeMultiResponse:
+            |service, request| each(request.device_i_ds,
+                async |device| service.set_mode(device, request.connection_mode)).await;
+        enable_ssl(wire::EnableSslRequest) -> wire::EnableSslResponse:
+            |service, request| service.set_tls(request.device_id, true);
+        enable_ssl_multi(wire::EnableSslMultiRequest) -> wire::EnableSslMultiResponse:
+            |service, request| each(request.device_i_ds, async |device| service.set_tls(device, true)).await;
+        disable_ssl(wire::DisableSslRequest) -> wire::DisableSslResponse:
+            |service, request| service.set_tls(request.device_id, false);
+        disable_ssl_multi(wire::DisableSslMultiRequest) -> wire::DisableSslMultiResponse:
+            |service, request| each(request.device_i_ds, async |device| service.set_tls(device, false)).await;
     }
 }
 

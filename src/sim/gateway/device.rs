@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::connect::TYPE;
 use super::options::ApiVersion;
 use super::state::GatewayState;
-use super::status::each;
+use super::status::{Reply, each, empty_calls};
 use crate::codec::{DeviceId, Timestamp};
 use crate::device::gateway::proto::gsdk::admin;
 use crate::device::gateway::proto::gsdk::admin::admin_server::Admin;
@@ -23,10 +24,7 @@ pub(super) struct DeviceService(pub(super) Arc<GatewayState>);
 
 #[tonic::async_trait]
 impl Device for DeviceService {
-    async fn get_info(
-        &self,
-        request: Request<wire::GetInfoRequest>,
-    ) -> Result<Response<wire::GetInfoResponse>, Status> {
+    async fn get_info(&self, request: Request<wire::GetInfoRequest>) -> Reply<wire::GetInfoResponse> {
         let device = request.into_inner().device_id;
         let info = self.0.call_device(device, self.0.backend.info(DeviceId::new(device))).await?;
         let [_, a, b, c] = device.to_be_bytes();
@@ -42,40 +40,33 @@ impl Device for DeviceService {
     async fn get_capability_info(
         &self,
         request: Request<wire::GetCapabilityInfoRequest>,
-    ) -> Result<Response<wire::GetCapabilityInfoResponse>, Status> {
+    ) -> Reply<wire::GetCapabilityInfoResponse> {
         let device = request.into_inner().device_id;
         let capabilities =
             self.0.call_device(device, self.0.backend.capabilities(DeviceId::new(device))).await?;
-        let takes_pictures = capabilities.max_image_logs > 0;
+        // The two versions have the same names of fields, with other numbers.
+        macro_rules! encoded {
+            ($CapabilityInfo:path) => {{
+                type Info = $CapabilityInfo;
+                let info = Info {
+                    r#type: TYPE.into(),
+                    max_num_of_user: MAX_USERS,
+                    pin_supported: true,
+                    card_supported: true,
+                    user_name_supported: true,
+                    alphanumeric_id_supported: true,
+                    image_log_supported: capabilities.max_image_logs > 0,
+                    tna_supported: true,
+                    job_code_supported: true,
+                    dst_supported: true,
+                    ..Info::default()
+                };
+                info.encode_to_vec()
+            }};
+        }
         let cap_info = match self.0.api {
-            ApiVersion::UpTo17 => wire::CapabilityInfoUpTo17 {
-                r#type: TYPE.into(),
-                max_num_of_user: MAX_USERS,
-                pin_supported: true,
-                card_supported: true,
-                user_name_supported: true,
-                alphanumeric_id_supported: true,
-                image_log_supported: takes_pictures,
-                tna_supported: true,
-                job_code_supported: true,
-                dst_supported: true,
-                ..Default::default()
-            }
-            .encode_to_vec(),
-            ApiVersion::From18 => wire::CapabilityInfoFrom18 {
-                r#type: TYPE.into(),
-                max_num_of_user: MAX_USERS,
-                pin_supported: true,
-                card_supported: true,
-                user_name_supported: true,
-                alphanumeric_id_supported: true,
-                image_log_supported: takes_pictures,
-                tna_supported: true,
-                job_code_supported: true,
-                dst_supported: true,
-                ..Default::default()
-            }
-            .encode_to_vec(),
+            ApiVersion::UpTo17 => encoded!(wire::CapabilityInfoUpTo17),
+            ApiVersion::From18 => encoded!(wire::CapabilityInfoFrom18),
         };
         Ok(Response::new(wire::GetCapabilityInfoResponse { cap_info: cap_info.into() }))
     }
@@ -83,7 +74,7 @@ impl Device for DeviceService {
     async fn get_capability(
         &self,
         request: Request<wire::GetCapabilityRequest>,
-    ) -> Result<Response<wire::GetCapabilityResponse>, Status> {
+    ) -> Reply<wire::GetCapabilityResponse> {
         let device = request.into_inner().device_id;
         let capabilities =
             self.0.call_device(device, self.0.backend.capabilities(DeviceId::new(device))).await?;
@@ -101,64 +92,38 @@ impl Device for DeviceService {
 
 #[tonic::async_trait]
 impl Time for DeviceService {
-    async fn get(&self, request: Request<time::GetRequest>) -> Result<Response<time::GetResponse>, Status> {
+    async fn get(&self, request: Request<time::GetRequest>) -> Reply<time::GetResponse> {
         let device = request.into_inner().device_id;
         let time = self.0.call_device(device, self.0.backend.time(DeviceId::new(device))).await?;
         Ok(Response::new(time::GetResponse { gmt_time: time.as_unix_seconds().into() }))
     }
 
-    async fn set(&self, request: Request<time::SetRequest>) -> Result<Response<time::SetResponse>, Status> {
-        let request = request.into_inner();
-        self.set_time(request.device_id, request.gmt_time).await?;
-        Ok(Response::new(time::SetResponse {}))
-    }
-
-    async fn set_multi(
-        &self,
-        request: Request<time::SetMultiRequest>,
-    ) -> Result<Response<time::SetMultiResponse>, Status> {
-        let request = request.into_inner();
-        each(request.device_i_ds, |device| self.set_time(device, request.gmt_time)).await?;
-        Ok(Response::new(time::SetMultiResponse::default()))
-    }
-
-    async fn get_config(
-        &self,
-        request: Request<time::GetConfigRequest>,
-    ) -> Result<Response<time::GetConfigResponse>, Status> {
+    async fn get_config(&self, request: Request<time::GetConfigRequest>) -> Reply<time::GetConfigResponse> {
         self.0.begin_call()?;
         let position = self.0.connected(request.into_inner().device_id)?;
         let config = Some(self.0.connections.at(position).lock().time_config);
         Ok(Response::new(time::GetConfigResponse { config }))
     }
 
-    async fn set_config(
-        &self,
-        request: Request<time::SetConfigRequest>,
-    ) -> Result<Response<time::SetConfigResponse>, Status> {
-        let request = request.into_inner();
-        self.set_time_config(request.device_id, request.config)?;
-        Ok(Response::new(time::SetConfigResponse {}))
-    }
-
-    async fn set_config_multi(
-        &self,
-        request: Request<time::SetConfigMultiRequest>,
-    ) -> Result<Response<time::SetConfigMultiResponse>, Status> {
-        let request = request.into_inner();
-        each(request.device_i_ds, async |device| self.set_time_config(device, request.config)).await?;
-        Ok(Response::new(time::SetConfigMultiResponse::default()))
+    empty_calls! {
+        set(time::SetRequest) -> time::SetResponse:
+            |service, request| service.set_time(request.device_id, request.gmt_time).await;
+        set_multi(time::SetMultiRequest) -> time::SetMultiResponse:
+            |service, request| each(request.device_i_ds,
+                |device| service.set_time(device, request.gmt_time)).await;
+        set_config(time::SetConfigRequest) -> time::SetConfigResponse:
+            |service, request| service.set_time_config(request.device_id, request.config);
+        set_config_multi(time::SetConfigMultiRequest) -> time::SetConfigMultiResponse:
+            |service, request| each(request.device_i_ds,
+                async |device| service.set_time_config(device, request.config)).await;
     }
 }
 
 #[tonic::async_trait]
 impl Admin for DeviceService {
-    async fn get_info(
-        &self,
-        _: Request<admin::GetInfoRequest>,
-    ) -> Result<Response<admin::GetInfoResponse>, Status> {
+    async fn get_info(&self, _: Request<admin::GetInfoRequest>) -> Reply<admin::GetInfoResponse> {
         self.0.begin_call()?;
-        let version = self.0.api.version().to_owned();
+        let version = format!("{}.0", self.0.api);
         Ok(Response::new(admin::GetInfoResponse { version, build_date: BUILD_DATE.to_owned() }))
     }
 }

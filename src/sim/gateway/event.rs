@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
-use super::faults::GatewayFaults;
 use super::state::{GatewayState, LiveEvent, limit};
-use super::status::each;
+use super::status::{Reply, each, empty_calls};
 use crate::codec::{DeviceId, Event as Record, EventCode, Subject};
 use crate::device::ImageFilter;
 use crate::device::gateway::proto::gsdk::event as wire;
@@ -28,10 +28,7 @@ pub(super) struct EventService(pub(super) Arc<GatewayState>);
 impl Event for EventService {
     type SubscribeRealtimeLogStream = BoxStream<'static, Result<wire::EventLog, Status>>;
 
-    async fn get_log(
-        &self,
-        request: Request<wire::GetLogRequest>,
-    ) -> Result<Response<wire::GetLogResponse>, Status> {
+    async fn get_log(&self, request: Request<wire::GetLogRequest>) -> Reply<wire::GetLogResponse> {
         let wire::GetLogRequest { device_id, start_event_id, max_num_of_log } = request.into_inner();
         let page = self.0.page(device_id, start_event_id, max_num_of_log).await?;
         Ok(Response::new(wire::GetLogResponse { events: self.event_logs(device_id, page) }))
@@ -40,7 +37,7 @@ impl Event for EventService {
     async fn get_log_with_filter(
         &self,
         request: Request<wire::GetLogWithFilterRequest>,
-    ) -> Result<Response<wire::GetLogWithFilterResponse>, Status> {
+    ) -> Reply<wire::GetLogWithFilterResponse> {
         let request = request.into_inner();
         if request.filters.len() > MAX_FILTERS {
             return Err(Status::invalid_argument(format!("filters: there are more than {MAX_FILTERS}")));
@@ -55,13 +52,9 @@ impl Event for EventService {
     async fn get_image_log(
         &self,
         request: Request<wire::GetImageLogRequest>,
-    ) -> Result<Response<wire::GetImageLogResponse>, Status> {
+    ) -> Reply<wire::GetImageLogResponse> {
         let request = request.into_inner();
-        let max = if request.max_num_of_log == 0 { u32::MAX } else { request.max_num_of_log };
-        let after = match self.0.faults.has(GatewayFaults::EXCLUSIVE) {
-            true => request.start_event_id,
-            false => request.start_event_id.saturating_sub(1),
-        };
+        let (after, max) = self.0.after_and_max(request.start_event_id, request.max_num_of_log);
         let device = DeviceId::new(request.device_id);
         let images =
             self.0.call_device(request.device_id, self.0.backend.image_logs(device, after, max)).await?;
@@ -72,7 +65,7 @@ impl Event for EventService {
     async fn get_image_filter(
         &self,
         request: Request<wire::GetImageFilterRequest>,
-    ) -> Result<Response<wire::GetImageFilterResponse>, Status> {
+    ) -> Reply<wire::GetImageFilterResponse> {
         let device = request.into_inner().device_id;
         let filters = self.0.call_device(device, self.0.backend.image_filters(DeviceId::new(device))).await?;
         let filters = filters.into_iter().map(|filter| wire::ImageFilter {
@@ -82,60 +75,10 @@ impl Event for EventService {
         Ok(Response::new(wire::GetImageFilterResponse { filters: filters.collect() }))
     }
 
-    async fn set_image_filter(
-        &self,
-        request: Request<wire::SetImageFilterRequest>,
-    ) -> Result<Response<wire::SetImageFilterResponse>, Status> {
-        let request = request.into_inner();
-        self.set_image_filters(request.device_id, &request.filters).await?;
-        Ok(Response::new(wire::SetImageFilterResponse {}))
-    }
-
-    async fn set_image_filter_multi(
-        &self,
-        request: Request<wire::SetImageFilterMultiRequest>,
-    ) -> Result<Response<wire::SetImageFilterMultiResponse>, Status> {
-        let request = request.into_inner();
-        each(request.device_i_ds, |device| self.set_image_filters(device, &request.filters)).await?;
-        Ok(Response::new(wire::SetImageFilterMultiResponse::default()))
-    }
-
-    async fn enable_monitoring(
-        &self,
-        request: Request<wire::EnableMonitoringRequest>,
-    ) -> Result<Response<wire::EnableMonitoringResponse>, Status> {
-        self.0.monitor(request.into_inner().device_id, true)?;
-        Ok(Response::new(wire::EnableMonitoringResponse {}))
-    }
-
-    async fn enable_monitoring_multi(
-        &self,
-        request: Request<wire::EnableMonitoringMultiRequest>,
-    ) -> Result<Response<wire::EnableMonitoringMultiResponse>, Status> {
-        each(request.into_inner().device_i_ds, async |device| self.0.monitor(device, true)).await?;
-        Ok(Response::new(wire::EnableMonitoringMultiResponse::default()))
-    }
-
-    async fn disable_monitoring(
-        &self,
-        request: Request<wire::DisableMonitoringRequest>,
-    ) -> Result<Response<wire::DisableMonitoringResponse>, Status> {
-        self.0.monitor(request.into_inner().device_id, false)?;
-        Ok(Response::new(wire::DisableMonitoringResponse {}))
-    }
-
-    async fn disable_monitoring_multi(
-        &self,
-        request: Request<wire::DisableMonitoringMultiRequest>,
-    ) -> Result<Response<wire::DisableMonitoringMultiResponse>, Status> {
-        each(request.into_inner().device_i_ds, async |device| self.0.monitor(device, false)).await?;
-        Ok(Response::new(wire::DisableMonitoringMultiResponse::default()))
-    }
-
     async fn subscribe_realtime_log(
         &self,
         request: Request<wire::SubscribeRealtimeLogRequest>,
-    ) -> Result<Response<Self::SubscribeRealtimeLogStream>, Status> {
+    ) -> Reply<Self::SubscribeRealtimeLogStream> {
         self.0.begin_call()?;
         let request = request.into_inner();
         let options = self.0.stream_options(request.queue_size)?;
@@ -148,29 +91,32 @@ impl Event for EventService {
         Ok(Response::new(events.map(|live| live.map(|live| event_log(&live))).boxed()))
     }
 
-    async fn clear_log(
-        &self,
-        request: Request<wire::ClearLogRequest>,
-    ) -> Result<Response<wire::ClearLogResponse>, Status> {
-        self.clear_log(request.into_inner().device_id).await?;
-        Ok(Response::new(wire::ClearLogResponse {}))
-    }
-
-    async fn clear_log_multi(
-        &self,
-        request: Request<wire::ClearLogMultiRequest>,
-    ) -> Result<Response<wire::ClearLogMultiResponse>, Status> {
-        each(request.into_inner().device_i_ds, |device| self.clear_log(device)).await?;
-        Ok(Response::new(wire::ClearLogMultiResponse::default()))
+    empty_calls! {
+        set_image_filter(wire::SetImageFilterRequest) -> wire::SetImageFilterResponse:
+            |service, request| service.set_image_filters(request.device_id, &request.filters).await;
+        set_image_filter_multi(wire::SetImageFilterMultiRequest) -> wire::SetImageFilterMultiResponse:
+            |service, request| each(request.device_i_ds,
+                |device| service.set_image_filters(device, &request.filters)).await;
+        enable_monitoring(wire::EnableMonitoringRequest) -> wire::EnableMonitoringResponse:
+            |service, request| service.0.monitor(request.device_id, true);
+        enable_monitoring_multi(wire::EnableMonitoringMultiRequest) -> wire::EnableMonitoringMultiResponse:
+            |service, request| each(request.device_i_ds,
+                async |device| service.0.monitor(device, true)).await;
+        disable_monitoring(wire::DisableMonitoringRequest) -> wire::DisableMonitoringResponse:
+            |service, request| service.0.monitor(request.device_id, false);
+        disable_monitoring_multi(wire::DisableMonitoringMultiRequest) -> wire::DisableMonitoringMultiResponse:
+            |service, request| each(request.device_i_ds,
+                async |device| service.0.monitor(device, false)).await;
+        clear_log(wire::ClearLogRequest) -> wire::ClearLogResponse:
+            |service, request| service.clear_log(request.device_id).await;
+        clear_log_multi(wire::ClearLogMultiRequest) -> wire::ClearLogMultiResponse:
+            |service, request| each(request.device_i_ds, |device| service.clear_log(device)).await;
     }
 }
 
 #[tonic::async_trait]
 impl Tna for EventService {
-    async fn get_tna_log(
-        &self,
-        request: Request<GetTnaLogRequest>,
-    ) -> Result<Response<GetTnaLogResponse>, Status> {
+    async fn get_tna_log(&self, request: Request<GetTnaLogRequest>) -> Reply<GetTnaLogResponse> {
         let request = request.into_inner();
         let page = self.0.page(request.device_id, request.start_event_id, 0).await?;
         let filter = request.filter.unwrap_or_default();
@@ -186,10 +132,7 @@ impl Tna for EventService {
         Ok(Response::new(GetTnaLogResponse { tna_events }))
     }
 
-    async fn get_job_code_log(
-        &self,
-        request: Request<GetJobCodeLogRequest>,
-    ) -> Result<Response<GetJobCodeLogResponse>, Status> {
+    async fn get_job_code_log(&self, request: Request<GetJobCodeLogRequest>) -> Reply<GetJobCodeLogResponse> {
         let request = request.into_inner();
         let page = self.0.page(request.device_id, request.start_event_id, 0).await?;
         let extras = self.0.extras(request.device_id, &page);
@@ -271,47 +214,34 @@ fn event_log(live: &LiveEvent) -> wire::EventLog {
     log
 }
 
-/// The picture of an event.
-fn image_log(event: &Record, jpeg: bytes::Bytes) -> wire::ImageLog {
-    let (event_code, sub_code) = codes(event.code());
-    wire::ImageLog {
-        id: event.id(),
-        timestamp: event.timestamp().as_unix_seconds(),
-        device_id: event.device_id().get(),
-        user_id: user_id(event),
-        event_code,
-        sub_code,
-        jpg_image: jpeg,
-    }
+/// A log with the fields that all logs have of an event, and these.
+macro_rules! log {
+    ($Log:path, $event:expr, $field:ident: $value:expr) => {{
+        let (event_code, sub_code) = codes($event.code());
+        $Log {
+            id: $event.id(),
+            timestamp: $event.timestamp().as_unix_seconds(),
+            device_id: $event.device_id().get(),
+            user_id: user_id($event),
+            event_code,
+            sub_code,
+            $field: $value,
+        }
+    }};
+}
+
+fn image_log(event: &Record, jpg_image: bytes::Bytes) -> wire::ImageLog {
+    log!(wire::ImageLog, event, jpg_image: jpg_image)
 }
 
 /// An event with a T&A key.
 fn tna_log(event: &Record) -> Option<TnaLog> {
     let key = event.tna_key().filter(|key| *key > 0)?;
-    let (event_code, sub_code) = codes(event.code());
-    Some(TnaLog {
-        id: event.id(),
-        timestamp: event.timestamp().as_unix_seconds(),
-        device_id: event.device_id().get(),
-        user_id: user_id(event),
-        event_code,
-        sub_code,
-        tna_key: key.into(),
-    })
+    Some(log!(TnaLog, event, tna_key: key.into()))
 }
 
-/// An event with a job code.
 fn job_code_log(event: &Record, job_code: u32) -> JobCodeLog {
-    let (event_code, sub_code) = codes(event.code());
-    JobCodeLog {
-        id: event.id(),
-        timestamp: event.timestamp().as_unix_seconds(),
-        device_id: event.device_id().get(),
-        user_id: user_id(event),
-        event_code,
-        sub_code,
-        job_code,
-    }
+    log!(JobCodeLog, event, job_code: job_code)
 }
 
 /// Whether an event matches one of these filters. Without filters every event matches.

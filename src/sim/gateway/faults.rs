@@ -9,8 +9,9 @@ use tonic::Status;
 
 use super::broadcast::StreamEnd;
 use crate::sim::rng::SeededRng;
+use crate::sim::setting::{fault_names, parse_faults};
 use crate::sync::lock;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 bitflags! {
     /// Faults of the gateway itself. Its devices have their own ([`Faults`](crate::sim::Faults)).
@@ -25,17 +26,6 @@ bitflags! {
     /// | `SILENT` | `silent` | streams send nothing more after up to 400 events, and stay open |
     /// | `RESTART` | `restart` | at one call of 500 the gateway restarts: it drops every client and every connection |
     /// | `FRAMES` | `frames` | every event of a stream is a frame of its own |
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::sim::gateway::GatewayFaults;
-    ///
-    /// let faults: GatewayFaults = "short,end".parse()?;
-    /// assert_eq!(faults, GatewayFaults::SHORT | GatewayFaults::END);
-    /// assert!("shorts".parse::<GatewayFaults>().unwrap_err().to_string().contains("`shorts`"));
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
     pub struct GatewayFaults: u8 {
         /// Logs begin after the start id.
@@ -57,30 +47,20 @@ bitflags! {
     }
 }
 
+/// Reads names of faults, separated by commas.
 impl FromStr for GatewayFaults {
     type Err = Error;
 
-    /// Parses names of faults, separated by commas.
     fn from_str(text: &str) -> Result<Self> {
-        text.split(',').filter(|word| !word.is_empty()).try_fold(Self::empty(), |faults, word| {
-            let named = Self::all().iter_names().find(|(name, _)| name.eq_ignore_ascii_case(word));
-            named.map(|(_, fault)| faults | fault).ok_or_else(|| {
-                let known: Vec<_> =
-                    Self::all().iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect();
-                let message = format!(
-                    "setting `gateway-faults`: `{word}` is not known; known are {}",
-                    known.join(", ")
-                );
-                Error::new(ErrorKind::InvalidInput, message)
-            })
+        parse_faults(text, |word, known| {
+            format!("setting `gateway-faults`: `{word}` is not known; known are {known}")
         })
     }
 }
 
 impl fmt::Display for GatewayFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<_> = self.iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect();
-        f.write_str(&names.join(","))
+        f.write_str(&fault_names(*self).join(","))
     }
 }
 
@@ -105,10 +85,7 @@ impl GatewayFaultInjector {
     }
 
     /// Decides whether this call fails.
-    ///
-    /// # Errors
-    ///
-    /// The status that the client gets instead of a response.
+    /// Fails with the status that the client gets instead of a response.
     pub(super) fn fail_call(&self) -> Result<(), Status> {
         if !self.occurs(GatewayFaults::ERROR, CALL_FAILS) {
             return Ok(());
@@ -133,17 +110,18 @@ impl GatewayFaultInjector {
         }
     }
 
-    /// Decides how the next stream ends.
-    pub(super) fn stream_end(&self) -> StreamEnd {
+    /// Decides how the next stream ends, and after how many items.
+    pub(super) fn stream_end(&self) -> (StreamEnd, u32) {
         let after = 1 + self.rng().below(LONGEST_STREAM);
         let (ends, falls_silent) = (self.has(GatewayFaults::END), self.has(GatewayFaults::SILENT));
-        match self.rng().below(2) {
-            0 if ends && falls_silent => StreamEnd::Silent { after },
-            0 if ends => StreamEnd::Clean { after },
-            _ if ends => StreamEnd::Error { after },
-            _ if falls_silent => StreamEnd::Silent { after },
+        let end = match self.rng().below(2) {
+            0 if ends && falls_silent => StreamEnd::Silent,
+            0 if ends => StreamEnd::Clean,
+            _ if ends => StreamEnd::Error,
+            _ if falls_silent => StreamEnd::Silent,
             _ => StreamEnd::Never,
-        }
+        };
+        (end, after)
     }
 
     /// Whether a fault is chosen and occurs now, with this probability.

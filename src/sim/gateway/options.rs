@@ -8,65 +8,68 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::faults::GatewayFaults;
-use crate::settings::{DurationText, Settings, SettingsText};
-use crate::sim::options::NAMES as DEVICE_SETTINGS;
+use crate::settings::Settings;
+use crate::sim::setting::{SettingKind, SettingsTable, duration, file, from_str, options_struct, parsed};
 use crate::sim::{Certificates, SimOptions};
 use crate::{Error, ErrorKind, Result};
 
-/// Options of a [`GatewayServer`](super::GatewayServer), also as text: `devices=2&rate=10&api=1.7`.
-///
-/// The text has the settings of [`SimOptions`], which are about the devices, and these:
-///
-/// | setting | value | default |
-/// |---|---|---|
-/// | `listen` | the address and port that the gateway listens on | `127.0.0.1:0` |
-/// | `api` | the version of the interface, `1.7` or `1.8` | `1.8` |
-/// | `device` | the address of the next device, `IP` or `IP:PORT`; may occur several times | 10.0.0.1, 10.0.0.2, … |
-/// | `state` | the file that keeps the devices | none |
-/// | `gateway-faults` | faults of the gateway, separated by commas; see [`GatewayFaults`] | none |
-/// | `queue-timeout` | how long a client may take no event before its queue counts as full | `1s` |
-/// | `reconnect` | the time between attempts to open an asynchronous connection | `1s` |
-///
-/// Certificates are set in code.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sim::gateway::{ApiVersion, GatewayServerOptions};
-///
-/// let options = GatewayServerOptions::new("devices=2&rate=10".parse()?)
-///     .with_api(ApiVersion::UpTo17)
-///     .with_device("192.168.0.2:51211".parse()?);
-/// assert_eq!(options.to_string(), "devices=2&rate=10&api=1.7&device=192.168.0.2:51211");
-///
-/// let error = "devices=2&lisen=127.0.0.1:4000".parse::<GatewayServerOptions>().unwrap_err();
-/// assert!(error.to_string().starts_with("setting `lisen` is not known; did you mean `listen`?"));
-/// # Ok::<(), bs2_events::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct GatewayServerOptions {
-    pub(super) simulator: SimOptions,
-    pub(super) listen: SocketAddr,
-    pub(super) certificates: Option<Certificates>,
-    pub(super) api: ApiVersion,
-    pub(super) devices: Vec<SimDeviceAddress>,
-    pub(super) state: Option<PathBuf>,
-    pub(super) faults: GatewayFaults,
-    pub(super) queue_timeout: Duration,
-    pub(super) reconnect: Duration,
+options_struct! {
+    /// Options of a [`GatewayServer`](super::GatewayServer), also as text: `devices=2&rate=10&api=1.7`.
+    ///
+    /// The text has the settings of [`SimOptions`], which are about the devices, and these:
+    ///
+    /// | setting | value | default |
+    /// |---|---|---|
+    /// | `listen` | the address and port that the gateway listens on | `127.0.0.1:0` |
+    /// | `api` | the version of the interface, `1.7` or `1.8` | `1.8` |
+    /// | `device` | the address of the next device, `IP` or `IP:PORT`; may occur several times | 10.0.0.1, 10.0.0.2, … |
+    /// | `state` | the file that keeps the devices | none |
+    /// | `gateway-faults` | faults of the gateway, separated by commas; see [`GatewayFaults`] | none |
+    /// | `queue-timeout` | how long a client may take no event before its queue counts as full | `1s` |
+    /// | `reconnect` | the time between attempts to open an asynchronous connection | `1s` |
+    ///
+    /// Certificates are set in code.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::sim::gateway::{ApiVersion, GatewayServerOptions};
+    ///
+    /// let options = GatewayServerOptions::new("devices=2&rate=10".parse()?)
+    ///     .with_api(ApiVersion::UpTo17)
+    ///     .with_device("192.168.0.2:51211".parse()?);
+    /// assert_eq!(options.to_string(), "devices=2&rate=10&api=1.7&device=192.168.0.2:51211");
+    ///
+    /// let error = "devices=2&lisen=127.0.0.1:4000".parse::<GatewayServerOptions>().unwrap_err();
+    /// assert!(error.to_string().starts_with("setting `lisen` is not known; did you mean `listen`?"));
+    /// # Ok::<(), bs2_events::Error>(())
+    /// ```
+    #[derive(Clone, Debug)]
+    pub struct GatewayServerOptions {
+        simulator: SimOptions = SimOptions::default();
+        /// Sets the address that the gateway listens on.
+        fn with_listen(address) => listen: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            "listen": parsed("an address such as 127.0.0.1:4000", |text| text.parse().ok());
+        certificates: Option<Certificates> = None;
+        /// Sets the version of the interface. The default is 1.8.
+        fn with_api(api) => api: ApiVersion = ApiVersion::default(), "api": from_str();
+        devices: Vec<SimDeviceAddress> = Vec::new(), "device": SettingKind::new(read_devices, |devices| {
+            devices.iter().map(SimDeviceAddress::to_string).collect()
+        });
+        state: Option<PathBuf> = None, "state": file().optional();
+        /// Sets the faults of the gateway. By default there are none.
+        fn with_faults(faults) => faults: GatewayFaults = GatewayFaults::empty(), "gateway-faults": from_str();
+        /// Sets how long a client may take no event before its queue counts as full. The default is one second. With
+        /// zero a queue holds exactly the number of events that the client asks for, however fast it reads.
+        fn with_queue_timeout(time) => queue_timeout: Duration = Duration::from_secs(1),
+            "queue-timeout": duration(ANY_TIME);
+        /// Sets how long the gateway waits between attempts to open an asynchronous connection. The default is one
+        /// second; a real gateway waits thirty.
+        fn with_reconnect(time) => reconnect: Duration = Duration::from_secs(1), "reconnect": duration(ANY_TIME);
+    }
 }
 
 /// The version of the gateway's interface. Version 1.8 changed the field numbers of `CapabilityInfo`.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sim::gateway::ApiVersion;
-///
-/// assert_eq!("1.7".parse::<ApiVersion>()?, ApiVersion::UpTo17);
-/// assert_eq!("1.8".parse::<ApiVersion>()?, ApiVersion::From18);
-/// # Ok::<(), bs2_events::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ApiVersion {
@@ -78,16 +81,6 @@ pub enum ApiVersion {
 }
 
 /// The address of a simulated device: an IP address, and a port unless any port reaches the device.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sim::gateway::SimDeviceAddress;
-///
-/// assert_eq!("192.168.0.2:51212".parse::<SimDeviceAddress>()?.to_string(), "192.168.0.2:51212");
-/// assert!("192.168.0".parse::<SimDeviceAddress>().is_err());
-/// # Ok::<(), bs2_events::Error>(())
-/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SimDeviceAddress {
     ip: IpAddr,
@@ -101,24 +94,10 @@ impl GatewayServerOptions {
         Self { simulator, ..Self::default() }
     }
 
-    /// Sets the address that the gateway listens on.
-    #[must_use]
-    pub fn with_listen(mut self, address: SocketAddr) -> Self {
-        self.listen = address;
-        self
-    }
-
     /// Sets the certificates of the gateway. By default it makes its own.
     #[must_use]
     pub fn with_certificates(mut self, certificates: Certificates) -> Self {
         self.certificates = Some(certificates);
-        self
-    }
-
-    /// Sets the version of the interface. The default is 1.8.
-    #[must_use]
-    pub fn with_api(mut self, api: ApiVersion) -> Self {
-        self.api = api;
         self
     }
 
@@ -136,45 +115,6 @@ impl GatewayServerOptions {
         self.state = Some(path.into());
         self
     }
-
-    /// Sets the faults of the gateway. By default there are none.
-    #[must_use]
-    pub fn with_faults(mut self, faults: GatewayFaults) -> Self {
-        self.faults = faults;
-        self
-    }
-
-    /// Sets how long a client may take no event before its queue counts as full. The default is one second. With zero
-    /// a queue holds exactly the number of events that the client asks for, however fast it reads.
-    #[must_use]
-    pub fn with_queue_timeout(mut self, time: Duration) -> Self {
-        self.queue_timeout = time;
-        self
-    }
-
-    /// Sets how long the gateway waits between attempts to open an asynchronous connection. The default is one second;
-    /// a real gateway waits thirty.
-    #[must_use]
-    pub fn with_reconnect(mut self, time: Duration) -> Self {
-        self.reconnect = time;
-        self
-    }
-}
-
-impl Default for GatewayServerOptions {
-    fn default() -> Self {
-        Self {
-            simulator: SimOptions::default(),
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            certificates: None,
-            api: ApiVersion::default(),
-            devices: Vec::new(),
-            state: None,
-            faults: GatewayFaults::empty(),
-            queue_timeout: Duration::from_secs(1),
-            reconnect: Duration::from_secs(1),
-        }
-    }
 }
 
 /// Reads the settings of the table above. Every error names the setting and its value.
@@ -183,62 +123,26 @@ impl FromStr for GatewayServerOptions {
 
     fn from_str(text: &str) -> Result<Self> {
         let text = text.strip_prefix("sim:").unwrap_or(text);
-        let once = [&NAMES[..], &DEVICE_SETTINGS[..]].concat();
+        let once: Vec<_> =
+            Self::NAMES.iter().chain(SimOptions::NAMES).copied().filter(|name| *name != DEVICE).collect();
         let settings = Settings::parse(text, &once, &[DEVICE])?;
-        let is_own = |part: &&str| {
-            let name = part.split('=').next().unwrap_or_default();
-            name == DEVICE || NAMES.contains(&name)
-        };
+        let is_own = |part: &&str| Self::NAMES.contains(&part.split('=').next().unwrap_or_default());
         let of_devices: Vec<_> = text.split('&').filter(|part| !is_own(part)).collect();
-        let default = Self::default();
-        let devices = settings.all(DEVICE).map(str::parse).collect::<Result<_>>()?;
-        let address = |value: &str| value.parse().ok();
-        Ok(Self {
-            simulator: of_devices.join("&").parse()?,
-            listen: settings
-                .parsed("listen", "an address such as 127.0.0.1:4000", address)?
-                .unwrap_or(default.listen),
-            certificates: None,
-            api: settings.value("api").map_or(Ok(default.api), str::parse)?,
-            devices,
-            state: settings.file("state")?,
-            faults: settings.value("gateway-faults").map_or(Ok(default.faults), str::parse)?,
-            queue_timeout: settings.duration("queue-timeout", ANY_TIME)?.unwrap_or(default.queue_timeout),
-            reconnect: settings.duration("reconnect", ANY_TIME)?.unwrap_or(default.reconnect),
-        })
+        Ok(Self { simulator: of_devices.join("&").parse()?, ..Self::read(&settings)? })
     }
 }
 
 /// Writes the settings that differ from the defaults. Certificates are not settings.
 impl fmt::Display for GatewayServerOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn changed<T: PartialEq>(value: T, default: T) -> Option<T> {
-            Some(value).filter(|value| *value != default)
-        }
-        let default = Self::default();
-        let text = SettingsText::without_address()
-            .with_some("listen", changed(self.listen, default.listen))
-            .with_some("api", changed(self.api, default.api));
-        let text = self.devices.iter().fold(text, |text, address| text.with(DEVICE, address));
-        let text = text
-            .with_some("state", self.state.as_ref().map(|path| path.display()))
-            .with_some("gateway-faults", changed(self.faults, default.faults))
-            .with_some("queue-timeout", changed(self.queue_timeout, default.queue_timeout).map(DurationText))
-            .with_some("reconnect", changed(self.reconnect, default.reconnect).map(DurationText));
-        let (of_devices, own) = (self.simulator.to_string(), text.to_string());
+        let (of_devices, own) = (self.simulator.to_string(), self.changes().to_string());
         let separator = if of_devices.is_empty() || own.is_empty() { "" } else { "&" };
         write!(f, "{of_devices}{separator}{own}")
     }
 }
 
-impl ApiVersion {
-    /// The version that the service `Admin` reports.
-    pub(super) fn version(self) -> &'static str {
-        match self {
-            Self::UpTo17 => "1.7.0",
-            Self::From18 => "1.8.0",
-        }
-    }
+fn read_devices(settings: &Settings, name: &str) -> Result<Option<Vec<SimDeviceAddress>>> {
+    settings.all(name).map(str::parse).collect::<Result<_>>().map(Some)
 }
 
 impl FromStr for ApiVersion {
@@ -310,7 +214,6 @@ impl fmt::Display for SimDeviceAddress {
 /// The port of devices.
 const DEVICE_PORT: u16 = 51_211;
 
-const NAMES: [&str; 6] = ["listen", "api", "state", "gateway-faults", "queue-timeout", "reconnect"];
 /// The setting that may occur several times.
 const DEVICE: &str = "device";
 const ANY_TIME: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(86_400);

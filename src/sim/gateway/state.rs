@@ -85,10 +85,7 @@ impl GatewayState {
     // Calls.
 
     /// Begins a call of a client. This is where calls fail at random.
-    ///
-    /// # Errors
-    ///
-    /// The status of an injected fault.
+    /// Fails with the status of an injected fault.
     pub(super) fn begin_call(self: &Arc<Self>) -> Result<(), Status> {
         if self.faults.restarts() {
             self.restart();
@@ -97,11 +94,8 @@ impl GatewayState {
     }
 
     /// Makes a call to a connected device.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` for a device that is not connected, `DEADLINE_EXCEEDED` when it does not answer, and the status of
-    /// the error that it answers with.
+    /// Fails with `NOT_FOUND` for a device that is not connected, `DEADLINE_EXCEEDED` when it does not answer, and the
+    /// status of the error that it answers with.
     pub(super) async fn call_device<T>(
         self: &Arc<Self>,
         device: u32,
@@ -114,10 +108,7 @@ impl GatewayState {
     }
 
     /// The position of a connected device.
-    ///
-    /// # Errors
-    ///
-    /// `NOT_FOUND` for any other.
+    /// Fails with `NOT_FOUND` for any other.
     pub(super) fn connected(&self, device: u32) -> Result<usize, Status> {
         let position =
             self.position(device).filter(|position| self.connections.at(*position).lock().is_open());
@@ -134,17 +125,16 @@ impl GatewayState {
     }
 
     /// How a stream behaves whose client asks for a queue of this size.
-    ///
-    /// # Errors
-    ///
-    /// `INVALID_ARGUMENT` for a size below 0. A queue of size 0 holds one item.
+    /// Fails with `INVALID_ARGUMENT` for a size below 0. A queue of size 0 holds one item.
     pub(super) fn stream_options(&self, queue_size: i32) -> Result<StreamOptions, Status> {
         let size = usize::try_from(queue_size)
             .map_err(|_| Status::invalid_argument(format!("queueSize: {queue_size} is below 0")))?;
+        let (end, ends_after) = self.faults.stream_end();
         Ok(StreamOptions {
             size: size.max(1),
             timeout: self.queue_timeout,
-            end: self.faults.stream_end(),
+            end,
+            ends_after,
             one_by_one: self.faults.has(GatewayFaults::FRAMES),
         })
     }
@@ -152,23 +142,25 @@ impl GatewayState {
     // Logs.
 
     /// Returns up to `max` events of a device from `start` on, all for 0. A start below the oldest is the oldest.
-    ///
-    /// # Errors
-    ///
-    /// As [`call_device`](Self::call_device).
+    /// Fails as [`call_device`](Self::call_device).
     pub(super) async fn page(
         self: &Arc<Self>,
         device: u32,
         start: u32,
         max: u32,
     ) -> Result<Vec<Event>, Status> {
-        let max = if max == 0 { u32::MAX } else { max };
-        let is_exclusive = self.faults.has(GatewayFaults::EXCLUSIVE);
-        let after = if is_exclusive { start } else { start.saturating_sub(1) };
+        let (after, max) = self.after_and_max(start, max);
         let call = self.backend.logs(DeviceId::new(device), after, max);
         let mut page = self.call_device(device, call).await?.to_vec();
         self.faults.spoil_page(&mut page);
         Ok(page)
+    }
+
+    /// A page that a client asks for, as backends count: behind an id, and with a limit.
+    pub(super) fn after_and_max(&self, start: u32, max: u32) -> (u32, u32) {
+        let is_exclusive = self.faults.has(GatewayFaults::EXCLUSIVE);
+        let after = if is_exclusive { start } else { start.saturating_sub(1) };
+        (after, if max == 0 { u32::MAX } else { max })
     }
 
     /// What the device knows of each of these events beyond its 48 bytes.
@@ -181,10 +173,7 @@ impl GatewayState {
     // Connections.
 
     /// Connects a device, if `is_wanted` still holds when the device has accepted. A connected device stays connected.
-    ///
-    /// # Errors
-    ///
-    /// `UNAVAILABLE` when the device cannot be connected.
+    /// Fails with `UNAVAILABLE` when the device cannot be connected.
     pub(super) async fn connect(
         self: &Arc<Self>,
         position: usize,
@@ -299,9 +288,7 @@ impl GatewayState {
         }
     }
 
-    /// # Errors
-    ///
-    /// `NOT_FOUND` for a device that is not connected.
+    /// Fails with `NOT_FOUND` for a device that is not connected.
     pub(super) fn monitor(self: &Arc<Self>, device: u32, is_monitored: bool) -> Result<(), Status> {
         self.begin_call()?;
         let position = self.connected(device)?;

@@ -101,10 +101,6 @@ struct Building {
 }
 
 impl Building {
-    const fn new(half_hours: i8, has_summer_time: bool) -> Self {
-        Self { half_hours, has_summer_time }
-    }
-
     /// From about the end of March to about the end of October.
     fn is_summer(self, at: i64) -> bool {
         const MEAN_YEAR: i64 = 31_556_952;
@@ -181,12 +177,12 @@ const WEEKEND_PAUSE: u32 = 6_000;
 
 /// Seoul, Berlin, Caracas as it was, New York, Kolkata, London.
 const BUILDINGS: [Building; 6] = [
-    Building::new(18, false),
-    Building::new(2, true),
-    Building::new(-7, false),
-    Building::new(-10, true),
-    Building::new(11, false),
-    Building::new(0, true),
+    Building { half_hours: 18, has_summer_time: false },
+    Building { half_hours: 2, has_summer_time: true },
+    Building { half_hours: -7, has_summer_time: false },
+    Building { half_hours: -10, has_summer_time: true },
+    Building { half_hours: 11, has_summer_time: false },
+    Building { half_hours: 0, has_summer_time: true },
 ];
 
 #[cfg(test)]
