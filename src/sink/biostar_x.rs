@@ -237,7 +237,7 @@ impl BiostarXSink {
             }
         }
         let mut next = state.clone();
-        let stored = next.finish(pending, refused);
+        let stored = next.finish(pending, refused)?;
         next.save(&self.path)?;
         *state = next;
         Ok(stored)
