@@ -5,11 +5,12 @@ use std::fmt;
 use serde::Serialize;
 use serde::ser::{SerializeStruct, Serializer};
 
-use super::codes::{DENIED, GRANTED, invalid};
+use super::codes::{DENIED, GRANTED};
 use super::virtual_devices::VirtualDeviceId;
 use crate::Result;
 use crate::codec::code::Outcome;
 use crate::codec::{Event, EventCode, Subject, Timestamp};
+use crate::error::invalid;
 
 /// An event to be imported: who was let in or turned away, and when.
 ///

@@ -11,12 +11,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use hyper::Method;
 
 use super::client::BiostarX;
-use super::codes::invalid;
 use super::lenient::{at, rows};
 use super::query::{EventQuery, Order, latest_after};
 use super::row::{EventRow, Identity};
 use super::transport::Request;
 use crate::codec::Timestamp;
+use crate::error::invalid;
 use crate::{Error, ErrorKind, Result, RetryPolicy};
 
 impl BiostarX {

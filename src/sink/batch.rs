@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::Result;
 use crate::codec::{DeviceId, Event};
-use crate::{Error, ErrorKind, Result};
+use crate::error::invalid;
 
 /// What a collector stores at once: events, gaps and the watermark of one epoch of one device.
 ///
@@ -65,8 +66,8 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for a watermark more than one below `first`, for a gap of another device or epoch,
-    /// and for a gap that ends before it begins.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a watermark more than one below `first`, for a gap of
+    /// another device or epoch, and for a gap that ends before it begins.
     ///
     /// # Examples
     ///
@@ -79,8 +80,7 @@ impl Batch {
     /// assert_eq!(error.to_string(), "device 7: batch: watermark 3 is more than one below the first id 5");
     /// ```
     pub fn check(&self) -> Result<()> {
-        let refuse =
-            |message: String| Err(Error::new(ErrorKind::InvalidInput, message).with_device(self.device));
+        let refuse = |message: String| Err(invalid(message).with_device(self.device));
         if self.watermark.saturating_add(1) < self.first {
             let (first, watermark) = (self.first, self.watermark);
             return refuse(format!(

@@ -38,7 +38,8 @@ impl Handshakes {
         let counted = Arc::clone(&count);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                if acceptor.accept(socket).await.is_ok() {
+                // Counted while the connection is open: the client may fail as soon as it is closed.
+                if let Ok(_open) = acceptor.accept(socket).await {
                     counted.fetch_add(1, Ordering::SeqCst);
                 }
             }
