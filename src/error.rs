@@ -322,16 +322,6 @@ impl ErrorKind {
 ///
 /// `Display` and `Debug` show the endpoint, the status and the code. The server's own words ([`message`](Self::message),
 /// [`body`](Self::body)) may name people, so only these two methods return them.
-///
-/// # Examples
-///
-/// ```
-/// fn report(error: &bs2_events::Error) {
-///     if let Some(http) = error.http() {
-///         eprintln!("{}: status {:?}, code {:?}", http.endpoint(), http.status(), http.code());
-///     }
-/// }
-/// ```
 #[derive(Clone)]
 pub struct HttpError {
     pub(crate) endpoint: &'static str,

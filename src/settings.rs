@@ -237,19 +237,6 @@ impl Settings {
     /// # Errors
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) where `read` returns `None`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::settings::Settings;
-    ///
-    /// let settings = Settings::parse("api=1.9", &["api"], &[])?;
-    /// let error = settings
-    ///     .parsed("api", "1.7 or 1.8", |value| ["1.7", "1.8"].contains(&value).then_some(()))
-    ///     .unwrap_err();
-    /// assert_eq!(error.to_string(), "setting `api`: `1.9` is not 1.7 or 1.8");
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     pub fn parsed<T>(
         &self,
         name: &str,
@@ -377,17 +364,6 @@ pub fn encoded(text: &str) -> String {
 }
 
 /// Reads a duration such as `500ms`, `30s`, `5m` or `1h`.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use bs2_events::settings::parse_duration;
-///
-/// assert_eq!(parse_duration("5m"), Some(Duration::from_secs(300)));
-/// assert_eq!(parse_duration("5"), None);
-/// ```
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;

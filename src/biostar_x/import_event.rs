@@ -189,17 +189,6 @@ impl Serialize for EventBody<'_> {
 }
 
 /// Why an event of a device cannot be imported.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::biostar_x::ImportEvent;
-/// use bs2_events::biostar_x::import::Unmapped;
-/// use bs2_events::codec::{DeviceId, Event, EventCode};
-///
-/// let event = Event::builder(DeviceId::new(7), 1, EventCode::DOOR_OPENED).build();
-/// assert_eq!(ImportEvent::try_from(&event), Err(Unmapped::NoAuthentication));
-/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unmapped {

@@ -127,18 +127,8 @@ impl Pager {
     fn new(client: BiostarX, query: EventQuery) -> Self {
         let start = Timestamp::default();
         let (cursor, end) = query.window.unwrap_or((start, latest_after(start)));
-        let limit = query.limit;
-        Self {
-            client,
-            query,
-            cursor,
-            end,
-            limit,
-            given: HashMap::new(),
-            longest: 0,
-            failure: None,
-            is_done: false,
-        }
+        let (limit, given, longest) = (query.limit, HashMap::new(), 0);
+        Self { client, query, cursor, end, limit, given, longest, failure: None, is_done: false }
     }
 
     /// The next events; `None` when there are no more.

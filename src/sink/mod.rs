@@ -60,43 +60,8 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// # Implementing it
 ///
-/// The attribute [`async_trait`] makes the trait usable as `dyn Sink`. With it the methods are written like this:
-///
-/// ```
-/// # use bs2_events::codec::{DeviceId, Event};
-/// # use bs2_events::device::DeviceInfo;
-/// # use bs2_events::{Result, sink::{Batch, Gap, ResumePoint, Sink, Stored, async_trait}};
-/// # #[derive(Debug)] struct MySink;
-/// #[async_trait]
-/// impl Sink for MySink {
-///     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
-/// #       todo!()
-///         // …
-///     }
-///
-///     async fn store(&self, batch: Batch) -> Result<Stored> {
-/// #       todo!()
-///         // …
-///     }
-///
-///     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-/// #       todo!()
-///         // …
-///     }
-///
-///     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
-/// #       todo!()
-///         // …
-///     }
-///
-///     async fn close(&self) -> Result<()> {
-/// #       todo!()
-///         // …
-///     }
-/// }
-/// ```
-///
-/// `examples/custom_sink.rs` is a whole sink that passes the suite.
+/// The attribute [`async_trait`] makes the trait usable as `dyn Sink`: write `#[async_trait]` before the `impl`, and the
+/// methods as `async fn`. `examples/custom_sink.rs` is a whole sink that passes the suite.
 ///
 /// # Errors
 ///
