@@ -323,7 +323,7 @@ impl fmt::Display for BiostarXSinkOptions {
 #[async_trait]
 impl Sink for BiostarXSink {
     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
-        Ok(self.settled().await?.resume(device.id))
+        Ok(self.settled().await?.epochs().resume(device.id))
     }
 
     async fn store(&self, batch: Batch) -> Result<Stored> {
@@ -348,11 +348,11 @@ impl Sink for BiostarXSink {
     }
 
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-        Ok(self.settled().await?.event(device, epoch, id))
+        Ok(self.settled().await?.epochs().event(device, epoch, id))
     }
 
     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
-        Ok(self.settled().await?.gaps(device))
+        Ok(self.settled().await?.epochs().gaps(device))
     }
 
     async fn close(&self) -> Result<()> {

@@ -13,7 +13,8 @@ use super::{RefusedEvent, Summary};
 use crate::biostar_x::import::{Unmapped, UnmappedCount};
 use crate::biostar_x::{ImportEvent, Verdict, VirtualDeviceId};
 use crate::codec::{DeviceId, Event, Timestamp};
-use crate::sink::{Batch, Gap, GapReason, Ledger, ResumePoint, Stored};
+use crate::sink::memory::{Epoch, Epochs};
+use crate::sink::{Batch, Gap, GapReason, Ledger, Stored};
 use crate::{Error, ErrorKind, Result};
 
 /// The state of a sink.
@@ -21,7 +22,7 @@ use crate::{Error, ErrorKind, Result};
 pub(super) struct State {
     server: String,
     virtual_device: VirtualDeviceId,
-    epochs: BTreeMap<(DeviceId, u32), EpochState>,
+    epochs: Epochs,
     pending: Option<Pending>,
     /// The first and the last second of imported events that are not kept.
     forgotten: Option<(u32, u32)>,
@@ -57,7 +58,7 @@ impl State {
                 return Ok(Self {
                     server: server.to_owned(),
                     virtual_device,
-                    epochs: BTreeMap::new(),
+                    epochs: Epochs::default(),
                     pending: None,
                     forgotten: None,
                     of_run: Summary::default(),
@@ -83,10 +84,9 @@ impl State {
                 format!("state file `{}` belongs to another server or virtual device", path.display());
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let mut epochs = BTreeMap::new();
+        let mut epochs = Epochs::default();
         for row in written.readers {
-            let batch = row.read().ok_or_else(damaged)?;
-            epochs.insert((batch.device, batch.epoch), EpochState::of_row(batch));
+            epochs.insert(epoch_of(row.read().ok_or_else(damaged)?));
         }
         let pending = match written.pending {
             Some(row) => {
@@ -119,7 +119,7 @@ impl State {
             format: FORMAT,
             server: self.server.clone(),
             virtual_device: self.virtual_device.get(),
-            readers: self.epochs.values().map(Row::of_epoch).collect(),
+            readers: self.epochs.iter().map(Row::of_epoch).collect(),
             pending: self.pending.as_ref().map(|pending| Row::of_batch(&pending.batch)),
             before: self
                 .pending
@@ -153,7 +153,7 @@ impl State {
 
     /// The batch without the events that are stored already, and how many these are.
     pub(super) fn new_of(&self, mut batch: Batch) -> (Pending, u64) {
-        let epoch = self.epochs.get(&(batch.device, batch.epoch));
+        let epoch = self.epochs.get(batch.device, batch.epoch);
         let all = batch.events.len();
         let mut seen = std::collections::BTreeSet::new();
         batch.events.retain(|event| {
@@ -165,7 +165,7 @@ impl State {
 
     /// Records a batch in its ledger.
     pub(super) fn finish(&mut self, pending: &Pending, refused: Vec<(u32, String)>) -> Result<Stored> {
-        let mut batch = pending.batch.clone();
+        let batch = pending.batch.clone();
         let (device, epoch) = (batch.device, batch.epoch);
         let refused: Vec<_> =
             refused.into_iter().map(|(id, code)| RefusedEvent { device, epoch, id, code }).collect();
@@ -180,13 +180,8 @@ impl State {
             summary.imported += mapped.saturating_sub(refused.len().try_into().unwrap_or(u64::MAX));
             summary.refused.extend(refused.iter().cloned());
         }
-        let state = self
-            .epochs
-            .entry((device, epoch))
-            .or_insert_with(|| EpochState { ledger: Ledger::new(device, epoch), events: BTreeMap::new() });
-        let stored = state.ledger.record(&mut batch)?;
-        state.events.extend(batch.events.into_iter().map(|event| (event.id(), event)));
-        let forgotten = state.forget();
+        let (stored, state) = self.epochs.store(batch)?;
+        let forgotten = forget(state);
         for event in forgotten.iter().filter_map(|event| ImportEvent::try_from(event).ok()) {
             let second = event.time().as_unix_seconds();
             let (from, to) = self.forgotten.unwrap_or((second, second));
@@ -217,26 +212,18 @@ impl State {
         };
         self.epochs
             .iter()
-            .flat_map(|(&(device, epoch), state)| {
-                state.events.values().filter(move |event| !refused(device, epoch, event.id()))
+            .flat_map(|Epoch { ledger, events }| {
+                let (device, epoch) = (ledger.device(), ledger.epoch());
+                events.values().filter(move |event| !refused(device, epoch, event.id()))
             })
             .filter_map(|event| ImportEvent::try_from(event).ok())
             .collect()
     }
 
-    pub(super) fn resume(&self, device: DeviceId) -> Option<ResumePoint> {
-        let state = self.of(device).last()?;
-        let (first, watermark) = state.span();
-        let above = state.ledger.above().filter_map(|id| state.events.get(&id).copied()).collect();
-        Some(ResumePoint { epoch: state.ledger.epoch(), first, watermark, above })
-    }
-
-    pub(super) fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Option<Event> {
-        self.epochs.get(&(device, epoch))?.events.get(&id).copied()
-    }
-
-    pub(super) fn gaps(&self, device: DeviceId) -> Vec<Gap> {
-        self.of(device).flat_map(|state| state.ledger.gaps()).collect()
+    /// The epochs. Of each only some events are kept: the oldest, the newest, and all outside the span from the first id
+    /// to the watermark.
+    pub(super) fn epochs(&self) -> &Epochs {
+        &self.epochs
     }
 
     pub(super) fn summary(&self) -> Summary {
@@ -246,54 +233,40 @@ impl State {
     pub(super) fn summary_of_run(&self) -> Summary {
         self.of_run.clone()
     }
-
-    fn of(&self, device: DeviceId) -> impl Iterator<Item = &EpochState> {
-        self.epochs.range((device, 0)..=(device, u32::MAX)).map(|(_, state)| state)
-    }
 }
 
-/// Which ids of one epoch of a device are stored, and some of the events.
-#[derive(Clone)]
-struct EpochState {
-    ledger: Ledger,
-    /// The oldest, the newest, and all outside the span from the first id to the watermark.
-    events: BTreeMap<u32, Event>,
+/// The epoch that the file keeps as this batch. Inside the span every id is stored that is not in a gap.
+fn epoch_of(batch: Batch) -> Epoch {
+    let (device, epoch, first, watermark) = (batch.device, batch.epoch, batch.first, batch.watermark);
+    let ids: Vec<_> = batch.events.iter().map(Event::id).collect();
+    // A span from 0 to 0 may be empty: there is no watermark below 0.
+    let is_empty = watermark == 0 && !ids.contains(&0) && !batch.gaps.iter().any(|gap| gap.from == 0);
+    let span = Gap { device, epoch, from: first, to: watermark, reason: GapReason::Unknown };
+    let stored = if is_empty || first > watermark {
+        Vec::new()
+    } else {
+        span.without(batch.gaps.iter().map(|gap| (gap.from, gap.to)))
+    };
+    let ledger = Ledger::new(device, epoch)
+        .with_span(first, watermark)
+        .with_gaps(batch.gaps)
+        .with_stored(stored.into_iter().map(|ids| ids.from..=ids.to))
+        .with_stored(ids.into_iter().map(|id| id..=id));
+    Epoch { ledger, events: batch.events.into_iter().map(|event| (event.id(), event)).collect() }
 }
 
-impl EpochState {
-    /// The state that the file keeps. Inside the span every id is stored that is not in a gap.
-    fn of_row(batch: Batch) -> Self {
-        let (device, epoch, first, watermark) = (batch.device, batch.epoch, batch.first, batch.watermark);
-        let ids: Vec<_> = batch.events.iter().map(Event::id).collect();
-        // A span from 0 to 0 may be empty: there is no watermark below 0.
-        let is_empty = watermark == 0 && !ids.contains(&0) && !batch.gaps.iter().any(|gap| gap.from == 0);
-        let span = Gap { device, epoch, from: first, to: watermark, reason: GapReason::Unknown };
-        let stored = if is_empty || first > watermark {
-            Vec::new()
-        } else {
-            span.without(batch.gaps.iter().map(|gap| (gap.from, gap.to)))
-        };
-        let ledger = Ledger::new(device, epoch)
-            .with_span(first, watermark)
-            .with_gaps(batch.gaps)
-            .with_stored(stored.into_iter().map(|ids| ids.from..=ids.to))
-            .with_stored(ids.into_iter().map(|id| id..=id));
-        Self { ledger, events: batch.events.into_iter().map(|event| (event.id(), event)).collect() }
+/// Removes and returns the events inside the span, except the oldest and the newest.
+fn forget(Epoch { ledger, events }: &mut Epoch) -> Vec<Event> {
+    let (first, watermark) = span(ledger);
+    if first > watermark {
+        return Vec::new();
     }
+    let inside: Vec<u32> = events.range(first..=watermark).map(|(id, _)| *id).collect();
+    inside.iter().skip(1).rev().skip(KEPT).filter_map(|id| events.remove(id)).collect()
+}
 
-    fn span(&self) -> (u32, u32) {
-        self.ledger.first().zip(self.ledger.watermark()).unwrap_or_default()
-    }
-
-    /// Removes and returns the events inside the span, except the oldest and the newest.
-    fn forget(&mut self) -> Vec<Event> {
-        let (first, watermark) = self.span();
-        if first > watermark {
-            return Vec::new();
-        }
-        let inside: Vec<u32> = self.events.range(first..=watermark).map(|(id, _)| *id).collect();
-        inside.iter().skip(1).rev().skip(KEPT).filter_map(|id| self.events.remove(id)).collect()
-    }
+fn span(ledger: &Ledger) -> (u32, u32) {
+    ledger.first().zip(ledger.watermark()).unwrap_or_default()
 }
 
 pub(super) fn storage(path: &Path, error: io::Error) -> Error {
@@ -378,9 +351,8 @@ struct Row {
 }
 
 impl Row {
-    fn of_epoch(state: &EpochState) -> Self {
-        let (device, epoch) = (state.ledger.device(), state.ledger.epoch());
-        Self::new(device, epoch, state.span(), state.ledger.gaps(), state.events.values())
+    fn of_epoch(Epoch { ledger, events }: &Epoch) -> Self {
+        Self::new(ledger.device(), ledger.epoch(), span(ledger), ledger.gaps(), events.values())
     }
 
     fn of_batch(batch: &Batch) -> Self {
@@ -441,7 +413,7 @@ mod tests {
         fs::write(&path, &text).unwrap();
         let state = State::open(&path, "https://192.0.2.10", VirtualDeviceId::MIN).unwrap();
         assert_eq!((state.summary.imported, state.summary.unmapped.total()), (3, 13));
-        assert_eq!(state.gaps(DeviceId::new(7)).len(), 1);
+        assert_eq!(state.epochs.gaps(DeviceId::new(7)).len(), 1);
         state.save(&path).unwrap();
         let [read, written] = [text.as_bytes(), &fs::read(&path).unwrap()]
             .map(|bytes| serde_json::from_slice::<serde_json::Value>(bytes).unwrap());
