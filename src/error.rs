@@ -174,6 +174,11 @@ impl Error {
     }
 }
 
+/// The error of an argument or a setting that is wrong.
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidInput, message)
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(device) = self.0.device {
@@ -317,16 +322,6 @@ impl ErrorKind {
 ///
 /// `Display` and `Debug` show the endpoint, the status and the code. The server's own words ([`message`](Self::message),
 /// [`body`](Self::body)) may name people, so only these two methods return them.
-///
-/// # Examples
-///
-/// ```
-/// fn report(error: &bs2_events::Error) {
-///     if let Some(http) = error.http() {
-///         eprintln!("{}: status {:?}, code {:?}", http.endpoint(), http.status(), http.code());
-///     }
-/// }
-/// ```
 #[derive(Clone)]
 pub struct HttpError {
     pub(crate) endpoint: &'static str,

@@ -1,8 +1,9 @@
 //! Clients from URLs: above the devices and the simulator, which know nothing of each other.
 
+use crate::Result;
 use crate::device::Client;
+use crate::error::invalid;
 use crate::settings::Url;
-use crate::{Error, ErrorKind, Result};
 
 impl Client {
     /// A client of the devices that a URL names.
@@ -17,8 +18,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a scheme or a setting that is not known, and for files that cannot
-    /// be read; [`Unsupported`](ErrorKind::Unsupported), with the name of the feature, for a URL whose feature is off.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a scheme or a setting that is not known, and for files that
+    /// cannot be read; [`Unsupported`](crate::ErrorKind::Unsupported), with the name of the feature, for a URL whose
+    /// feature is off.
     ///
     /// # Examples
     ///
@@ -35,14 +37,21 @@ impl Client {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn open(url: &str) -> Result<Self> {
-        let scheme = Url::parse(url)?.scheme().to_owned();
-        match scheme.as_str() {
+        match Url::parse(url)?.scheme() {
+            #[cfg(feature = "gateway")]
             "gateway" => gateway(url),
+            #[cfg(feature = "native")]
             "sdk" => native(url),
+            #[cfg(feature = "sim")]
             "sim" => simulated(url),
+            #[cfg(not(feature = "gateway"))]
+            "gateway" => Err(missing("gateway")),
+            #[cfg(not(feature = "native"))]
+            "sdk" => Err(missing("native")),
+            #[cfg(not(feature = "sim"))]
+            "sim" => Err(missing("sim")),
             other => {
-                let message = format!("scheme `{other}` is not known; known are `gateway`, `sdk` and `sim`");
-                Err(Error::new(ErrorKind::InvalidInput, message))
+                Err(invalid(format!("scheme `{other}` is not known; known are `gateway`, `sdk` and `sim`")))
             }
         }
     }
@@ -58,11 +67,6 @@ fn gateway(url: &str) -> Result<Client> {
     Ok(Client::with_options(std::sync::Arc::new(gateway), ClientOptions::default().with_deadline(DEADLINE)))
 }
 
-#[cfg(not(feature = "gateway"))]
-fn gateway(_: &str) -> Result<Client> {
-    Err(missing("gateway"))
-}
-
 #[cfg(feature = "native")]
 fn native(url: &str) -> Result<Client> {
     use crate::device::ClientOptions;
@@ -73,11 +77,6 @@ fn native(url: &str) -> Result<Client> {
     Ok(Client::with_options(std::sync::Arc::new(NativeBackend::open(options)?), client_options))
 }
 
-#[cfg(not(feature = "native"))]
-fn native(_: &str) -> Result<Client> {
-    Err(missing("native"))
-}
-
 #[cfg(feature = "sim")]
 fn simulated(url: &str) -> Result<Client> {
     let settings = url.strip_prefix("sim:").unwrap_or(url);
@@ -85,13 +84,8 @@ fn simulated(url: &str) -> Result<Client> {
     Ok(Client::new(crate::sim::Simulator::new(settings)?.backend()))
 }
 
-#[cfg(not(feature = "sim"))]
-fn simulated(_: &str) -> Result<Client> {
-    Err(missing("sim"))
-}
-
 #[cfg(not(all(feature = "gateway", feature = "native", feature = "sim")))]
-fn missing(feature: &str) -> Error {
+fn missing(feature: &str) -> crate::Error {
     let message = format!("this URL needs the feature `{feature}` of bs2-events, which is off");
-    Error::new(ErrorKind::Unsupported, message)
+    crate::Error::new(crate::ErrorKind::Unsupported, message)
 }

@@ -11,7 +11,7 @@
 //! * Whom TLS trusts has the same words everywhere: `ca=FILE`, `pin=FILE`, `client-cert=FILE`, `client-key=FILE`,
 //!   `danger-accept-any-certificate`.
 //!
-//! Every error is of the kind [`InvalidInput`](ErrorKind::InvalidInput) and names the setting.
+//! Every error is of the kind [`InvalidInput`](crate::ErrorKind::InvalidInput) and names the setting.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -21,7 +21,8 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
-use crate::{Error, ErrorKind, Result};
+use crate::error::invalid;
+use crate::{Error, Result};
 
 /// A text of the form `scheme:address?settings`, taken apart.
 #[derive(Clone, Eq, PartialEq)]
@@ -37,8 +38,8 @@ impl Url {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a text without a scheme, for a user name or password before the
-    /// host, and for an address that is not UTF-8. The error shows at most the scheme: what follows may be secret.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a text without a scheme, for a user name or password before
+    /// the host, and for an address that is not UTF-8. The error shows at most the scheme: what follows may be secret.
     ///
     /// # Examples
     ///
@@ -135,8 +136,8 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a name that is not known, one that is given twice, and a value
-    /// that is not UTF-8 after decoding.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a name that is not known, one that is given twice, and a
+    /// value that is not UTF-8 after decoding.
     pub fn parse(query: &str, once: &[&'static str], repeated: &[&'static str]) -> Result<Self> {
         let mut settings = Self::default();
         for part in query.split('&').filter(|part| !part.is_empty()) {
@@ -172,7 +173,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for an empty value.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for an empty value.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
         match self.value(name) {
             Some("" | IMPLIED) => Err(invalid(format!("setting `{name}` has no value"))),
@@ -184,7 +185,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for an empty value.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for an empty value.
     pub fn file(&self, name: &str) -> Result<Option<PathBuf>> {
         Ok(self.text(name)?.map(PathBuf::from))
     }
@@ -193,7 +194,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for anything else.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for anything else.
     pub fn number<T>(&self, name: &str, range: RangeInclusive<T>) -> Result<Option<T>>
     where
         T: FromStr + PartialOrd + fmt::Display,
@@ -206,7 +207,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for anything else.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for anything else.
     pub fn switch(&self, name: &str) -> Result<Option<bool>> {
         self.parsed(name, "`true` or `false`", |value| match value {
             "true" | "1" | IMPLIED => Some(true),
@@ -219,7 +220,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for anything else.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for anything else.
     pub fn duration(&self, name: &str, range: RangeInclusive<Duration>) -> Result<Option<Duration>> {
         let expected = format!(
             "a duration from {} to {}, such as 500ms, 30s or 5m",
@@ -235,20 +236,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) where `read` returns `None`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::settings::Settings;
-    ///
-    /// let settings = Settings::parse("api=1.9", &["api"], &[])?;
-    /// let error = settings
-    ///     .parsed("api", "1.7 or 1.8", |value| ["1.7", "1.8"].contains(&value).then_some(()))
-    ///     .unwrap_err();
-    /// assert_eq!(error.to_string(), "setting `api`: `1.9` is not 1.7 or 1.8");
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) where `read` returns `None`.
     pub fn parsed<T>(
         &self,
         name: &str,
@@ -266,7 +254,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) where `read` returns `None`.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) where `read` returns `None`.
     pub fn parsed_all<T>(
         &self,
         name: &str,
@@ -281,7 +269,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) where more than one of them is there.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) where more than one of them is there.
     pub fn at_most_one(&self, names: &[&str]) -> Result<()> {
         let given: Vec<_> =
             names.iter().filter(|name| self.has(name)).map(|name| format!("`{name}`")).collect();
@@ -295,7 +283,7 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) where some of them are there and some are missing.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) where some of them are there and some are missing.
     pub fn all_or_none(&self, names: &[&str]) -> Result<()> {
         let is_given = names.iter().any(|name| self.has(name));
         match names.iter().find(|name| !self.has(name)) {
@@ -376,17 +364,6 @@ pub fn encoded(text: &str) -> String {
 }
 
 /// Reads a duration such as `500ms`, `30s`, `5m` or `1h`.
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use bs2_events::settings::parse_duration;
-///
-/// assert_eq!(parse_duration("5m"), Some(Duration::from_secs(300)));
-/// assert_eq!(parse_duration("5"), None);
-/// ```
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
@@ -446,10 +423,6 @@ fn shown(value: &str) -> &str {
     if value == IMPLIED { "" } else { value }
 }
 
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
-}
-
 /// The value of a setting that is a name alone: a character that Unicode assigns to nothing.
 const IMPLIED: &str = "\u{FFFF}";
 
@@ -463,6 +436,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ErrorKind;
 
     #[test]
     fn reads_a_host_a_path_and_the_settings_behind_them() {

@@ -37,6 +37,7 @@ use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
+use crate::error::invalid;
 use crate::settings::{Settings, SettingsText};
 use crate::{Error, ErrorKind, Result};
 
@@ -126,22 +127,6 @@ impl Trust {
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) where they exclude each other or have no value.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::settings::Settings;
-    /// use bs2_events::tls::Trust;
-    ///
-    /// let names = ["ca", "pin", "danger-accept-any-certificate"];
-    /// let trust = Trust::from_settings(&Settings::parse("ca=company.pem", &names, &[])?)?;
-    /// assert_eq!(trust, Trust::ca_file("company.pem"));
-    ///
-    /// let both = Settings::parse("ca=company.pem&pin=server.pem", &names, &[])?;
-    /// let error = Trust::from_settings(&both).unwrap_err();
-    /// assert_eq!(error.to_string(), "settings `ca` and `pin` exclude each other");
-    /// # Ok::<(), bs2_events::Error>(())
-    /// ```
     pub fn from_settings(settings: &Settings) -> Result<Self> {
         settings.at_most_one(&["ca", "pin", "danger-accept-any-certificate"])?;
         let ca = settings.file("ca")?.map(Self::ca_file);
@@ -270,15 +255,6 @@ impl fmt::Debug for Source {
 }
 
 /// A client's own certificate and its key. `Debug` and errors never show the key.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::tls::ClientIdentity;
-///
-/// let identity = ClientIdentity::from_files("tenant.crt", "tenant.key");
-/// assert!(format!("{identity:?}").contains("tenant.crt"));
-/// ```
 #[derive(Clone)]
 pub struct ClientIdentity {
     certificate: Source,
@@ -456,10 +432,6 @@ impl ServerCertVerifier for PinnedVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
-}
-
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
 }
 
 #[cfg(test)]

@@ -24,7 +24,9 @@ use std::process::ExitCode;
 use bs2_events::{Error, ErrorKind, Result};
 use clap::{Parser, Subcommand};
 use tokio_rustls::rustls::crypto::ring;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use runtime::block_on;
 

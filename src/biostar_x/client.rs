@@ -9,12 +9,12 @@ use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value;
 
-use super::codes::invalid;
 use super::lenient::{ApiResponse, at, flag, number, rows, text};
 use super::options::{BiostarXOptions, read_policy};
 use super::session::{Login, Session, Sessions};
 use super::transport::{Request, Transport};
 use crate::codec::EventCode;
+use crate::error::invalid;
 use crate::retry::Retry;
 use crate::tls::Trust;
 use crate::{Error, ErrorKind, Result, RetryPolicy};

@@ -9,13 +9,6 @@ pub(super) const GRANTED: EventCode = EventCode::new(4_088);
 /// An imported event: somebody was turned away.
 pub(super) const DENIED: EventCode = EventCode::new(6_400);
 
-type Source = Box<dyn std::error::Error + Send + Sync>;
-
-/// The error of an argument or a setting that is wrong.
-pub(super) fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
-}
-
 /// The error that an answer means: by its code where that is known, otherwise by its status.
 pub(super) fn refused(mut http: HttpError) -> Error {
     let (kind, sentence) = classify(http.status.unwrap_or_default(), http.code());
@@ -29,23 +22,13 @@ pub(super) fn unreadable(http: HttpError, sentence: impl Into<String>) -> Error 
 }
 
 /// The error of a request that has no answer, and of which nothing was done.
-pub(super) fn not_sent(
-    endpoint: &'static str,
-    kind: ErrorKind,
-    message: &str,
-    source: Option<Source>,
-) -> Error {
-    without_answer(HttpError::unanswered(endpoint, false), kind, message, source)
+pub(super) fn not_sent(endpoint: &'static str, kind: ErrorKind, message: impl Into<String>) -> Error {
+    Error::new(kind, message).with_http(HttpError::unanswered(endpoint, false))
 }
 
 /// The error of a request that has no answer, and that the server may have carried out.
-pub(super) fn unanswered(
-    endpoint: &'static str,
-    kind: ErrorKind,
-    message: &str,
-    source: Option<Source>,
-) -> Error {
-    without_answer(HttpError::unanswered(endpoint, true), kind, message, source)
+pub(super) fn unanswered(endpoint: &'static str, kind: ErrorKind, message: impl Into<String>) -> Error {
+    Error::new(kind, message).with_http(HttpError::unanswered(endpoint, true))
 }
 
 /// The same answer, where it can only mean that the login was refused.
@@ -72,14 +55,6 @@ pub(super) fn is_refusal_of_values(error: &Error) -> bool {
         Some("102" | "103" | "301" | "309" | "317") => false,
         None => is_about_values && error.http().and_then(HttpError::status) != Some(404),
         Some(_) => is_about_values,
-    }
-}
-
-fn without_answer(http: HttpError, kind: ErrorKind, message: &str, source: Option<Source>) -> Error {
-    let error = Error::new(kind, message).with_http(http);
-    match source {
-        Some(source) => error.with_source(source),
-        None => error,
     }
 }
 

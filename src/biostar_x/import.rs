@@ -7,12 +7,13 @@ use std::time::Duration;
 use hyper::Method;
 
 use super::client::BiostarX;
-use super::codes::{invalid, is_refusal_of_values};
+use super::codes::is_refusal_of_values;
 use super::import_event::{Body, ImportEvent};
 pub use super::import_event::{Unmapped, UnmappedCount, VirtualDeviceFlag};
 use super::lookup::{MatchKey, ServerRows, Windows};
 use super::transport::Request;
 use super::virtual_devices::VirtualDeviceId;
+use crate::error::invalid;
 use crate::retry::Retry;
 use crate::{Error, ErrorKind, Result, RetryPolicy};
 

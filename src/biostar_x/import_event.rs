@@ -3,13 +3,14 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde::ser::{SerializeStruct, Serializer};
+use serde_json::Value;
 
-use super::codes::{DENIED, GRANTED, invalid};
+use super::codes::{DENIED, GRANTED};
 use super::virtual_devices::VirtualDeviceId;
 use crate::Result;
 use crate::codec::code::Outcome;
 use crate::codec::{Event, EventCode, Subject, Timestamp};
+use crate::error::invalid;
 
 /// An event to be imported: who was let in or turned away, and when.
 ///
@@ -141,64 +142,39 @@ impl fmt::Debug for ImportEvent {
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
     packet_device_id: u32,
-    is_virtual_device: Flag,
+    is_virtual_device: Value,
     events: Vec<EventBody<'a>>,
+}
+
+#[derive(Serialize)]
+struct EventBody<'a> {
+    dev_id: u32,
+    evt: u16,
+    datetime: String,
+    user_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tna_key: Option<String>,
 }
 
 impl<'a> Body<'a> {
     pub(super) fn new(device: VirtualDeviceId, flag: VirtualDeviceFlag, events: &'a [ImportEvent]) -> Self {
         let dev_id = device.get();
-        Self {
-            packet_device_id: dev_id,
-            is_virtual_device: Flag(flag),
-            events: events.iter().map(|event| EventBody { dev_id, event }).collect(),
-        }
-    }
-}
-
-struct Flag(VirtualDeviceFlag);
-
-impl Serialize for Flag {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            VirtualDeviceFlag::Boolean => serializer.serialize_bool(true),
-            VirtualDeviceFlag::Text => serializer.serialize_str("true"),
-        }
-    }
-}
-
-struct EventBody<'a> {
-    dev_id: u32,
-    event: &'a ImportEvent,
-}
-
-impl Serialize for EventBody<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut body = serializer.serialize_struct("Event", 5)?;
-        body.serialize_field("dev_id", &self.dev_id)?;
-        body.serialize_field("evt", &self.event.verdict.code().get())?;
-        body.serialize_field("datetime", &self.event.time.to_string())?;
-        body.serialize_field("user_id", &self.event.user)?;
-        match self.event.tna_key {
-            Some(key) => body.serialize_field("tna_key", &key.to_string())?,
-            None => body.skip_field("tna_key")?,
-        }
-        body.end()
+        let event = |event: &'a ImportEvent| EventBody {
+            dev_id,
+            evt: event.verdict.code().get(),
+            datetime: event.time.to_string(),
+            user_id: &event.user,
+            tna_key: event.tna_key.map(|key| key.to_string()),
+        };
+        let is_virtual_device = match flag {
+            VirtualDeviceFlag::Boolean => true.into(),
+            VirtualDeviceFlag::Text => "true".into(),
+        };
+        Self { packet_device_id: dev_id, is_virtual_device, events: events.iter().map(event).collect() }
     }
 }
 
 /// Why an event of a device cannot be imported.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::biostar_x::ImportEvent;
-/// use bs2_events::biostar_x::import::Unmapped;
-/// use bs2_events::codec::{DeviceId, Event, EventCode};
-///
-/// let event = Event::builder(DeviceId::new(7), 1, EventCode::DOOR_OPENED).build();
-/// assert_eq!(ImportEvent::try_from(&event), Err(Unmapped::NoAuthentication));
-/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unmapped {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::codes::invalid;
 use super::session::Credentials;
 use super::transport::Address;
+use crate::error::invalid;
 use crate::settings::{DurationText, Settings, SettingsText, Url};
 use crate::tls::Trust;
 use crate::{Error, ErrorKind, Result, RetryPolicy};

@@ -11,12 +11,12 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use hyper::Method;
 
 use super::client::BiostarX;
-use super::codes::invalid;
 use super::lenient::{at, rows};
 use super::query::{EventQuery, Order, latest_after};
 use super::row::{EventRow, Identity};
 use super::transport::Request;
 use crate::codec::Timestamp;
+use crate::error::invalid;
 use crate::{Error, ErrorKind, Result, RetryPolicy};
 
 impl BiostarX {
@@ -127,18 +127,8 @@ impl Pager {
     fn new(client: BiostarX, query: EventQuery) -> Self {
         let start = Timestamp::default();
         let (cursor, end) = query.window.unwrap_or((start, latest_after(start)));
-        let limit = query.limit;
-        Self {
-            client,
-            query,
-            cursor,
-            end,
-            limit,
-            given: HashMap::new(),
-            longest: 0,
-            failure: None,
-            is_done: false,
-        }
+        let (limit, given, longest) = (query.limit, HashMap::new(), 0);
+        Self { client, query, cursor, end, limit, given, longest, failure: None, is_done: false }
     }
 
     /// The next events; `None` when there are no more.

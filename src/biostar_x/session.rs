@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, watch};
 use super::lenient::{ApiResponse, at, flag, text};
 use super::transport::{Request, Transport};
 use crate::biostar_x::codes::login_refused;
+use crate::error::invalid;
 use crate::{Error, ErrorKind, Result};
 
 /// What the server reports about itself and the account at a login.
@@ -129,10 +130,7 @@ impl Sessions {
 
     async fn try_log_in(&self, transport: &Transport) -> Result<(SecretString, Login)> {
         let credentials = self.credentials.as_ref().ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidInput,
-                "there is no login id: give one with `with_credentials`, or the setting `user`",
-            )
+            invalid("there is no login id: give one with `with_credentials`, or the setting `user`")
         })?;
         let body = LoginBody {
             user: LoginUser {

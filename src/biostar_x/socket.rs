@@ -50,7 +50,7 @@ impl Socket {
         let mut socket = Self { stream, session };
         timeout(BIND_LIMIT, socket.bind()).await.map_err(|_| {
             let message = "the server did not confirm the session of the socket in time";
-            unanswered(ENDPOINT, ErrorKind::TimedOut, message, None)
+            unanswered(ENDPOINT, ErrorKind::TimedOut, message)
         })??;
         socket.start(client).await?;
         Ok(socket)
@@ -79,8 +79,8 @@ impl Socket {
     pub(super) async fn next(&mut self) -> Result<Frame> {
         let message = match self.stream.next().await {
             Some(Ok(message)) => message,
-            Some(Err(error)) => return Err(broken(Some(error))),
-            None => return Err(broken(None)),
+            Some(Err(error)) => return Err(broken().with_source(error)),
+            None => return Err(broken()),
         };
         if !message.is_text() && !message.is_binary() {
             return Ok(Frame::Beat);
@@ -97,7 +97,7 @@ impl Socket {
     }
 
     async fn send(&mut self, message: Message) -> Result<()> {
-        self.stream.send(message).await.map_err(|error| broken(Some(error)))
+        self.stream.send(message).await.map_err(|error| broken().with_source(error))
     }
 }
 
@@ -107,42 +107,36 @@ async fn connect(client: &BiostarX) -> Result<WebSocketStream<Box<dyn Connection
     let stream = transport.connect(ENDPOINT).await?;
     let builder = tokio_websockets::ClientBuilder::new()
         .uri(&transport.address.socket())
-        .map_err(|error| unreached(Some(error.into())))?;
-    let opened = timeout(BIND_LIMIT, builder.connect_on(stream)).await.map_err(|_| unreached(None))?;
-    Ok(opened.map_err(|error| unreached(Some(error.into())))?.0)
+        .map_err(|error| unreached().with_source(error))?;
+    let opened = timeout(BIND_LIMIT, builder.connect_on(stream)).await.map_err(|_| unreached())?;
+    Ok(opened.map_err(|error| unreached().with_source(error))?.0)
 }
 
-fn unreached(source: Option<Box<dyn std::error::Error + Send + Sync>>) -> Error {
-    let message = "the server does not open the socket for events";
-    not_sent(ENDPOINT, ErrorKind::Disconnected, message, source)
+fn unreached() -> Error {
+    not_sent(ENDPOINT, ErrorKind::Disconnected, "the server does not open the socket for events")
 }
 
 /// The error of a server that does not answer a ping.
 pub(super) fn silent() -> Error {
-    not_sent(ENDPOINT, ErrorKind::Disconnected, "the server does not answer on the socket", None)
+    not_sent(ENDPOINT, ErrorKind::Disconnected, "the server does not answer on the socket")
 }
 
 /// The error of a socket whose session was replaced by another.
 pub(super) fn replaced() -> Error {
-    not_sent(ENDPOINT, ErrorKind::SessionExpired, "the socket's session has ended", None)
+    not_sent(ENDPOINT, ErrorKind::SessionExpired, "the socket's session has ended")
 }
 
-fn broken(source: Option<tokio_websockets::Error>) -> Error {
-    let message = "the socket is closed";
-    not_sent(ENDPOINT, ErrorKind::Disconnected, message, source.map(Into::into))
+fn broken() -> Error {
+    not_sent(ENDPOINT, ErrorKind::Disconnected, "the socket is closed")
 }
 
 /// The error of a server that refuses the session for the socket. Codes 10, 11 and 1101 mean that it has ended.
 fn refused(code: Option<&str>) -> Error {
-    match code {
-        Some("10" | "11" | "1101") => {
-            not_sent(ENDPOINT, ErrorKind::SessionExpired, "the session has ended", None)
-        }
-        _ => {
-            let message = "the server refuses the session for the socket";
-            not_sent(ENDPOINT, ErrorKind::Disconnected, message, None)
-        }
-    }
+    let (kind, message) = match code {
+        Some("10" | "11" | "1101") => (ErrorKind::SessionExpired, "the session has ended"),
+        _ => (ErrorKind::Disconnected, "the server refuses the session for the socket"),
+    };
+    not_sent(ENDPOINT, kind, message)
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! HTTP transport: sends a request, returns status, session and raw body.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +20,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{self, ClientConfig};
 
-use super::codes::{invalid, not_sent, unanswered};
+use super::codes::{not_sent, unanswered};
+use crate::error::invalid;
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// The address of a server.
@@ -179,16 +181,13 @@ impl Transport {
             Ok(reply) => reply,
             Err(_) => {
                 let failed = if is_sent { unanswered } else { not_sent };
-                Err(failed(endpoint, ErrorKind::TimedOut, "the server did not answer in time", None))
+                Err(failed(endpoint, ErrorKind::TimedOut, "the server did not answer in time"))
             }
         };
+        let elapsed = started.elapsed();
         match &reply {
-            Ok(reply) => {
-                tracing::debug!(endpoint, status = reply.status, elapsed = ?started.elapsed(), "answered");
-            }
-            Err(error) => {
-                tracing::debug!(endpoint, kind = ?error.kind(), elapsed = ?started.elapsed(), "not answered");
-            }
+            Ok(reply) => tracing::debug!(endpoint, status = reply.status, ?elapsed, "answered"),
+            Err(error) => tracing::debug!(endpoint, kind = ?error.kind(), ?elapsed, "not answered"),
         }
         reply
     }
@@ -203,10 +202,10 @@ impl Transport {
         };
         if is_certificate(&error) {
             let message = "the server's certificate is not trusted: give its CA, or pin it";
-            return Err(not_sent(endpoint, ErrorKind::CertificateRefused, message, Some(error.into())));
+            return Err(not_sent(endpoint, ErrorKind::CertificateRefused, message).with_source(error));
         }
         let message = format!("cannot connect to {}", self.address);
-        Err(not_sent(endpoint, ErrorKind::Disconnected, &message, Some(error.into())))
+        Err(not_sent(endpoint, ErrorKind::Disconnected, message).with_source(error))
     }
 
     async fn connect_in_time(&self) -> std::io::Result<Box<dyn Connection>> {
@@ -228,7 +227,7 @@ impl Transport {
     ) -> Result<Reply> {
         let broken = |source: hyper::Error| {
             let message = "the connection broke before the answer";
-            unanswered(endpoint, ErrorKind::Disconnected, message, Some(source.into()))
+            unanswered(endpoint, ErrorKind::Disconnected, message).with_source(source)
         };
         loop {
             let idle = self.take_idle();
@@ -244,7 +243,7 @@ impl Transport {
             match sender.try_send_request(http).await {
                 Ok(response) => {
                     let reply = self.receive(endpoint, response, broken).await?;
-                    self.idle().push((sender, Instant::now()));
+                    lock(&self.idle).push((sender, Instant::now()));
                     return Ok(reply);
                 }
                 // The server has closed a connection that waited: nothing was written, so another one can be used.
@@ -254,13 +253,9 @@ impl Transport {
                         *is_sent = false;
                     }
                     Some(_) => {
-                        let (message, source) = ("the server closed the connection", error.into_error());
-                        return Err(not_sent(
-                            endpoint,
-                            ErrorKind::Disconnected,
-                            message,
-                            Some(source.into()),
-                        ));
+                        let message = "the server closed the connection";
+                        let closed = not_sent(endpoint, ErrorKind::Disconnected, message);
+                        return Err(closed.with_source(error.into_error()));
                     }
                     None => return Err(broken(error.into_error())),
                 },
@@ -286,7 +281,7 @@ impl Transport {
             let Ok(chunk) = frame.map_err(&broken)?.into_data() else { continue };
             if body.len().saturating_add(chunk.len()) > self.answer_limit {
                 let message = "the answer is larger than the limit: raise `answer-limit`, or ask for less";
-                return Err(unanswered(endpoint, ErrorKind::InvalidData, message, None));
+                return Err(unanswered(endpoint, ErrorKind::InvalidData, message));
             }
             body.extend_from_slice(&chunk);
         }
@@ -296,7 +291,7 @@ impl Transport {
     async fn open(&self, endpoint: &'static str) -> Result<Sender> {
         let stream = TokioIo::new(self.connect(endpoint).await?);
         let (sender, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(|error| {
-            not_sent(endpoint, ErrorKind::Disconnected, "cannot open an HTTP connection", Some(error.into()))
+            not_sent(endpoint, ErrorKind::Disconnected, "cannot open an HTTP connection").with_source(error)
         })?;
         // Ends with the sender, or when the server closes. What fails there fails the request too.
         tokio::spawn(async move { drop(connection.await) });
@@ -304,18 +299,14 @@ impl Transport {
     }
 
     fn take_idle(&self) -> Option<Sender> {
-        let mut idle = self.idle();
+        let mut idle = lock(&self.idle);
         idle.retain(|(sender, since)| since.elapsed() < IDLE_LIMIT && !sender.is_closed());
         idle.pop().map(|(sender, _)| sender)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(Sender, Instant)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn http(&self, request: &Request, session: Option<&SecretString>) -> Result<hyper::Request<Full<Bytes>>> {
         let endpoint = request.endpoint;
-        let failed = |message| not_sent(endpoint, ErrorKind::InvalidData, message, None);
+        let failed = |message| not_sent(endpoint, ErrorKind::InvalidData, message);
         let mut http = hyper::Request::builder()
             .method(request.method.clone())
             .uri(format!("{}{}", self.address.path, request.path))

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::client::BiostarX;
-use super::codes::invalid;
 use super::lenient::{ApiResponse, at, number, objects, text};
 use super::transport::Request;
 use crate::codec::DeviceId;
+use crate::error::invalid;
 use crate::retry::Retry;
 use crate::{Error, ErrorKind, Result};
 

@@ -277,10 +277,15 @@ impl CatchUp {
     async fn close_holes(&mut self, sequencer: &mut Sequencer, last: u32) -> Outcome {
         while let Some((from, to)) = sequencer.hole().filter(|(_, to)| *to < last) {
             let wanted = (to - from).saturating_add(1).min(self.options.page);
-            // An unreadable event here has become a gap before.
-            let again = self.try_read(from.saturating_sub(1), wanted).await?.unwrap_or_default();
-            for event in again.iter().filter(|event| (from..=to).contains(&event.id())) {
-                sequencer.offer(*event);
+            match self.try_read(from.saturating_sub(1), wanted).await? {
+                Ok(page) => {
+                    for event in page.iter().filter(|event| (from..=to).contains(&event.id())) {
+                        sequencer.offer(*event);
+                    }
+                }
+                Err(unreadable) if unreadable.id <= to => self.pass_over(sequencer, unreadable)?,
+                // It lies above the hole, and the log lacks the ids below it.
+                Err(_) => {}
             }
             if sequencer.hole() == Some((from, to)) {
                 let reason = self.reason(sequencer, to).await?;

@@ -1,6 +1,5 @@
 //! Follows one device: listens, catches up with its log, stores, and tries again after failures.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -8,33 +7,21 @@ use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::catch_up::{CatchUp, Interrupt, Outcome};
-use super::options::{CollectOptions, OnFailure, Stop, StopSignal};
-use super::report::{DeviceReport, Progress};
+use super::options::{OnFailure, Stop, StopSignal};
+use super::report::DeviceReport;
 use super::sequencer::{Offered, Sequencer, is_same};
 use crate::codec::Event;
-use crate::device::{Device, Live, Subscription};
+use crate::device::{Live, Subscription};
 use crate::retry::Retry;
-use crate::sink::Sink;
 use crate::{Error, ErrorKind};
 
 /// The work on one device.
 pub(super) struct Follower {
-    log: CatchUp,
-    on_failure: OnFailure,
+    pub(super) log: CatchUp,
+    pub(super) on_failure: OnFailure,
 }
 
 impl Follower {
-    pub(super) fn new(
-        device: Device,
-        sink: Arc<dyn Sink>,
-        options: CollectOptions,
-        progress: Arc<Progress>,
-        on_failure: OnFailure,
-        stop: StopSignal,
-    ) -> Self {
-        Self { log: CatchUp::new(device, sink, options, progress, stop), on_failure }
-    }
-
     /// Reads the log to its end.
     pub(super) async fn run_once(mut self) -> DeviceReport {
         let mut retry = Retry::new(self.log.options.retry);

@@ -52,6 +52,7 @@ pub use report::{DeviceReport, EpochReport, Progress, Report};
 use crate::device::{Client, Device};
 use crate::sink::Sink;
 use crate::{Error, ErrorKind};
+use catch_up::CatchUp;
 use discover::Discovery;
 use follow::Follower;
 use options::{OnFailure, StopSignal};
@@ -190,8 +191,8 @@ impl Collector {
                     continue;
                 }
                 let (sink, progress) = (Arc::clone(&self.sink), Arc::clone(&self.progress));
-                let (options, on_failure) = (self.options, self.on_failure.clone());
-                let follower = Follower::new(device, sink, options, progress, on_failure, stopped.clone());
+                let log = CatchUp::new(device, sink, self.options, progress, stopped.clone());
+                let follower = Follower { log, on_failure: self.on_failure.clone() };
                 followers.spawn(async move {
                     if live { follower.run_live().await } else { follower.run_once().await }
                 });

@@ -9,16 +9,6 @@ use tokio::sync::watch;
 use crate::{Error, RetryPolicy};
 
 /// Options of a [`Collector`](super::Collector).
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use bs2_events::collect::CollectOptions;
-///
-/// let options = CollectOptions::default().with_page(512).with_poll(Duration::from_secs(10));
-/// ```
 #[derive(Clone, Copy)]
 pub struct CollectOptions {
     pub(super) page: u32,

@@ -38,17 +38,9 @@ pub(super) enum Offered {
 impl Sequencer {
     /// An epoch of which nothing is known.
     pub(super) fn new(device: DeviceId, epoch: u32) -> Self {
+        let (first, watermark, last, waiting, abandoned) = Default::default();
         let batch = Batch::new(device, epoch, 0, 0);
-        Self {
-            device,
-            epoch,
-            first: None,
-            watermark: 0,
-            last: None,
-            waiting: BTreeMap::new(),
-            batch,
-            abandoned: false,
-        }
+        Self { device, epoch, first, watermark, last, waiting, batch, abandoned }
     }
 
     /// An epoch that continues where a sink left it.

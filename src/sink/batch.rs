@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use crate::Result;
 use crate::codec::{DeviceId, Event};
-use crate::{Error, ErrorKind, Result};
+use crate::error::invalid;
 
 /// What a collector stores at once: events, gaps and the watermark of one epoch of one device.
 ///
@@ -65,22 +66,10 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`] for a watermark more than one below `first`, for a gap of another device or epoch,
-    /// and for a gap that ends before it begins.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::DeviceId;
-    /// use bs2_events::sink::Batch;
-    ///
-    /// assert!(Batch::new(DeviceId::new(7), 0, 5, 4).check().is_ok());
-    /// let error = Batch::new(DeviceId::new(7), 0, 5, 3).check().unwrap_err();
-    /// assert_eq!(error.to_string(), "device 7: batch: watermark 3 is more than one below the first id 5");
-    /// ```
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a watermark more than one below `first`, for a gap of
+    /// another device or epoch, and for a gap that ends before it begins.
     pub fn check(&self) -> Result<()> {
-        let refuse =
-            |message: String| Err(Error::new(ErrorKind::InvalidInput, message).with_device(self.device));
+        let refuse = |message: String| Err(invalid(message).with_device(self.device));
         if self.watermark.saturating_add(1) < self.first {
             let (first, watermark) = (self.first, self.watermark);
             return refuse(format!(
@@ -113,16 +102,6 @@ impl fmt::Debug for Batch {
 }
 
 /// Ids that a device used and whose events are missing.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::DeviceId;
-/// use bs2_events::sink::{Gap, GapReason};
-///
-/// let gap = Gap { device: DeviceId::new(7), epoch: 0, from: 6_911, to: 7_561, reason: GapReason::Cleared };
-/// assert_eq!(gap.len(), 651);
-/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub struct Gap {
@@ -170,15 +149,6 @@ impl Gap {
 }
 
 /// Why ids are missing.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sink::GapReason;
-///
-/// assert_eq!(GapReason::Cleared.to_string(), "cleared");
-/// assert_eq!("reset".parse(), Ok(GapReason::Reset));
-/// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize), serde(rename_all = "lowercase"))]
 #[non_exhaustive]
@@ -244,15 +214,6 @@ pub struct Stored {
 /// Where a collector continues: the newest epoch of a device.
 ///
 /// `Debug` shows how many events there are, not the events.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::sink::ResumePoint;
-///
-/// let point = ResumePoint { epoch: 0, first: 6_861, watermark: 6_910, above: vec![] };
-/// assert_eq!(format!("{point:?}"), "ResumePoint { epoch: 0, first: 6861, watermark: 6910, above: 0 }");
-/// ```
 #[derive(Clone, Eq, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize, serde::Serialize))]
 pub struct ResumePoint {
@@ -281,13 +242,12 @@ impl fmt::Debug for ResumePoint {
 mod tests {
     use super::*;
 
-    fn without(from: u32, to: u32, taken: &[(u32, u32)]) -> Vec<(u32, u32)> {
-        let gap = Gap { device: DeviceId::new(7), epoch: 0, from, to, reason: GapReason::Unknown };
-        gap.without(taken.iter().copied()).into_iter().map(|piece| (piece.from, piece.to)).collect()
-    }
-
     #[test]
-    fn a_gap_is_cut_at_its_ends_and_in_the_middle() {
+    fn a_gap_is_cut_at_its_ends_in_the_middle_and_at_both_ends_of_the_numbers() {
+        let without = |from, to, taken: &[(u32, u32)]| -> Vec<(u32, u32)> {
+            let gap = Gap { device: DeviceId::new(7), epoch: 0, from, to, reason: GapReason::Unknown };
+            gap.without(taken.iter().copied()).into_iter().map(|piece| (piece.from, piece.to)).collect()
+        };
         assert_eq!(without(5, 9, &[]), [(5, 9)]);
         assert_eq!(without(5, 9, &[(5, 5)]), [(6, 9)]);
         assert_eq!(without(5, 9, &[(9, 9)]), [(5, 8)]);
@@ -295,12 +255,15 @@ mod tests {
         assert_eq!(without(5, 9, &[(2, 6), (6, 7), (9, 20)]), [(8, 8)]);
         assert_eq!(without(5, 9, &[(5, 7), (8, 9)]), []);
         assert_eq!(without(5, 9, &[(2, 20), (7, 7)]), []);
+        assert_eq!(without(0, u32::MAX, &[(0, 0), (u32::MAX, u32::MAX)]), [(1, u32::MAX - 1)]);
+        assert_eq!(without(u32::MAX, u32::MAX, &[(u32::MAX, u32::MAX)]), []);
     }
 
     #[test]
-    fn a_gap_is_cut_at_both_ends_of_the_numbers() {
-        assert_eq!(without(0, u32::MAX, &[(0, 0), (u32::MAX, u32::MAX)]), [(1, u32::MAX - 1)]);
-        assert_eq!(without(u32::MAX, u32::MAX, &[(u32::MAX, u32::MAX)]), []);
+    fn a_watermark_may_be_one_below_the_first_id_and_no_lower() {
+        assert!(Batch::new(DeviceId::new(7), 0, 5, 4).check().is_ok());
+        let error = Batch::new(DeviceId::new(7), 0, 5, 3).check().unwrap_err();
+        assert_eq!(error.to_string(), "device 7: batch: watermark 3 is more than one below the first id 5");
     }
 
     #[cfg(feature = "serde")]
@@ -330,6 +293,7 @@ mod tests {
 
         for reason in reasons {
             assert_eq!(serde_json::to_string(&reason).unwrap(), format!("\"{reason}\""));
+            assert_eq!(reason.to_string().parse(), Ok(reason));
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::biostar_x::{
 };
 use crate::codec::{DeviceId, Event};
 use crate::device::DeviceInfo;
+use crate::error::invalid;
 use crate::settings::{SettingsText, Url};
 use crate::{Error, ErrorKind, HttpError, Result};
 use state::{Pending, State};
@@ -208,7 +209,7 @@ impl BiostarXSink {
     async fn settled(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = self.state.lock().await;
         if self.closed.load(Ordering::SeqCst) {
-            return Err(Error::new(ErrorKind::Closed, "the BioStar X sink is closed"));
+            return Err(closed());
         }
         if let Some(pending) = state.pending() {
             let mut import = self.import(&state, &pending)?.resumed();
@@ -237,7 +238,7 @@ impl BiostarXSink {
             }
         }
         let mut next = state.clone();
-        let stored = next.finish(pending, refused);
+        let stored = next.finish(pending, refused)?;
         next.save(&self.path)?;
         *state = next;
         Ok(stored)
@@ -302,8 +303,7 @@ impl FromStr for BiostarXSinkOptions {
         names.sort_unstable();
         let settings = parse_settings(&url, &names)?;
         let Some(device) = settings.text("virtual-device")? else {
-            let message = "setting `virtual-device` is missing: virtual-device=100001 is expected";
-            return Err(Error::new(ErrorKind::InvalidInput, message));
+            return Err(invalid("setting `virtual-device` is missing: virtual-device=100001 is expected"));
         };
         let server = BiostarXOptions::from_settings(&url, &settings)?;
         Ok(Self { server, device: device.parse()?, state: settings.file("state")? })
@@ -323,7 +323,7 @@ impl fmt::Display for BiostarXSinkOptions {
 #[async_trait]
 impl Sink for BiostarXSink {
     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
-        Ok(self.settled().await?.resume(device.id))
+        Ok(self.settled().await?.epochs().resume(device.id))
     }
 
     async fn store(&self, batch: Batch) -> Result<Stored> {
@@ -348,18 +348,18 @@ impl Sink for BiostarXSink {
     }
 
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-        Ok(self.settled().await?.event(device, epoch, id))
+        Ok(self.settled().await?.epochs().event(device, epoch, id))
     }
 
     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
-        Ok(self.settled().await?.gaps(device))
+        Ok(self.settled().await?.epochs().gaps(device))
     }
 
     async fn close(&self) -> Result<()> {
         // Waits for the call that is under way. A batch that is not confirmed stays in the file.
         let state = self.state.lock().await;
         if self.closed.swap(true, Ordering::SeqCst) {
-            return Err(Error::new(ErrorKind::Closed, "the BioStar X sink is closed"));
+            return Err(closed());
         }
         drop(state);
         self.lock.unlock().map_err(|error| state::storage(&self.path, error))
@@ -374,6 +374,10 @@ impl fmt::Debug for BiostarXSink {
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Closed, "the BioStar X sink is closed")
 }
 
 /// The server's code; empty where it gave none.

@@ -35,7 +35,7 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 #[derive(Clone, Default)]
 pub struct MemorySink {
-    store: Arc<Mutex<Store>>,
+    store: Arc<Mutex<Epochs>>,
     closed: Arc<AtomicBool>,
 }
 
@@ -55,7 +55,7 @@ impl MemorySink {
     /// The devices of which something is stored, ascending.
     #[must_use]
     pub fn devices(&self) -> Vec<DeviceId> {
-        let mut devices: Vec<_> = self.lock().epochs.keys().map(|(device, _)| *device).collect();
+        let mut devices: Vec<_> = self.lock().iter().map(|epoch| epoch.ledger.device()).collect();
         devices.dedup();
         devices
     }
@@ -70,31 +70,28 @@ impl MemorySink {
     #[must_use]
     pub fn events(&self, device: DeviceId, epoch: u32) -> Vec<Event> {
         let store = self.lock();
-        store
-            .epochs
-            .get(&(device, epoch))
-            .map_or_else(Vec::new, |epoch| epoch.events.values().copied().collect())
+        store.get(device, epoch).map_or_else(Vec::new, |epoch| epoch.events.values().copied().collect())
     }
 
     /// The gaps of a device, by epoch and id.
     #[must_use]
     pub fn gaps_of(&self, device: DeviceId) -> Vec<Gap> {
-        self.lock().of(device).flat_map(|epoch| epoch.ledger.gaps()).collect()
+        self.lock().gaps(device)
     }
 
     /// The first id and the watermark of an epoch; `None` if nothing is stored.
     #[must_use]
     pub fn watermark(&self, device: DeviceId, epoch: u32) -> Option<(u32, u32)> {
         let store = self.lock();
-        let ledger = &store.epochs.get(&(device, epoch))?.ledger;
+        let ledger = &store.get(device, epoch)?.ledger;
         ledger.first().zip(ledger.watermark())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Store> {
+    fn lock(&self) -> MutexGuard<'_, Epochs> {
         lock(&self.store)
     }
 
-    fn lock_open(&self) -> Result<MutexGuard<'_, Store>> {
+    fn lock_open(&self) -> Result<MutexGuard<'_, Epochs>> {
         if self.closed.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Closed, "the store in memory is closed; open it again"));
         }
@@ -105,30 +102,19 @@ impl MemorySink {
 #[async_trait]
 impl Sink for MemorySink {
     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
-        let store = self.lock_open()?;
-        Ok(store.of(device.id).last().and_then(Epoch::resume))
+        Ok(self.lock_open()?.resume(device.id))
     }
 
-    async fn store(&self, mut batch: Batch) -> Result<Stored> {
-        let mut store = self.lock_open()?;
-        batch.check()?;
-        let epoch = store.epochs.entry((batch.device, batch.epoch)).or_insert_with(|| Epoch {
-            ledger: Ledger::new(batch.device, batch.epoch),
-            events: BTreeMap::new(),
-        });
-        let stored = epoch.ledger.record(&mut batch)?;
-        epoch.events.extend(batch.events.into_iter().map(|event| (event.id(), event)));
-        Ok(stored)
+    async fn store(&self, batch: Batch) -> Result<Stored> {
+        Ok(self.lock_open()?.store(batch)?.0)
     }
 
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-        let store = self.lock_open()?;
-        Ok(store.epochs.get(&(device, epoch)).and_then(|epoch| epoch.events.get(&id).copied()))
+        Ok(self.lock_open()?.event(device, epoch, id))
     }
 
     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
-        drop(self.lock_open()?);
-        Ok(self.gaps_of(device))
+        Ok(self.lock_open()?.gaps(device))
     }
 
     async fn close(&self) -> Result<()> {
@@ -140,34 +126,63 @@ impl Sink for MemorySink {
 
 impl fmt::Debug for MemorySink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let events: usize = self.lock().epochs.values().map(|epoch| epoch.events.len()).sum();
+        let events: usize = self.lock().iter().map(|epoch| epoch.events.len()).sum();
         f.debug_struct("MemorySink").field("events", &events).field("closed", &self.closed).finish()
     }
 }
 
-#[derive(Default)]
-struct Store {
-    epochs: BTreeMap<(DeviceId, u32), Epoch>,
+/// The epochs of devices, for sinks that keep events in memory.
+#[derive(Clone, Default)]
+pub(super) struct Epochs(BTreeMap<(DeviceId, u32), Epoch>);
+
+/// The ledger of an epoch, and its events or some of them.
+#[derive(Clone)]
+pub(super) struct Epoch {
+    pub(super) ledger: Ledger,
+    pub(super) events: BTreeMap<u32, Event>,
 }
 
-impl Store {
-    fn of(&self, device: DeviceId) -> impl DoubleEndedIterator<Item = &Epoch> {
-        self.epochs.range((device, 0)..=(device, u32::MAX)).map(|(_, epoch)| epoch)
+impl Epochs {
+    #[cfg(feature = "biostar-x")]
+    pub(super) fn insert(&mut self, epoch: Epoch) {
+        self.0.insert((epoch.ledger.device(), epoch.ledger.epoch()), epoch);
     }
-}
 
-struct Epoch {
-    ledger: Ledger,
-    events: BTreeMap<u32, Event>,
-}
+    /// Records a batch in its epoch, which is returned too.
+    pub(super) fn store(&mut self, mut batch: Batch) -> Result<(Stored, &mut Epoch)> {
+        batch.check()?;
+        let (device, epoch) = (batch.device, batch.epoch);
+        let new = || Epoch { ledger: Ledger::new(device, epoch), events: BTreeMap::new() };
+        let epoch = self.0.entry((device, epoch)).or_insert_with(new);
+        let stored = epoch.ledger.record(&mut batch)?;
+        epoch.events.extend(batch.events.into_iter().map(|event| (event.id(), event)));
+        Ok((stored, epoch))
+    }
 
-impl Epoch {
-    fn resume(&self) -> Option<ResumePoint> {
-        Some(ResumePoint {
-            epoch: self.ledger.epoch(),
-            first: self.ledger.first()?,
-            watermark: self.ledger.watermark()?,
-            above: self.ledger.above().filter_map(|id| self.events.get(&id).copied()).collect(),
-        })
+    pub(super) fn get(&self, device: DeviceId, epoch: u32) -> Option<&Epoch> {
+        self.0.get(&(device, epoch))
+    }
+
+    pub(super) fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Option<Event> {
+        self.get(device, epoch)?.events.get(&id).copied()
+    }
+
+    pub(super) fn gaps(&self, device: DeviceId) -> Vec<Gap> {
+        self.of(device).flat_map(|epoch| epoch.ledger.gaps()).collect()
+    }
+
+    pub(super) fn resume(&self, device: DeviceId) -> Option<ResumePoint> {
+        let Epoch { ledger, events } = self.of(device).last()?;
+        let (first, watermark) = ledger.first().zip(ledger.watermark())?;
+        let above = ledger.above().filter_map(|id| events.get(&id).copied()).collect();
+        Some(ResumePoint { epoch: ledger.epoch(), first, watermark, above })
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Epoch> {
+        self.0.values()
+    }
+
+    fn of(&self, device: DeviceId) -> impl Iterator<Item = &Epoch> {
+        self.0.range((device, 0)..=(device, u32::MAX)).map(|(_, epoch)| epoch)
     }
 }

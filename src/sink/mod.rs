@@ -31,6 +31,7 @@ pub use memory::MemorySink;
 
 use crate::codec::{DeviceId, Event};
 use crate::device::DeviceInfo;
+use crate::error::invalid;
 use crate::settings::{Settings, Url};
 use crate::{Error, ErrorKind, Result};
 
@@ -59,40 +60,15 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// # Implementing it
 ///
-/// The attribute [`macro@async_trait`] makes the trait usable as `dyn Sink`. With it the methods are written like this:
+/// The attribute [`macro@async_trait`] makes the trait usable as `dyn Sink`. Put it before the `impl`, and write the methods as
+/// `async fn`:
 ///
-/// ```
-/// # use bs2_events::codec::{DeviceId, Event};
-/// # use bs2_events::device::DeviceInfo;
-/// # use bs2_events::{Result, sink::{Batch, Gap, ResumePoint, Sink, Stored, async_trait}};
-/// # #[derive(Debug)] struct MySink;
-/// #[async_trait]
-/// impl Sink for MySink {
-///     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
-/// #       todo!()
-///         // …
-///     }
-///
-///     async fn store(&self, batch: Batch) -> Result<Stored> {
-/// #       todo!()
-///         // …
-///     }
-///
-///     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-/// #       todo!()
-///         // …
-///     }
-///
-///     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
-/// #       todo!()
-///         // …
-///     }
-///
-///     async fn close(&self) -> Result<()> {
-/// #       todo!()
-///         // …
-///     }
-/// }
+/// ```text
+/// async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>>
+/// async fn store(&self, batch: Batch) -> Result<Stored>
+/// async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>>
+/// async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>>
+/// async fn close(&self) -> Result<()>
 /// ```
 ///
 /// `examples/custom_sink.rs` is a whole sink that passes the suite.
@@ -167,53 +143,28 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
 /// # Ok::<(), bs2_events::Error>(())
 /// ```
 pub fn open(url: &str) -> Result<Arc<dyn Sink>> {
-    let (text, url) = (url, Url::parse(url)?);
-    match url.scheme() {
-        "biostar-x" => open_biostar_x(text),
-        "memory" => open_memory(&url),
-        "sqlite" => open_sqlite(&url),
-        scheme => Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!(
-                "destination `{scheme}:` is not known; known are `biostar-x://HOST`, `memory:` and `sqlite:PATH`"
-            ),
+    let parsed = Url::parse(url)?;
+    match parsed.scheme() {
+        #[cfg(feature = "biostar-x")]
+        "biostar-x" => Ok(Arc::new(biostar_x::BiostarXSink::open(url)?)),
+        "memory" => open_memory(&parsed),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => Ok(Arc::new(sqlite::SqliteSink::open(sqlite::path(&parsed)?)?)),
+        // Here only where the feature is off.
+        feature if ["biostar-x", "sqlite"].contains(&feature) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("destination `{feature}:` needs the feature `{feature}` of bs2-events; build with it"),
         )),
+        scheme => Err(invalid(format!(
+            "destination `{scheme}:` is not known; known are `biostar-x://HOST`, `memory:` and `sqlite:PATH`"
+        ))),
     }
 }
 
 fn open_memory(url: &Url) -> Result<Arc<dyn Sink>> {
     Settings::parse(url.query(), &[], &[])?;
     if url.host().is_some() || !url.path().is_empty() {
-        return Err(Error::new(ErrorKind::InvalidInput, "destination `memory:` has neither host nor path"));
+        return Err(invalid("destination `memory:` has neither host nor path"));
     }
     Ok(Arc::new(MemorySink::new()))
-}
-
-#[cfg(feature = "biostar-x")]
-fn open_biostar_x(url: &str) -> Result<Arc<dyn Sink>> {
-    Ok(Arc::new(biostar_x::BiostarXSink::open(url)?))
-}
-
-#[cfg(not(feature = "biostar-x"))]
-fn open_biostar_x(_: &str) -> Result<Arc<dyn Sink>> {
-    Err(without_feature("biostar-x"))
-}
-
-#[cfg(feature = "sqlite")]
-fn open_sqlite(url: &Url) -> Result<Arc<dyn Sink>> {
-    Ok(Arc::new(sqlite::SqliteSink::open(sqlite::path(url)?)?))
-}
-
-#[cfg(not(feature = "sqlite"))]
-fn open_sqlite(_: &Url) -> Result<Arc<dyn Sink>> {
-    Err(without_feature("sqlite"))
-}
-
-/// The error for a destination that this build does not have.
-#[cfg(not(all(feature = "biostar-x", feature = "sqlite")))]
-fn without_feature(feature: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("destination `{feature}:` needs the feature `{feature}` of bs2-events; build with it"),
-    )
 }

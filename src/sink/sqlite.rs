@@ -139,16 +139,6 @@ impl SqliteSink {
     /// [`PermissionDenied`](ErrorKind::PermissionDenied) for a file that may not be written,
     /// [`Busy`](ErrorKind::Busy) if another process holds the file for too long, and [`Storage`](ErrorKind::Storage) if
     /// the file system fails.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::ErrorKind;
-    /// use bs2_events::sink::sqlite::SqliteSink;
-    ///
-    /// let error = SqliteSink::open("no/such/folder/events.db").unwrap_err();
-    /// assert_eq!(error.kind(), ErrorKind::NotFound);
-    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let (store, connection) = schema::open(path.as_ref())?;
         let writer = Writer::spawn(store.clone(), connection)?;

@@ -165,23 +165,23 @@ impl fmt::Debug for Certificates {
 }
 
 fn made(names: Vec<String>) -> Result<Certificates, rcgen::Error> {
-    let mut ca = CertificateParams::default();
-    ca.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
-    // Other than the server's: if the two are equal, some libraries take the server's certificate for self-signed.
-    ca.distinguished_name.push(DnType::CommonName, "Simulated root");
-    (ca.not_before, ca.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2049, 12, 31));
+    let params = |names, common_name: &str| -> Result<_, rcgen::Error> {
+        let mut params = CertificateParams::new(names)?;
+        params.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2049, 12, 31));
+        params.extended_key_usages = USAGES.to_vec();
+        Ok(params)
+    };
+    // If the two common names are equal, some libraries take the server's certificate for self-signed.
+    let mut ca = params(Vec::new(), "Simulated root")?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     ca.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign];
-    ca.extended_key_usages = USAGES.to_vec();
     let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate()?)?;
 
-    let mut server = CertificateParams::new(names)?;
-    server.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
-    server.distinguished_name.push(DnType::CommonName, "Simulated server");
-    (server.not_before, server.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2049, 12, 31));
+    let mut server = params(names, "Simulated server")?;
     server.is_ca = IsCa::ExplicitNoCa;
     server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    server.extended_key_usages = USAGES.to_vec();
     server.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
     let certificate = server.signed_by(&key, &ca)?;

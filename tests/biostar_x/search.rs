@@ -7,7 +7,7 @@ use bs2_events::codec::Timestamp;
 use bs2_events::{ErrorKind, Result};
 use serde_json::{Value, json};
 
-use crate::biostar_x_script::{Answer, Script, log};
+use crate::biostar_x_script::{Answer, Script, log, vector};
 use crate::biostar_x_simulated::{client, start};
 
 #[tokio::test]
@@ -28,11 +28,14 @@ async fn pages_give_every_event_of_the_server_once() {
 
 /// Answers searches from a list of rows as a server does: by time, and never more than `most`.
 async fn server(rows: Vec<Value>, most: usize) -> Script {
-    Script::with(move |request| {
-        if request.line == "POST /api/login" {
-            return Answer::Session(200, "s".to_owned(), crate::biostar_x_script::vector("login"));
-        }
-        Answer::Body(200, log::collection(&log::search(&rows, &request.body, most)))
+    answering(move |body| log::collection(&log::search(&rows, body, most))).await
+}
+
+/// Logs everybody in, and answers everything else with what `answer` makes of the body.
+async fn answering(mut answer: impl FnMut(&str) -> String + Send + 'static) -> Script {
+    Script::with(move |request| match request.line.as_str() {
+        "POST /api/login" => Answer::Session(200, "s".to_owned(), vector("login")),
+        _ => Answer::Body(200, answer(&request.body)),
     })
     .await
 }
@@ -114,13 +117,7 @@ async fn a_server_that_does_not_heed_conditions_or_order_is_told_and_gives_nothi
         if reversed {
             rows.reverse();
         }
-        let script = Script::with(move |request| match request.line.as_str() {
-            "POST /api/login" => {
-                Answer::Session(200, "s".to_owned(), crate::biostar_x_script::vector("login"))
-            }
-            _ => Answer::Body(200, log::collection(&rows)),
-        })
-        .await;
+        let script = answering(move |_| log::collection(&rows)).await;
         let mut events = script.client().events(EventQuery::new());
         for _ in 0..5 {
             events.next().await.unwrap().unwrap();

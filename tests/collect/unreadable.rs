@@ -1,7 +1,7 @@
 //! The collector and events that cannot be read.
 
 use crate::scripted_backend::run::{Run, device, gaps, ids, once, until};
-use crate::scripted_backend::{DEVICE, Scripted, event};
+use crate::scripted_backend::{DEVICE, Failure, Scripted, event};
 use bs2_events::collect::Stop;
 use bs2_events::sink::{GapReason, MemorySink};
 
@@ -62,6 +62,20 @@ async fn a_hole_that_it_makes_below_a_live_event_is_explained_by_it() {
     let run = Run::start(&reader, &sink).await;
     // No one reports the first, and the log has the second a moment after the stream.
     reader.spoil([2]);
+    reader.report(event(3, 0));
+    until(|| !gaps(&sink).is_empty()).await;
+    run.stop(Stop::AfterCatchUp).await;
+    assert_eq!((ids(&sink, 0), gaps(&sink)), (vec![1, 3], unreadable([2])));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_reaches_the_log_between_the_last_page_and_the_search_for_a_hole_is_explained_by_itself() {
+    let reader = Scripted::new([event(1, 0)]);
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    reader.spoil([2]);
+    // The page for comparison, the end of the log, and its end again after a moment; then the event is there.
+    reader.fail_next([Failure::Nothing, Failure::Empty, Failure::Empty]);
     reader.report(event(3, 0));
     until(|| !gaps(&sink).is_empty()).await;
     run.stop(Stop::AfterCatchUp).await;

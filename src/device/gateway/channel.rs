@@ -17,7 +17,8 @@ use tonic::codegen::{Service, StdError as BoxError};
 use tonic::transport::{Channel, Endpoint};
 
 use super::options::GatewayOptions;
-use crate::{Error, ErrorKind, Result};
+use crate::Result;
+use crate::error::invalid;
 
 /// Makes channels to one gateway. It reads the files of the options once, when it is made.
 pub(super) struct ChannelFactory {
@@ -28,8 +29,8 @@ pub(super) struct ChannelFactory {
 impl ChannelFactory {
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a wrong address and for files that cannot be used;
-    /// [`Unsupported`](ErrorKind::Unsupported) without a cryptography provider.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a wrong address and for files that cannot be used;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) without a cryptography provider.
     pub(super) fn new(options: &GatewayOptions) -> Result<Self> {
         let address = |scheme| {
             let parsed = format!("{scheme}://{}", options.authority).parse::<Uri>();
@@ -114,10 +115,6 @@ impl Service<Uri> for Connector {
             timeout(deadline, connected).await.map_err(|_| too_late())?
         })
     }
-}
-
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
 }
 
 const HTTP2: &[u8] = b"h2";

@@ -8,9 +8,10 @@ use std::time::Duration;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::codec::DeviceId;
+use crate::error::invalid;
 use crate::settings::{DurationText, Settings, SettingsText, Url};
 use crate::tls::{ClientIdentity, Trust};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// Where a gateway is, whom to trust, and which devices to reach through it.
 ///
@@ -318,10 +319,6 @@ fn host_and_port(text: &str, port: u16) -> Option<(String, u16)> {
     (!host.is_empty() && host.chars().all(is_allowed)).then(|| (host.to_owned(), port))
 }
 
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
-}
-
 const SCHEME: &str = "gateway";
 const ONCE: [&str; 11] = [
     "ca",
@@ -352,6 +349,7 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     #[test]
     fn reads_every_form_of_an_address() {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::error::invalid;
 use crate::settings::{DurationText, Settings, SettingsText, Url, encoded, parse_duration};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// The file of the vendor's library, and the devices to reach with it.
 ///
@@ -196,7 +197,7 @@ impl FromStr for NativeOptions {
 
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput), with a message that names the setting.
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput), with a message that names the setting.
     fn from_str(text: &str) -> Result<Self> {
         let url = Url::parse(text)?;
         if url.scheme() != Self::SCHEME || url.host().is_some() {
@@ -332,10 +333,6 @@ fn address(text: &str) -> Option<SocketAddrV4> {
     with_port
         .or_else(|| Some(SocketAddrV4::new(text.parse().ok()?, NativeOptions::DEVICE_PORT)))
         .filter(|address| address.port() > 0)
-}
-
-fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidInput, message)
 }
 
 /// The settings that may occur once.

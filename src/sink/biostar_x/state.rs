@@ -13,7 +13,8 @@ use super::{RefusedEvent, Summary};
 use crate::biostar_x::import::{Unmapped, UnmappedCount};
 use crate::biostar_x::{ImportEvent, Verdict, VirtualDeviceId};
 use crate::codec::{DeviceId, Event, Timestamp};
-use crate::sink::{Batch, Gap, GapReason, ResumePoint, Stored};
+use crate::sink::memory::{Epoch, Epochs};
+use crate::sink::{Batch, Gap, GapReason, Ledger, Stored};
 use crate::{Error, ErrorKind, Result};
 
 /// The state of a sink.
@@ -21,9 +22,9 @@ use crate::{Error, ErrorKind, Result};
 pub(super) struct State {
     server: String,
     virtual_device: VirtualDeviceId,
-    ledgers: BTreeMap<(DeviceId, u32), EpochLedger>,
+    epochs: Epochs,
     pending: Option<Pending>,
-    /// The first and the last second of imported events that the ledgers do not keep.
+    /// The first and the last second of imported events that are not kept.
     forgotten: Option<(u32, u32)>,
     summary: Summary,
     /// The summary since the sink was opened.
@@ -34,7 +35,7 @@ pub(super) struct State {
 #[derive(Clone)]
 pub(super) struct Pending {
     batch: Batch,
-    /// Events that were on the server before it and look like one of its events; `None` where the ledgers know them.
+    /// Events that were on the server before it and look like one of its events; `None` where the kept events are enough.
     before: Option<Vec<ImportEvent>>,
 }
 
@@ -54,15 +55,14 @@ impl State {
         let text = match fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let (ledgers, summary) = (BTreeMap::new(), Summary::default());
                 return Ok(Self {
                     server: server.to_owned(),
                     virtual_device,
-                    ledgers,
+                    epochs: Epochs::default(),
                     pending: None,
                     forgotten: None,
-                    of_run: summary.clone(),
-                    summary,
+                    of_run: Summary::default(),
+                    summary: Summary::default(),
                 });
             }
             Err(error) => return Err(storage(path, error)),
@@ -84,13 +84,9 @@ impl State {
                 format!("state file `{}` belongs to another server or virtual device", path.display());
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let mut ledgers = BTreeMap::new();
+        let mut epochs = Epochs::default();
         for row in written.readers {
-            let batch = row.read().ok_or_else(damaged)?;
-            let gaps = batch.gaps.iter().map(|gap| (gap.from, (gap.to, gap.reason))).collect();
-            let events = batch.events.into_iter().map(|event| (event.id(), event)).collect();
-            let ledger = EpochLedger { first: batch.first, watermark: batch.watermark, gaps, events };
-            ledgers.insert((batch.device, batch.epoch), ledger);
+            epochs.insert(epoch_of(row.read().ok_or_else(damaged)?));
         }
         let pending = match written.pending {
             Some(row) => {
@@ -114,19 +110,16 @@ impl State {
         }
         let summary = Summary { imported: written.imported, unmapped, refused: refused.collect() };
         let (forgotten, of_run) = (written.forgotten, Summary::default());
-        Ok(Self { server: server.to_owned(), virtual_device, ledgers, pending, forgotten, summary, of_run })
+        Ok(Self { server: server.to_owned(), virtual_device, epochs, pending, forgotten, summary, of_run })
     }
 
     /// Replaces the file: writes a new one, syncs it and renames it.
     pub(super) fn save(&self, path: &Path) -> Result<()> {
-        let ledgers = self.ledgers.iter();
         let written = Written {
             format: FORMAT,
             server: self.server.clone(),
             virtual_device: self.virtual_device.get(),
-            readers: ledgers
-                .map(|(&(device, epoch), ledger)| Row::of_ledger(device, epoch, ledger))
-                .collect(),
+            readers: self.epochs.iter().map(Row::of_epoch).collect(),
             pending: self.pending.as_ref().map(|pending| Row::of_batch(&pending.batch)),
             before: self
                 .pending
@@ -160,19 +153,19 @@ impl State {
 
     /// The batch without the events that are stored already, and how many these are.
     pub(super) fn new_of(&self, mut batch: Batch) -> (Pending, u64) {
-        let ledger = self.ledgers.get(&(batch.device, batch.epoch));
+        let epoch = self.epochs.get(batch.device, batch.epoch);
         let all = batch.events.len();
         let mut seen = std::collections::BTreeSet::new();
         batch.events.retain(|event| {
-            seen.insert(event.id()) && !ledger.is_some_and(|ledger| ledger.holds(event.id()))
+            seen.insert(event.id()) && !epoch.is_some_and(|epoch| epoch.ledger.contains(event.id()))
         });
         let repeated = all.saturating_sub(batch.events.len());
         (Pending { batch, before: None }, repeated.try_into().unwrap_or(u64::MAX))
     }
 
     /// Records a batch in its ledger.
-    pub(super) fn finish(&mut self, pending: &Pending, refused: Vec<(u32, String)>) -> Stored {
-        let batch = &pending.batch;
+    pub(super) fn finish(&mut self, pending: &Pending, refused: Vec<(u32, String)>) -> Result<Stored> {
+        let batch = pending.batch.clone();
         let (device, epoch) = (batch.device, batch.epoch);
         let refused: Vec<_> =
             refused.into_iter().map(|(id, code)| RefusedEvent { device, epoch, id, code }).collect();
@@ -187,16 +180,15 @@ impl State {
             summary.imported += mapped.saturating_sub(refused.len().try_into().unwrap_or(u64::MAX));
             summary.refused.extend(refused.iter().cloned());
         }
-        let ledger = self.ledgers.entry((device, epoch)).or_insert_with(|| EpochLedger::new(batch.first));
-        let span = (batch.first, batch.watermark);
-        let forgotten = ledger.take(device, epoch, batch.events.iter().copied(), &batch.gaps, span);
+        let (stored, state) = self.epochs.store(batch)?;
+        let forgotten = forget(state);
         for event in forgotten.iter().filter_map(|event| ImportEvent::try_from(event).ok()) {
             let second = event.time().as_unix_seconds();
             let (from, to) = self.forgotten.unwrap_or((second, second));
             self.forgotten = Some((from.min(second), to.max(second)));
         }
         self.pending = None;
-        Stored { new: batch.events.len().try_into().unwrap_or(u64::MAX), repeated: 0 }
+        Ok(stored)
     }
 
     /// Whether an event that is not kept may look like one of this batch, so that only the server knows it.
@@ -218,28 +210,20 @@ impl State {
             let mut refused = self.summary.refused.iter();
             refused.any(|event| (event.device, event.epoch, event.id) == (device, epoch, id))
         };
-        let ledgers = self.ledgers.iter();
-        ledgers
-            .flat_map(|(&(device, epoch), ledger)| {
-                ledger.events.values().filter(move |event| !refused(device, epoch, event.id()))
+        self.epochs
+            .iter()
+            .flat_map(|Epoch { ledger, events }| {
+                let (device, epoch) = (ledger.device(), ledger.epoch());
+                events.values().filter(move |event| !refused(device, epoch, event.id()))
             })
             .filter_map(|event| ImportEvent::try_from(event).ok())
             .collect()
     }
 
-    pub(super) fn resume(&self, device: DeviceId) -> Option<ResumePoint> {
-        let (epoch, ledger) = self.of(device).last()?;
-        let above = ledger.watermark.checked_add(1).map(|from| ledger.events.range(from..));
-        let above = above.into_iter().flatten().map(|(_, event)| *event).collect();
-        Some(ResumePoint { epoch, first: ledger.first, watermark: ledger.watermark, above })
-    }
-
-    pub(super) fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Option<Event> {
-        self.ledgers.get(&(device, epoch))?.events.get(&id).copied()
-    }
-
-    pub(super) fn gaps(&self, device: DeviceId) -> Vec<Gap> {
-        self.of(device).flat_map(|(epoch, ledger)| ledger.gaps(device, epoch)).collect()
+    /// The epochs. Of each only some events are kept: the oldest, the newest, and all outside the span from the first id
+    /// to the watermark.
+    pub(super) fn epochs(&self) -> &Epochs {
+        &self.epochs
     }
 
     pub(super) fn summary(&self) -> Summary {
@@ -249,105 +233,40 @@ impl State {
     pub(super) fn summary_of_run(&self) -> Summary {
         self.of_run.clone()
     }
-
-    fn of(&self, device: DeviceId) -> impl Iterator<Item = (u32, &EpochLedger)> {
-        self.ledgers.range((device, 0)..=(device, u32::MAX)).map(|((_, epoch), ledger)| (*epoch, ledger))
-    }
 }
 
-/// Which ids of one epoch of a device are stored, and some of the events.
-#[derive(Clone, Debug)]
-struct EpochLedger {
-    first: u32,
-    watermark: u32,
-    gaps: BTreeMap<u32, (u32, GapReason)>,
-    /// The oldest, the newest, and all outside the span from `first` to `watermark`.
-    events: BTreeMap<u32, Event>,
+/// The epoch that the file keeps as this batch. Inside the span every id is stored that is not in a gap.
+fn epoch_of(batch: Batch) -> Epoch {
+    let (device, epoch, first, watermark) = (batch.device, batch.epoch, batch.first, batch.watermark);
+    let ids: Vec<_> = batch.events.iter().map(Event::id).collect();
+    // A span from 0 to 0 may be empty: there is no watermark below 0.
+    let is_empty = watermark == 0 && !ids.contains(&0) && !batch.gaps.iter().any(|gap| gap.from == 0);
+    let span = Gap { device, epoch, from: first, to: watermark, reason: GapReason::Unknown };
+    let stored = if is_empty || first > watermark {
+        Vec::new()
+    } else {
+        span.without(batch.gaps.iter().map(|gap| (gap.from, gap.to)))
+    };
+    let ledger = Ledger::new(device, epoch)
+        .with_span(first, watermark)
+        .with_gaps(batch.gaps)
+        .with_stored(stored.into_iter().map(|ids| ids.from..=ids.to))
+        .with_stored(ids.into_iter().map(|id| id..=id));
+    Epoch { ledger, events: batch.events.into_iter().map(|event| (event.id(), event)).collect() }
 }
 
-impl EpochLedger {
-    /// A ledger without an id.
-    const fn new(first: u32) -> Self {
-        Self { first, watermark: first.saturating_sub(1), gaps: BTreeMap::new(), events: BTreeMap::new() }
+/// Removes and returns the events inside the span, except the oldest and the newest.
+fn forget(Epoch { ledger, events }: &mut Epoch) -> Vec<Event> {
+    let (first, watermark) = span(ledger);
+    if first > watermark {
+        return Vec::new();
     }
+    let inside: Vec<u32> = events.range(first..=watermark).map(|(id, _)| *id).collect();
+    inside.iter().skip(1).rev().skip(KEPT).filter_map(|id| events.remove(id)).collect()
+}
 
-    /// Whether the event with this id is stored, also where the event itself is not kept.
-    fn holds(&self, id: u32) -> bool {
-        self.events.contains_key(&id) || self.spans(id) && !self.is_missing(id)
-    }
-
-    /// Records a batch, and returns the events that are not kept any more.
-    fn take(
-        &mut self,
-        device: DeviceId,
-        epoch: u32,
-        events: impl Iterator<Item = Event>,
-        gaps: &[Gap],
-        (first, watermark): (u32, u32),
-    ) -> Vec<Event> {
-        for event in events {
-            self.take_out(device, epoch, event.id());
-            self.events.insert(event.id(), event);
-        }
-        for gap in gaps {
-            self.add(*gap);
-        }
-        if first <= self.watermark.saturating_add(1) && self.first <= watermark.saturating_add(1) {
-            self.first = self.first.min(first);
-            self.watermark = self.watermark.max(watermark);
-        }
-        self.forget()
-    }
-
-    fn gaps(&self, device: DeviceId, epoch: u32) -> impl Iterator<Item = Gap> {
-        self.gaps.iter().map(move |(&from, &(to, reason))| Gap { device, epoch, from, to, reason })
-    }
-
-    /// Whether the id lies in the span; a ledger with the first id 0 and the watermark 0 may have no span.
-    fn spans(&self, id: u32) -> bool {
-        self.has_span() && (self.first..=self.watermark).contains(&id)
-    }
-
-    /// A ledger from id 0 has no watermark that means "nothing yet"; there only stored and missing ids count.
-    fn has_span(&self) -> bool {
-        self.watermark > 0 || self.first > 0 || self.events.contains_key(&0) || self.is_missing(0)
-    }
-
-    fn is_missing(&self, id: u32) -> bool {
-        self.gaps.range(..=id).next_back().is_some_and(|(_, (to, _))| *to >= id)
-    }
-
-    /// Takes an event out of the gap that it lies in.
-    fn take_out(&mut self, device: DeviceId, epoch: u32, id: u32) {
-        let Some((&from, &(to, reason))) = self.gaps.range(..=id).next_back() else { return };
-        if to >= id {
-            self.gaps.remove(&from);
-            let gap = Gap { device, epoch, from, to, reason };
-            self.gaps
-                .extend(gap.without([(id, id)]).into_iter().map(|piece| (piece.from, (piece.to, reason))));
-        }
-    }
-
-    /// Adds a gap around what is stored or missing.
-    fn add(&mut self, gap: Gap) {
-        let span = (self.has_span() && self.first <= self.watermark).then_some((self.first, self.watermark));
-        let span = span.filter(|(first, last)| *first <= gap.to && *last >= gap.from);
-        let events = self.events.range(gap.from..=gap.to).map(|(id, _)| (*id, *id));
-        let gaps = self.gaps.range(..=gap.to).filter(|(_, (to, _))| *to >= gap.from);
-        let mut taken: Vec<_> = events.chain(gaps.map(|(from, (to, _))| (*from, *to))).chain(span).collect();
-        taken.sort_unstable();
-        self.gaps.extend(gap.without(taken).into_iter().map(|piece| (piece.from, (piece.to, piece.reason))));
-    }
-
-    /// Removes the events inside the span, except the oldest and the newest.
-    fn forget(&mut self) -> Vec<Event> {
-        let (first, watermark) = (self.first, self.watermark);
-        if first > watermark {
-            return Vec::new();
-        }
-        let inside: Vec<u32> = self.events.range(first..=watermark).map(|(id, _)| *id).collect();
-        inside.iter().skip(1).rev().skip(KEPT).filter_map(|id| self.events.remove(id)).collect()
-    }
+fn span(ledger: &Ledger) -> (u32, u32) {
+    ledger.first().zip(ledger.watermark()).unwrap_or_default()
 }
 
 pub(super) fn storage(path: &Path, error: io::Error) -> Error {
@@ -432,9 +351,8 @@ struct Row {
 }
 
 impl Row {
-    fn of_ledger(device: DeviceId, epoch: u32, ledger: &EpochLedger) -> Self {
-        let (first, watermark) = (ledger.first, ledger.watermark);
-        Self::new(device, epoch, (first, watermark), ledger.gaps(device, epoch), ledger.events.values())
+    fn of_epoch(Epoch { ledger, events }: &Epoch) -> Self {
+        Self::new(ledger.device(), ledger.epoch(), span(ledger), ledger.gaps(), events.values())
     }
 
     fn of_batch(batch: &Batch) -> Self {
@@ -495,7 +413,7 @@ mod tests {
         fs::write(&path, &text).unwrap();
         let state = State::open(&path, "https://192.0.2.10", VirtualDeviceId::MIN).unwrap();
         assert_eq!((state.summary.imported, state.summary.unmapped.total()), (3, 13));
-        assert_eq!(state.gaps(DeviceId::new(7)).len(), 1);
+        assert_eq!(state.epochs.gaps(DeviceId::new(7)).len(), 1);
         state.save(&path).unwrap();
         let [read, written] = [text.as_bytes(), &fs::read(&path).unwrap()]
             .map(|bytes| serde_json::from_slice::<serde_json::Value>(bytes).unwrap());

@@ -55,6 +55,8 @@ pub(crate) enum Failure {
     Error(ErrorKind),
     /// None: this call succeeds.
     Nothing,
+    /// The log does not have its newest events yet: the page is empty.
+    Empty,
     Silence,
 }
 
@@ -202,6 +204,7 @@ impl Backend for Scripted {
                 return Err(Error::new(kind, "the script says so").with_device(device));
             }
             Some(Failure::Silence) => std::future::pending().await,
+            Some(Failure::Empty) => return Ok(EventPage::default()),
             Some(Failure::Nothing) | None => {}
         }
         let state = self.lock();
