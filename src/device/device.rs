@@ -62,30 +62,18 @@ impl Device {
     }
 
     /// Model, firmware and address.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     #[doc(alias = "BS2_GetDeviceInfo")]
     pub async fn info(&self) -> Result<DeviceInfo> {
         self.calls.call(self.id, "device info", || self.calls.backend.info(self.id)).await
     }
 
     /// What the device can do.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     #[doc(alias("BS2_GetDeviceCapabilities", "GetCapabilityInfo"))]
     pub async fn capabilities(&self) -> Result<Capabilities> {
         self.calls.call(self.id, "capabilities", || self.calls.backend.capabilities(self.id)).await
     }
 
     /// The clock of the device.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     #[doc(alias("BS2_GetDeviceTime", "GetTime"))]
     pub async fn time(&self) -> Result<Timestamp> {
         self.calls.call(self.id, "device time", || self.calls.backend.time(self.id)).await
@@ -163,10 +151,6 @@ impl Device {
     ///
     /// Devices have no call for this (nor for the number of events). So this searches, with about 40 reads of one event
     /// each at most.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     pub async fn newest_id(&self, after: u32) -> Result<Option<u32>> {
         let Some(first) = self.first_id(after).await? else { return Ok(None) };
         let (mut known, mut step) = (first, 1_024_u32);
@@ -196,10 +180,6 @@ impl Device {
     /// A log is not ordered by time where the clock of the device was set back. Then the result is one of the places
     /// where an event at or after `time` follows an earlier one (or the beginning of the log), and other such events may
     /// have lower ids. To find them all, read the whole log and compare.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     ///
     /// # Examples
     ///
@@ -406,10 +386,6 @@ impl Device {
     ///
     /// What was not read before is lost for good; a collector never calls this. The call is made once: after an error
     /// the log may or may not be cleared.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     #[doc(alias = "BS2_ClearLog")]
     pub async fn clear_log(&self) -> Result<()> {
         self.calls.call_once(self.id, "clearing the log", self.calls.backend.clear_log(self.id)).await

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use super::paging::Ordered;
+use super::paging::{Answer, Ordered};
 use crate::codec::{DecodeError, Event, Extras};
 use crate::{Error, ErrorKind, Result};
 
@@ -132,18 +132,33 @@ impl EventPage {
         self
     }
 
-    /// How many records the device gave, with those that cannot be read.
-    pub(super) fn answered(&self) -> usize {
+    /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
+    /// purpose and are not counted.
+    #[cfg(feature = "collect")]
+    pub(crate) fn after(mut self, after: u32) -> Self {
+        let known = self.partition_point(|event| event.id() <= after);
+        self.bytes = self.bytes.slice(known * Event::SIZE..);
+        self.drop_extras_of_others();
+        self
+    }
+
+    fn drop_extras_of_others(&mut self) {
+        if self.extras.is_empty() {
+            return;
+        }
+        let mut ids: Vec<u32> = self.iter().map(Event::id).collect();
+        ids.sort_unstable();
+        self.extras.retain(|(id, _)| ids.binary_search(id).is_ok());
+    }
+}
+
+impl Answer for EventPage {
+    fn count(&self) -> usize {
         self.len().saturating_add(self.unreadable.len())
     }
 
-    /// The events after `after`, ascending, each once. An answer that is in order is not copied, nor is one that begins
-    /// too early.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidData`](ErrorKind::InvalidData) if two different events have one id.
-    pub(super) fn in_order(mut self, after: u32) -> Result<Ordered<Self>> {
+    /// An answer that is in order is not copied, nor is one that begins too early.
+    fn in_order(mut self, after: u32) -> Result<Ordered<Self>> {
         let leading = self.iter().take_while(|event| event.id() <= after).count();
         let is_after = |id| after > 0 && id == after;
         let mut had_after = self.iter().take(leading).any(|event| is_after(event.id()))
@@ -182,12 +197,7 @@ impl EventPage {
         Ok(Ordered { answer: page.with_extras(self.extras), was_sorted, had_after })
     }
 
-    /// The first `max` events of this ascending page, up to the first that cannot be read.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidData`](ErrorKind::InvalidData), with its id, if the first event cannot be read.
-    pub(super) fn cut(mut self, max: u32) -> Result<Self> {
+    fn cut(mut self, max: u32) -> Result<Self> {
         let mut unreadable = std::mem::take(&mut self.unreadable);
         let mut end = self.len();
         if let Some((id, reason)) = unreadable.drain(..).min_by_key(|(id, _)| *id) {
@@ -204,29 +214,17 @@ impl EventPage {
         Ok(self)
     }
 
-    /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
-    /// purpose and are not counted.
-    #[cfg(feature = "collect")]
-    pub(crate) fn after(mut self, after: u32) -> Self {
-        let known = self.partition_point(|event| event.id() <= after);
-        self.bytes = self.bytes.slice(known * Event::SIZE..);
-        self.drop_extras_of_others();
-        self
+    fn is_empty(&self) -> bool {
+        self.count() == 0
     }
 
-    /// Counts records that an earlier try for this page left out.
-    pub(super) fn with_repeated(mut self, more: u64) -> Self {
+    fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    fn with_repeated(mut self, more: u64) -> Self {
         self.repeated += more;
         self
-    }
-
-    fn drop_extras_of_others(&mut self) {
-        if self.extras.is_empty() {
-            return;
-        }
-        let mut ids: Vec<u32> = self.iter().map(Event::id).collect();
-        ids.sort_unstable();
-        self.extras.retain(|(id, _)| ids.binary_search(id).is_ok());
     }
 }
 

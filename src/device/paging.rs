@@ -5,7 +5,7 @@
 //! is rarely a page, and a short answer is never the end of a log. [`page`] turns answers into a page; [`fill`] reads
 //! pages until it has enough.
 
-use super::{EventPage, ImageLog};
+use super::ImageLog;
 use crate::codec::portable::PortableBlob;
 use crate::{Error, ErrorKind, Result};
 
@@ -61,10 +61,10 @@ pub(super) struct Ordered<A> {
 ///
 /// Those of `ask`; [`InvalidData`](ErrorKind::InvalidData) if the first record cannot be read, if different records
 /// have one id, or if full answers never get beyond `after`.
-pub(super) async fn page<A: Answer, F: Future<Output = Result<A>>>(
+pub(super) async fn page<A: Answer + Send, F: Future<Output = Result<A>> + Send>(
     after: u32,
     max: u32,
-    ask: impl Fn(u32, u32) -> F,
+    ask: impl Fn(u32, u32) -> F + Send + Sync,
 ) -> Result<A> {
     let (mut from, mut amount, mut repeated) = (after, max.clamp(1, MOST), 0);
     loop {
@@ -94,10 +94,10 @@ pub(super) async fn page<A: Answer, F: Future<Output = Result<A>>>(
 /// # Errors
 ///
 /// As [`page`], except for an item that cannot be read behind others that can.
-pub(super) async fn fill<T: Item, F: Future<Output = Result<Vec<T>>>>(
+pub(super) async fn fill<T: Item + Send, F: Future<Output = Result<Vec<T>>> + Send>(
     after: u32,
     max: u32,
-    ask: impl Fn(u32, u32) -> F,
+    ask: impl Fn(u32, u32) -> F + Send + Sync,
 ) -> Result<Vec<T>> {
     let (mut items, mut cursor) = (Vec::new(), after);
     loop {
@@ -178,32 +178,6 @@ impl<T: Item> Answer for Vec<T> {
     }
 }
 
-impl Answer for EventPage {
-    fn count(&self) -> usize {
-        self.answered()
-    }
-
-    fn in_order(self, after: u32) -> Result<Ordered<Self>> {
-        EventPage::in_order(self, after)
-    }
-
-    fn cut(self, max: u32) -> Result<Self> {
-        EventPage::cut(self, max)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.answered() == 0
-    }
-
-    fn repeated(&self) -> u64 {
-        EventPage::repeated(self)
-    }
-
-    fn with_repeated(self, more: u64) -> Self {
-        EventPage::with_repeated(self, more)
-    }
-}
-
 /// No device keeps more records: the largest keep three million.
 const MOST: u32 = 4_000_000;
 
@@ -213,6 +187,7 @@ mod tests {
 
     use super::*;
     use crate::codec::{DeviceId, Event, EventCode};
+    use crate::device::EventPage;
 
     #[tokio::test]
     async fn an_exclusive_device_is_asked_once_also_at_the_end_of_its_log() {
@@ -250,7 +225,7 @@ mod tests {
     async fn read(
         after: u32,
         max: u32,
-        answer: impl Fn(u32, u32) -> Vec<u32>,
+        answer: impl Fn(u32, u32) -> Vec<u32> + Send + Sync,
     ) -> (Vec<u32>, Vec<(u32, u32)>) {
         let asked = Mutex::new(Vec::new());
         let ask = |from, amount| {

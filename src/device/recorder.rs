@@ -238,8 +238,10 @@ struct Capture {
     path: PathBuf,
     cut_off: u64,
     counts: RecordCounts,
-    on_failure: Option<Box<dyn FnMut(&Error) + Send>>,
+    on_failure: Option<OnFailure>,
 }
+
+type OnFailure = Box<dyn FnMut(&Error) + Send>;
 
 /// What a device delivered, and when: milliseconds since 1970.
 struct Delivery {

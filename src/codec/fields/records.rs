@@ -636,9 +636,6 @@ impl TryFrom<&BlobFields> for PortableBlob<'_> {
         // Like every missing field, a temperature is 0 if the mask has it.
         let has_temperature = fields.event_mask.unwrap_or_default().contains(EventMask::TEMPERATURE);
         let temperature = fields.temperature.or(has_temperature.then(Temperature::default));
-        Ok(match temperature {
-            Some(temperature) => blob.with_temperature(temperature),
-            None => blob,
-        })
+        Ok(blob.with_some_temperature(temperature))
     }
 }

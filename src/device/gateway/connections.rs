@@ -30,13 +30,13 @@ macro_rules! call {
                 let request = connect::$request { $($field: $value),* };
                 let path = concat!("/gsdk.connect.Connect/", $name);
                 let _response: connect::$response = $self.rpc.call($what, path, request).await?;
-                ($(_response.$out)?)
+                $(_response.$out)?
             }
             Some(gateway) => {
                 let request = master::$request { gateway_id: gateway.clone(), $($field: $value),* };
                 let path = concat!("/gsdk.connect_master.ConnectMaster/", $name);
                 let _response: master::$response = $self.rpc.call($what, path, request).await?;
-                ($(_response.$out)?)
+                $(_response.$out)?
             }
         }
     };

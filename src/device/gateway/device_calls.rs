@@ -158,10 +158,7 @@ impl DeviceCalls {
         let image = image.map(Vec::from).unwrap_or_default();
         let blob = PortableBlob::new(head, image)
             .map_err(|error| Error::new(ErrorKind::InvalidData, format!("event {}: {error}", event.id())))?;
-        Ok(Some(match temperature {
-            Some(temperature) => blob.with_temperature(temperature),
-            None => blob,
-        }))
+        Ok(Some(blob.with_some_temperature(temperature)))
     }
 
     /// The job codes of these events, which the gateway keeps in a log of their own.

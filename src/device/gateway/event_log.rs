@@ -200,8 +200,8 @@ impl<'a> EventLog<'a> {
     /// The temperature, which is 0 if there was no thermal camera, and the subjects in these fields.
     #[cold]
     fn extras(&self, fields: u8) -> Result<Extras, UnrepresentableEvent> {
-        let mut extras = Extras::default();
-        extras.temperature = (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature));
+        let temperature = (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature));
+        let mut extras = Extras { temperature, ..Extras::default() };
         for (field, kind) in KINDS.into_iter().filter(|(field, _)| fields & field != 0) {
             let bytes = self.subject(field).map_err(|field| self.unrepresentable(field))?;
             extras.subjects.push(ExtraSubject::new(kind, bytes));

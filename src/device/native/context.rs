@@ -5,10 +5,11 @@ use std::net::SocketAddrV4;
 use std::ptr;
 
 use bytes::Bytes;
+use zerocopy::FromBytes;
 
 use super::abi::{
     DeviceCapabilities, EventConfig, FactoryConfig, Function, GetBlobs, Guarded, SUCCESS, SimpleDeviceInfo,
-    Zeroed, is_unsupported,
+    is_unsupported,
 };
 use super::callbacks;
 use super::context_slot::ContextSlot;
@@ -212,11 +213,9 @@ impl Context {
     }
 
     pub(super) fn time(self, device: DeviceId) -> Result<Timestamp> {
-        let mut seconds = 0;
+        let (get, mut seconds) = (self.library.get_device_time()?, 0);
         // SAFETY: the context is open, and the result can be written to.
-        self.library
-            .get_device_time()?
-            .run(|get| unsafe { get(self.raw, device.get(), &raw mut seconds) })?;
+        get.run(|get| unsafe { get(self.raw, device.get(), &raw mut seconds) })?;
         Ok(Timestamp::from_unix_seconds(seconds))
     }
 
@@ -330,7 +329,7 @@ impl Context {
         function.run(|call| unsafe { call(self.raw, device.get()) })
     }
 
-    fn fill<T: Zeroed>(
+    fn fill<T: FromBytes>(
         self,
         function: &Function<unsafe extern "C" fn(*mut c_void, u32, *mut Guarded<T>) -> c_int>,
         device: DeviceId,
