@@ -32,7 +32,7 @@ use crate::{Error, ErrorKind, Result};
 /// use bs2_events::device::Client;
 /// use bs2_events::sim::Simulator;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let client = Client::new(Simulator::new("devices=1&backlog=50")?.backend());
 /// let device = client.devices().await?.remove(0);
 /// let page = device.logs(20, 5).await?;
@@ -40,9 +40,7 @@ use crate::{Error, ErrorKind, Result};
 /// assert_eq!(device.log(50).await?.id(), 50);
 /// assert_eq!(device.newest_id(0).await?, Some(50));
 /// assert_eq!(device.log(51).await.unwrap_err().kind(), bs2_events::ErrorKind::NotFound);
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// # bs2_events::Result::Ok(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -116,14 +114,12 @@ impl Device {
     /// use bs2_events::sim::Simulator;
     /// use futures_util::TryStreamExt;
     ///
-    /// # async fn example() -> bs2_events::Result<()> {
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let client = Client::new(Simulator::new("devices=1&backlog=5000")?.backend());
     /// let device = client.devices().await?.remove(0);
     /// let events = device.backlog(0).try_fold(0, async |sum, page| Ok(sum + page.len())).await?;
     /// assert_eq!(events, 5_000);
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// # bs2_events::Result::Ok(()) }).unwrap();
     /// ```
     pub fn backlog(&self, after: u32) -> impl Stream<Item = Result<EventPage>> + Send + use<'_> {
         Box::pin(stream::try_unfold(after, async move |cursor| {
@@ -188,7 +184,7 @@ impl Device {
     /// use bs2_events::device::Client;
     /// use bs2_events::sim::Simulator;
     ///
-    /// # async fn example() -> bs2_events::Result<()> {
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let client = Client::new(Simulator::new("devices=1&backlog=5000")?.backend());
     /// let device = client.devices().await?.remove(0);
     /// let time = device.log(4_000).await?.timestamp();
@@ -196,9 +192,7 @@ impl Device {
     /// // The events since then, and nothing before them is read.
     /// assert!(device.logs(first - 1, 100).await?.iter().all(|event| event.timestamp() >= time));
     /// assert_eq!(device.first_id_since(Timestamp::from_unix_seconds(u32::MAX)).await?, None);
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// # bs2_events::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn first_id_since(&self, time: Timestamp) -> Result<Option<u32>> {
         let Some(newest) = self.newest_id(0).await? else { return Ok(None) };
@@ -251,7 +245,7 @@ impl Device {
     /// use bs2_events::device::Client;
     /// use bs2_events::sim::Simulator;
     ///
-    /// # async fn example() -> bs2_events::Result<()> {
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let client = Client::new(Simulator::new("devices=1&backlog=500")?.backend());
     /// let device = client.devices().await?.remove(0);
     /// let mask = EventMask::INFO | EventMask::SUBJECT | EventMask::TNA_KEY | EventMask::JOB_CODE;
@@ -260,9 +254,7 @@ impl Device {
     ///         println!("{event} {:?}", blob.extras().job_code);
     ///     }
     /// }
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// # bs2_events::Result::Ok(()) }).unwrap();
     /// ```
     #[doc(alias("BS2_GetLogBlob", "BS2_GetLogSmallBlob", "BS2_GetLogSmallBlobEx"))]
     pub async fn blobs(&self, after: u32, max: u32, mask: EventMask) -> Result<Vec<PortableBlob<'static>>> {
@@ -317,7 +309,7 @@ impl Device {
     /// use bs2_events::sim::Simulator;
     /// use futures_util::TryStreamExt;
     ///
-    /// # async fn example() -> bs2_events::Result<()> {
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let client = Client::new(Simulator::new("devices=1&backlog=5000")?.backend());
     /// let device = client.devices().await?.remove(0);
     /// let since = device.log(4_000).await?.timestamp();
@@ -327,9 +319,7 @@ impl Device {
     /// while let Some(picture) = pictures.try_next().await? {
     ///     assert!(picture.event.timestamp() >= since && picture.event.flags().has_image());
     /// }
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// # bs2_events::Result::Ok(()) }).unwrap();
     /// ```
     pub fn image_logs_of<'a, F>(
         &'a self,

@@ -24,6 +24,10 @@ use crate::{Error, ErrorKind, Result};
 /// let page = EventPage::from(vec![event(7), event(8)]);
 /// assert_eq!(page.len(), 2);
 /// assert_eq!(page.last().map(Event::id), Some(8));
+///
+/// assert_eq!(EventPage::from_bytes(vec![0; 96].into())?.len(), 2);
+/// assert!(EventPage::from_bytes(vec![0; 95].into()).is_err());
+/// # Ok::<(), bs2_events::codec::DecodeError>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct EventPage {
@@ -45,16 +49,6 @@ impl EventPage {
     /// # Errors
     ///
     /// [`DecodeError`] when the bytes end inside an event.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::device::EventPage;
-    ///
-    /// assert_eq!(EventPage::from_bytes(vec![0; 96].into())?.len(), 2);
-    /// assert!(EventPage::from_bytes(vec![0; 95].into()).is_err());
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
     pub fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
         Event::slice_from_bytes(&bytes)?;
         Ok(Self { bytes, ..Self::default() })

@@ -15,18 +15,11 @@ pub(super) trait Answer: Sized {
     fn count(&self) -> usize;
 
     /// What is after `after`, ascending, each record once.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidData`](ErrorKind::InvalidData) if two different records have one id: neither repeats the other, and one
-    /// would be lost.
+    /// Errors: `InvalidData` if two different records have one id: neither repeats the other, and one would be lost.
     fn in_order(self, after: u32) -> Result<Ordered<Self>>;
 
     /// The first `max` records, up to the first that cannot be read.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidData`](ErrorKind::InvalidData) if the first record cannot be read.
+    /// Errors: [`InvalidData`](ErrorKind::InvalidData) if the first record cannot be read.
     fn cut(self, max: u32) -> Result<Self>;
 
     /// Whether nothing is left, not even a record that cannot be read.
@@ -56,11 +49,8 @@ pub(super) struct Ordered<A> {
 /// * for more, if a full answer was disordered: what comes first may follow;
 /// * from the next id, if an answer that is not full held nothing but records up to `after`, with that of `after`
 ///   itself: the device takes the id for the first that is wanted, and its answers are short.
-///
-/// # Errors
-///
-/// Those of `ask`; [`InvalidData`](ErrorKind::InvalidData) if the first record cannot be read, if different records
-/// have one id, or if full answers never get beyond `after`.
+/// Errors: those of `ask`; `InvalidData` if the first record cannot be read, if different records have one id, or if
+/// full answers never get beyond `after`.
 pub(super) async fn page<A: Answer + Send, F: Future<Output = Result<A>> + Send>(
     after: u32,
     max: u32,
@@ -90,10 +80,7 @@ pub(super) async fn page<A: Answer + Send, F: Future<Output = Result<A>> + Send>
 }
 
 /// Items after `after`, ascending, each once, read page by page until there are `max` or the log ends.
-///
-/// # Errors
-///
-/// As [`page`], except for an item that cannot be read behind others that can.
+/// Errors: as [`page`], except for an item that cannot be read behind others that can.
 pub(super) async fn fill<T: Item + Send, F: Future<Output = Result<Vec<T>>> + Send>(
     after: u32,
     max: u32,

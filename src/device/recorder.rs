@@ -32,7 +32,7 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 /// use bs2_events::device::{Client, Recorder};
 /// use bs2_events::sim::Simulator;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("door.bs2cap");
 /// let client = Client::new(Simulator::new("devices=2&backlog=100")?.backend());
@@ -41,9 +41,7 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 /// recorder.record_logs(&client, &devices).await?;
 /// let counts = recorder.close().await?;
 /// assert_eq!((counts.events, counts.logs_read), (200, 2));
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// # bs2_events::Result::Ok(()) }).unwrap();
 /// ```
 pub struct Recorder {
     file: Capture,

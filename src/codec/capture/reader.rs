@@ -60,15 +60,6 @@ impl<'a> CaptureReader<'a> {
     ///
     /// [`CaptureError`] with the record 0 for bytes that are not a capture, or a capture of another version. The error
     /// [is cut](CaptureError::is_cut) if the bytes end inside the head.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::capture::CaptureReader;
-    ///
-    /// let error = CaptureReader::new(b"\x89BS2CAP\n\x02\0\0\0").unwrap_err();
-    /// assert_eq!(error.to_string(), "record 0: capture: field `version` at offset 8: version 2 is not known");
-    /// ```
     pub fn new(bytes: &'a [u8]) -> Result<Self, CaptureError> {
         check_file_head(bytes).map_err(|broken| CaptureError::new(broken, 0, 0))?;
         Ok(Self { bytes, offset: FileHead::LAYOUT.size, records: 0, ended: false, check_blob: |_| Ok(()) })

@@ -13,7 +13,7 @@ use zerocopy::IntoBytes;
 use super::reader::{
     Broken, CHECKED, CaptureError, FileHead, MAGIC, RecordHead, VERSION, check_file_head, header,
 };
-use super::record::{CapturePayload, CaptureRecord, LinkState};
+use super::record::{CapturePayload, CaptureRecord, ConnectionStateRecord};
 
 /// Writes a capture.
 ///
@@ -231,7 +231,7 @@ fn encode_payload(payload: &CapturePayload<'_>, out: &mut Vec<u8>) -> io::Result
             out.extend_from_slice(jpeg);
         }
         CapturePayload::SmallBlob(bytes) => out.extend_from_slice(bytes),
-        CapturePayload::State(LinkState { code, name }) => {
+        CapturePayload::State(ConnectionStateRecord { code, name }) => {
             out.push(code);
             out.extend_from_slice(name.as_bytes());
         }

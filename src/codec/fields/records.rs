@@ -235,18 +235,10 @@ impl From<&Subject<'_>> for SubjectFields {
 
 impl From<&BlobSubject<'_>> for SubjectFields {
     fn from(subject: &BlobSubject<'_>) -> Self {
-        match *subject {
-            BlobSubject::Card(card) => Self::from(&Subject::Card(card)),
-            BlobSubject::Door { door_id } => Self::from(&Subject::Door { door_id }),
-            BlobSubject::IoDevice(input) => Self {
-                io_device_id: Some(input.io_device_id()),
-                port: Some(input.port()),
-                value: Some(input.value()),
-                ..Self::of_kind("io_device")
-            },
-            BlobSubject::None => Self::of_kind(SubjectKind::None),
-            BlobSubject::User(user) => Self::of_user(user),
-            BlobSubject::Zone { zone_id } => Self::from(&Subject::Zone { zone_id }),
+        let fields = Self::from(&subject.as_subject());
+        match subject {
+            BlobSubject::IoDevice(_) => Self { kind: Some("io_device".into()), ..fields },
+            _ => fields,
         }
     }
 }

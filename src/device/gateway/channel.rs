@@ -26,9 +26,7 @@ pub(super) struct ChannelFactory {
 }
 
 impl ChannelFactory {
-    /// # Errors
-    ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) for a wrong address and for files that cannot be used;
+    /// Errors: [`InvalidInput`](ErrorKind::InvalidInput) for a wrong address and for files that cannot be used;
     /// [`Unsupported`](ErrorKind::Unsupported) without a cryptography provider.
     pub(super) fn new(options: &GatewayOptions) -> Result<Self> {
         let address = |scheme| {

@@ -265,10 +265,7 @@ fn event_of(image: &proto::ImageLog) -> Result<Event> {
 }
 
 /// Image filters as the gateway's messages.
-///
-/// # Errors
-///
-/// [`ErrorKind::Unsupported`] for a filter of exactly sub code 0: to the gateway such a code means all sub codes.
+/// Errors: `Unsupported` for a filter of exactly sub code 0: to the gateway such a code means all sub codes.
 pub(super) fn filter_messages(filters: &[ImageFilter]) -> Result<Vec<proto::ImageFilter>> {
     let message = |filter: &ImageFilter| {
         if filter.exact && filter.code.sub() == 0 {

@@ -127,10 +127,7 @@ impl<'a> EventLog<'a> {
     }
 
     /// The event, and its extras: the temperature, and the subjects beyond its own.
-    ///
-    /// # Errors
-    ///
-    /// The field that fits neither.
+    /// Errors: the field that fits neither.
     #[inline]
     pub(super) fn to_event(&self) -> Result<(Event, Option<Extras>), UnrepresentableEvent> {
         let code = self.code()?;

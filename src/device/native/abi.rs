@@ -18,10 +18,7 @@ pub(super) struct Function<F> {
 
 impl<F: Copy> Function<F> {
     /// Calls the function by `call`, which returns the function's code.
-    ///
-    /// # Errors
-    ///
-    /// The error that the code stands for; its message is the function's name.
+    /// Errors: the error that the code stands for; its message is the function's name.
     pub(super) fn run(&self, call: impl FnOnce(F) -> c_int) -> Result<()> {
         match self.code(call) {
             SUCCESS => Ok(()),

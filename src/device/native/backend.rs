@@ -176,10 +176,7 @@ impl NativeBackend {
     }
 
     /// The connection of a known device.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` for an unknown device; `Closed` after the backend was closed.
+    /// Errors: `NotFound` for an unknown device; `Closed` after the backend was closed.
     fn connection(&self, device: DeviceId) -> Result<Arc<Connection>> {
         self.check_open()?;
         self.connections().into_iter().find(|connection| connection.device() == Some(device)).ok_or_else(

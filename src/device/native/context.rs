@@ -111,10 +111,7 @@ impl Context {
     }
 
     /// Sets the callbacks for devices.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` where the library has no such callbacks.
+    /// Errors: `Unsupported` where the library has no such callbacks.
     pub(super) fn listen_to_devices(self) -> Result<()> {
         // SAFETY: the context is open, and the callbacks stay as long as the process.
         self.library.set_device_event_listener()?.run(|set| unsafe {

@@ -36,9 +36,7 @@ pub(super) fn device_info(
     result
 }
 
-/// # Errors
-///
-/// `InvalidData` for more filters than the structure has room for.
+/// Errors: `InvalidData` for more filters than the structure has room for.
 pub(super) fn image_filters(config: &EventConfig) -> Result<Vec<ImageFilter>> {
     let count = usize::try_from(config.count).ok();
     let Some(filters) = count.and_then(|count| config.filters.get(..count)) else {
@@ -66,10 +64,7 @@ fn image_filter(row: &ImageEventFilter) -> ImageFilter {
 }
 
 /// The blobs of an array that `function` returned, with copies of their images. The images are released.
-///
-/// # Errors
-///
-/// `InvalidData` for an image without an address of its own, and for fields that cannot be decoded.
+/// Errors: `InvalidData` for an image without an address of its own, and for fields that cannot be decoded.
 ///
 /// # Safety
 ///

@@ -66,10 +66,7 @@ impl Drop for Owned {
 }
 
 /// Takes an array that a function returned: `count` records of `size` bytes, at most `max`. `None` for an empty array.
-///
-/// # Errors
-///
-/// `InvalidData` for a count without an array and for a count above `max`; the object is released.
+/// Errors: `InvalidData` for a count without an array and for a count above `max`; the object is released.
 ///
 /// # Safety
 ///
@@ -89,10 +86,7 @@ pub(super) unsafe fn array(
 }
 
 /// Takes `count` bytes that a function returned, at most `max`. `None` for no bytes.
-///
-/// # Errors
-///
-/// As [`array`].
+/// Errors: as [`array`].
 ///
 /// # Safety
 ///
@@ -145,10 +139,7 @@ pub(super) struct ReleaseQueue {
 
 impl ReleaseQueue {
     /// Starts the thread, unless it already runs. It runs until the process ends.
-    ///
-    /// # Errors
-    ///
-    /// `Other` where the system has no more threads.
+    /// Errors: `Other` where the system has no more threads.
     pub(super) fn new(function: &Function<Release>) -> Result<Self> {
         let mut thread = release_thread();
         let thread = match *thread {
