@@ -268,18 +268,6 @@ impl FromStr for EventCode {
 pub struct ParseCodeError(());
 
 /// One name of the catalogue.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::EventCode;
-/// use bs2_events::codec::code::{Category, NameStatus};
-///
-/// let row = &EventCode::new(0x3F00).names().iter().find(|row| row.name == "DEVICE_INPUT_DETECTED").unwrap();
-/// assert_eq!(row.status, NameStatus::Deprecated);
-/// assert_eq!(row.category, Category::Device);
-/// assert_eq!(row.note, "deprecated in SDK 2.9.12");
-/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct CodeName {

@@ -148,20 +148,6 @@ impl fmt::Debug for Client {
 }
 
 /// Options of a [`Client`].
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use bs2_events::RetryPolicy;
-/// use bs2_events::device::ClientOptions;
-///
-/// let options = ClientOptions::default()
-///     .with_deadline(Duration::from_secs(5))
-///     .with_queue_capacity(10_000)
-///     .with_retry(RetryPolicy::never());
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ClientOptions {
     deadline: Duration,

@@ -23,8 +23,9 @@ use crate::{Error, ErrorKind, Result};
 /// # Errors
 ///
 /// Every call may fail with [`Disconnected`](ErrorKind::Disconnected), [`TimedOut`](ErrorKind::TimedOut),
-/// [`NotFound`](ErrorKind::NotFound) if the backend does not know the device, [`Closed`](ErrorKind::Closed), and with
-/// what the device itself answers. Each method lists only what it adds to these.
+/// [`NotFound`](ErrorKind::NotFound) if the backend does not know the device, [`Closed`](ErrorKind::Closed),
+/// [`Unsupported`](ErrorKind::Unsupported) if the backend or the device has no such function, as a device without
+/// pictures, and with what the device itself answers. Each method lists only what it adds to these.
 ///
 /// # Examples
 ///
@@ -234,10 +235,6 @@ impl Device {
     /// fields that were asked for. So [`EventMask::JOB_CODE`] alone finds the events that have a job code, and nothing
     /// else of them. Images make answers large: leave out [`EventMask::IMAGE`] if you do not need them.
     ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported) if the backend or the device has no such function.
-    ///
     /// # Examples
     ///
     /// ```
@@ -269,18 +266,13 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is none, or no longer; [`Unsupported`](ErrorKind::Unsupported) for a
-    /// device without pictures.
+    /// [`NotFound`](ErrorKind::NotFound) if there is none, or no longer.
     #[doc(alias = "BS2_GetImageLog")]
     pub async fn image_log(&self, id: u32) -> Result<Bytes> {
         self.calls.call(self.id, "image log", || self.calls.backend.image_log(self.id, id)).await
     }
 
     /// Pictures of events with ids greater than `after`, ascending, at most `max`.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported) for a device without pictures.
     #[doc(alias = "GetImageLog")]
     pub async fn image_logs(&self, after: u32, max: u32) -> Result<Vec<ImageLog>> {
         let ask = |from, amount| {
@@ -298,8 +290,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](ErrorKind::Unsupported) for a device without pictures, and those of [`logs`](Self::logs), as the
-    /// last item.
+    /// Those of [`image_log`](Self::image_log) and [`logs`](Self::logs), as the last item.
     ///
     /// # Examples
     ///
@@ -348,10 +339,6 @@ impl Device {
     }
 
     /// For which events the device takes a picture.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported) for a device without pictures.
     #[doc(alias("BS2_GetEventConfig", "GetImageFilter"))]
     pub async fn image_filters(&self) -> Result<Vec<ImageFilter>> {
         self.calls.call(self.id, "image filters", || self.calls.backend.image_filters(self.id)).await
@@ -382,10 +369,6 @@ impl Device {
     }
 
     /// Live events of this device; see [`Client::subscribe`](super::Client::subscribe).
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::subscribe`](super::Client::subscribe).
     #[doc(alias = "BS2_StartMonitoringLog")]
     pub async fn subscribe(&self) -> Result<Subscription> {
         subscribe(&self.calls, &[self.id]).await
@@ -393,10 +376,6 @@ impl Device {
 
     /// Calls `callback` for every live event of this device; see
     /// [`Client::on_log_received`](super::Client::on_log_received).
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::subscribe`](super::Client::subscribe).
     #[doc(alias = "OnLogReceived")]
     pub async fn on_log_received(
         &self,

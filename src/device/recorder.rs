@@ -146,15 +146,8 @@ impl Recorder {
     }
 
     /// Records the logs of these devices, and then their live events until the future is dropped or every device has
-    /// failed. It subscribes before it reads, so that no event falls between the two.
-    ///
-    /// # Errors
-    ///
-    /// As [`record_logs`](Self::record_logs).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`record_logs`](Self::record_logs).
+    /// failed. It subscribes before it reads, so that no event falls between the two. Errors and cancel safety are those
+    /// of [`record_logs`](Self::record_logs).
     pub async fn record(&mut self, client: &Client, devices: &[Device]) -> Result<()> {
         self.record_all(client, devices, true).await
     }

@@ -205,12 +205,6 @@ pub(super) fn check_file_head(bytes: &[u8]) -> Result<(), Broken> {
     }
 }
 
-/// Reads the header at the start of these bytes.
-#[cfg(feature = "capture")]
-pub(super) fn header(bytes: &[u8]) -> Result<&RecordHead, Broken> {
-    checked_header(bytes).map(|(head, ..)| head)
-}
-
 /// Whether the record whose header is at the start of these bytes ends within them; `None` if there is no header.
 fn is_whole(bytes: &[u8]) -> Option<bool> {
     let (head, rest, _) = checked_header(bytes).ok()?;
@@ -234,7 +228,7 @@ fn frame(bytes: &[u8]) -> Result<(&RecordHead, &[u8], usize), Broken> {
 }
 
 /// The header at the start of these bytes, the bytes after it, and the checksum that continues with the payload.
-fn checked_header(bytes: &[u8]) -> Result<(&RecordHead, &[u8], Hasher), Broken> {
+pub(super) fn checked_header(bytes: &[u8]) -> Result<(&RecordHead, &[u8], Hasher), Broken> {
     let Ok((head, rest)) = RecordHead::ref_from_prefix(bytes) else {
         return Err(Broken::Cut(RecordHead::LAYOUT.truncated(0, bytes.len())));
     };

@@ -14,22 +14,6 @@ use crate::codec::{DecodeError, DecodeReason, DeviceId, Event, Extras, Temperatu
 /// One record of a capture, in the bytes of the capture.
 ///
 /// `Debug` shows no user id, no card data, no temperature and no image.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::capture::{CapturePayload, CaptureRecord};
-/// use bs2_events::codec::{DeviceId, Event, EventCode};
-///
-/// let event = Event::builder(DeviceId::new(7), 1, EventCode::DOOR_OPENED).build();
-/// let record = CaptureRecord {
-///     device: DeviceId::new(7),
-///     received_at: 1_766_587_217_000,
-///     payload: CapturePayload::Event(&event),
-/// };
-/// assert_eq!(record.event(), Some(&event));
-/// assert!(record.extras().is_empty());
-/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CaptureRecord<'a> {
     /// The device that delivered it. The events may be those of a slave device.

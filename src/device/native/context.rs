@@ -15,7 +15,7 @@ use super::callbacks;
 use super::context_slot::ContextSlot;
 use super::convert::{self, BlobRecord, Word};
 use super::library::Library;
-use super::memory::{ReleaseQueue, array, bytes};
+use super::memory::{ReleaseQueue, array};
 use super::options::NativeOptions;
 use super::worker::Calling;
 use crate::codec::blob::{EventBlob, EventMask, SmallBlob, SmallBlobEx};
@@ -236,7 +236,7 @@ impl Context {
         // SAFETY: the context is open, and both results can be written to.
         get.run(|get| unsafe { get(self.raw, device.get(), id, &raw mut object, &raw mut size) })?;
         // SAFETY: the library leaves the object to us.
-        match unsafe { bytes(get.name, object, size, MAX_IMAGE, queue)? } {
+        match unsafe { array(get.name, object, size, MAX_IMAGE, 1, queue)? } {
             Some(image) if size > 0 => Ok(Bytes::from_owner(image)),
             _ => Err(Error::new(ErrorKind::NotFound, format!("event {id} has no image"))),
         }
