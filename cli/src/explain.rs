@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use bs2_events::codec::blob::{BlobHead, BlobSubject, EventMask, ExtInfo, ExtIoDevice};
-use bs2_events::codec::capture::{CapturePayload, LinkState};
+use bs2_events::codec::capture::{CapturePayload, ConnectionStateRecord};
 use bs2_events::codec::filter::EventFilter;
 use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::{Event, Subject, Temperature, UserId};
@@ -65,7 +65,7 @@ pub(crate) fn explain_payload(payload: &CapturePayload<'_>) -> String {
             Ok(blob) => explain(&Record::Portable(blob)),
             Err(_) => unexplained(bytes),
         },
-        CapturePayload::State(LinkState { code, name }) => {
+        CapturePayload::State(ConnectionStateRecord { code, name }) => {
             let bytes = [&[code], name.as_bytes()].concat();
             let mut dump = Dump::new(&bytes);
             dump.field(1, "code", code);

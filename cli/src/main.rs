@@ -25,7 +25,7 @@ use bs2_events::{Error, ErrorKind, Result};
 use clap::{Parser, Subcommand};
 use tokio_rustls::rustls::crypto::ring;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use runtime::block_on;
@@ -89,17 +89,20 @@ impl Verb {
 fn start_log() -> Result<()> {
     let asked = std::env::var_os(LOG_VARIABLE);
     let directives = asked.as_deref().map_or(WARNINGS.into(), OsStr::to_string_lossy);
-    let filter = EnvFilter::builder().parse(directives).map_err(|error| {
+    let filter: Targets = directives.parse().map_err(|error| {
         Error::new(ErrorKind::InvalidInput, format!("variable `{LOG_VARIABLE}`")).with_source(error)
     })?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         // The default panics if stderr is closed.
         .log_internal_errors(false);
+    let registry = tracing_subscriber::registry();
     match asked {
-        Some(_) => log.init(),
-        None => log.without_time().with_level(false).with_target(false).init(),
+        Some(_) => registry.with(log.with_filter(filter)).init(),
+        None => {
+            let log = log.without_time().with_level(false).with_target(false);
+            registry.with(log.with_filter(filter)).init();
+        }
     }
     Ok(())
 }

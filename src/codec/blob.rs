@@ -147,16 +147,6 @@ record! {
     ///
     /// The address is misaligned, and differently in each record of an array. Here it is only a number. To follow it, and
     /// to release the memory behind it, is the task of the code that called the library.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::blob::{BlobHead, SmallBlob32, SmallBlob64};
-    ///
-    /// assert_eq!((SmallBlob64::SIZE, SmallBlob32::SIZE), (66, 62));
-    /// let blob = SmallBlob64::new(BlobHead::new(7).with_image_size(3), 0x1000);
-    /// assert_eq!(blob.image_address(), 0x1000);
-    /// ```
     #[doc(alias = "BS2EventSmallBlob")]
     pub struct SmallBlob<A: Address>("small blob", 66 bytes as SmallBlob64) {
         ..head: BlobHead = "`eventMask` … `imageSize`",
@@ -228,17 +218,6 @@ record! {
     /// On 32-bit targets `temperature` stands at 62, and the record has 66 bytes.
     ///
     /// Only devices with a thermal camera that are set to record the temperature fill it.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::Temperature;
-    /// use bs2_events::codec::blob::{BlobHead, SmallBlob64, SmallBlobEx64};
-    ///
-    /// assert_eq!(SmallBlobEx64::SIZE, 70);
-    /// let blob = SmallBlobEx64::new(SmallBlob64::new(BlobHead::new(7), 0), Temperature::from_hundredths(3_655));
-    /// assert_eq!(blob.temperature(), Some(Temperature::from_hundredths(3_655)));
-    /// ```
     #[doc(alias = "BS2EventSmallBlobEx")]
     pub struct SmallBlobEx<A: Address>("small blob ex", 70 bytes as SmallBlobEx64) {
         ..small_blob: SmallBlob<A> = "`eventMask` … `reserved`",

@@ -57,7 +57,7 @@ mod record;
 mod writer;
 
 pub use reader::{CaptureError, CaptureReader};
-pub use record::{CapturePayload, CaptureRecord, LinkState};
+pub use record::{CapturePayload, CaptureRecord, ConnectionStateRecord};
 #[cfg(feature = "serde")]
 pub use record::{CapturePayloadBuf, CaptureRecordBuf};
 #[cfg(feature = "capture")]

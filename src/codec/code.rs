@@ -10,6 +10,30 @@ use core::str::FromStr;
 mod constants;
 mod names;
 
+/// An enum of words: `Display` writes the word of each variant.
+macro_rules! word_enum {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $($(#[$doc:meta])* $variant:ident = $word:literal,)*
+        }
+    ) => {
+        $(#[$meta])*
+        pub enum $name {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.pad(match self {
+                    $(Self::$variant => $word,)*
+                })
+            }
+        }
+    };
+}
+pub(super) use word_enum;
+
 /// What happened: the 16-bit code of an event, main code in the high byte and sub code in the low one.
 ///
 /// The set is open: a code that this crate does not know keeps its number, has no name, and survives every round
@@ -104,19 +128,6 @@ impl EventCode {
     }
 
     /// Every name that this code has or had, the present one first; empty for an unknown code.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::EventCode;
-    /// use bs2_events::codec::code::NameStatus;
-    ///
-    /// let names = EventCode::new(0x6900).names();
-    /// assert_eq!(names[0].name, "ZONE_SCHEDULED_LOCK_VIOLATION");
-    /// let conflict = names.iter().find(|row| row.status == NameStatus::Conflict).unwrap();
-    /// assert_eq!(conflict.name, "ZONE_FORCED_LOCK_START");
-    /// assert!(conflict.note.contains("0x6A00"));
-    /// ```
     #[must_use]
     pub fn names(self) -> &'static [CodeName] {
         let start = names::NAMES.partition_point(|row| row.code < self);
@@ -257,18 +268,6 @@ impl FromStr for EventCode {
 pub struct ParseCodeError(());
 
 /// One name of the catalogue.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::EventCode;
-/// use bs2_events::codec::code::{Category, NameStatus};
-///
-/// let row = &EventCode::new(0x3F00).names().iter().find(|row| row.name == "DEVICE_INPUT_DETECTED").unwrap();
-/// assert_eq!(row.status, NameStatus::Deprecated);
-/// assert_eq!(row.category, Category::Device);
-/// assert_eq!(row.note, "deprecated in SDK 2.9.12");
-/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct CodeName {
@@ -288,110 +287,71 @@ pub struct CodeName {
     pub note: &'static str,
 }
 
-/// Whether a name is in use.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-pub enum NameStatus {
-    /// A second name that is in use.
-    Also,
-    /// An old page gives the name to this code, the SDK to another.
-    Conflict,
-    /// The name.
-    Current,
-    /// A former name.
-    Deprecated,
-    /// The SDK's own spelling, where it has a slip.
-    Misspelt,
-}
-
-impl fmt::Display for NameStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Also => "also",
-            Self::Conflict => "conflict",
-            Self::Current => "current",
-            Self::Deprecated => "deprecated",
-            Self::Misspelt => "misspelt",
-        })
+word_enum! {
+    /// Whether a name is in use.
+    #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+    #[non_exhaustive]
+    pub enum NameStatus {
+        /// A second name that is in use.
+        Also = "also",
+        /// An old page gives the name to this code, the SDK to another.
+        Conflict = "conflict",
+        /// The name.
+        Current = "current",
+        /// A former name.
+        Deprecated = "deprecated",
+        /// The SDK's own spelling, where it has a slip.
+        Misspelt = "misspelt",
     }
 }
 
-/// The area that a code concerns.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[non_exhaustive]
-pub enum Category {
-    /// A person asked to be let in.
-    Authentication,
-    /// The device itself: clock, network, resets, power.
-    Device,
-    /// A door.
-    Door,
-    /// A supervised input.
-    Input,
-    /// A lift and its floors.
-    Lift,
-    /// A relay action.
-    Relay,
-    /// The list of users was changed.
-    User,
-    /// A zone: anti-passback, fire, lock schedules, intrusion, interlock, limits, muster.
-    Zone,
-}
-
-impl fmt::Display for Category {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Authentication => "authentication",
-            Self::Device => "device",
-            Self::Door => "door",
-            Self::Input => "input",
-            Self::Lift => "lift",
-            Self::Relay => "relay",
-            Self::User => "user",
-            Self::Zone => "zone",
-        })
+word_enum! {
+    /// The area that a code concerns.
+    #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[non_exhaustive]
+    pub enum Category {
+        /// A person asked to be let in.
+        Authentication = "authentication",
+        /// The device itself: clock, network, resets, power.
+        Device = "device",
+        /// A door.
+        Door = "door",
+        /// A supervised input.
+        Input = "input",
+        /// A lift and its floors.
+        Lift = "lift",
+        /// A relay action.
+        Relay = "relay",
+        /// The list of users was changed.
+        User = "user",
+        /// A zone: anti-passback, fire, lock schedules, intrusion, interlock, limits, muster.
+        Zone = "zone",
     }
 }
 
-/// The severity with which the SDK's header marks a code.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Severity {
-    /// Not marked.
-    Normal,
-    /// Marked as an alert.
-    Alert,
-    /// Marked as an alarm.
-    Alarm,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Normal => "normal",
-            Self::Alert => "alert",
-            Self::Alarm => "alarm",
-        })
+word_enum! {
+    /// The severity with which the SDK's header marks a code.
+    #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    pub enum Severity {
+        /// Not marked.
+        Normal = "normal",
+        /// Marked as an alert.
+        Alert = "alert",
+        /// Marked as an alarm.
+        Alarm = "alarm",
     }
 }
 
-/// The decision of an authentication event.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Outcome {
-    /// A person was let in.
-    Granted,
-    /// A person was refused.
-    Denied,
-    /// The event decides nothing.
-    Neither,
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Granted => "granted",
-            Self::Denied => "denied",
-            Self::Neither => "neither",
-        })
+word_enum! {
+    /// The decision of an authentication event.
+    #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+    pub enum Outcome {
+        /// A person was let in.
+        Granted = "granted",
+        /// A person was refused.
+        Denied = "denied",
+        /// The event decides nothing.
+        Neither = "neither",
     }
 }
 

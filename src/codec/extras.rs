@@ -124,16 +124,6 @@ impl fmt::Debug for ExtraSubject {
 pub struct JobCode(pub u32);
 
 /// A person's temperature, in hundredths of a degree Celsius. `Debug` does not show it.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::Temperature;
-///
-/// let temperature = Temperature::from_hundredths(3_655);
-/// assert_eq!(temperature.hundredths(), 3_655);
-/// assert_eq!(format!("{temperature:?}"), "Temperature(..)");
-/// ```
 #[derive(Clone, Copy, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Temperature(u32);
 

@@ -281,6 +281,14 @@ impl<'de, T: Value> DeserializeSeed<'de> for Named<T> {
 
 struct Object<T>(Field, PhantomData<T>);
 
+macro_rules! wrong_type {
+    ($($visit:ident($($value:ty)?);)*) => {
+        $(fn $visit<E: Error>(self $(, _: $value)?) -> Result<T, E> {
+            Err(self.wrong_type())
+        })*
+    };
+}
+
 impl<'de, T: Fields> Visitor<'de> for Object<T> {
     type Value = T;
 
@@ -296,32 +304,17 @@ impl<'de, T: Fields> Visitor<'de> for Object<T> {
         Ok(fields)
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<T, E> {
-        Err(self.wrong_type())
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<T, E> {
-        Err(self.wrong_type())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<T, A::Error> {
         Err(self.wrong_type())
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<T, E> {
-        Err(self.wrong_type())
-    }
-
-    fn visit_u64<E: Error>(self, _: u64) -> Result<T, E> {
-        Err(self.wrong_type())
-    }
-
-    fn visit_i64<E: Error>(self, _: i64) -> Result<T, E> {
-        Err(self.wrong_type())
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<T, E> {
-        Err(self.wrong_type())
+    wrong_type! {
+        visit_bool(bool);
+        visit_unit();
+        visit_str(&str);
+        visit_u64(u64);
+        visit_i64(i64);
+        visit_f64(f64);
     }
 }
 

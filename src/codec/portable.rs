@@ -111,11 +111,7 @@ impl<'a> PortableBlob<'a> {
         blob: &SmallBlobEx<A>,
         image: impl Into<Cow<'a, [u8]>>,
     ) -> Result<Self, DecodeError> {
-        let portable = Self::from_small_blob(blob.small_blob(), image)?;
-        Ok(match blob.temperature() {
-            Some(temperature) => portable.with_temperature(temperature),
-            None => portable,
-        })
+        Ok(Self::from_small_blob(blob.small_blob(), image)?.with_some_temperature(blob.temperature()))
     }
 
     /// Sets the temperature and its bit of the mask.
@@ -124,6 +120,10 @@ impl<'a> PortableBlob<'a> {
         self.head = self.head.with_mask(self.head.mask() | EventMask::TEMPERATURE);
         self.temperature = temperature;
         self
+    }
+
+    pub(crate) fn with_some_temperature(self, temperature: Option<Temperature>) -> Self {
+        temperature.into_iter().fold(self, Self::with_temperature)
     }
 
     /// Sets the small blob's reserved byte.

@@ -68,15 +68,6 @@ impl fmt::Debug for SdkCode {
 }
 
 /// One name of the catalogue.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::sdk_code::SdkCode;
-///
-/// let row = SdkCode::catalogue().iter().find(|row| row.name == "TIMEOUT").unwrap();
-/// assert_eq!((row.code, row.group), (SdkCode::new(-601), "util"));
-/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct SdkCodeName {

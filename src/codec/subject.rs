@@ -6,6 +6,7 @@ use ascii::AsciiStr;
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use super::code::word_enum;
 use super::{DecodeError, DecodeReason, EventCode};
 
 /// To whom or what an event happened: the union at offset 12, read as the code requires.
@@ -219,45 +220,48 @@ impl fmt::Debug for Subject<'_> {
     }
 }
 
-/// The kind of a subject: the member of the union at offset 12 that a code uses.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::subject::Confidence;
-/// use bs2_events::codec::{EventCode, SubjectKind};
-///
-/// assert_eq!(SubjectKind::of(EventCode::DOOR_OPENED), SubjectKind::Door);
-/// assert_eq!(SubjectKind::of(EventCode::new(0x1102)), SubjectKind::Card);
-/// assert_eq!(SubjectKind::confidence(EventCode::new(0x4E00)), Confidence::Low);
-/// ```
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-#[non_exhaustive]
-pub enum SubjectKind {
-    /// An intrusion alarm zone with door and input.
-    AlarmZone,
-    /// Data of an unregistered card.
-    Card,
-    /// A door.
-    Door,
-    /// An input port.
-    Input,
-    /// An interlock zone with its doors.
-    Interlock,
-    /// A lift.
-    Lift,
-    /// Nothing.
-    None,
-    /// An OSDP device.
-    Osdp,
-    /// A relay.
-    Relay,
-    /// No source explains the bytes.
-    Unknown,
-    /// A person.
-    User,
-    /// A zone.
-    Zone,
+word_enum! {
+    /// The kind of a subject: the member of the union at offset 12 that a code uses. `Display` writes the word in
+    /// `src/codec/tables/subjects.tsv`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::codec::subject::Confidence;
+    /// use bs2_events::codec::{EventCode, SubjectKind};
+    ///
+    /// assert_eq!(SubjectKind::of(EventCode::DOOR_OPENED), SubjectKind::Door);
+    /// assert_eq!(SubjectKind::of(EventCode::new(0x1102)), SubjectKind::Card);
+    /// assert_eq!(SubjectKind::confidence(EventCode::new(0x4E00)), Confidence::Low);
+    /// ```
+    #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    #[non_exhaustive]
+    pub enum SubjectKind {
+        /// An intrusion alarm zone with door and input.
+        AlarmZone = "alarm_zone",
+        /// Data of an unregistered card.
+        Card = "card",
+        /// A door.
+        Door = "door",
+        /// An input port.
+        Input = "input",
+        /// An interlock zone with its doors.
+        Interlock = "interlock",
+        /// A lift.
+        Lift = "lift",
+        /// Nothing.
+        None = "none",
+        /// An OSDP device.
+        Osdp = "osdp",
+        /// A relay.
+        Relay = "relay",
+        /// No source explains the bytes.
+        Unknown = "unknown",
+        /// A person.
+        User = "user",
+        /// A zone.
+        Zone = "zone",
+    }
 }
 
 impl SubjectKind {
@@ -315,44 +319,16 @@ impl SubjectKind {
     }
 }
 
-/// The word in `src/codec/tables/subjects.tsv`.
-impl fmt::Display for SubjectKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::AlarmZone => "alarm_zone",
-            Self::Card => "card",
-            Self::Door => "door",
-            Self::Input => "input",
-            Self::Interlock => "interlock",
-            Self::Lift => "lift",
-            Self::None => "none",
-            Self::Osdp => "osdp",
-            Self::Relay => "relay",
-            Self::Unknown => "unknown",
-            Self::User => "user",
-            Self::Zone => "zone",
-        })
-    }
-}
-
-/// How well the sources prove the kind of a code's subject.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Confidence {
-    /// Only by the code's name, or not at all.
-    Low,
-    /// By one source, or by the code's neighbours.
-    Medium,
-    /// By the vendor's manual or the gateway's documentation, and no source contradicts it.
-    High,
-}
-
-impl fmt::Display for Confidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        })
+word_enum! {
+    /// How well the sources prove the kind of a code's subject.
+    #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+    pub enum Confidence {
+        /// Only by the code's name, or not at all.
+        Low = "low",
+        /// By one source, or by the code's neighbours.
+        Medium = "medium",
+        /// By the vendor's manual or the gateway's documentation, and no source contradicts it.
+        High = "high",
     }
 }
 
@@ -372,6 +348,11 @@ impl fmt::Display for Confidence {
 /// let user = UserId::new("1001")?;
 /// assert_eq!(user.as_text(), Some("1001"));
 /// assert_eq!(format!("{user:?}"), "UserId(..)");
+/// assert_eq!(UserId::new("Zoë")?.as_text(), Some("Zoë"));
+/// assert_eq!(UserId::new(b"\xFF")?.as_text(), None);
+///
+/// let error = UserId::new("x".repeat(33)).unwrap_err();
+/// assert_eq!(error.to_string(), "event: field `user_id` at offset 12: 33 bytes in a field of 32");
 /// # Ok::<(), bs2_events::codec::DecodeError>(())
 /// ```
 #[doc(alias("BS2_USER_ID", "userID"))]
@@ -385,16 +366,6 @@ impl UserId {
     /// # Errors
     ///
     /// [`DecodeReason::TooLong`] for more than 32 bytes.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::UserId;
-    ///
-    /// assert!(UserId::new("x".repeat(32)).is_ok());
-    /// let error = UserId::new("x".repeat(33)).unwrap_err();
-    /// assert_eq!(error.to_string(), "event: field `user_id` at offset 12: 33 bytes in a field of 32");
-    /// ```
     pub fn new(id: impl AsRef<[u8]>) -> Result<Self, DecodeError> {
         padded(id.as_ref(), "user_id").map(Self)
     }
@@ -420,16 +391,6 @@ impl UserId {
     }
 
     /// The id as text; `None` if it is not UTF-8. The text of an empty id is empty.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::UserId;
-    ///
-    /// assert_eq!(UserId::new("Zoë")?.as_text(), Some("Zoë"));
-    /// assert_eq!(UserId::new(b"\xFF")?.as_text(), None);
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
     #[inline]
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
@@ -613,7 +574,7 @@ struct OsdpNotice {
     data: [u8; 28],
 }
 
-fn uid(bytes: &[u8; 32]) -> u32 {
+pub(super) fn uid(bytes: &[u8; 32]) -> u32 {
     let uid: &Uid = zerocopy::transmute_ref!(bytes);
     uid.uid.get()
 }

@@ -43,56 +43,31 @@ impl fmt::Display for Timestamp {
     }
 }
 
-#[cfg(feature = "jiff")]
-impl From<Timestamp> for jiff::Timestamp {
-    fn from(time: Timestamp) -> Self {
-        Self::from_second(i64::from(time.0)).unwrap_or(Self::UNIX_EPOCH)
-    }
+/// Converts from and to the time of another crate.
+macro_rules! convert {
+    ($feature:literal, $time:ty, $from_seconds:expr, $seconds:ident) => {
+        #[cfg(feature = $feature)]
+        impl From<Timestamp> for $time {
+            fn from(time: Timestamp) -> Self {
+                $from_seconds(i64::from(time.0)).unwrap_or(Self::UNIX_EPOCH)
+            }
+        }
+
+        #[cfg(feature = $feature)]
+        impl TryFrom<$time> for Timestamp {
+            type Error = core::num::TryFromIntError;
+
+            /// Drops the part below a second.
+            fn try_from(time: $time) -> Result<Self, Self::Error> {
+                time.$seconds().try_into().map(Self)
+            }
+        }
+    };
 }
 
-#[cfg(feature = "jiff")]
-impl TryFrom<jiff::Timestamp> for Timestamp {
-    type Error = core::num::TryFromIntError;
-
-    /// Drops the part below a second.
-    fn try_from(time: jiff::Timestamp) -> Result<Self, Self::Error> {
-        time.as_second().try_into().map(Self)
-    }
-}
-
-#[cfg(feature = "chrono")]
-impl From<Timestamp> for chrono::DateTime<chrono::Utc> {
-    fn from(time: Timestamp) -> Self {
-        Self::from_timestamp(i64::from(time.0), 0).unwrap_or(Self::UNIX_EPOCH)
-    }
-}
-
-#[cfg(feature = "chrono")]
-impl TryFrom<chrono::DateTime<chrono::Utc>> for Timestamp {
-    type Error = core::num::TryFromIntError;
-
-    /// Drops the part below a second.
-    fn try_from(time: chrono::DateTime<chrono::Utc>) -> Result<Self, Self::Error> {
-        time.timestamp().try_into().map(Self)
-    }
-}
-
-#[cfg(feature = "time")]
-impl From<Timestamp> for time::UtcDateTime {
-    fn from(time: Timestamp) -> Self {
-        Self::from_unix_timestamp(i64::from(time.0)).unwrap_or(Self::UNIX_EPOCH)
-    }
-}
-
-#[cfg(feature = "time")]
-impl TryFrom<time::UtcDateTime> for Timestamp {
-    type Error = core::num::TryFromIntError;
-
-    /// Drops the part below a second.
-    fn try_from(time: time::UtcDateTime) -> Result<Self, Self::Error> {
-        time.unix_timestamp().try_into().map(Self)
-    }
-}
+convert!("jiff", jiff::Timestamp, jiff::Timestamp::from_second, as_second);
+convert!("chrono", chrono::DateTime<chrono::Utc>, chrono::DateTime::from_timestamp_secs, timestamp);
+convert!("time", time::UtcDateTime, time::UtcDateTime::from_unix_timestamp, unix_timestamp);
 
 /// Year, month and day of a day counted from 1970-01-01, by the proleptic Gregorian calendar.
 ///

@@ -50,8 +50,8 @@ use crate::{Error, Result};
 ///
 /// # Implementing it
 ///
-/// Put [`#[async_trait]`](macro@async_trait) on your `impl` and write the methods as `async fn`, with the signatures that stand
-/// at each method. `examples/custom_backend.rs` does it for a list of events in memory.
+/// Put [`#[async_trait]`](macro@async_trait) on your `impl` and write the methods as `async fn`, with the signatures of this
+/// example. `examples/custom_backend.rs` does it for a list of events in memory.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -59,9 +59,9 @@ use crate::{Error, Result};
 /// use bs2_events::codec::blob::EventMask;
 /// use bs2_events::codec::portable::PortableBlob;
 /// use bs2_events::codec::{DeviceId, Timestamp};
-/// use bs2_events::device::backend::{Backend, DeviceList, LiveSink, Monitoring, async_trait, scan_image_logs};
+/// use bs2_events::device::backend::{Backend, DeviceList, LiveSink, Monitoring, async_trait};
 /// use bs2_events::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
-/// use bs2_events::{Error, ErrorKind, Result};
+/// use bs2_events::Result;
 ///
 /// /// Adds a log line to every read of another backend.
 /// #[derive(Debug)]
@@ -74,77 +74,51 @@ use crate::{Error, Result};
 ///         self.0.logs(device, after, max).await
 ///     }
 ///     // The other methods likewise.
-/// #   async fn devices(&self) -> Result<DeviceList> { self.0.devices().await }
-/// #   async fn connect(&self, device: DeviceId) -> Result<()> { self.0.connect(device).await }
-/// #   async fn info(&self, device: DeviceId) -> Result<DeviceInfo> { self.0.info(device).await }
-/// #   async fn capabilities(&self, device: DeviceId) -> Result<Capabilities> { self.0.capabilities(device).await }
-/// #   async fn time(&self, device: DeviceId) -> Result<Timestamp> { self.0.time(device).await }
-/// #   async fn blobs(&self, device: DeviceId, after: u32, max: u32, mask: EventMask) -> Result<Vec<PortableBlob<'static>>> {
-/// #       self.0.blobs(device, after, max, mask).await
-/// #   }
-/// #   async fn image_log(&self, device: DeviceId, id: u32) -> Result<bytes::Bytes> { self.0.image_log(device, id).await }
-/// #   async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>> {
-/// #       self.0.image_logs(device, after, max).await
-/// #   }
-/// #   async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>> { self.0.image_filters(device).await }
-/// #   async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()> {
-/// #       self.0.set_image_filters(device, filters).await
-/// #   }
-/// #   async fn clear_log(&self, device: DeviceId) -> Result<()> { self.0.clear_log(device).await }
-/// #   async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> { self.0.monitor(device, sink).await }
-/// #   async fn close(&self) -> Result<()> { self.0.close().await }
+///     async fn devices(&self) -> Result<DeviceList> { self.0.devices().await }
+///     async fn connect(&self, device: DeviceId) -> Result<()> { self.0.connect(device).await }
+///     async fn info(&self, device: DeviceId) -> Result<DeviceInfo> { self.0.info(device).await }
+///     async fn capabilities(&self, device: DeviceId) -> Result<Capabilities> { self.0.capabilities(device).await }
+///     async fn time(&self, device: DeviceId) -> Result<Timestamp> { self.0.time(device).await }
+///     async fn blobs(&self, device: DeviceId, after: u32, max: u32, mask: EventMask) -> Result<Vec<PortableBlob<'static>>> {
+///         self.0.blobs(device, after, max, mask).await
+///     }
+///     async fn image_log(&self, device: DeviceId, id: u32) -> Result<bytes::Bytes> { self.0.image_log(device, id).await }
+///     async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>> {
+///         self.0.image_logs(device, after, max).await
+///     }
+///     async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>> { self.0.image_filters(device).await }
+///     async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()> {
+///         self.0.set_image_filters(device, filters).await
+///     }
+///     async fn clear_log(&self, device: DeviceId) -> Result<()> { self.0.clear_log(device).await }
+///     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> {
+///         self.0.monitor(device, sink).await
+///     }
+///     async fn close(&self) -> Result<()> { self.0.close().await }
 /// }
 /// ```
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// The devices that this backend reaches. A device that cannot be reached is no error of the call.
-    ///
-    /// ```text
-    /// async fn devices(&self) -> Result<DeviceList>
-    /// ```
     async fn devices(&self) -> Result<DeviceList>;
 
     /// Connects the device; returns at once if it is connected.
-    ///
-    /// ```text
-    /// async fn connect(&self, device: DeviceId) -> Result<()>
-    /// ```
     async fn connect(&self, device: DeviceId) -> Result<()>;
 
     /// Model, firmware and address.
-    ///
-    /// ```text
-    /// async fn info(&self, device: DeviceId) -> Result<DeviceInfo>
-    /// ```
     async fn info(&self, device: DeviceId) -> Result<DeviceInfo>;
 
     /// What the device can do.
-    ///
-    /// ```text
-    /// async fn capabilities(&self, device: DeviceId) -> Result<Capabilities>
-    /// ```
     async fn capabilities(&self, device: DeviceId) -> Result<Capabilities>;
 
     /// The clock of the device.
-    ///
-    /// ```text
-    /// async fn time(&self, device: DeviceId) -> Result<Timestamp>
-    /// ```
     async fn time(&self, device: DeviceId) -> Result<Timestamp>;
 
     /// One answer of the device to the question for up to `max` events after `after`. `max` is at least 1.
-    ///
-    /// ```text
-    /// async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage>
-    /// ```
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage>;
 
     /// One answer of the device to the question for up to `max` blobs after `after`: of events to which a field of `mask`
     /// applies, each with the fields of `mask` that do. It is empty only if no such event follows.
-    ///
-    /// ```text
-    /// async fn blobs(&self, device: DeviceId, after: u32, max: u32, mask: EventMask) -> Result<Vec<PortableBlob<'static>>>
-    /// ```
     async fn blobs(
         &self,
         device: DeviceId,
@@ -154,53 +128,25 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<PortableBlob<'static>>>;
 
     /// The image of one event, a JPEG.
-    ///
-    /// ```text
-    /// async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes>
-    /// ```
     async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes>;
 
     /// One answer of the device to the question for up to `max` images after `after`. A backend whose protocol has no such
     /// call uses [`scan_image_logs`].
-    ///
-    /// ```text
-    /// async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>>
-    /// ```
     async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>>;
 
     /// For which events the device takes a picture.
-    ///
-    /// ```text
-    /// async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>>
-    /// ```
     async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>>;
 
     /// Sets for which events the device takes a picture.
-    ///
-    /// ```text
-    /// async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()>
-    /// ```
     async fn set_image_filters(&self, device: DeviceId, filters: &[ImageFilter]) -> Result<()>;
 
     /// Deletes the whole log of the device. Ids continue.
-    ///
-    /// ```text
-    /// async fn clear_log(&self, device: DeviceId) -> Result<()>
-    /// ```
     async fn clear_log(&self, device: DeviceId) -> Result<()>;
 
     /// Reports events to `sink` as they happen, until the guard is dropped.
-    ///
-    /// ```text
-    /// async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring>
-    /// ```
     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring>;
 
     /// Closes every connection. Later calls fail with [`Closed`](crate::ErrorKind::Closed).
-    ///
-    /// ```text
-    /// async fn close(&self) -> Result<()>
-    /// ```
     async fn close(&self) -> Result<()>;
 }
 

@@ -21,9 +21,15 @@ pub(super) struct Calls {
 impl Calls {
     /// Makes one call to a connected device, and makes it again if the connection was lost: at most [`CALL_RETRIES`]
     /// times, and not after the deadline.
-    pub(super) async fn call<T, F>(&self, device: DeviceId, what: &str, call: impl Fn() -> F) -> Result<T>
+    pub(super) async fn call<T, F>(
+        &self,
+        device: DeviceId,
+        what: &str,
+        call: impl Fn() -> F + Send + Sync,
+    ) -> Result<T>
     where
-        F: Future<Output = Result<T>>,
+        T: Send,
+        F: Future<Output = Result<T>> + Send,
     {
         let policy = self.retry.within(CALL_RETRIES, self.deadline);
         let is_disconnected = |error: &Error| error.kind() == ErrorKind::Disconnected;
@@ -31,11 +37,11 @@ impl Calls {
     }
 
     /// Makes one call to a connected device, once: for calls that change something.
-    pub(super) async fn call_once<T>(
+    pub(super) async fn call_once<T: Send>(
         &self,
         device: DeviceId,
         what: &str,
-        call: impl Future<Output = Result<T>>,
+        call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         let result = match self.connect(device).await {
             Ok(()) => self.within_deadline(what, call).await,
@@ -59,19 +65,19 @@ impl Calls {
         result
     }
 
-    pub(super) async fn within_deadline<T>(
+    pub(super) async fn within_deadline<T: Send>(
         &self,
         what: &str,
-        call: impl Future<Output = Result<T>>,
+        call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
         within(self.deadline, what, call).await
     }
 }
 
-pub(super) async fn within<T>(
+pub(super) async fn within<T: Send>(
     deadline: Duration,
     what: &str,
-    call: impl Future<Output = Result<T>>,
+    call: impl Future<Output = Result<T>> + Send,
 ) -> Result<T> {
     tokio::time::timeout(deadline, call).await.unwrap_or_else(|_| {
         let message = format!("{what}: no answer within {} ms", deadline.as_millis());

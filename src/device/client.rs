@@ -25,15 +25,13 @@ use crate::{Error, Result, RetryPolicy};
 /// use bs2_events::device::Client;
 /// use bs2_events::sim::Simulator;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let client = Client::new(Simulator::new("devices=1&backlog=100")?.backend());
 /// for device in client.devices().await? {
 ///     let page = device.logs(0, 10).await?;
 ///     assert_eq!(page.len(), 10);
 /// }
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// # bs2_events::Result::Ok(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Client {
@@ -86,24 +84,6 @@ impl Client {
     /// # Errors
     ///
     /// Those of the backend; [`TimedOut`](crate::ErrorKind::TimedOut) after the deadline.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::device::Client;
-    /// use bs2_events::sim::Simulator;
-    ///
-    /// # async fn example() -> bs2_events::Result<()> {
-    /// let client = Client::new(Simulator::new("devices=3")?.backend());
-    /// let (devices, unreached) = client.discover().await?;
-    /// for error in &unreached {
-    ///     eprintln!("left out: {error}");
-    /// }
-    /// assert_eq!((devices.len(), unreached.len()), (3, 0));
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-    /// ```
     pub async fn discover(&self) -> Result<(Vec<Device>, Vec<Error>)> {
         // The backend gives each device the deadline, and the list waits for the last of them.
         let deadline = self.calls.deadline.saturating_mul(2);
@@ -111,7 +91,7 @@ impl Client {
         Ok((list.devices.into_iter().map(|id| self.device(id)).collect(), list.failures))
     }
 
-    /// Live events of several devices in one stream.
+    /// Live events of several devices in one stream; [`Subscription`] has an example.
     ///
     /// Returns when the first try to connect has ended for every device. What happens from then on at a connected
     /// device is in the stream. A device that cannot be reached does not end the others: its error is among
@@ -121,23 +101,6 @@ impl Client {
     /// # Errors
     ///
     /// The first device's error if none can be reached; [`InvalidInput`](crate::ErrorKind::InvalidInput) for no device.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::device::Client;
-    /// use bs2_events::sim::Simulator;
-    ///
-    /// # async fn example() -> bs2_events::Result<()> {
-    /// let simulator = Simulator::new("devices=2&rate=0")?;
-    /// let client = Client::new(simulator.backend());
-    /// let mut live = client.subscribe(&simulator.device_ids()).await?;
-    /// simulator.make_event(simulator.device_ids()[1])?;
-    /// assert_eq!(live.next().await.unwrap().device(), simulator.device_ids()[1]);
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
-    /// ```
     #[doc(alias("BS2_StartMonitoringLog", "SubscribeRealtimeLog", "EnableMonitoring"))]
     pub async fn subscribe(&self, devices: &[DeviceId]) -> Result<Subscription> {
         subscribe(&self.calls, devices).await
@@ -185,20 +148,6 @@ impl fmt::Debug for Client {
 }
 
 /// Options of a [`Client`].
-///
-/// # Examples
-///
-/// ```
-/// use std::time::Duration;
-///
-/// use bs2_events::RetryPolicy;
-/// use bs2_events::device::ClientOptions;
-///
-/// let options = ClientOptions::default()
-///     .with_deadline(Duration::from_secs(5))
-///     .with_queue_capacity(10_000)
-///     .with_retry(RetryPolicy::never());
-/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ClientOptions {
     deadline: Duration,

@@ -27,7 +27,7 @@ pub enum ConnectionState {
 }
 
 /// The form in which a capture stores it.
-impl From<ConnectionState> for crate::codec::capture::LinkState<'static> {
+impl From<ConnectionState> for crate::codec::capture::ConnectionStateRecord<'static> {
     fn from(state: ConnectionState) -> Self {
         let (code, name) = match state {
             ConnectionState::Connected => (1, "connected"),
@@ -65,15 +65,13 @@ pub enum StateChange {
 /// use bs2_events::sim::Simulator;
 /// use tokio_stream::StreamExt;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let client = Client::new(Simulator::new("devices=1")?.backend());
 /// let mut states = client.states();
 /// client.devices().await?[0].info().await?;
 /// let change = states.next().await;
 /// assert!(matches!(change, Some(StateChange::Changed { state: ConnectionState::Connecting, .. })));
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// # bs2_events::Result::Ok(()) }).unwrap();
 /// ```
 pub struct ConnectionSubscription {
     inner: BroadcastStream<StateChange>,

@@ -23,8 +23,9 @@ use crate::{Error, ErrorKind, Result};
 /// # Errors
 ///
 /// Every call may fail with [`Disconnected`](ErrorKind::Disconnected), [`TimedOut`](ErrorKind::TimedOut),
-/// [`NotFound`](ErrorKind::NotFound) if the backend does not know the device, [`Closed`](ErrorKind::Closed), and with
-/// what the device itself answers. Each method lists only what it adds to these.
+/// [`NotFound`](ErrorKind::NotFound) if the backend does not know the device, [`Closed`](ErrorKind::Closed),
+/// [`Unsupported`](ErrorKind::Unsupported) if the backend or the device has no such function, as a device without
+/// pictures, and with what the device itself answers. Each method lists only what it adds to these.
 ///
 /// # Examples
 ///
@@ -32,7 +33,7 @@ use crate::{Error, ErrorKind, Result};
 /// use bs2_events::device::Client;
 /// use bs2_events::sim::Simulator;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let client = Client::new(Simulator::new("devices=1&backlog=50")?.backend());
 /// let device = client.devices().await?.remove(0);
 /// let page = device.logs(20, 5).await?;
@@ -40,9 +41,7 @@ use crate::{Error, ErrorKind, Result};
 /// assert_eq!(device.log(50).await?.id(), 50);
 /// assert_eq!(device.newest_id(0).await?, Some(50));
 /// assert_eq!(device.log(51).await.unwrap_err().kind(), bs2_events::ErrorKind::NotFound);
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// # bs2_events::Result::Ok(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -62,30 +61,18 @@ impl Device {
     }
 
     /// Model, firmware and address.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     #[doc(alias = "BS2_GetDeviceInfo")]
     pub async fn info(&self) -> Result<DeviceInfo> {
         self.calls.call(self.id, "device info", || self.calls.backend.info(self.id)).await
     }
 
     /// What the device can do.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     #[doc(alias("BS2_GetDeviceCapabilities", "GetCapabilityInfo"))]
     pub async fn capabilities(&self) -> Result<Capabilities> {
         self.calls.call(self.id, "capabilities", || self.calls.backend.capabilities(self.id)).await
     }
 
     /// The clock of the device.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     #[doc(alias("BS2_GetDeviceTime", "GetTime"))]
     pub async fn time(&self) -> Result<Timestamp> {
         self.calls.call(self.id, "device time", || self.calls.backend.time(self.id)).await
@@ -128,14 +115,12 @@ impl Device {
     /// use bs2_events::sim::Simulator;
     /// use futures_util::TryStreamExt;
     ///
-    /// # async fn example() -> bs2_events::Result<()> {
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let client = Client::new(Simulator::new("devices=1&backlog=5000")?.backend());
     /// let device = client.devices().await?.remove(0);
     /// let events = device.backlog(0).try_fold(0, async |sum, page| Ok(sum + page.len())).await?;
     /// assert_eq!(events, 5_000);
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// # bs2_events::Result::Ok(()) }).unwrap();
     /// ```
     pub fn backlog(&self, after: u32) -> impl Stream<Item = Result<EventPage>> + Send + use<'_> {
         Box::pin(stream::try_unfold(after, async move |cursor| {
@@ -163,10 +148,6 @@ impl Device {
     ///
     /// Devices have no call for this (nor for the number of events). So this searches, with about 40 reads of one event
     /// each at most.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     pub async fn newest_id(&self, after: u32) -> Result<Option<u32>> {
         let Some(first) = self.first_id(after).await? else { return Ok(None) };
         let (mut known, mut step) = (first, 1_024_u32);
@@ -197,10 +178,6 @@ impl Device {
     /// where an event at or after `time` follows an earlier one (or the beginning of the log), and other such events may
     /// have lower ids. To find them all, read the whole log and compare.
     ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
-    ///
     /// # Examples
     ///
     /// ```
@@ -208,7 +185,7 @@ impl Device {
     /// use bs2_events::device::Client;
     /// use bs2_events::sim::Simulator;
     ///
-    /// # async fn example() -> bs2_events::Result<()> {
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let client = Client::new(Simulator::new("devices=1&backlog=5000")?.backend());
     /// let device = client.devices().await?.remove(0);
     /// let time = device.log(4_000).await?.timestamp();
@@ -216,9 +193,7 @@ impl Device {
     /// // The events since then, and nothing before them is read.
     /// assert!(device.logs(first - 1, 100).await?.iter().all(|event| event.timestamp() >= time));
     /// assert_eq!(device.first_id_since(Timestamp::from_unix_seconds(u32::MAX)).await?, None);
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// # bs2_events::Result::Ok(()) }).unwrap();
     /// ```
     pub async fn first_id_since(&self, time: Timestamp) -> Result<Option<u32>> {
         let Some(newest) = self.newest_id(0).await? else { return Ok(None) };
@@ -260,10 +235,6 @@ impl Device {
     /// fields that were asked for. So [`EventMask::JOB_CODE`] alone finds the events that have a job code, and nothing
     /// else of them. Images make answers large: leave out [`EventMask::IMAGE`] if you do not need them.
     ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported) if the backend or the device has no such function.
-    ///
     /// # Examples
     ///
     /// ```
@@ -271,7 +242,7 @@ impl Device {
     /// use bs2_events::device::Client;
     /// use bs2_events::sim::Simulator;
     ///
-    /// # async fn example() -> bs2_events::Result<()> {
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let client = Client::new(Simulator::new("devices=1&backlog=500")?.backend());
     /// let device = client.devices().await?.remove(0);
     /// let mask = EventMask::INFO | EventMask::SUBJECT | EventMask::TNA_KEY | EventMask::JOB_CODE;
@@ -280,9 +251,7 @@ impl Device {
     ///         println!("{event} {:?}", blob.extras().job_code);
     ///     }
     /// }
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// # bs2_events::Result::Ok(()) }).unwrap();
     /// ```
     #[doc(alias("BS2_GetLogBlob", "BS2_GetLogSmallBlob", "BS2_GetLogSmallBlobEx"))]
     pub async fn blobs(&self, after: u32, max: u32, mask: EventMask) -> Result<Vec<PortableBlob<'static>>> {
@@ -297,18 +266,13 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is none, or no longer; [`Unsupported`](ErrorKind::Unsupported) for a
-    /// device without pictures.
+    /// [`NotFound`](ErrorKind::NotFound) if there is none, or no longer.
     #[doc(alias = "BS2_GetImageLog")]
     pub async fn image_log(&self, id: u32) -> Result<Bytes> {
         self.calls.call(self.id, "image log", || self.calls.backend.image_log(self.id, id)).await
     }
 
     /// Pictures of events with ids greater than `after`, ascending, at most `max`.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported) for a device without pictures.
     #[doc(alias = "GetImageLog")]
     pub async fn image_logs(&self, after: u32, max: u32) -> Result<Vec<ImageLog>> {
         let ask = |from, amount| {
@@ -326,8 +290,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](ErrorKind::Unsupported) for a device without pictures, and those of [`logs`](Self::logs), as the
-    /// last item.
+    /// Those of [`image_log`](Self::image_log) and [`logs`](Self::logs), as the last item.
     ///
     /// # Examples
     ///
@@ -337,7 +300,7 @@ impl Device {
     /// use bs2_events::sim::Simulator;
     /// use futures_util::TryStreamExt;
     ///
-    /// # async fn example() -> bs2_events::Result<()> {
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
     /// let client = Client::new(Simulator::new("devices=1&backlog=5000")?.backend());
     /// let device = client.devices().await?.remove(0);
     /// let since = device.log(4_000).await?.timestamp();
@@ -347,9 +310,7 @@ impl Device {
     /// while let Some(picture) = pictures.try_next().await? {
     ///     assert!(picture.event.timestamp() >= since && picture.event.flags().has_image());
     /// }
-    /// # Ok(())
-    /// # }
-    /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+    /// # bs2_events::Result::Ok(()) }).unwrap();
     /// ```
     pub fn image_logs_of<'a, F>(
         &'a self,
@@ -378,10 +339,6 @@ impl Device {
     }
 
     /// For which events the device takes a picture.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported) for a device without pictures.
     #[doc(alias("BS2_GetEventConfig", "GetImageFilter"))]
     pub async fn image_filters(&self) -> Result<Vec<ImageFilter>> {
         self.calls.call(self.id, "image filters", || self.calls.backend.image_filters(self.id)).await
@@ -406,20 +363,12 @@ impl Device {
     ///
     /// What was not read before is lost for good; a collector never calls this. The call is made once: after an error
     /// the log may or may not be cleared.
-    ///
-    /// # Errors
-    ///
-    /// As every call: see [`Device`].
     #[doc(alias = "BS2_ClearLog")]
     pub async fn clear_log(&self) -> Result<()> {
         self.calls.call_once(self.id, "clearing the log", self.calls.backend.clear_log(self.id)).await
     }
 
     /// Live events of this device; see [`Client::subscribe`](super::Client::subscribe).
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::subscribe`](super::Client::subscribe).
     #[doc(alias = "BS2_StartMonitoringLog")]
     pub async fn subscribe(&self) -> Result<Subscription> {
         subscribe(&self.calls, &[self.id]).await
@@ -427,10 +376,6 @@ impl Device {
 
     /// Calls `callback` for every live event of this device; see
     /// [`Client::on_log_received`](super::Client::on_log_received).
-    ///
-    /// # Errors
-    ///
-    /// As [`Client::subscribe`](super::Client::subscribe).
     #[doc(alias = "OnLogReceived")]
     pub async fn on_log_received(
         &self,

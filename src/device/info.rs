@@ -8,16 +8,6 @@ use bytes::Bytes;
 use crate::codec::{DeviceId, Event, EventCode};
 
 /// Model, firmware and address of a device.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::DeviceId;
-/// use bs2_events::device::DeviceInfo;
-///
-/// let info = DeviceInfo::new(DeviceId::new(7)).with_model("BioStation 3");
-/// assert_eq!(info.model, "BioStation 3");
-/// ```
 #[doc(alias("BS2_GetDeviceInfo", "BS2SimpleDeviceInfo"))]
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
@@ -62,15 +52,6 @@ impl DeviceInfo {
 }
 
 /// What a device can do.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::device::Capabilities;
-///
-/// let capabilities = Capabilities::new(3_000_000).with_image_logs(50_000);
-/// assert!(capabilities.has_image_logs());
-/// ```
 #[doc(alias("BS2_GetDeviceCapabilities", "BS2DeviceCapabilities"))]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[non_exhaustive]

@@ -105,7 +105,7 @@ impl Sender {
         self.change(|state| {
             state.note_resumed(device, resumed);
             for (event, extras) in events {
-                if state.add_notices() && state.has_room() {
+                if state.add_notices() && state.items.len() < state.capacity {
                     state.items.push_back(Live::Event { device, event, extras });
                 } else {
                     state.note_missed(device, 1);
@@ -135,7 +135,7 @@ impl Sender {
         }
         change(&mut state);
         state.add_notices();
-        let sleeper = if state.is_empty() { None } else { state.sleeper.take() };
+        let sleeper = if state.items.is_empty() { None } else { state.sleeper.take() };
         drop(state);
         if let Some(sleeper) = sleeper {
             sleeper.wake();
@@ -167,7 +167,7 @@ impl Receiver {
     pub(super) fn poll_take(&self, cx: &mut Context<'_>, taken: &mut VecDeque<Live>) -> Poll<()> {
         let mut state = lock(&self.0);
         state.add_notices();
-        if state.is_empty() && state.senders > 0 {
+        if state.items.is_empty() && state.senders > 0 {
             state.sleeper = Some(cx.waker().clone());
             return Poll::Pending;
         }
@@ -192,14 +192,6 @@ impl Drop for Receiver {
 }
 
 impl State {
-    fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    fn has_room(&self) -> bool {
-        self.items.len() < self.capacity
-    }
-
     fn note_resumed(&mut self, device: DeviceId, flag: &AtomicBool) {
         // The flag is read and written under the lock, or before it is shared.
         if flag.load(Ordering::Relaxed) {

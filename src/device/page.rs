@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use super::paging::Ordered;
+use super::paging::{Answer, Ordered};
 use crate::codec::{DecodeError, Event, Extras};
 use crate::{Error, ErrorKind, Result};
 
@@ -24,6 +24,10 @@ use crate::{Error, ErrorKind, Result};
 /// let page = EventPage::from(vec![event(7), event(8)]);
 /// assert_eq!(page.len(), 2);
 /// assert_eq!(page.last().map(Event::id), Some(8));
+///
+/// assert_eq!(EventPage::from_bytes(vec![0; 96].into())?.len(), 2);
+/// assert!(EventPage::from_bytes(vec![0; 95].into()).is_err());
+/// # Ok::<(), bs2_events::codec::DecodeError>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct EventPage {
@@ -45,16 +49,6 @@ impl EventPage {
     /// # Errors
     ///
     /// [`DecodeError`] when the bytes end inside an event.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::device::EventPage;
-    ///
-    /// assert_eq!(EventPage::from_bytes(vec![0; 96].into())?.len(), 2);
-    /// assert!(EventPage::from_bytes(vec![0; 95].into()).is_err());
-    /// # Ok::<(), bs2_events::codec::DecodeError>(())
-    /// ```
     pub fn from_bytes(bytes: Bytes) -> Result<Self, DecodeError> {
         Event::slice_from_bytes(&bytes)?;
         Ok(Self { bytes, ..Self::default() })
@@ -132,18 +126,33 @@ impl EventPage {
         self
     }
 
-    /// How many records the device gave, with those that cannot be read.
-    pub(super) fn answered(&self) -> usize {
+    /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
+    /// purpose and are not counted.
+    #[cfg(feature = "collect")]
+    pub(crate) fn after(mut self, after: u32) -> Self {
+        let known = self.partition_point(|event| event.id() <= after);
+        self.bytes = self.bytes.slice(known * Event::SIZE..);
+        self.drop_extras_of_others();
+        self
+    }
+
+    fn drop_extras_of_others(&mut self) {
+        if self.extras.is_empty() {
+            return;
+        }
+        let mut ids: Vec<u32> = self.iter().map(Event::id).collect();
+        ids.sort_unstable();
+        self.extras.retain(|(id, _)| ids.binary_search(id).is_ok());
+    }
+}
+
+impl Answer for EventPage {
+    fn count(&self) -> usize {
         self.len().saturating_add(self.unreadable.len())
     }
 
-    /// The events after `after`, ascending, each once. An answer that is in order is not copied, nor is one that begins
-    /// too early.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidData`](ErrorKind::InvalidData) if two different events have one id.
-    pub(super) fn in_order(mut self, after: u32) -> Result<Ordered<Self>> {
+    /// An answer that is in order is not copied, nor is one that begins too early.
+    fn in_order(mut self, after: u32) -> Result<Ordered<Self>> {
         let leading = self.iter().take_while(|event| event.id() <= after).count();
         let is_after = |id| after > 0 && id == after;
         let mut had_after = self.iter().take(leading).any(|event| is_after(event.id()))
@@ -182,12 +191,7 @@ impl EventPage {
         Ok(Ordered { answer: page.with_extras(self.extras), was_sorted, had_after })
     }
 
-    /// The first `max` events of this ascending page, up to the first that cannot be read.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidData`](ErrorKind::InvalidData), with its id, if the first event cannot be read.
-    pub(super) fn cut(mut self, max: u32) -> Result<Self> {
+    fn cut(mut self, max: u32) -> Result<Self> {
         let mut unreadable = std::mem::take(&mut self.unreadable);
         let mut end = self.len();
         if let Some((id, reason)) = unreadable.drain(..).min_by_key(|(id, _)| *id) {
@@ -204,29 +208,17 @@ impl EventPage {
         Ok(self)
     }
 
-    /// The events of this ascending page whose ids are greater than `after`; those before were asked for twice on
-    /// purpose and are not counted.
-    #[cfg(feature = "collect")]
-    pub(crate) fn after(mut self, after: u32) -> Self {
-        let known = self.partition_point(|event| event.id() <= after);
-        self.bytes = self.bytes.slice(known * Event::SIZE..);
-        self.drop_extras_of_others();
-        self
+    fn is_empty(&self) -> bool {
+        self.count() == 0
     }
 
-    /// Counts records that an earlier try for this page left out.
-    pub(super) fn with_repeated(mut self, more: u64) -> Self {
+    fn repeated(&self) -> u64 {
+        self.repeated
+    }
+
+    fn with_repeated(mut self, more: u64) -> Self {
         self.repeated += more;
         self
-    }
-
-    fn drop_extras_of_others(&mut self) {
-        if self.extras.is_empty() {
-            return;
-        }
-        let mut ids: Vec<u32> = self.iter().map(Event::id).collect();
-        ids.sort_unstable();
-        self.extras.retain(|(id, _)| ids.binary_search(id).is_ok());
     }
 }
 

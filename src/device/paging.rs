@@ -5,7 +5,7 @@
 //! is rarely a page, and a short answer is never the end of a log. [`page`] turns answers into a page; [`fill`] reads
 //! pages until it has enough.
 
-use super::{EventPage, ImageLog};
+use super::ImageLog;
 use crate::codec::portable::PortableBlob;
 use crate::{Error, ErrorKind, Result};
 
@@ -15,18 +15,11 @@ pub(super) trait Answer: Sized {
     fn count(&self) -> usize;
 
     /// What is after `after`, ascending, each record once.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidData`](ErrorKind::InvalidData) if two different records have one id: neither repeats the other, and one
-    /// would be lost.
+    /// Errors: `InvalidData` if two different records have one id: neither repeats the other, and one would be lost.
     fn in_order(self, after: u32) -> Result<Ordered<Self>>;
 
     /// The first `max` records, up to the first that cannot be read.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidData`](ErrorKind::InvalidData) if the first record cannot be read.
+    /// Errors: [`InvalidData`](ErrorKind::InvalidData) if the first record cannot be read.
     fn cut(self, max: u32) -> Result<Self>;
 
     /// Whether nothing is left, not even a record that cannot be read.
@@ -56,15 +49,12 @@ pub(super) struct Ordered<A> {
 /// * for more, if a full answer was disordered: what comes first may follow;
 /// * from the next id, if an answer that is not full held nothing but records up to `after`, with that of `after`
 ///   itself: the device takes the id for the first that is wanted, and its answers are short.
-///
-/// # Errors
-///
-/// Those of `ask`; [`InvalidData`](ErrorKind::InvalidData) if the first record cannot be read, if different records
-/// have one id, or if full answers never get beyond `after`.
-pub(super) async fn page<A: Answer, F: Future<Output = Result<A>>>(
+/// Errors: those of `ask`; `InvalidData` if the first record cannot be read, if different records have one id, or if
+/// full answers never get beyond `after`.
+pub(super) async fn page<A: Answer + Send, F: Future<Output = Result<A>> + Send>(
     after: u32,
     max: u32,
-    ask: impl Fn(u32, u32) -> F,
+    ask: impl Fn(u32, u32) -> F + Send + Sync,
 ) -> Result<A> {
     let (mut from, mut amount, mut repeated) = (after, max.clamp(1, MOST), 0);
     loop {
@@ -90,14 +80,11 @@ pub(super) async fn page<A: Answer, F: Future<Output = Result<A>>>(
 }
 
 /// Items after `after`, ascending, each once, read page by page until there are `max` or the log ends.
-///
-/// # Errors
-///
-/// As [`page`], except for an item that cannot be read behind others that can.
-pub(super) async fn fill<T: Item, F: Future<Output = Result<Vec<T>>>>(
+/// Errors: as [`page`], except for an item that cannot be read behind others that can.
+pub(super) async fn fill<T: Item + Send, F: Future<Output = Result<Vec<T>>> + Send>(
     after: u32,
     max: u32,
-    ask: impl Fn(u32, u32) -> F,
+    ask: impl Fn(u32, u32) -> F + Send + Sync,
 ) -> Result<Vec<T>> {
     let (mut items, mut cursor) = (Vec::new(), after);
     loop {
@@ -178,32 +165,6 @@ impl<T: Item> Answer for Vec<T> {
     }
 }
 
-impl Answer for EventPage {
-    fn count(&self) -> usize {
-        self.answered()
-    }
-
-    fn in_order(self, after: u32) -> Result<Ordered<Self>> {
-        EventPage::in_order(self, after)
-    }
-
-    fn cut(self, max: u32) -> Result<Self> {
-        EventPage::cut(self, max)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.answered() == 0
-    }
-
-    fn repeated(&self) -> u64 {
-        EventPage::repeated(self)
-    }
-
-    fn with_repeated(self, more: u64) -> Self {
-        EventPage::with_repeated(self, more)
-    }
-}
-
 /// No device keeps more records: the largest keep three million.
 const MOST: u32 = 4_000_000;
 
@@ -213,6 +174,7 @@ mod tests {
 
     use super::*;
     use crate::codec::{DeviceId, Event, EventCode};
+    use crate::device::EventPage;
 
     #[tokio::test]
     async fn an_exclusive_device_is_asked_once_also_at_the_end_of_its_log() {
@@ -250,7 +212,7 @@ mod tests {
     async fn read(
         after: u32,
         max: u32,
-        answer: impl Fn(u32, u32) -> Vec<u32>,
+        answer: impl Fn(u32, u32) -> Vec<u32> + Send + Sync,
     ) -> (Vec<u32>, Vec<(u32, u32)>) {
         let asked = Mutex::new(Vec::new());
         let ask = |from, amount| {

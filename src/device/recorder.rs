@@ -32,7 +32,7 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 /// use bs2_events::device::{Client, Recorder};
 /// use bs2_events::sim::Simulator;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// # let folder = tempfile::tempdir().unwrap();
 /// # let path = folder.path().join("door.bs2cap");
 /// let client = Client::new(Simulator::new("devices=2&backlog=100")?.backend());
@@ -41,9 +41,7 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 /// recorder.record_logs(&client, &devices).await?;
 /// let counts = recorder.close().await?;
 /// assert_eq!((counts.events, counts.logs_read), (200, 2));
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// # bs2_events::Result::Ok(()) }).unwrap();
 /// ```
 pub struct Recorder {
     file: Capture,
@@ -148,15 +146,8 @@ impl Recorder {
     }
 
     /// Records the logs of these devices, and then their live events until the future is dropped or every device has
-    /// failed. It subscribes before it reads, so that no event falls between the two.
-    ///
-    /// # Errors
-    ///
-    /// As [`record_logs`](Self::record_logs).
-    ///
-    /// # Cancel safety
-    ///
-    /// As [`record_logs`](Self::record_logs).
+    /// failed. It subscribes before it reads, so that no event falls between the two. Errors and cancel safety are those
+    /// of [`record_logs`](Self::record_logs).
     pub async fn record(&mut self, client: &Client, devices: &[Device]) -> Result<()> {
         self.record_all(client, devices, true).await
     }
@@ -238,8 +229,10 @@ struct Capture {
     path: PathBuf,
     cut_off: u64,
     counts: RecordCounts,
-    on_failure: Option<Box<dyn FnMut(&Error) + Send>>,
+    on_failure: Option<OnFailure>,
 }
+
+type OnFailure = Box<dyn FnMut(&Error) + Send>;
 
 /// What a device delivered, and when: milliseconds since 1970.
 struct Delivery {

@@ -40,16 +40,14 @@ use crate::{Error, ErrorKind, Result};
 /// use bs2_events::device::{Client, Live};
 /// use bs2_events::sim::Simulator;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let simulator = Simulator::new("devices=1&backlog=10&rate=0")?;
 /// let client = Client::new(simulator.backend());
 /// let device = client.devices().await?.remove(0);
 /// let mut live = device.subscribe().await?;
 /// simulator.make_event(device.id())?;
 /// assert!(matches!(live.next().await, Some(Live::Event { event, .. }) if event.id() == 11));
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// # bs2_events::Result::Ok(()) }).unwrap();
 /// ```
 pub struct Subscription {
     queue: Receiver,
@@ -112,7 +110,7 @@ impl fmt::Debug for Subscription {
 /// use bs2_events::device::Client;
 /// use bs2_events::sim::Simulator;
 ///
-/// # async fn example() -> bs2_events::Result<()> {
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
 /// let simulator = Simulator::new("devices=1&rate=0")?;
 /// let client = Client::new(simulator.backend());
 /// let (sender, mut ids) = tokio::sync::mpsc::unbounded_channel();
@@ -123,9 +121,7 @@ impl fmt::Debug for Subscription {
 /// // The function is dropped with the listener, and the sender with it.
 /// drop(listener);
 /// assert_eq!(ids.recv().await, None);
-/// # Ok(())
-/// # }
-/// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
+/// # bs2_events::Result::Ok(()) }).unwrap();
 /// ```
 pub struct LogListener {
     task: JoinHandle<()>,

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind, Write};
 
 use bs2_events::codec::capture::{
-    CaptureError, CapturePayload, CaptureReader, CaptureRecord, CaptureWriter, LinkState,
+    CaptureError, CapturePayload, CaptureReader, CaptureRecord, CaptureWriter, ConnectionStateRecord,
 };
 use bs2_events::codec::{DecodeReason, DeviceId, Event, EventCode, Subject, Temperature, UserId};
 use proptest::collection::vec;
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 #[test]
 fn the_bytes_are_those_of_the_documented_layout() {
-    let state = LinkState { code: 3, name: "disconnected" };
+    let state = ConnectionStateRecord { code: 3, name: "disconnected" };
     let file = written(&[record(7, 0x0102_0304_0506_0708, CapturePayload::State(state))]);
     let expected = [
         b"\x89BS2CAP\n\x01\0\0\0".as_slice(),
@@ -160,7 +160,7 @@ fn bytes_that_are_not_a_small_blob_are_an_error_if_blobs_are_checked() {
 
 #[test]
 fn a_state_whose_name_is_not_text_is_an_error() {
-    let named = |name| record(7, 1, CapturePayload::State(LinkState { code: 1, name }));
+    let named = |name| record(7, 1, CapturePayload::State(ConnectionStateRecord { code: 1, name }));
     let mut file = written(&[named("a"), named("b")]);
     file[37] = 0xFF;
     let checksum = crc(&[&file[12..32], &file[36..38]]);
@@ -339,7 +339,7 @@ proptest! {
 /// One record of every known kind, and one of an unknown kind.
 fn one_of_each(event: &Event) -> Vec<CaptureRecord<'_>> {
     vec![
-        record(7, 1, CapturePayload::State(LinkState { code: 1, name: "connected" })),
+        record(7, 1, CapturePayload::State(ConnectionStateRecord { code: 1, name: "connected" })),
         record(7, 2, CapturePayload::Event(event)),
         record(7, 3, CapturePayload::EventWithTemperature(event, Temperature::from_hundredths(3_655))),
         record(7, 4, CapturePayload::SmallBlob(b"opaque")),

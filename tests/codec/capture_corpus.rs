@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, LinkState};
+use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, ConnectionStateRecord};
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Temperature};
 
 #[test]
@@ -77,7 +77,7 @@ fn every_kind() -> Vec<u8> {
         CapturePayload::EventWithTemperature(&event, Temperature::from_hundredths(3_655)),
         CapturePayload::SmallBlob(b"opaque"),
         CapturePayload::ImageLog { event: &event, jpeg: b"\xFF\xD8\xFF\xD9" },
-        CapturePayload::State(LinkState { code: 1, name: "connected" }),
+        CapturePayload::State(ConnectionStateRecord { code: 1, name: "connected" }),
         CapturePayload::Unknown { kind: 9, bytes: b"later" },
     ] {
         let received_at = 1_766_587_217_000;

@@ -1,7 +1,7 @@
 //! Laws of records of captures, and of extras, as JSON.
 
 use bs2_events::codec::capture::{
-    CapturePayload, CapturePayloadBuf, CaptureRecord, CaptureRecordBuf, LinkState,
+    CapturePayload, CapturePayloadBuf, CaptureRecord, CaptureRecordBuf, ConnectionStateRecord,
 };
 use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::{
@@ -38,7 +38,7 @@ proptest! {
 
     #[test]
     fn any_state_survives_json_as_the_payload_that_it_is(code: u8, name in any::<String>()) {
-        let state = LinkState { code, name: &name };
+        let state = ConnectionStateRecord { code, name: &name };
         let payload: CapturePayloadBuf = from_str(&to_string(&state).unwrap()).unwrap();
         prop_assert_eq!(payload.as_payload(), CapturePayload::State(state));
     }
@@ -88,7 +88,7 @@ fn a_record_is_one_object_with_the_fields_of_its_kind() {
         ),
         (CapturePayload::SmallBlob(b"\x01"), json!({"kind": "small_blob", "payload": "01"})),
         (
-            CapturePayload::State(LinkState { code: 9, name: "\u{1B}[31m" }),
+            CapturePayload::State(ConnectionStateRecord { code: 9, name: "\u{1B}[31m" }),
             json!({"kind": "state", "state": "\u{1B}[31m", "state_code": 9}),
         ),
         (

@@ -5,7 +5,7 @@ use std::sync::Arc;
 #[cfg(feature = "capture")]
 use bs2_events::codec::blob::{BlobHead, EventMask};
 #[cfg(feature = "capture")]
-use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, LinkState};
+use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, ConnectionStateRecord};
 use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::sdk_code::SdkCode;
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Timestamp};
@@ -281,7 +281,7 @@ async fn a_replayed_reader_tells_what_was_recorded_beside_its_events_and_makes_n
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut writer = CaptureWriter::new(file.reopen().unwrap()).unwrap();
     for (device, payload) in [
-        (8, CapturePayload::State(LinkState { code: 1, name: "connected" })),
+        (8, CapturePayload::State(ConnectionStateRecord { code: 1, name: "connected" })),
         (7, CapturePayload::Event(&alone)),
         (7, CapturePayload::EventWithTemperature(&warm, temperature)),
         (7, CapturePayload::Event(&blob)),

@@ -7,7 +7,9 @@ use crate::command_line::{bs2, bs2_in, lines, objects};
 #[cfg(unix)]
 use crate::command_line::{finish, signal, start_in};
 use bs2_events::codec::blob::{BlobHead, BlobSubject, EventMask, ExtInfo};
-use bs2_events::codec::capture::{CapturePayload, CaptureReader, CaptureRecord, CaptureWriter, LinkState};
+use bs2_events::codec::capture::{
+    CapturePayload, CaptureReader, CaptureRecord, CaptureWriter, ConnectionStateRecord,
+};
 use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::{
     DeviceId, Event, EventCode, EventFlags, JobCode, Subject, Temperature, Timestamp, UserId,
@@ -255,8 +257,8 @@ fn sample() -> Vec<u8> {
         CapturePayload::ImageLog { event: &event, jpeg: b"" },
         CapturePayload::SmallBlob(&[0, 0, 7, 0, 0, 0, 0]),
         CapturePayload::SmallBlob(&blob),
-        CapturePayload::State(LinkState { code: 9, name: "\u{1B}[31m \"asleep\" ☾" }),
-        CapturePayload::State(LinkState { code: 0, name: "" }),
+        CapturePayload::State(ConnectionStateRecord { code: 9, name: "\u{1B}[31m \"asleep\" ☾" }),
+        CapturePayload::State(ConnectionStateRecord { code: 0, name: "" }),
         CapturePayload::Unknown { kind: 0, bytes: b"" },
         CapturePayload::Unknown { kind: u32::MAX, bytes: &[0xFF] },
         CapturePayload::Event(&event),

@@ -8,7 +8,9 @@ use crate::command_line::{Run, bs2_in, lines, object, objects};
 #[cfg(unix)]
 use crate::command_line::{finish, signal, start_in};
 use bs2_events::codec::blob::{BlobHead, BlobSubject, ExtInfo};
-use bs2_events::codec::capture::{CapturePayload, CaptureReader, CaptureRecord, CaptureWriter, LinkState};
+use bs2_events::codec::capture::{
+    CapturePayload, CaptureReader, CaptureRecord, CaptureWriter, ConnectionStateRecord,
+};
 use bs2_events::codec::portable::PortableBlob;
 use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Temperature, Timestamp};
 use serde_json::{Value, json};
@@ -290,7 +292,8 @@ fn a_portable_blob_is_decoded_by_its_fields_and_replayed_with_its_picture() {
 #[test]
 fn a_small_blob_that_is_none_is_told_with_its_place_and_not_replayed() {
     let folder = tempfile::tempdir().unwrap();
-    let (event, state) = (event(1), CapturePayload::State(LinkState { code: 1, name: "\x1B[31mconnected" }));
+    let (event, state) =
+        (event(1), CapturePayload::State(ConnectionStateRecord { code: 1, name: "\x1B[31mconnected" }));
     let file = written([CapturePayload::Event(&event), CapturePayload::SmallBlob(&[0, 0, 7]), state]);
     fs::write(folder.path().join("a.bs2cap"), file).unwrap();
     let reason = "record 2: portable blob: field `event_id` at offset 114: 4 bytes needed, 1 available";
@@ -345,7 +348,7 @@ fn sample() -> Vec<u8> {
         CapturePayload::EventWithTemperature(&event, Temperature::from_hundredths(3_655)),
         CapturePayload::ImageLog { event: &event, jpeg: b"\xFF\xD8\xFF\xD9" },
         CapturePayload::SmallBlob(&[0, 0, 7, 0, 0, 0, 0]),
-        CapturePayload::State(LinkState { code: 1, name: "connected" }),
+        CapturePayload::State(ConnectionStateRecord { code: 1, name: "connected" }),
         CapturePayload::Unknown { kind: 99, bytes: &[0xFF] },
         CapturePayload::Event(&event),
     ])

@@ -7,7 +7,7 @@ use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::codec::record::{Layout, bytes_and_records, record};
-use crate::codec::subject::PortValue;
+use crate::codec::subject::{PortValue, uid};
 use crate::codec::{
     CardData, DeviceId, Event, EventCode, EventFlags, JobCode, Subject, SubjectKind, Timestamp, UserId,
 };
@@ -75,16 +75,6 @@ impl BlobHead {
     /// The subject's 32 bytes are kept. The mask has no bit for the subject of a lift, a relay, an OSDP device or an
     /// unknown code: [`subject`](Self::subject) returns none, and a blob that keeps only valid fields loses it. For an
     /// alarm zone and an interlock it returns the zone.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::blob::BlobHead;
-    /// use bs2_events::codec::{DeviceId, Event, EventCode};
-    ///
-    /// let event = Event::builder(DeviceId::new(1), 5, EventCode::VERIFY_SUCCESS).param(2).build();
-    /// assert_eq!(BlobHead::from_event(&event).to_event(), Some(event));
-    /// ```
     #[must_use]
     pub fn from_event(event: &Event) -> Self {
         let info = ExtInfo::new(event.timestamp(), event.device_id(), event.code());
@@ -387,15 +377,27 @@ impl<'a> BlobSubject<'a> {
     #[must_use]
     pub fn to_bytes(self) -> [u8; 32] {
         match self {
-            Self::Card(card) => *card.as_bytes(),
-            Self::Door { door_id: uid } | Self::Zone { zone_id: uid } => {
-                Subject::Door { door_id: uid }.to_bytes()
-            }
+            // The record also has a reserved byte.
             Self::IoDevice(io_device) => {
                 zerocopy::transmute!(IoDevice { io_device: *io_device, rest: [0; 24] })
             }
-            Self::None => [0; 32],
-            Self::User(user) => *user.as_array(),
+            other => other.as_subject().to_bytes(),
+        }
+    }
+
+    /// The same subject, as an event has it.
+    pub(in crate::codec) const fn as_subject(self) -> Subject<'a> {
+        match self {
+            Self::Card(card) => Subject::Card(card),
+            Self::Door { door_id } => Subject::Door { door_id },
+            Self::IoDevice(input) => Subject::Input {
+                io_device_id: input.io_device_id(),
+                port: input.port(),
+                value: input.value(),
+            },
+            Self::None => Subject::None,
+            Self::User(user) => Subject::User(user),
+            Self::Zone { zone_id } => Subject::Zone { zone_id },
         }
     }
 
@@ -413,19 +415,10 @@ impl<'a> BlobSubject<'a> {
     }
 }
 
+/// As [`Subject`] writes it.
 impl fmt::Display for BlobSubject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Card(_) => f.write_str("card"),
-            Self::Door { door_id } => write!(f, "door {door_id}"),
-            Self::IoDevice(input) => {
-                write!(f, "input {}:{} {}", input.io_device_id(), input.port(), input.value())
-            }
-            Self::None => f.write_str("none"),
-            Self::User(user) if user.is_empty() => f.write_str("unknown user"),
-            Self::User(_) => f.write_str("user"),
-            Self::Zone { zone_id } => write!(f, "zone {zone_id}"),
-        }
+        self.as_subject().fmt(f)
     }
 }
 
@@ -435,19 +428,6 @@ impl fmt::Display for BlobSubject<'_> {
 struct IoDevice {
     io_device: ExtIoDevice,
     rest: [u8; 24],
-}
-
-/// `doorID` or `zoneID`, and the rest of the union.
-#[derive(FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned)]
-#[repr(C)]
-struct Uid {
-    uid: U32,
-    rest: [u8; 28],
-}
-
-fn uid(bytes: &[u8; 32]) -> u32 {
-    let union: &Uid = zerocopy::transmute_ref!(bytes);
-    union.uid.get()
 }
 
 /// The bit of the mask for the subject of a code; none if a blob has no member for it.

@@ -60,15 +60,6 @@ impl<'a> CaptureReader<'a> {
     ///
     /// [`CaptureError`] with the record 0 for bytes that are not a capture, or a capture of another version. The error
     /// [is cut](CaptureError::is_cut) if the bytes end inside the head.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::capture::CaptureReader;
-    ///
-    /// let error = CaptureReader::new(b"\x89BS2CAP\n\x02\0\0\0").unwrap_err();
-    /// assert_eq!(error.to_string(), "record 0: capture: field `version` at offset 8: version 2 is not known");
-    /// ```
     pub fn new(bytes: &'a [u8]) -> Result<Self, CaptureError> {
         check_file_head(bytes).map_err(|broken| CaptureError::new(broken, 0, 0))?;
         Ok(Self { bytes, offset: FileHead::LAYOUT.size, records: 0, ended: false, check_blob: |_| Ok(()) })
@@ -214,12 +205,6 @@ pub(super) fn check_file_head(bytes: &[u8]) -> Result<(), Broken> {
     }
 }
 
-/// Reads the header at the start of these bytes.
-#[cfg(feature = "capture")]
-pub(super) fn header(bytes: &[u8]) -> Result<&RecordHead, Broken> {
-    checked_header(bytes).map(|(head, ..)| head)
-}
-
 /// Whether the record whose header is at the start of these bytes ends within them; `None` if there is no header.
 fn is_whole(bytes: &[u8]) -> Option<bool> {
     let (head, rest, _) = checked_header(bytes).ok()?;
@@ -243,7 +228,7 @@ fn frame(bytes: &[u8]) -> Result<(&RecordHead, &[u8], usize), Broken> {
 }
 
 /// The header at the start of these bytes, the bytes after it, and the checksum that continues with the payload.
-fn checked_header(bytes: &[u8]) -> Result<(&RecordHead, &[u8], Hasher), Broken> {
+pub(super) fn checked_header(bytes: &[u8]) -> Result<(&RecordHead, &[u8], Hasher), Broken> {
     let Ok((head, rest)) = RecordHead::ref_from_prefix(bytes) else {
         return Err(Broken::Cut(RecordHead::LAYOUT.truncated(0, bytes.len())));
     };

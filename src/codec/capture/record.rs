@@ -14,22 +14,6 @@ use crate::codec::{DecodeError, DecodeReason, DeviceId, Event, Extras, Temperatu
 /// One record of a capture, in the bytes of the capture.
 ///
 /// `Debug` shows no user id, no card data, no temperature and no image.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::capture::{CapturePayload, CaptureRecord};
-/// use bs2_events::codec::{DeviceId, Event, EventCode};
-///
-/// let event = Event::builder(DeviceId::new(7), 1, EventCode::DOOR_OPENED).build();
-/// let record = CaptureRecord {
-///     device: DeviceId::new(7),
-///     received_at: 1_766_587_217_000,
-///     payload: CapturePayload::Event(&event),
-/// };
-/// assert_eq!(record.event(), Some(&event));
-/// assert!(record.extras().is_empty());
-/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CaptureRecord<'a> {
     /// The device that delivered it. The events may be those of a slave device.
@@ -83,7 +67,7 @@ pub enum CapturePayload<'a> {
     /// The bytes of a portable blob.
     SmallBlob(&'a [u8]),
     /// The new state of the connection to the device.
-    State(LinkState<'a>),
+    State(ConnectionStateRecord<'a>),
     /// A kind that this version does not know.
     Unknown {
         /// Its kind.
@@ -108,7 +92,7 @@ impl<'a> CapturePayload<'a> {
                 let (event, jpeg) = bytes.split_at_checked(Event::SIZE).unwrap_or((bytes, &[]));
                 Ok(Self::ImageLog { event: Event::from_bytes(event)?, jpeg })
             }
-            STATE => LinkState::read(bytes).map(Self::State),
+            STATE => ConnectionStateRecord::read(bytes).map(Self::State),
             kind => Ok(Self::Unknown { kind, bytes }),
         }
     }
@@ -168,21 +152,21 @@ impl fmt::Debug for Size<'_> {
 /// # Examples
 ///
 /// ```
-/// use bs2_events::codec::capture::LinkState;
+/// use bs2_events::codec::capture::ConnectionStateRecord;
 ///
-/// assert_eq!(LinkState { code: 9, name: "asleep" }.to_string(), "asleep");
+/// assert_eq!(ConnectionStateRecord { code: 9, name: "asleep" }.to_string(), "asleep");
 /// // Characters that a terminal might obey are escaped.
-/// assert_eq!(LinkState { code: 9, name: "\x1B[31m" }.to_string(), r"\u{1b}[31m");
+/// assert_eq!(ConnectionStateRecord { code: 9, name: "\x1B[31m" }.to_string(), r"\u{1b}[31m");
 /// ```
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct LinkState<'a> {
+pub struct ConnectionStateRecord<'a> {
     /// The number of the state.
     pub code: u8,
     /// The name of the state.
     pub name: &'a str,
 }
 
-impl<'a> LinkState<'a> {
+impl<'a> ConnectionStateRecord<'a> {
     fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let layout = Layout { record: "state", start: None, fields: &[("code", 0)], size: 1 };
         let (&code, name) = bytes.split_first().ok_or_else(|| layout.truncated(0, 0))?;
@@ -191,7 +175,7 @@ impl<'a> LinkState<'a> {
     }
 }
 
-impl fmt::Display for LinkState<'_> {
+impl fmt::Display for ConnectionStateRecord<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.name.escape_debug().fmt(f)
     }
@@ -205,9 +189,9 @@ impl fmt::Display for LinkState<'_> {
 ///
 /// ```
 /// use bs2_events::codec::DeviceId;
-/// use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureRecordBuf, LinkState};
+/// use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureRecordBuf, ConnectionStateRecord};
 ///
-/// let payload = CapturePayload::State(LinkState { code: 1, name: "connected" });
+/// let payload = CapturePayload::State(ConnectionStateRecord { code: 1, name: "connected" });
 /// let record = CaptureRecord { device: DeviceId::new(7), received_at: 9, payload };
 /// let text = serde_json::to_string(&record)?;
 /// assert_eq!(
@@ -250,7 +234,7 @@ impl From<CaptureRecord<'_>> for CaptureRecordBuf {
     }
 }
 
-/// A [`CapturePayload`] that owns its bytes: the type that serde reads, also for a [`LinkState`].
+/// A [`CapturePayload`] that owns its bytes: the type that serde reads, also for a [`ConnectionStateRecord`].
 #[cfg(feature = "serde")]
 #[derive(Clone, Eq, PartialEq)]
 pub struct CapturePayloadBuf(Owned);
@@ -267,7 +251,7 @@ impl CapturePayloadBuf {
             }
             Owned::ImageLog { event, jpeg } => CapturePayload::ImageLog { event, jpeg },
             Owned::SmallBlob(bytes) => CapturePayload::SmallBlob(bytes),
-            Owned::State { code, name } => CapturePayload::State(LinkState { code: *code, name }),
+            Owned::State { code, name } => CapturePayload::State(ConnectionStateRecord { code: *code, name }),
             Owned::Unknown { kind, bytes } => CapturePayload::Unknown { kind: *kind, bytes },
         }
     }
@@ -283,7 +267,9 @@ impl From<CapturePayload<'_>> for CapturePayloadBuf {
             }
             CapturePayload::ImageLog { event, jpeg } => Owned::ImageLog { event: *event, jpeg: jpeg.into() },
             CapturePayload::SmallBlob(bytes) => Owned::SmallBlob(bytes.into()),
-            CapturePayload::State(LinkState { code, name }) => Owned::State { code, name: name.into() },
+            CapturePayload::State(ConnectionStateRecord { code, name }) => {
+                Owned::State { code, name: name.into() }
+            }
             CapturePayload::Unknown { kind, bytes } => Owned::Unknown { kind, bytes: bytes.into() },
         })
     }

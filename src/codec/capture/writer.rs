@@ -11,9 +11,9 @@ use crc32fast::Hasher;
 use zerocopy::IntoBytes;
 
 use super::reader::{
-    Broken, CHECKED, CaptureError, FileHead, MAGIC, RecordHead, VERSION, check_file_head, header,
+    Broken, CHECKED, CaptureError, FileHead, MAGIC, RecordHead, VERSION, check_file_head, checked_header,
 };
-use super::record::{CapturePayload, CaptureRecord, LinkState};
+use super::record::{CapturePayload, CaptureRecord, ConnectionStateRecord};
 
 /// Writes a capture.
 ///
@@ -111,20 +111,6 @@ impl CaptureWriter<BufWriter<File>> {
     /// [`InvalidData`](ErrorKind::InvalidData) for a file that is not a capture of this version, or whose headers are
     /// damaged: such a file is not changed. [`WouldBlock`](ErrorKind::WouldBlock) if another writer has locked it. The
     /// errors of the file system.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use bs2_events::codec::capture::CaptureWriter;
-    ///
-    /// # let folder = tempfile::tempdir()?;
-    /// let path = folder.path().join("devices.bs2cap");
-    /// let (writer, cut) = CaptureWriter::open(&path)?;
-    /// assert_eq!(cut, 0);
-    /// drop(writer); // Writes what is in its buffer.
-    /// assert!(path.exists());
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
     pub fn open(path: impl AsRef<Path>) -> io::Result<(Self, u64)> {
         let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         lock(&file)?;
@@ -177,8 +163,8 @@ fn whole_records(mut file: BufReader<&File>, length: u64) -> io::Result<u64> {
             break;
         }
         file.read_exact(&mut bytes)?;
-        let body = match header(&bytes) {
-            Ok(head) => u64::from(head.length.get()).saturating_add(size(size_of::<u32>())),
+        let body = match checked_header(&bytes) {
+            Ok((head, ..)) => u64::from(head.length.get()).saturating_add(size(size_of::<u32>())),
             Err(broken) => return Err(damaged(broken, record, offset)),
         };
         let end = offset.saturating_add(header_size).saturating_add(body);
@@ -231,7 +217,7 @@ fn encode_payload(payload: &CapturePayload<'_>, out: &mut Vec<u8>) -> io::Result
             out.extend_from_slice(jpeg);
         }
         CapturePayload::SmallBlob(bytes) => out.extend_from_slice(bytes),
-        CapturePayload::State(LinkState { code, name }) => {
+        CapturePayload::State(ConnectionStateRecord { code, name }) => {
             out.push(code);
             out.extend_from_slice(name.as_bytes());
         }

@@ -7,7 +7,9 @@ use super::records::{BlobFields, EventFields};
 use super::{
     Base64, FieldError, Hex, Reason, deserialize_from_fields, object, present, required, serialize_as_fields,
 };
-use crate::codec::capture::{CapturePayload, CapturePayloadBuf, CaptureRecord, CaptureRecordBuf, LinkState};
+use crate::codec::capture::{
+    CapturePayload, CapturePayloadBuf, CaptureRecord, CaptureRecordBuf, ConnectionStateRecord,
+};
 use crate::codec::portable::PortableBlob;
 use crate::codec::{DeviceId, Event, Temperature};
 
@@ -30,7 +32,7 @@ object! {
 
 serialize_as_fields!(CaptureRecord<'_> as CaptureFields);
 serialize_as_fields!(CapturePayload<'_> as CaptureFields);
-serialize_as_fields!(LinkState<'_> as CaptureFields);
+serialize_as_fields!(ConnectionStateRecord<'_> as CaptureFields);
 deserialize_from_fields!(CaptureRecordBuf as CaptureFields);
 deserialize_from_fields!(CapturePayloadBuf as CaptureFields);
 
@@ -75,8 +77,8 @@ impl From<&CapturePayload<'_>> for CaptureFields {
     }
 }
 
-impl From<&LinkState<'_>> for CaptureFields {
-    fn from(&LinkState { code, name }: &LinkState<'_>) -> Self {
+impl From<&ConnectionStateRecord<'_>> for CaptureFields {
+    fn from(&ConnectionStateRecord { code, name }: &ConnectionStateRecord<'_>) -> Self {
         Self { state: Some(name.into()), state_code: Some(code), ..Self::of_kind("state") }
     }
 }
@@ -126,7 +128,7 @@ impl TryFrom<&CaptureFields> for CapturePayloadBuf {
             // The bytes may not be a blob. They may also be given beside `blob`.
             "small_blob" if fields.payload.is_some() => CapturePayload::SmallBlob(payload).into(),
             "small_blob" => CapturePayload::SmallBlob(&fields.to_blob()?).into(),
-            "state" => CapturePayload::State(LinkState {
+            "state" => CapturePayload::State(ConnectionStateRecord {
                 code: required(&fields.state_code, "state_code")?,
                 name: present(&fields.state, "state")?,
             })

@@ -139,42 +139,28 @@ impl SubjectFields {
             return raw.array("raw");
         }
         let kind = required(&self.kind, "kind")?;
+        macro_rules! of_fields {
+            ($kind:ident: $($field:ident),*) => {
+                Subject::$kind { $($field: required(&self.$field, stringify!($field))?),* }.to_bytes()
+            };
+        }
         Ok(match kind.as_str() {
-            "alarm_zone" => Subject::AlarmZone {
-                zone_id: required(&self.zone_id, "zone_id")?,
-                door_id: required(&self.door_id, "door_id")?,
-                io_device_id: required(&self.io_device_id, "io_device_id")?,
-                port: required(&self.port, "port")?,
-            }
-            .to_bytes(),
+            "alarm_zone" => of_fields!(AlarmZone: zone_id, door_id, io_device_id, port),
             "card" => required(&self.card_data, "card_data")?.array("card_data")?,
-            "door" => Subject::Door { door_id: required(&self.door_id, "door_id")? }.to_bytes(),
-            "input" | "io_device" => Subject::Input {
-                io_device_id: required(&self.io_device_id, "io_device_id")?,
-                port: required(&self.port, "port")?,
-                value: required(&self.value, "value")?,
-            }
-            .to_bytes(),
-            "interlock" => Subject::Interlock {
-                zone_id: required(&self.zone_id, "zone_id")?,
-                door_ids: required(&self.door_ids, "door_ids")?,
-            }
-            .to_bytes(),
-            "lift" => Subject::Lift { lift_id: required(&self.lift_id, "lift_id")? }.to_bytes(),
+            "door" => of_fields!(Door: door_id),
+            "input" | "io_device" => of_fields!(Input: io_device_id, port, value),
+            "interlock" => of_fields!(Interlock: zone_id, door_ids),
+            "lift" => of_fields!(Lift: lift_id),
             "none" => Subject::None.to_bytes(),
             "osdp" => Subject::Osdp {
                 device_id: required(&self.device_id, "device_id")?,
                 data: &required(&self.data, "data")?.array("data")?,
             }
             .to_bytes(),
-            "relay" => Subject::Relay {
-                relay_port: required(&self.relay_port, "relay_port")?,
-                input_port: required(&self.input_port, "input_port")?,
-            }
-            .to_bytes(),
+            "relay" => of_fields!(Relay: relay_port, input_port),
             "unknown" => required(&self.data, "data")?.array("data")?,
             "user" => *user_id(&self.user_id, &self.user_id_hex)?.as_array(),
-            "zone" => Subject::Zone { zone_id: required(&self.zone_id, "zone_id")? }.to_bytes(),
+            "zone" => of_fields!(Zone: zone_id),
             _ => return Err(FieldError::new("kind", Reason::Kind)),
         })
     }
@@ -192,61 +178,45 @@ impl SubjectFields {
 
 impl From<&Subject<'_>> for SubjectFields {
     fn from(subject: &Subject<'_>) -> Self {
-        let hex = |bytes: &[u8]| Some(bytes.into());
+        macro_rules! fields {
+            ($kind:ident: $($field:ident),*) => {
+                Self { $($field: Some($field.into()),)* ..Self::of_kind(SubjectKind::$kind) }
+            };
+        }
         match *subject {
-            Subject::AlarmZone { zone_id, door_id, io_device_id, port } => Self {
-                zone_id: Some(zone_id),
-                door_id: Some(door_id),
-                io_device_id: Some(io_device_id),
-                port: Some(port),
-                ..Self::of_kind(SubjectKind::AlarmZone)
-            },
+            Subject::AlarmZone { zone_id, door_id, io_device_id, port } => {
+                fields!(AlarmZone: zone_id, door_id, io_device_id, port)
+            }
             Subject::Card(card) => {
-                Self { card_data: hex(card.as_bytes()), ..Self::of_kind(SubjectKind::Card) }
+                let card_data = card.as_bytes().as_slice();
+                fields!(Card: card_data)
             }
-            Subject::Door { door_id } => Self { door_id: Some(door_id), ..Self::of_kind(SubjectKind::Door) },
-            Subject::Input { io_device_id, port, value } => Self {
-                io_device_id: Some(io_device_id),
-                port: Some(port),
-                value: Some(value),
-                ..Self::of_kind(SubjectKind::Input)
-            },
-            Subject::Interlock { zone_id, door_ids } => Self {
-                zone_id: Some(zone_id),
-                door_ids: Some(door_ids),
-                ..Self::of_kind(SubjectKind::Interlock)
-            },
-            Subject::Lift { lift_id } => Self { lift_id: Some(lift_id), ..Self::of_kind(SubjectKind::Lift) },
-            Subject::None => Self::of_kind(SubjectKind::None),
+            Subject::Door { door_id } => fields!(Door: door_id),
+            Subject::Input { io_device_id, port, value } => fields!(Input: io_device_id, port, value),
+            Subject::Interlock { zone_id, door_ids } => fields!(Interlock: zone_id, door_ids),
+            Subject::Lift { lift_id } => fields!(Lift: lift_id),
+            Subject::None => fields!(None:),
             Subject::Osdp { device_id, data } => {
-                Self { device_id: Some(device_id), data: hex(data), ..Self::of_kind(SubjectKind::Osdp) }
+                let data = data.as_slice();
+                fields!(Osdp: device_id, data)
             }
-            Subject::Relay { relay_port, input_port } => Self {
-                relay_port: Some(relay_port),
-                input_port: Some(input_port),
-                ..Self::of_kind(SubjectKind::Relay)
-            },
-            Subject::Unknown(bytes) => Self { data: hex(bytes), ..Self::of_kind(SubjectKind::Unknown) },
+            Subject::Relay { relay_port, input_port } => fields!(Relay: relay_port, input_port),
+            Subject::Unknown(data) => {
+                let data = data.as_slice();
+                fields!(Unknown: data)
+            }
             Subject::User(user) => Self::of_user(user),
-            Subject::Zone { zone_id } => Self { zone_id: Some(zone_id), ..Self::of_kind(SubjectKind::Zone) },
+            Subject::Zone { zone_id } => fields!(Zone: zone_id),
         }
     }
 }
 
 impl From<&BlobSubject<'_>> for SubjectFields {
     fn from(subject: &BlobSubject<'_>) -> Self {
-        match *subject {
-            BlobSubject::Card(card) => Self::from(&Subject::Card(card)),
-            BlobSubject::Door { door_id } => Self::from(&Subject::Door { door_id }),
-            BlobSubject::IoDevice(input) => Self {
-                io_device_id: Some(input.io_device_id()),
-                port: Some(input.port()),
-                value: Some(input.value()),
-                ..Self::of_kind("io_device")
-            },
-            BlobSubject::None => Self::of_kind(SubjectKind::None),
-            BlobSubject::User(user) => Self::of_user(user),
-            BlobSubject::Zone { zone_id } => Self::from(&Subject::Zone { zone_id }),
+        let fields = Self::from(&subject.as_subject());
+        match subject {
+            BlobSubject::IoDevice(_) => Self { kind: Some("io_device".into()), ..fields },
+            _ => fields,
         }
     }
 }
@@ -636,9 +606,6 @@ impl TryFrom<&BlobFields> for PortableBlob<'_> {
         // Like every missing field, a temperature is 0 if the mask has it.
         let has_temperature = fields.event_mask.unwrap_or_default().contains(EventMask::TEMPERATURE);
         let temperature = fields.temperature.or(has_temperature.then(Temperature::default));
-        Ok(match temperature {
-            Some(temperature) => blob.with_temperature(temperature),
-            None => blob,
-        })
+        Ok(blob.with_some_temperature(temperature))
     }
 }

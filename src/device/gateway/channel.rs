@@ -27,10 +27,8 @@ pub(super) struct ChannelFactory {
 }
 
 impl ChannelFactory {
-    /// # Errors
-    ///
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a wrong address and for files that cannot be used;
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) without a cryptography provider.
+    /// Errors: [`InvalidInput`](ErrorKind::InvalidInput) for a wrong address and for files that cannot be used;
+    /// [`Unsupported`](ErrorKind::Unsupported) without a cryptography provider.
     pub(super) fn new(options: &GatewayOptions) -> Result<Self> {
         let address = |scheme| {
             let parsed = format!("{scheme}://{}", options.authority).parse::<Uri>();

@@ -158,10 +158,7 @@ impl DeviceCalls {
         let image = image.map(Vec::from).unwrap_or_default();
         let blob = PortableBlob::new(head, image)
             .map_err(|error| Error::new(ErrorKind::InvalidData, format!("event {}: {error}", event.id())))?;
-        Ok(Some(match temperature {
-            Some(temperature) => blob.with_temperature(temperature),
-            None => blob,
-        }))
+        Ok(Some(blob.with_some_temperature(temperature)))
     }
 
     /// The job codes of these events, which the gateway keeps in a log of their own.
@@ -268,10 +265,7 @@ fn event_of(image: &proto::ImageLog) -> Result<Event> {
 }
 
 /// Image filters as the gateway's messages.
-///
-/// # Errors
-///
-/// [`ErrorKind::Unsupported`] for a filter of exactly sub code 0: to the gateway such a code means all sub codes.
+/// Errors: `Unsupported` for a filter of exactly sub code 0: to the gateway such a code means all sub codes.
 pub(super) fn filter_messages(filters: &[ImageFilter]) -> Result<Vec<proto::ImageFilter>> {
     let message = |filter: &ImageFilter| {
         if filter.exact && filter.code.sub() == 0 {

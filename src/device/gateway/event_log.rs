@@ -127,10 +127,7 @@ impl<'a> EventLog<'a> {
     }
 
     /// The event, and its extras: the temperature, and the subjects beyond its own.
-    ///
-    /// # Errors
-    ///
-    /// The field that fits neither.
+    /// Errors: the field that fits neither.
     #[inline]
     pub(super) fn to_event(&self) -> Result<(Event, Option<Extras>), UnrepresentableEvent> {
         let code = self.code()?;
@@ -177,9 +174,9 @@ impl<'a> EventLog<'a> {
         let bit = |is_set: bool, field: u8| if is_set { field } else { 0 };
         bit(!self.card_data.is_empty(), CARD)
             | bit(!self.user_id.is_empty(), USER)
-            | bit(self.input.is_some_and(Input::is_set), INPUT_INFO)
-            | bit(self.alarm.is_some_and(Alarm::is_set), ALARM_INFO)
-            | bit(self.interlock.is_some_and(Interlock::is_set), INTERLOCK_INFO)
+            | bit(is_set(self.input), INPUT_INFO)
+            | bit(is_set(self.alarm), ALARM_INFO)
+            | bit(is_set(self.interlock), INTERLOCK_INFO)
             | bit(self.entity_id != 0, ENTITY)
     }
 
@@ -187,9 +184,9 @@ impl<'a> EventLog<'a> {
     #[inline]
     fn subject(&self, field: u8) -> Result<[u8; 32], &'static str> {
         match field {
-            USER => self.user(),
-            ENTITY => Ok(self.entity()),
-            CARD => self.card(),
+            USER => padded(self.user_id).ok_or("userID"),
+            ENTITY => Ok(Subject::Zone { zone_id: self.entity_id }.to_bytes()),
+            CARD => padded(self.card_data).ok_or("cardData"),
             INPUT_INFO => self.input.unwrap_or_default().subject(),
             ALARM_INFO => self.alarm.unwrap_or_default().subject(),
             INTERLOCK_INFO => self.interlock.unwrap_or_default().subject(),
@@ -200,26 +197,13 @@ impl<'a> EventLog<'a> {
     /// The temperature, which is 0 if there was no thermal camera, and the subjects in these fields.
     #[cold]
     fn extras(&self, fields: u8) -> Result<Extras, UnrepresentableEvent> {
-        let mut extras = Extras::default();
-        extras.temperature = (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature));
+        let temperature = (self.temperature != 0).then(|| Temperature::from_hundredths(self.temperature));
+        let mut extras = Extras { temperature, ..Extras::default() };
         for (field, kind) in KINDS.into_iter().filter(|(field, _)| fields & field != 0) {
             let bytes = self.subject(field).map_err(|field| self.unrepresentable(field))?;
             extras.subjects.push(ExtraSubject::new(kind, bytes));
         }
         Ok(extras)
-    }
-
-    #[inline]
-    fn user(&self) -> Result<[u8; 32], &'static str> {
-        padded(self.user_id).ok_or("userID")
-    }
-
-    fn card(&self) -> Result<[u8; 32], &'static str> {
-        padded(self.card_data).ok_or("cardData")
-    }
-
-    fn entity(&self) -> [u8; 32] {
-        Subject::Zone { zone_id: self.entity_id }.to_bytes()
     }
 
     #[cold]
@@ -254,11 +238,6 @@ pub(super) struct Interlock {
 }
 
 impl Input {
-    /// An empty message means the same as no message.
-    fn is_set(self) -> bool {
-        self != Self::default()
-    }
-
     fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
         while let Some((number, value)) = reader.field(&INPUT)? {
             match (number, value) {
@@ -281,11 +260,6 @@ impl Input {
 }
 
 impl Alarm {
-    /// An empty message means the same as no message.
-    fn is_set(self) -> bool {
-        self != Self::default()
-    }
-
     fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
         while let Some((number, value)) = reader.field(&ALARM)? {
             match (number, value) {
@@ -308,11 +282,6 @@ impl Alarm {
 }
 
 impl Interlock {
-    /// An empty message means the same as no message.
-    fn is_set(self) -> bool {
-        self != Self::default()
-    }
-
     fn read(&mut self, mut reader: Reader<'_>) -> Result<(), WireError> {
         while let Some((number, value)) = reader.field(&INTERLOCK)? {
             match (number, value) {
@@ -388,6 +357,12 @@ impl fmt::Display for UnrepresentableEvent {
 }
 
 impl std::error::Error for UnrepresentableEvent {}
+
+/// Whether there is a message; an empty one means the same as none.
+#[inline]
+fn is_set<T: Default + PartialEq>(message: Option<T>) -> bool {
+    message.is_some_and(|message| message != T::default())
+}
 
 #[inline]
 fn padded(bytes: &[u8]) -> Option<[u8; 32]> {

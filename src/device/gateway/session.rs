@@ -49,11 +49,7 @@ pub(super) struct Sessions {
 
 impl Sessions {
     /// Reads the files of the options, and connects nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`ChannelFactory::new`]; [`InvalidInput`](ErrorKind::InvalidInput) for a master gateway without a client
-    /// certificate.
+    /// Errors: those of [`ChannelFactory::new`]; `InvalidInput` for a master gateway without a client certificate.
     pub(super) fn new(options: GatewayOptions) -> Result<Self> {
         let channels = ChannelFactory::new(&options)?;
         let certificate = match (&options.master, &options.identity) {

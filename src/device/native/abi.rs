@@ -3,6 +3,8 @@
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use zerocopy::FromBytes;
+
 use super::library::Library;
 use super::worker::Calling;
 use crate::codec::sdk_code::SdkCode;
@@ -16,10 +18,7 @@ pub(super) struct Function<F> {
 
 impl<F: Copy> Function<F> {
     /// Calls the function by `call`, which returns the function's code.
-    ///
-    /// # Errors
-    ///
-    /// The error that the code stands for; its message is the function's name.
+    /// Errors: the error that the code stands for; its message is the function's name.
     pub(super) fn run(&self, call: impl FnOnce(F) -> c_int) -> Result<()> {
         match self.code(call) {
             SUCCESS => Ok(()),
@@ -126,23 +125,19 @@ pub(super) struct Guarded<T> {
     spare: [u8; SPARE],
 }
 
-impl<T: Zeroed> Guarded<T> {
+impl<T: FromBytes> Guarded<T> {
     pub(super) const fn new(value: T) -> Self {
         Self { value, spare: [0; SPARE] }
     }
 
-    pub(super) const fn zeroed() -> Self {
-        Self::new(T::ZERO)
+    /// Any bytes that the library writes are a valid `T`.
+    pub(super) fn zeroed() -> Self {
+        Self::new(T::new_zeroed())
     }
 }
 
-/// A structure of integers: any bytes that the library writes are a valid value.
-pub(super) trait Zeroed {
-    const ZERO: Self;
-}
-
 /// `BS2SimpleDeviceInfo`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, FromBytes)]
 #[repr(C, packed)]
 pub(super) struct SimpleDeviceInfo {
     pub(super) id: u32,
@@ -155,7 +150,7 @@ pub(super) struct SimpleDeviceInfo {
 }
 
 /// `BS2FactoryConfig`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, FromBytes)]
 #[repr(C)]
 pub(super) struct FactoryConfig {
     device_id: u32,
@@ -171,7 +166,7 @@ pub(super) struct FactoryConfig {
 }
 
 /// `BS2DeviceCapabilities`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, FromBytes)]
 #[repr(C)]
 pub(super) struct DeviceCapabilities {
     max_users: u32,
@@ -181,7 +176,7 @@ pub(super) struct DeviceCapabilities {
 }
 
 /// `BS2EventConfig`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, FromBytes)]
 #[repr(C)]
 pub(super) struct EventConfig {
     pub(super) count: u32,
@@ -189,7 +184,7 @@ pub(super) struct EventConfig {
     unused: [u8; 32],
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, FromBytes)]
 #[repr(C)]
 pub(super) struct ImageEventFilter {
     pub(super) main_code: u8,
@@ -204,34 +199,6 @@ impl ImageEventFilter {
         let sub_code_included = if exact { 1 } else { 0 };
         Self { main_code, sub_code, sub_code_included, reserved: 0, schedule_id }
     }
-}
-
-impl Zeroed for SimpleDeviceInfo {
-    const ZERO: Self =
-        Self { id: 0, device_type: 0, connection_mode: 0, ipv4_address: 0, port: 0, rest: [0; 33] };
-}
-
-impl Zeroed for FactoryConfig {
-    const ZERO: Self = Self {
-        device_id: 0,
-        mac_address: [0; 6],
-        reserved: [0; 2],
-        model_name: [0; 32],
-        board: [0; 4],
-        kernel: [0; 4],
-        core: [0; 4],
-        firmware: [0; 4],
-        rest: [0; 128],
-    };
-}
-
-impl Zeroed for DeviceCapabilities {
-    const ZERO: Self = Self { max_users: 0, max_event_logs: 0, max_image_logs: 0, rest: [0; 500] };
-}
-
-impl Zeroed for EventConfig {
-    const ZERO: Self =
-        Self { count: 0, filters: [ImageEventFilter::new(0, 0, false, 0); MAX_FILTERS], unused: [0; 32] };
 }
 
 pub(super) const MAX_FILTERS: usize = 32;

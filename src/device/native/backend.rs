@@ -24,10 +24,9 @@ use super::worker::{Worker, closed};
 use crate::codec::blob::EventMask;
 use crate::codec::portable::PortableBlob;
 use crate::codec::{DeviceId, Timestamp};
-use crate::device::{
-    Capabilities, ConnectionSubscription, DeviceInfo, EventPage, ImageFilter, ImageLog,
-    backend::{Backend, DeviceList, LiveSink, Monitoring, scan_image_logs},
-};
+use crate::device::backend::{Backend, DeviceList, LiveSink, Monitoring, scan_image_logs};
+use crate::device::calls::of_device;
+use crate::device::{Capabilities, ConnectionSubscription, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
@@ -177,10 +176,7 @@ impl NativeBackend {
     }
 
     /// The connection of a known device.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` for an unknown device; `Closed` after the backend was closed.
+    /// Errors: `NotFound` for an unknown device; `Closed` after the backend was closed.
     fn connection(&self, device: DeviceId) -> Result<Arc<Connection>> {
         self.check_open()?;
         self.connections().into_iter().find(|connection| connection.device() == Some(device)).ok_or_else(
@@ -199,7 +195,7 @@ impl NativeBackend {
         call: impl FnOnce(Context, DeviceId) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let result = self.connection(device)?.call(call).await;
-        result.map_err(|error| if error.device().is_some() { error } else { error.with_device(device) })
+        result.map_err(|error| of_device(error, device))
     }
 
     fn connections(&self) -> Vec<Arc<Connection>> {

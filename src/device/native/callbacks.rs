@@ -76,10 +76,7 @@ pub(super) fn attach(presence: Option<Arc<Presence>>) {
 }
 
 /// Notes that the device is connected, at this address or by its id.
-///
-/// # Errors
-///
-/// `InvalidInput` where the table has the device by another address: both would be the same device.
+/// Errors: `InvalidInput` where the table has the device by another address: both would be the same device.
 pub(super) fn connected(device: DeviceId, address: Option<SocketAddrV4>) -> Result<()> {
     let new = || {
         let (status, listeners, warned) = Default::default();
@@ -301,10 +298,7 @@ impl UnknownDevices {
 }
 
 /// Sets the texts that the TLS callbacks return. They are never freed, because the library may keep them.
-///
-/// # Errors
-///
-/// `InvalidInput` for a text that contains a NUL.
+/// Errors: `InvalidInput` for a text that contains a NUL.
 pub(super) fn set_tls_files(files: &TlsFiles) -> Result<()> {
     let text = |name: &str, text: Vec<u8>| -> Result<Text> {
         let text = CString::new(text)

@@ -192,10 +192,7 @@ impl Endpoint {
     }
 
     /// The connected device.
-    ///
-    /// # Errors
-    ///
-    /// `Disconnected` if it is not connected.
+    /// Errors: `Disconnected` if it is not connected.
     fn connected(&self) -> Result<DeviceId> {
         let device = self.device.get().copied().filter(|_| self.status().is_open);
         device.ok_or_else(|| self.not_connected())

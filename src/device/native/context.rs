@@ -5,16 +5,17 @@ use std::net::SocketAddrV4;
 use std::ptr;
 
 use bytes::Bytes;
+use zerocopy::FromBytes;
 
 use super::abi::{
     DeviceCapabilities, EventConfig, FactoryConfig, Function, GetBlobs, Guarded, SUCCESS, SimpleDeviceInfo,
-    Zeroed, is_unsupported,
+    is_unsupported,
 };
 use super::callbacks;
 use super::context_slot::ContextSlot;
 use super::convert::{self, BlobRecord, Word};
 use super::library::Library;
-use super::memory::{ReleaseQueue, array, bytes};
+use super::memory::{ReleaseQueue, array};
 use super::options::NativeOptions;
 use super::worker::Calling;
 use crate::codec::blob::{EventBlob, EventMask, SmallBlob, SmallBlobEx};
@@ -110,10 +111,7 @@ impl Context {
     }
 
     /// Sets the callbacks for devices.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported` where the library has no such callbacks.
+    /// Errors: `Unsupported` where the library has no such callbacks.
     pub(super) fn listen_to_devices(self) -> Result<()> {
         // SAFETY: the context is open, and the callbacks stay as long as the process.
         self.library.set_device_event_listener()?.run(|set| unsafe {
@@ -212,11 +210,9 @@ impl Context {
     }
 
     pub(super) fn time(self, device: DeviceId) -> Result<Timestamp> {
-        let mut seconds = 0;
+        let (get, mut seconds) = (self.library.get_device_time()?, 0);
         // SAFETY: the context is open, and the result can be written to.
-        self.library
-            .get_device_time()?
-            .run(|get| unsafe { get(self.raw, device.get(), &raw mut seconds) })?;
+        get.run(|get| unsafe { get(self.raw, device.get(), &raw mut seconds) })?;
         Ok(Timestamp::from_unix_seconds(seconds))
     }
 
@@ -240,7 +236,7 @@ impl Context {
         // SAFETY: the context is open, and both results can be written to.
         get.run(|get| unsafe { get(self.raw, device.get(), id, &raw mut object, &raw mut size) })?;
         // SAFETY: the library leaves the object to us.
-        match unsafe { bytes(get.name, object, size, MAX_IMAGE, queue)? } {
+        match unsafe { array(get.name, object, size, MAX_IMAGE, 1, queue)? } {
             Some(image) if size > 0 => Ok(Bytes::from_owner(image)),
             _ => Err(Error::new(ErrorKind::NotFound, format!("event {id} has no image"))),
         }
@@ -330,7 +326,7 @@ impl Context {
         function.run(|call| unsafe { call(self.raw, device.get()) })
     }
 
-    fn fill<T: Zeroed>(
+    fn fill<T: FromBytes>(
         self,
         function: &Function<unsafe extern "C" fn(*mut c_void, u32, *mut Guarded<T>) -> c_int>,
         device: DeviceId,

@@ -24,10 +24,7 @@ enum Slot {
 
 impl ContextSlot {
     /// Occupies the slot. While it is closing, waits for it up to the deadline.
-    ///
-    /// # Errors
-    ///
-    /// `Busy` while a context is open or closing.
+    /// Errors: `Busy` while a context is open or closing.
     pub(super) fn take(deadline: Duration) -> Result<Self> {
         let slot = lock(&SLOT);
         let waited = FREED.wait_timeout_while(slot, deadline, |slot| *slot == Slot::Closing);

@@ -36,9 +36,7 @@ pub(super) fn device_info(
     result
 }
 
-/// # Errors
-///
-/// `InvalidData` for more filters than the structure has room for.
+/// Errors: `InvalidData` for more filters than the structure has room for.
 pub(super) fn image_filters(config: &EventConfig) -> Result<Vec<ImageFilter>> {
     let count = usize::try_from(config.count).ok();
     let Some(filters) = count.and_then(|count| config.filters.get(..count)) else {
@@ -66,10 +64,7 @@ fn image_filter(row: &ImageEventFilter) -> ImageFilter {
 }
 
 /// The blobs of an array that `function` returned, with copies of their images. The images are released.
-///
-/// # Errors
-///
-/// `InvalidData` for an image without an address of its own, and for fields that cannot be decoded.
+/// Errors: `InvalidData` for an image without an address of its own, and for fields that cannot be decoded.
 ///
 /// # Safety
 ///
@@ -99,22 +94,23 @@ pub(super) type Word = zerocopy::little_endian::U32;
 /// A record layout in which the library returns blobs.
 pub(super) trait BlobRecord: Sized {
     fn slice(bytes: &[u8]) -> Result<&[Self], DecodeError>;
-    fn head(&self) -> &BlobHead;
-    fn reserved(&self) -> u8;
 
-    fn temperature(&self) -> Option<Temperature> {
-        None
-    }
+    fn parts(&self) -> Parts<'_>;
+}
 
-    /// The image, if the record contains it.
-    fn image(&self) -> Option<&[u8]> {
-        None
-    }
+/// What a record holds.
+pub(super) struct Parts<'a> {
+    head: &'a BlobHead,
+    reserved: u8,
+    temperature: Option<Temperature>,
+    image: Image<'a>,
+}
 
-    /// The address of the image, if it is an object of its own; 0 for none.
-    fn image_address(&self) -> u64 {
-        0
-    }
+/// Where the image of a record is.
+enum Image<'a> {
+    Inside(&'a [u8]),
+    /// An object of its own; 0 for none.
+    At(u64),
 }
 
 impl BlobRecord for SmallBlobEx<Word> {
@@ -122,20 +118,8 @@ impl BlobRecord for SmallBlobEx<Word> {
         Self::slice_from_bytes(bytes)
     }
 
-    fn head(&self) -> &BlobHead {
-        self.small_blob().head()
-    }
-
-    fn reserved(&self) -> u8 {
-        self.small_blob().reserved()
-    }
-
-    fn temperature(&self) -> Option<Temperature> {
-        self.temperature()
-    }
-
-    fn image_address(&self) -> u64 {
-        self.small_blob().image_address()
+    fn parts(&self) -> Parts<'_> {
+        Parts { temperature: self.temperature(), ..self.small_blob().parts() }
     }
 }
 
@@ -144,16 +128,9 @@ impl BlobRecord for SmallBlob<Word> {
         Self::slice_from_bytes(bytes)
     }
 
-    fn head(&self) -> &BlobHead {
-        self.head()
-    }
-
-    fn reserved(&self) -> u8 {
-        self.reserved()
-    }
-
-    fn image_address(&self) -> u64 {
-        self.image_address()
+    fn parts(&self) -> Parts<'_> {
+        let image = Image::At(self.image_address());
+        Parts { head: self.head(), reserved: self.reserved(), temperature: None, image }
     }
 }
 
@@ -162,16 +139,9 @@ impl BlobRecord for EventBlob {
         Self::slice_from_bytes(bytes)
     }
 
-    fn head(&self) -> &BlobHead {
-        self.head()
-    }
-
-    fn reserved(&self) -> u8 {
-        self.reserved()
-    }
-
-    fn image(&self) -> Option<&[u8]> {
-        self.image()
+    fn parts(&self) -> Parts<'_> {
+        let image = self.image().map_or(Image::At(0), Image::Inside);
+        Parts { head: self.head(), reserved: self.reserved(), temperature: None, image }
     }
 }
 
@@ -188,7 +158,7 @@ impl Images {
     ///
     /// As [`blobs`].
     unsafe fn take(&mut self, record: &impl BlobRecord, queue: ReleaseQueue) {
-        let address = record.image_address();
+        let Parts { head, image: Image::At(address), .. } = record.parts() else { return };
         let Ok(at) = usize::try_from(address) else { return };
         let object = ptr::with_exposed_provenance_mut::<c_void>(at);
         if object.cast_const() == self.array || self.owned.contains_key(&address) {
@@ -197,7 +167,7 @@ impl Images {
         // SAFETY: the caller owns the image, and this address is taken once.
         let Some(image) = (unsafe { Owned::new(object, queue) }) else { return };
         // SAFETY: the caller promises that an image has as many bytes as its record says.
-        let image = unsafe { image.with_len(record.head().image_size().into()) };
+        let image = unsafe { image.with_len(head.image_size().into()) };
         self.owned.insert(address, image);
     }
 
@@ -208,28 +178,23 @@ impl Images {
         record: &impl BlobRecord,
         mask: EventMask,
     ) -> Result<PortableBlob<'static>> {
-        let head = record.head().with_mask(record.head().mask() & mask & !EventMask::TEMPERATURE);
-        let image = if head.mask().contains(EventMask::IMAGE) { self.image(function, record)? } else { &[] };
-        let mut blob = PortableBlob::new(head, image.to_vec())?.with_reserved(record.reserved());
-        if let Some(temperature) = record.temperature().filter(|_| mask.contains(EventMask::TEMPERATURE)) {
-            blob = blob.with_temperature(temperature);
-        }
-        Ok(blob)
-    }
-
-    fn image<'a>(&'a self, function: &str, record: &'a impl BlobRecord) -> Result<&'a [u8]> {
-        if let Some(image) = record.image() {
-            return Ok(image);
-        }
-        let size = usize::from(record.head().image_size());
-        if size == 0 {
-            return Ok(&[]);
-        }
-        let image = self.owned.get(&record.image_address()).and_then(|image| image.as_ref().get(..size));
-        image.ok_or_else(|| {
-            let id = record.head().id();
-            let message = format!("{function}: the image of event {id} has no address of its own");
-            Error::new(ErrorKind::InvalidData, message)
-        })
+        let Parts { head, reserved, temperature, image } = record.parts();
+        let kept = head.with_mask(head.mask() & mask & !EventMask::TEMPERATURE);
+        let size = usize::from(head.image_size());
+        let image = match image {
+            _ if !kept.mask().contains(EventMask::IMAGE) => &[],
+            Image::Inside(image) => image,
+            Image::At(_) if size == 0 => &[],
+            Image::At(address) => {
+                let image = self.owned.get(&address).and_then(|image| image.as_ref().get(..size));
+                image.ok_or_else(|| {
+                    let message =
+                        format!("{function}: the image of event {} has no address of its own", head.id());
+                    Error::new(ErrorKind::InvalidData, message)
+                })?
+            }
+        };
+        let blob = PortableBlob::new(kept, image.to_vec())?.with_reserved(reserved);
+        Ok(blob.with_some_temperature(temperature.filter(|_| mask.contains(EventMask::TEMPERATURE))))
     }
 }

@@ -16,10 +16,7 @@ pub(super) struct Library {
 
 impl Library {
     /// Loads a library, after the libraries that it needs and does not name. It stays loaded until the process ends.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` for a missing file; `InvalidInput` for one that is truncated or cannot be loaded.
+    /// Errors: `NotFound` for a missing file; `InvalidInput` for one that is truncated or cannot be loaded.
     pub(super) fn load(path: Option<&Path>, preload: &[PathBuf]) -> Result<&'static Self> {
         for path in preload {
             // It must stay loaded.
@@ -34,10 +31,7 @@ impl Library {
     }
 
     /// Looks up a function.
-    ///
-    /// # Errors
-    ///
-    /// `Unsupported`, with the function's name and the library's version.
+    /// Errors: `Unsupported`, with the function's name and the library's version.
     ///
     /// # Safety
     ///
@@ -95,10 +89,7 @@ fn open(path: &Path, symbols: Symbols) -> Result<libloading::Library> {
 /// Checks that a file contains all its segments. The system's loader maps segments without comparing them with the
 /// length of the file; an access behind its end is a signal (`SIGBUS`), not an error. The loader itself refuses files
 /// of other formats.
-///
-/// # Errors
-///
-/// `InvalidInput` for a file that ends before its segments do.
+/// Errors: `InvalidInput` for a file that ends before its segments do.
 #[cfg(unix)]
 fn check_whole(path: &Path) -> Result<()> {
     // The platform searches for a name without a folder. Opening a pipe would wait for its other end.

@@ -38,10 +38,9 @@ impl Owned {
     /// # Safety
     ///
     /// The object has that many bytes.
-    pub(super) unsafe fn with_len(self, len: usize) -> Self {
-        let mut longer = self;
-        longer.len = len;
-        longer
+    pub(super) unsafe fn with_len(mut self, len: usize) -> Self {
+        self.len = len;
+        self
     }
 
     /// The queue that releases this object.
@@ -65,11 +64,9 @@ impl Drop for Owned {
     }
 }
 
-/// Takes an array that a function returned: `count` records of `size` bytes, at most `max`. `None` for an empty array.
-///
-/// # Errors
-///
-/// `InvalidData` for a count without an array and for a count above `max`; the object is released.
+/// Takes an array that a function returned: `count` records of `size` bytes, or single bytes, at most `max`. `None` for
+/// an empty array.
+/// Errors: `InvalidData` for a count without an array and for a count above `max`; the object is released.
 ///
 /// # Safety
 ///
@@ -82,55 +79,19 @@ pub(super) unsafe fn array(
     size: usize,
     queue: ReleaseQueue,
 ) -> Result<Option<Owned>> {
-    // SAFETY: the caller's promise is the same.
-    unsafe { take(object, count, max, size, queue) }.map_err(|problem| {
-        Error::new(ErrorKind::InvalidData, format!("{function} returned {count} records {problem}"))
-    })
-}
-
-/// Takes `count` bytes that a function returned, at most `max`. `None` for no bytes.
-///
-/// # Errors
-///
-/// As [`array`].
-///
-/// # Safety
-///
-/// As [`array`].
-pub(super) unsafe fn bytes(
-    function: &str,
-    object: *mut c_void,
-    count: u32,
-    max: u32,
-    queue: ReleaseQueue,
-) -> Result<Option<Owned>> {
-    // SAFETY: the caller's promise is the same.
-    unsafe { take(object, count, max, 1, queue) }.map_err(|problem| {
-        Error::new(ErrorKind::InvalidData, format!("{function} returned {count} bytes {problem}"))
-    })
-}
-
-/// Takes the object, or says what is wrong with the count.
-///
-/// # Safety
-///
-/// As [`array`].
-unsafe fn take(
-    object: *mut c_void,
-    count: u32,
-    max: u32,
-    size: usize,
-    queue: ReleaseQueue,
-) -> Result<Option<Owned>, String> {
+    let refused = |problem: &str| {
+        let items = if size == 1 { "bytes" } else { "records" };
+        Err(Error::new(ErrorKind::InvalidData, format!("{function} returned {count} {items} {problem}")))
+    };
     // SAFETY: the caller's promise is the same.
     let owned = unsafe { Owned::new(object, queue) };
     let len = usize::try_from(count.min(max)).ok().and_then(|count| count.checked_mul(size));
     match (owned, len) {
         (None, _) if count == 0 => Ok(None),
-        (None, _) => Err("at address NULL".to_owned()),
+        (None, _) => refused("at address NULL"),
         // SAFETY: the count is at most `max`, so the caller promises that many records.
         (Some(owned), Some(len)) if count <= max => Ok(Some(unsafe { owned.with_len(len) })),
-        (Some(_), _) => Err(format!("where at most {max} are possible")),
+        (Some(_), _) => refused(&format!("where at most {max} are possible")),
     }
 }
 
@@ -145,10 +106,7 @@ pub(super) struct ReleaseQueue {
 
 impl ReleaseQueue {
     /// Starts the thread, unless it already runs. It runs until the process ends.
-    ///
-    /// # Errors
-    ///
-    /// `Other` where the system has no more threads.
+    /// Errors: `Other` where the system has no more threads.
     pub(super) fn new(function: &Function<Release>) -> Result<Self> {
         let mut thread = release_thread();
         let thread = match *thread {

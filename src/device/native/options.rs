@@ -156,9 +156,7 @@ impl NativeOptions {
         self.deadline.saturating_add(CLIENT_MARGIN)
     }
 
-    /// # Errors
-    ///
-    /// `InvalidInput` where the options name no device.
+    /// Errors: `InvalidInput` where the options name no device.
     pub(super) fn check(&self) -> Result<()> {
         if self.devices.is_empty() && !self.search && self.accept == 0 {
             return Err(invalid(

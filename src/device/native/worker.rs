@@ -35,10 +35,7 @@ struct Progress {
 
 impl Worker {
     /// Starts the thread. It calls `idle` each time that it has had no job for five seconds.
-    ///
-    /// # Errors
-    ///
-    /// `Other` where the system has no more threads.
+    /// Errors: `Other` where the system has no more threads.
     pub(super) fn start(deadline: Duration, mut idle: impl FnMut() + Send + 'static) -> Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let progress = Arc::new(Progress::default());
@@ -59,11 +56,8 @@ impl Worker {
     }
 
     /// Runs a job on the thread, and waits for its result up to the deadline.
-    ///
-    /// # Errors
-    ///
-    /// Those of the job; `TimedOut` at the deadline, `Busy` while an earlier call is overdue, and `Closed` after
-    /// [`finish`](Self::finish).
+    /// Errors: those of the job; `TimedOut` at the deadline, `Busy` while an earlier call is overdue, and `Closed`
+    /// after [`finish`](Self::finish).
     pub(super) async fn call<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> Result<T> + Send + 'static,

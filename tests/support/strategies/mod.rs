@@ -150,7 +150,7 @@ pub(crate) struct HeldRecord {
 #[cfg(feature = "capture")]
 impl HeldRecord {
     pub(crate) fn record(&self) -> bs2_events::codec::capture::CaptureRecord<'_> {
-        use bs2_events::codec::capture::{CapturePayload, CaptureRecord, LinkState};
+        use bs2_events::codec::capture::{CapturePayload, CaptureRecord, ConnectionStateRecord};
         let payload = match self.kind {
             1 => CapturePayload::Event(&self.event),
             2 => CapturePayload::EventWithTemperature(
@@ -159,7 +159,10 @@ impl HeldRecord {
             ),
             3 => CapturePayload::SmallBlob(&self.bytes),
             4 => CapturePayload::ImageLog { event: &self.event, jpeg: &self.bytes },
-            5 => CapturePayload::State(LinkState { code: self.temperature as u8, name: &self.name }),
+            5 => CapturePayload::State(ConnectionStateRecord {
+                code: self.temperature as u8,
+                name: &self.name,
+            }),
             kind => CapturePayload::Unknown { kind, bytes: &self.bytes },
         };
         CaptureRecord { device: self.device, received_at: self.received_at, payload }
