@@ -101,14 +101,16 @@ pub(super) trait SettingsTable: Sized {
 }
 
 type Read<T> = dyn Fn(&Settings, &str) -> Result<Option<T>>;
+type Texts<T> = dyn Fn(&T) -> Vec<String>;
+type IsNot<T> = dyn Fn(&T) -> Option<String>;
 
 /// How the text of a setting is read and written, and which values are in range.
 pub(super) struct SettingKind<T> {
     read: Box<Read<T>>,
     /// The text of each occurrence.
-    texts: Box<dyn Fn(&T) -> Vec<String>>,
+    texts: Box<Texts<T>>,
     /// What the value is not, for an error; `None` for a value in range.
-    is_not: Box<dyn Fn(&T) -> Option<String>>,
+    is_not: Box<IsNot<T>>,
 }
 
 impl<T: 'static> SettingKind<T> {
