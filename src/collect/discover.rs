@@ -26,12 +26,15 @@ impl Discovery {
         let mut unreached = Vec::new();
         let mut retry = Retry::new(self.options.retry);
         let mut failures = 0;
+        let mut is_first = true;
         loop {
             let result = tokio::select! {
                 biased;
-                () = self.stop.wait() => return unreached,
+                // A collector that has to catch up before it ends needs its devices: the first look goes on.
+                () = self.stop.wait_for_end(is_first) => return unreached,
                 result = self.client.discover() => result,
             };
+            is_first = false;
             unreached = match result {
                 Ok((devices, unreached)) => {
                     for device in devices.into_iter().filter(|device| known.insert(device.id())) {

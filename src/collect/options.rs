@@ -118,7 +118,17 @@ impl StopSignal {
 
     /// Waits until the collector has to stop.
     pub(super) async fn wait(&mut self) {
-        let ordered = self.0.wait_for(Option::is_some).await.is_ok();
+        self.wait_for_end(false).await;
+    }
+
+    /// Waits until the collector has to stop; with `catches_up`, until it has to stop now.
+    pub(super) async fn wait_for_end(&mut self, catches_up: bool) {
+        let is_end = |how: &Option<Stop>| match how {
+            Some(Stop::AfterCatchUp) => !catches_up,
+            Some(Stop::Now) => true,
+            None => false,
+        };
+        let ordered = self.0.wait_for(is_end).await.is_ok();
         if !ordered {
             std::future::pending::<()>().await; // The sender is gone: nobody can order it any more.
         }
