@@ -137,7 +137,9 @@ impl StopSignal {
 
 /// The caller's function for failures that persist.
 #[derive(Clone, Default)]
-pub(super) struct OnFailure(Option<Arc<dyn Fn(&Error) + Send + Sync>>);
+pub(super) struct OnFailure(Option<Arc<Callback>>);
+
+type Callback = dyn Fn(&Error) + Send + Sync;
 
 impl OnFailure {
     pub(super) fn new(call: impl Fn(&Error) + Send + Sync + 'static) -> Self {

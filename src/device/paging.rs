@@ -49,6 +49,7 @@ pub(super) struct Ordered<A> {
 /// * for more, if a full answer was disordered: what comes first may follow;
 /// * from the next id, if an answer that is not full held nothing but records up to `after`, with that of `after`
 ///   itself: the device takes the id for the first that is wanted, and its answers are short.
+///
 /// Errors: those of `ask`; `InvalidData` if the first record cannot be read, if different records have one id, or if
 /// full answers never get beyond `after`.
 pub(super) async fn page<A: Answer + Send, F: Future<Output = Result<A>> + Send>(

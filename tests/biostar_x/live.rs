@@ -106,7 +106,7 @@ async fn a_server_that_fails_once_at_the_first_socket_is_asked_again() {
 async fn a_certificate_is_trusted_by_its_authority_or_by_itself_and_not_otherwise() {
     let server = BiostarXServer::start("".parse().unwrap()).await.unwrap();
     let other = BiostarXServer::start("".parse().unwrap()).await.unwrap();
-    let plain = || BiostarXOptions::new(&server.url()).with_credentials("admin", "simulated");
+    let plain = || BiostarXOptions::new(server.url()).with_credentials("admin", "simulated");
     for trust in [
         Trust::ca(server.ca_pem().unwrap()),
         Trust::pin(server.certificate_pem()),
@@ -126,7 +126,7 @@ async fn a_certificate_is_trusted_by_its_authority_or_by_itself_and_not_otherwis
 async fn a_pinned_certificate_may_have_another_name_and_one_of_an_authority_may_not() {
     let settings: bs2_events::sim::biostar_x::BiostarXServerOptions = "".parse().unwrap();
     let server = BiostarXServer::start(settings.with_names(["biostar.example"])).await.unwrap();
-    let plain = || BiostarXOptions::new(&server.url()).with_credentials("admin", "simulated");
+    let plain = || BiostarXOptions::new(server.url()).with_credentials("admin", "simulated");
     let by_name = BiostarX::new(plain().with_trust(Trust::ca(server.ca_pem().unwrap()))).unwrap();
     assert_eq!(by_name.login().await.unwrap_err().kind(), ErrorKind::CertificateRefused);
     BiostarX::new(plain().with_trust(Trust::pin(server.certificate_pem()))).unwrap().login().await.unwrap();

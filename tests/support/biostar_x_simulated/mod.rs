@@ -25,7 +25,7 @@ pub(crate) async fn make_gate(client: &BiostarX) -> Result<()> {
 }
 
 pub(crate) fn builder(server: &BiostarXServer) -> BiostarXOptions {
-    BiostarXOptions::new(&server.url())
+    BiostarXOptions::new(server.url())
         .with_credentials("admin", "simulated")
         .with_trust(Trust::ca(server.ca_pem().unwrap()))
 }
