@@ -31,7 +31,7 @@ use crate::{Error, Result, RetryPolicy};
 ///     let page = device.logs(0, 10).await?;
 ///     assert_eq!(page.len(), 10);
 /// }
-/// # bs2_events::Result::Ok(()) }).unwrap();
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone)]
 pub struct Client {

@@ -71,7 +71,7 @@ pub enum StateChange {
 /// client.devices().await?[0].info().await?;
 /// let change = states.next().await;
 /// assert!(matches!(change, Some(StateChange::Changed { state: ConnectionState::Connecting, .. })));
-/// # bs2_events::Result::Ok(()) }).unwrap();
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
 /// ```
 pub struct ConnectionSubscription {
     inner: BroadcastStream<StateChange>,

@@ -41,7 +41,7 @@ use crate::{Error, ErrorKind, Result};
 /// assert_eq!(device.log(50).await?.id(), 50);
 /// assert_eq!(device.newest_id(0).await?, Some(50));
 /// assert_eq!(device.log(51).await.unwrap_err().kind(), bs2_events::ErrorKind::NotFound);
-/// # bs2_events::Result::Ok(()) }).unwrap();
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Device {
@@ -120,7 +120,7 @@ impl Device {
     /// let device = client.devices().await?.remove(0);
     /// let events = device.backlog(0).try_fold(0, async |sum, page| Ok(sum + page.len())).await?;
     /// assert_eq!(events, 5_000);
-    /// # bs2_events::Result::Ok(()) }).unwrap();
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
     /// ```
     pub fn backlog(&self, after: u32) -> impl Stream<Item = Result<EventPage>> + Send + use<'_> {
         Box::pin(stream::try_unfold(after, async move |cursor| {
@@ -193,7 +193,7 @@ impl Device {
     /// // The events since then, and nothing before them is read.
     /// assert!(device.logs(first - 1, 100).await?.iter().all(|event| event.timestamp() >= time));
     /// assert_eq!(device.first_id_since(Timestamp::from_unix_seconds(u32::MAX)).await?, None);
-    /// # bs2_events::Result::Ok(()) }).unwrap();
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
     /// ```
     pub async fn first_id_since(&self, time: Timestamp) -> Result<Option<u32>> {
         let Some(newest) = self.newest_id(0).await? else { return Ok(None) };
@@ -251,7 +251,7 @@ impl Device {
     ///         println!("{event} {:?}", blob.extras().job_code);
     ///     }
     /// }
-    /// # bs2_events::Result::Ok(()) }).unwrap();
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
     /// ```
     #[doc(alias("BS2_GetLogBlob", "BS2_GetLogSmallBlob", "BS2_GetLogSmallBlobEx"))]
     pub async fn blobs(&self, after: u32, max: u32, mask: EventMask) -> Result<Vec<PortableBlob<'static>>> {
@@ -310,7 +310,7 @@ impl Device {
     /// while let Some(picture) = pictures.try_next().await? {
     ///     assert!(picture.event.timestamp() >= since && picture.event.flags().has_image());
     /// }
-    /// # bs2_events::Result::Ok(()) }).unwrap();
+    /// # Ok::<(), bs2_events::Error>(()) }).unwrap();
     /// ```
     pub fn image_logs_of<'a, F>(
         &'a self,

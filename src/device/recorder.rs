@@ -41,7 +41,7 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 /// recorder.record_logs(&client, &devices).await?;
 /// let counts = recorder.close().await?;
 /// assert_eq!((counts.events, counts.logs_read), (200, 2));
-/// # bs2_events::Result::Ok(()) }).unwrap();
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
 /// ```
 pub struct Recorder {
     file: Capture,

@@ -47,7 +47,7 @@ use crate::{Error, ErrorKind, Result};
 /// let mut live = device.subscribe().await?;
 /// simulator.make_event(device.id())?;
 /// assert!(matches!(live.next().await, Some(Live::Event { event, .. }) if event.id() == 11));
-/// # bs2_events::Result::Ok(()) }).unwrap();
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
 /// ```
 pub struct Subscription {
     queue: Receiver,
@@ -121,7 +121,7 @@ impl fmt::Debug for Subscription {
 /// // The function is dropped with the listener, and the sender with it.
 /// drop(listener);
 /// assert_eq!(ids.recv().await, None);
-/// # bs2_events::Result::Ok(()) }).unwrap();
+/// # Ok::<(), bs2_events::Error>(()) }).unwrap();
 /// ```
 pub struct LogListener {
     task: JoinHandle<()>,
