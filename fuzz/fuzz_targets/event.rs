@@ -30,9 +30,11 @@ fuzz_target!(|bytes: &[u8]| {
 fn check(event: &Event) {
     let (code, subject) = (event.code(), event.subject());
     assert!(!format!("{event} {event:#?} {:?} {:?}", code.category(), code.outcome()).is_empty());
-    assert_eq!(event.user_id().is_some(), matches!(subject, Subject::User(_)));
+    // An empty user id is no user id.
+    let has_user = matches!(subject, Subject::User(user) if !user.as_bytes().is_empty());
+    assert_eq!(event.user_id().is_some(), has_user);
     if let Subject::User(user) = subject {
-        assert!(event.is_of_user(user));
+        assert_eq!(event.is_of_user(user), has_user);
         assert!(user.as_array().starts_with(user.as_bytes()) && !user.as_bytes().contains(&0));
         assert_eq!(user.as_text(), std::str::from_utf8(user.as_bytes()).ok());
     }
