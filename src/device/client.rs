@@ -1,7 +1,7 @@
 //! The client of all devices that one backend reaches.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -48,7 +48,8 @@ impl Client {
     pub fn with_options(backend: Arc<dyn Backend>, options: ClientOptions) -> Self {
         let ClientOptions { deadline, queue_capacity, retry } = options;
         let states = StateBoard::new();
-        Self { calls: Arc::new(Calls { backend, deadline, queue_capacity, retry, states }) }
+        let page_sizes = Mutex::default();
+        Self { calls: Arc::new(Calls { backend, deadline, queue_capacity, retry, states, page_sizes }) }
     }
 
     /// The device with this id. Whether it exists shows at the first call.

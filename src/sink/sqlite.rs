@@ -163,9 +163,14 @@ impl Sink for SqliteSink {
         let info = device.clone();
         self.call("read the resume point", info.id, move |connection| {
             rows::upsert_device(connection, &info)?;
-            rows::resume(connection, info.id)
+            rows::resume(connection, info.id, None)
         })
         .await
+    }
+
+    async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>> {
+        let call = move |connection: &Connection| rows::resume(connection, device, Some(epoch));
+        self.call("read a resume point", device, call).await
     }
 
     async fn store(&self, batch: Batch) -> Result<Stored> {

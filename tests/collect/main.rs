@@ -3,6 +3,7 @@
 mod epochs;
 mod history;
 mod interrupted;
+mod model;
 mod patience;
 mod scripted;
 #[path = "../support/scripted_backend/mod.rs"]
