@@ -163,7 +163,14 @@ macro_rules! deserialize_from_fields {
         }
     };
 }
-use {deserialize_from_fields, serialize_as_fields};
+/// Both ways.
+macro_rules! as_fields {
+    ($($kind:tt)*) => {
+        serialize_as_fields!($($kind)*);
+        deserialize_from_fields!($($kind)*);
+    };
+}
+use {as_fields, deserialize_from_fields, serialize_as_fields};
 
 /// A struct of optional fields. Missing fields are not written. Errors of reading name the field, and never show its
 /// value, as serde's own errors do.

@@ -4,8 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{
-    Base64, FieldError, Hex, Reason, Value, Wide, deserialize_from_fields, object, present, required,
-    serialize_as_fields,
+    Base64, FieldError, Hex, Reason, Value, Wide, as_fields, deserialize_from_fields, object, present,
+    required, serialize_as_fields,
 };
 use crate::codec::blob::{
     Address, BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob, SmallBlobEx,
@@ -40,8 +40,7 @@ object! {
     }
 }
 
-serialize_as_fields!(Event as EventFields);
-deserialize_from_fields!(Event as EventFields);
+as_fields!(Event as EventFields);
 
 impl From<&Event> for EventFields {
     fn from(event: &Event) -> Self {
@@ -234,8 +233,7 @@ impl Value for Vec<ExtraSubject> {
     const EXPECTED: &'static str = "an array of subjects";
 }
 
-serialize_as_fields!(Extras as ExtrasFields);
-deserialize_from_fields!(Extras as ExtrasFields);
+as_fields!(Extras as ExtrasFields);
 deserialize_from_fields!(ExtraSubject as SubjectFields);
 
 impl From<&Extras> for ExtrasFields {
@@ -290,8 +288,7 @@ object! {
     }
 }
 
-serialize_as_fields!(UserId as UserFields);
-deserialize_from_fields!(UserId as UserFields);
+as_fields!(UserId as UserFields);
 
 impl From<&UserId> for UserFields {
     fn from(user: &UserId) -> Self {
@@ -335,8 +332,7 @@ object! {
     }
 }
 
-serialize_as_fields!(EventFilter as FilterFields);
-deserialize_from_fields!(EventFilter as FilterFields);
+as_fields!(EventFilter as FilterFields);
 
 impl From<&EventFilter> for FilterFields {
     fn from(filter: &EventFilter) -> Self {
@@ -379,8 +375,7 @@ object! {
     }
 }
 
-serialize_as_fields!(ExtInfo as InfoFields);
-deserialize_from_fields!(ExtInfo as InfoFields);
+as_fields!(ExtInfo as InfoFields);
 
 impl From<&ExtInfo> for InfoFields {
     fn from(info: &ExtInfo) -> Self {
@@ -414,8 +409,7 @@ object! {
     }
 }
 
-serialize_as_fields!(ExtIoDevice as IoDeviceFields);
-deserialize_from_fields!(ExtIoDevice as IoDeviceFields);
+as_fields!(ExtIoDevice as IoDeviceFields);
 
 impl From<&ExtIoDevice> for IoDeviceFields {
     fn from(input: &ExtIoDevice) -> Self {
@@ -456,14 +450,10 @@ object! {
     }
 }
 
-serialize_as_fields!(BlobHead as BlobFields);
-deserialize_from_fields!(BlobHead as BlobFields);
-serialize_as_fields!(EventBlob as BlobFields);
-deserialize_from_fields!(EventBlob as BlobFields);
-serialize_as_fields!(SmallBlob<A> as BlobFields, A: Address);
-deserialize_from_fields!(SmallBlob<A> as BlobFields, A: Address);
-serialize_as_fields!(SmallBlobEx<A> as BlobFields, A: Address);
-deserialize_from_fields!(SmallBlobEx<A> as BlobFields, A: Address);
+as_fields!(BlobHead as BlobFields);
+as_fields!(EventBlob as BlobFields);
+as_fields!(SmallBlob<A> as BlobFields, A: Address);
+as_fields!(SmallBlobEx<A> as BlobFields, A: Address);
 
 /// All fields, for any mask, so that every byte is kept.
 impl From<&BlobHead> for BlobFields {
@@ -574,8 +564,7 @@ impl<A: Address> TryFrom<&BlobFields> for SmallBlobEx<A> {
     }
 }
 
-serialize_as_fields!(PortableBlob<'_> as BlobFields);
-deserialize_from_fields!(PortableBlob<'_> as BlobFields);
+as_fields!(PortableBlob<'_> as BlobFields);
 
 impl From<&PortableBlob<'_>> for BlobFields {
     fn from(blob: &PortableBlob<'_>) -> Self {
