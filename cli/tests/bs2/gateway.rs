@@ -108,6 +108,44 @@ fn over_a_gateway_the_offset_is_missing_and_an_event_of_a_slave_is_its_masters()
 }
 
 #[test]
+fn a_store_of_a_gateway_says_who_saw_an_event_which_card_it_was_and_that_the_offset_is_unknown() {
+    let fake = Fake::start();
+    let card = |id, user_id: &str, card_data: &'static [u8]| event::EventLog {
+        event_code: 0x1100,
+        sub_code: 2,
+        user_id: user_id.into(),
+        card_data: card_data.into(),
+        ..log(id)
+    };
+    fake.state.make(event::EventLog { device_id: 541_000_900, ..log(1) });
+    fake.state.make(card(2, "3735928559", b""));
+    fake.state.make(card(3, "12", b"\x04\xA1\xB2"));
+    let source = source(&fake);
+    let run = run(&fake, &["collect", "--from", &source, "--into", "sqlite:a.db", "--once"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let store = rusqlite::Connection::open(fake.folder.path().join("a.db")).unwrap();
+    let sql = "SELECT device_id, source_device_id, card_data, card_text, utc_offset_minutes, daylight_saving
+               FROM named_events ORDER BY event_id";
+    let mut statement = store.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| {
+        let unknown: (Option<i64>, Option<i64>) = (row.get(4)?, row.get(5)?);
+        assert_eq!(unknown, (None, None));
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    });
+    let rows: Vec<(u32, u32, Option<String>, Option<String>)> = rows.unwrap().map(Result::unwrap).collect();
+    let hex = |digits: &str| Some(format!("{digits:0<64}"));
+    assert_eq!(
+        rows,
+        [
+            (DEVICE, 541_000_900, None, None),
+            (DEVICE, DEVICE, hex("33373335393238353539"), Some("3735928559".to_owned())),
+            (DEVICE, DEVICE, hex("04a1b2"), None),
+        ]
+    );
+    assert_eq!(self::run(&fake, &["verify", "sqlite:a.db"]).code, Some(0));
+}
+
+#[test]
 fn a_live_event_that_is_reported_twice_is_printed_once() {
     let fake = Fake::start();
     let source = source(&fake);
