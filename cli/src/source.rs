@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::device::{Client, Device};
-use bs2_events::sim::{SimOptions, Simulator};
+use bs2_events::sim::{SimOptions, Simulator, create_truth_file};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::builder::TypedValueParser;
 use tokio::runtime::Handle;
@@ -144,9 +144,7 @@ pub(crate) fn write_truth<'a>(
         let message = "--truth: no source is simulated, and real devices have no ground truth";
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
-    let file =
-        File::create(path).map_err(|error| Error::new(ErrorKind::Storage, failed()).with_source(error))?;
-    let file = Arc::new(Mutex::new(file));
+    let file = Arc::new(Mutex::new(create_truth_file(path)?));
     for simulator in simulators {
         let lines = WholeLines { file: Arc::clone(&file), waiting: Vec::new() };
         simulator
