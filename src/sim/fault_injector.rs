@@ -303,6 +303,10 @@ impl Backend for FaultInjector {
     async fn close(&self) -> Result<()> {
         self.backend.close().await
     }
+
+    fn has_clock(&self) -> bool {
+        self.backend.has_clock()
+    }
 }
 
 impl fmt::Debug for FaultInjector {
