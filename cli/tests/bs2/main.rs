@@ -13,6 +13,8 @@ mod images;
 mod logs;
 #[cfg(target_os = "linux")]
 mod native_simulated;
+#[cfg(unix)]
+mod outages;
 mod record;
 #[cfg(unix)]
 mod signals;
