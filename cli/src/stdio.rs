@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Stdout, Write};
 use std::path::Path;
 
-use bs2_events::codec::{Event, Extras};
+use bs2_events::codec::LoggedEvent;
 use bs2_events::{Error, ErrorKind, Result};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
@@ -40,31 +40,14 @@ impl Output {
         self.0.write_all(b"\n").map_err(failed)
     }
 
-    /// Writes an event and its extras as one line: as JSON with everything, as text without personal data.
-    pub(crate) fn event(&mut self, event: &Event, extras: Option<&Extras>, json: bool) -> Result<()> {
-        match (json, extras) {
-            (true, None) => self.json(event),
-            (true, Some(extras)) => self.json(&WithExtras { event, extras }),
-            (false, Some(extras)) if !extras.subjects.is_empty() => {
-                let subjects: Vec<_> =
-                    extras.subjects.iter().map(|extra| extra.subject().to_string()).collect();
-                self.line(format_args!("{event}, also: {}", subjects.join(", ")))
-            }
-            (false, _) => self.line(event),
-        }
+    /// Writes an event of a log as one line: as JSON with everything, as text without personal data.
+    pub(crate) fn event(&mut self, event: &LoggedEvent<'_>, json: bool) -> Result<()> {
+        if json { self.json(event) } else { self.line(event) }
     }
 
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.0.flush().map_err(failed)
     }
-}
-
-/// An event's object with one more field.
-#[derive(Serialize)]
-struct WithExtras<'a> {
-    #[serde(flatten)]
-    event: &'a Event,
-    extras: &'a Extras,
 }
 
 /// Whether stdout is closed, as after `| head -1`. That ends a verb and is no failure.

@@ -159,7 +159,7 @@ impl CatchUp {
         let Some(batch) = sequencer.take_batch(all) else { return Ok(()) };
         let watermark = batch.watermark;
         let began = Instant::now();
-        let stored = match self.sink.store(batch).await {
+        let stored = match self.sink.store(batch.with_clock(self.device.has_clock())).await {
             Ok(stored) => stored,
             Err(error) => {
                 sequencer.abandon();
@@ -396,7 +396,8 @@ impl CatchUp {
         let waiting = sequencer.close();
         if !waiting.is_empty() {
             let (epoch, first) = (sequencer.epoch(), sequencer.watermark());
-            self.unplaced.push(Batch::new(self.device.id(), epoch, first, u32::MAX).with_events(waiting));
+            let batch = Batch::new(self.device.id(), epoch, first, u32::MAX).with_events(waiting);
+            self.unplaced.push(batch.with_clock(self.device.has_clock()));
         }
         self.store(sequencer, true).await?;
         *sequencer = Sequencer::new(self.device.id(), sequencer.epoch() + 1);

@@ -18,8 +18,8 @@
 //!   subject, like events, and no others.
 //! * The gateway reports errors with gRPC's codes, not with those of the vendor's library:
 //!   [`Error::sdk_code`](crate::Error::sdk_code) is `None`.
-//! * The events do not contain the time zone and daylight saving of the device; see
-//!   [`EventFlags`](crate::codec::EventFlags).
+//! * The events do not contain the time zone and daylight saving of the device: these bits of
+//!   [`EventFlags`](crate::codec::EventFlags) are 0 and mean nothing ([`Device::has_clock`](super::Device::has_clock)).
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,6 +47,7 @@ pub(crate) mod proto;
 mod rpc;
 mod session;
 mod status;
+mod support;
 mod target;
 mod wire;
 
@@ -181,7 +182,9 @@ impl Backend for Gateway {
             return Ok(self.identify_all(&session).await);
         }
         let list = session.connections.list().await?;
+        // A slave keeps no log, even where the gateway lists it beside its master.
         let ids = list.iter().map(|info| DeviceId::new(info.device_id));
+        let ids = ids.filter(|id| !session.sources.is_slave(*id));
         Ok(DeviceList::new(ids.inspect(|id| session.states.know(*id))))
     }
 
@@ -259,6 +262,10 @@ impl Backend for Gateway {
     async fn close(&self) -> Result<()> {
         self.sessions.close().await;
         Ok(())
+    }
+
+    fn has_clock(&self) -> bool {
+        false
     }
 }
 

@@ -20,6 +20,8 @@ pub mod native;
 mod page;
 mod paging;
 mod recorder;
+#[cfg(any(feature = "gateway", feature = "native"))]
+mod sources;
 mod subscription;
 
 pub use client::{Client, ClientOptions};

@@ -200,6 +200,10 @@ impl Backend for SimBackend {
         }
         Ok(())
     }
+
+    fn has_clock(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for SimBackend {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::fault_injector::Faults;
-use super::setting::{SettingsTable, number, options_struct, parsed, shown, switch};
+use super::setting::{SettingsTable, faults, number, options_struct, parsed, shown, switch};
 use crate::codec::Timestamp;
 use crate::settings::Settings;
 use crate::{Error, ErrorKind, Result};
@@ -57,7 +57,7 @@ options_struct! {
         fn with_capacity(events) => capacity: u32 = 50_000, "capacity": number(1..=10_000_000);
         /// Sets the faults of the backend; none unless set. For other rates use a
         /// [`FaultInjector`](super::FaultInjector) around a backend without faults.
-        fn with_faults(faults) => faults: Faults = Faults::empty(), "faults": shown(faults);
+        fn with_faults(faults) => faults: Faults = Faults::empty(), "faults": faults();
         replay: Option<ReplaySource> = None, "replay": shown(replay).optional();
         /// Sets the time of the first event; [`Start::Fixed`] unless set.
         fn with_start(start) => start: Start = Start::Fixed, "start": parsed(Start::EXPECTED, Start::parse);
@@ -151,11 +151,6 @@ impl fmt::Display for SimOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.changes().fmt(f)
     }
-}
-
-fn faults(settings: &Settings, name: &str) -> Result<Option<Faults>> {
-    let named = |error| Error::new(ErrorKind::InvalidInput, format!("setting `{name}`: {error}"));
-    settings.value(name).map(|value| value.parse().map_err(named)).transpose()
 }
 
 fn replay(settings: &Settings, name: &str) -> Result<Option<ReplaySource>> {

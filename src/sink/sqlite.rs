@@ -2,9 +2,12 @@
 //!
 //! # Schema
 //!
-//! `PRAGMA application_id` is `0x62733245` ("bs2E"); `PRAGMA user_version` is the version of the schema, 1. Other
+//! `PRAGMA application_id` is `0x62733245` ("bs2E"); `PRAGMA user_version` is the version of the schema, 2. Other
 //! programs may read at any time, also while a collector writes, and may add indexes of their own. The store has no
 //! index but its keys; this keeps it small and fast to write.
+//!
+//! A store of version 1 becomes one of version 2 when a program opens it for writing: whole, or not at all. The columns
+//! that version 2 adds are filled from the records; [`verify`] reads both versions.
 //!
 //! The store holds personal data. Whoever may read the file learns which person was where and when.
 //!
@@ -12,7 +15,7 @@
 //!
 //! | column | |
 //! |---|---|
-//! | `device_id` | the device whose log holds the event |
+//! | `device_id` | the device whose log holds the event: its owner |
 //! | `epoch` | one life of that device's id counter, from 0 |
 //! | `event_id` | the event's number; with the two columns before it the primary key |
 //! | `time` | when, by the device's clock: seconds since 1970 UTC; order by `event_id`, not by this |
@@ -22,7 +25,11 @@
 //! | `user_id` | the person; a BLOB if the id is not UTF-8; NULL if it is empty or the event concerns no person |
 //! | `subject_id` | the door, lift, zone, device (of an input or OSDP) or relay port concerned; NULL for other events |
 //! | `received_at` | when the event was stored: milliseconds since 1970 UTC |
-//! | `raw` | the record as the device sent it, 48 bytes; its device id may be that of a slave of the device |
+//! | `raw` | the record as the device sent it, 48 bytes |
+//! | `source_device_id` | the device that saw the event: the device itself, or a slave of it, which keeps no log |
+//! | `card_data` | the 32 bytes of an unknown card as hexadecimal digits; NULL for other events |
+//! | `card_text` | the same as text, if all bytes before the zeros at the end are decimal digits; else NULL |
+//! | `has_clock` | 1 if `flags` says daylight saving and the UTC offset; 0 if they are unknown, as over a device gateway |
 //!
 //! ## `gaps`: ids that a device used and whose events are missing
 //!
@@ -54,17 +61,19 @@
 //! | column | |
 //! |---|---|
 //! | `code` | the primary key: every code that has a name, and every main code |
-//! | `name` | its present name; NULL for a main code that is not known |
-//! | `category` | `authentication`, `device`, `door`, `input`, `lift`, `relay`, `user` or `zone`; NULL if not known |
+//! | `name` | its present name; NULL for a main code that has none |
+//! | `main_name` | the name of its main code; NULL if that has none |
+//! | `category` | `authentication`, `device`, `door`, `input`, `lift`, `relay`, `server`, `user` or `zone`; NULL if not known |
 //! | `outcome` | `granted` or `denied`; NULL if the event decides nothing |
 //! | `subject` | what the event concerns: `user`, `card`, `door`, `lift`, `zone`, `input`, `alarm_zone`, `interlock`, `relay`, `osdp`, `none` or `unknown` |
-//! | `name_of_subs` | in the row of a main code: the name of its sub codes that have no row; NULL if they have none |
 //!
 //! ## Views
 //!
-//! `named_events` has a row for each event, with `device_id`, `model`, `epoch`, `event_id`, `time` and `received_at` as
-//! RFC 3339 text, `code` as `0x1301`, `name`, `category`, `outcome`, `subject` (what `user_id` or `subject_id` is),
-//! `user_id`, `subject_id`, `tna_key`, `has_image` and `utc_offset_minutes`.
+//! `named_events` has a row for each event, with `device_id`, `source_device_id`, `model` (of the device), `epoch`,
+//! `event_id`, `time` and `received_at` as RFC 3339 text, `code` as `0x1301`, `name`, `category`, `outcome`, `subject`
+//! (what `user_id`, `card_data` or `subject_id` is), `user_id`, `card_data`, `card_text`, `subject_id`, `tna_key`,
+//! `has_image`, `utc_offset_minutes` and `daylight_saving`; the last two are NULL if they are unknown. Where only the
+//! main code has a name, `name` is that name and the sub code: `ZONE_APB_ALARM+0x09`.
 //! `named_gaps` has a row for each gap, with `device_id`, `model`, `epoch`, `from_id`, `to_id`, `reason` and `missing`,
 //! the number of ids; NULL if the end is not known.
 //!
@@ -80,6 +89,7 @@
 mod file;
 mod rows;
 mod schema;
+mod upgrade;
 mod verify;
 mod writer;
 

@@ -547,7 +547,12 @@ async fn null_events_and_events_of_unknown_devices_are_logged_once() {
     let count = |sentence: &str| log.matches(sentence).count();
     assert_eq!(count("calls back without an event; each such call counts as one lost event"), 1, "{log}");
     assert_eq!(count(r#"device=1000 callback="OnLogReceivedEx""#), 1, "{log}");
-    assert_eq!(count("device that is not connected here; they are dropped device=77"), 1, "{log}");
+    assert_eq!(count("a live event is of a device that nobody knows"), 1, "{log}");
+    assert_eq!(
+        count("live events belong to no device here; they are not in any log source=77 events=3"),
+        1,
+        "{log}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

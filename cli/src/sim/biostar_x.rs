@@ -147,7 +147,7 @@ Examples:
 Faults:
   slow       one response of four takes 20 to 200 ms
   cut        one connection of ten is cut: before the request is processed, after it, or within the response
-  500        one request of twenty gets HTTP 500; half of them were processed
+  error      one request of twenty gets HTTP 500; half of them were processed
   session    at one request of twenty the session has ended
   rows       rows are missing or \"\" without a result, and a single row is not in an array
   partial    one import of five is stored in part, with code 1

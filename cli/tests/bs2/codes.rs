@@ -93,11 +93,13 @@ fn a_number_without_a_name_is_explained_as_unknown() {
 
 #[test]
 fn an_unknown_sub_code_has_the_name_of_its_main_code_and_says_so() {
-    let run = bs2(&["codes", "0x10F0"], b"");
-    assert!(
-        lines(&run.stdout).contains(&"name        VERIFY_SUCCESS, as the main code; sub code 240 is unknown")
-    );
-    assert_eq!(object(&["codes", "0x10F0", "--json"])["names"], json!([]));
+    for spelling in ["0x10F0", "VERIFY_SUCCESS+0xF0"] {
+        let run = bs2(&["codes", spelling], b"");
+        let name = "name        VERIFY_SUCCESS+0xF0: only the main code is known, sub code 240 is not";
+        assert!(lines(&run.stdout).contains(&name), "{}", run.stdout);
+    }
+    let explained = object(&["codes", "0x6109", "--json"]);
+    assert_eq!((&explained["name"], &explained["names"]), (&json!("ZONE_APB_ALARM+0x09"), &json!([])));
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn decode_prints_an_object_for_each_record_and_ends_with_the_error_of_a_cut_tail
         plain,
         [
             json!({"kind": "event", "device_id": 7, "received_at": 1}),
-            json!({"kind": "event_with_temperature", "device_id": 7, "received_at": 2, "temperature": 3_655}),
+            json!({"kind": "event_with_temperature", "device_id": 7, "received_at": 2, "temperature": 36.55}),
             json!({"kind": "image_log", "device_id": 7, "received_at": 3, "image": "/9j/2Q=="}),
             json!({"kind": "small_blob", "device_id": 7, "received_at": 4,
                 "blob": {"event_mask": 0, "event_id": 7, "reserved": 0}}),

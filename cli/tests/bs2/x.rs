@@ -213,7 +213,7 @@ async fn a_file_that_was_imported_is_not_imported_again_by_mistake() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_fails_all_the_time_gets_every_event_once() {
-    let site = Site::new("seed=5&faults=cut,500,session").await;
+    let site = Site::new("seed=5&faults=cut,error,session").await;
     while site.x(&["virtual-devices", "create", "100001", "Main gate"]).await.code != Some(0) {}
     let mut csv = "datetime,user_id,evt\n".to_owned();
     for number in 0..6_000 {

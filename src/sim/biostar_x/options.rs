@@ -12,13 +12,13 @@ use secrecy::SecretString;
 use super::fault::BiostarXFaults;
 use crate::settings::Settings;
 use crate::sim::setting::{
-    SettingsTable, duration, file, from_str, number, options_struct, parsed, switch, word,
+    SettingsTable, duration, faults, file, number, options_struct, parsed, switch, word,
 };
 use crate::sim::{Certificates, Start};
 use crate::{Error, Result};
 
 options_struct! {
-    /// Options of a [`BiostarXServer`](super::BiostarXServer), also as text: `backlog=1000&faults=cut,500&seed=7`.
+    /// Options of a [`BiostarXServer`](super::BiostarXServer), also as text: `backlog=1000&faults=cut,error&seed=7`.
     ///
     /// | setting | value | default |
     /// |---|---|---|
@@ -54,7 +54,7 @@ options_struct! {
     /// ```
     /// use bs2_events::sim::biostar_x::{BiostarXFaults, BiostarXServerOptions};
     ///
-    /// let options: BiostarXServerOptions = "backlog=100&licence=false&faults=cut,500".parse()?;
+    /// let options: BiostarXServerOptions = "backlog=100&licence=false&faults=cut,error".parse()?;
     /// let same = BiostarXServerOptions::default()
     ///     .with_backlog(100)
     ///     .with_licence(false)
@@ -111,7 +111,7 @@ options_struct! {
         /// Sets whether the paths `/sim/…` exist, for tests in other languages. The default is `false`.
         fn with_control(control) => control: bool = false, "control": switch();
         /// Sets the random faults. The default is none.
-        fn with_faults(faults) => faults: BiostarXFaults = BiostarXFaults::empty(), "faults": from_str();
+        fn with_faults(faults) => faults: BiostarXFaults = BiostarXFaults::empty(), "faults": faults();
         /// Sets the address that the server listens on. The default is a free port of 127.0.0.1.
         fn with_listen(address) => listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 0)),
             "listen": parsed("an address such as 127.0.0.1:8443", |text| text.parse().ok());
@@ -336,7 +336,7 @@ mod tests {
             ("push", "false"),
             ("http2", "true"),
             ("control", "true"),
-            ("faults", "slow,cut,500,session,rows,partial,strings,wrapped"),
+            ("faults", "slow,cut,error,session,rows,partial,strings,wrapped"),
             ("listen", "127.0.0.1:8443"),
             ("state", "server.jsonl"),
         ];

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::faults::GatewayFaults;
 use crate::settings::Settings;
-use crate::sim::setting::{SettingKind, SettingsTable, duration, file, from_str, options_struct, parsed};
+use crate::sim::setting::{SettingKind, SettingsTable, duration, faults, file, options_struct, parsed};
 use crate::sim::{Certificates, SimOptions};
 use crate::{Error, ErrorKind, Result};
 
@@ -52,13 +52,13 @@ options_struct! {
             "listen": parsed("an address such as 127.0.0.1:4000", |text| text.parse().ok());
         certificates: Option<Certificates> = None;
         /// Sets the version of the interface. The default is 1.8.
-        fn with_api(api) => api: ApiVersion = ApiVersion::default(), "api": from_str();
+        fn with_api(api) => api: ApiVersion = ApiVersion::default(), "api": faults();
         devices: Vec<SimDeviceAddress> = Vec::new(), "device": SettingKind::new(read_devices, |devices| {
             devices.iter().map(SimDeviceAddress::to_string).collect()
         });
         state: Option<PathBuf> = None, "state": file().optional();
         /// Sets the faults of the gateway. By default there are none.
-        fn with_faults(faults) => faults: GatewayFaults = GatewayFaults::empty(), "gateway-faults": from_str();
+        fn with_faults(faults) => faults: GatewayFaults = GatewayFaults::empty(), "gateway-faults": faults();
         /// Sets how long a client may take no event before its queue counts as full. The default is one second. With
         /// zero a queue holds exactly the number of events that the client asks for, however fast it reads.
         fn with_queue_timeout(time) => queue_timeout: Duration = Duration::from_secs(1),

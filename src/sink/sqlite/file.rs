@@ -92,7 +92,7 @@ impl Examination {
             return if is_damaged(connection) { Err(store.damaged("open")) } else { Ok(None) };
         }
         // A connection of its own, which reads: others read and write meanwhile.
-        let Some(connection) = schema::open_read_only(store.path())?.1 else { return Ok(None) };
+        let Some((connection, _)) = schema::open_read_only(store.path())?.1 else { return Ok(None) };
         let interrupt = Arc::new(connection.get_interrupt_handle());
         let (sender, receiver) = watch::channel(None);
         let of_thread = store.clone();

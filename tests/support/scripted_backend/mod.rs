@@ -46,6 +46,8 @@ struct State {
     is_hidden: bool,
     /// It cannot be listened to.
     is_mute: bool,
+    /// Its events come without the clock byte, as over a gateway.
+    lacks_clock: bool,
     /// The next tries to listen to a device fail with these kinds.
     deaf: Vec<(DeviceId, ErrorKind)>,
     /// The gateway of the reader is not there.
@@ -196,6 +198,12 @@ impl Scripted {
         self.lock().is_hidden = is_hidden;
     }
 
+    /// Gives its events without the clock byte.
+    pub(crate) fn without_clock(self) -> Self {
+        self.lock().lacks_clock = true;
+        self
+    }
+
     /// Refuses to be listened to.
     pub(crate) fn mute(&self) {
         self.lock().is_mute = true;
@@ -336,6 +344,10 @@ impl Backend for Scripted {
 
     async fn close(&self) -> Result<()> {
         Ok(())
+    }
+
+    fn has_clock(&self) -> bool {
+        !self.lock().lacks_clock
     }
 }
 
