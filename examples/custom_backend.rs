@@ -1,6 +1,6 @@
 //! A backend of your own: `cargo run --features device --example custom_backend`.
 //!
-//! This one holds a fixed log in memory. Fourteen methods are all; hold yours to `bs2_events::device::conformance`.
+//! This one holds a fixed log in memory. Fifteen methods are all; hold yours to `bs2_events::device::conformance`.
 
 use std::sync::Arc;
 
@@ -48,6 +48,7 @@ impl Backend for Archive {
     async fn clear_log(&self, device: DeviceId) -> Result<()> { self.no(device, "way to be cleared") }
     async fn monitor(&self, device: DeviceId, _: LiveSink) -> Result<Monitoring> { self.no(device, "live events") }
     async fn close(&self) -> Result<()> { Ok(()) }
+    fn has_clock(&self) -> bool { true }
 }
 
 #[tokio::main]

@@ -64,7 +64,7 @@ fn explanation_json(code: EventCode) -> Value {
     let sub_codes = sub_codes(code);
     let sub_codes = sub_codes.iter().map(|(code, name)| json!({ "code": number(*code), "name": name }));
     json!({
-        "code": number(code), "number": code.get(), "name": code.name(), "main": number(code.main()),
+        "code": number(code), "number": code.get(), "name": code.full_name(), "main": number(code.main()),
         "main_name": code.main_name(), "sub": code.sub(),
         "category": code.category().map(|category| category.to_string()), "outcome": outcome(code),
         "subject": {
@@ -83,10 +83,10 @@ fn explain(code: EventCode, output: &mut Output) -> Result<()> {
         note => format!("{} ({}): {note}", row.name, row.status),
     };
     pair("code", &format!("{} ({})", number(code), code.get()))?;
-    match (code.name(), code.names()) {
+    match (code.full_name(), code.names()) {
         (None, _) => pair("name", "unknown: the catalogue has none for this code")?,
         (Some(name), []) => {
-            pair("name", &format!("{name}, as the main code; sub code {} is unknown", code.sub()))?;
+            pair("name", &format!("{name}: only the main code is known, sub code {} is not", code.sub()))?;
         }
         (Some(_), [name, others @ ..]) => {
             pair("name", &text(name))?;

@@ -10,7 +10,7 @@ use bs2_events::codec::blob::{
 use bs2_events::codec::capture::{CapturePayload, CaptureRecord, CaptureRecordBuf, CaptureWriter};
 use bs2_events::codec::filter::EventFilter;
 use bs2_events::codec::portable::PortableBlob;
-use bs2_events::codec::{DecodeError, Event};
+use bs2_events::codec::{DecodeError, Event, LoggedEvent};
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 use jiff::Timestamp;
@@ -171,10 +171,15 @@ pub(crate) fn capture_line(record: &CaptureRecord<'_>) -> String {
     let time = time.map_or_else(|| format!("{} ms", record.received_at), |time| format!("{time:.3}"));
     let bytes = |bytes: &[u8]| count(bytes.len() as u64, "byte");
     let device = record.device;
+    let logged = |event| LoggedEvent::new(device, event);
     match record.payload {
-        CapturePayload::Event(event) => format!("{time} {event}"),
-        CapturePayload::EventWithTemperature(event, _) => format!("{time} {event} with temperature"),
-        CapturePayload::ImageLog { event, jpeg } => format!("{time} {event} picture of {}", bytes(jpeg)),
+        CapturePayload::Event(event) => format!("{time} {}", logged(event)),
+        CapturePayload::EventWithTemperature(event, _) => {
+            format!("{time} {} with temperature", logged(event))
+        }
+        CapturePayload::ImageLog { event, jpeg } => {
+            format!("{time} {} picture of {}", logged(event), bytes(jpeg))
+        }
         CapturePayload::SmallBlob(blob) => format!("{time} {device} small blob of {}", bytes(blob)),
         CapturePayload::State(state) => format!("{time} {device} {state}"),
         CapturePayload::Unknown { kind, bytes: payload } => {

@@ -2,23 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bs2_events::codec::{DeviceId, Event};
 use bs2_events::device::{Device, ImageLog};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::{Error, ErrorKind, Result, files};
 use clap::Args;
 
 use crate::runtime::retried;
 use crate::source::{Source, device_id};
-use crate::stdio::{Output, count};
+use crate::stdio::{self, Output, count};
 
 /// Save the pictures of a device as JPEG files, named by device and event
 ///
 /// A picture that exists already does not change. Another file of the same name is an error and does not change either.
-/// Without --max, a line says how many pictures the log announces that the device does not have.
+/// Without --max, a line says how many pictures the log announces that the device does not have. An empty picture is none:
+/// it is reported, not written, and asked for again by the next run. A device that takes no pictures is no failure.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct Images {
@@ -44,22 +45,35 @@ impl Images {
         let device = source.device(self.device).await?;
         fs::create_dir_all(&self.out).map_err(|error| failed("make the folder", &self.out, error))?;
         let mut announced = self.announced(&device).await?;
+        let mut output = Output::new();
         let (mut after, mut seen, mut new) = (self.after, 0_u32, 0_u32);
         loop {
             let wanted = self.max.map_or(PAGE, |max| PAGE.min(max - seen));
             if wanted == 0 {
                 break;
             }
-            let images = retried(|| device.image_logs(after, wanted)).await?;
+            let images = match retried(|| device.image_logs(after, wanted)).await {
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    output.line(format_args!("device {} takes no pictures", device.id()))?;
+                    output.flush()?;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                images => images?,
+            };
             let Some(last) = images.last().map(|image| image.event.id()) else { break };
             for image in images.iter().take(wanted as usize) {
-                announced.remove(&image.event.id());
+                let id = image.event.id();
+                announced.remove(&id);
+                if image.is_empty() {
+                    let (device, again) = (device.id(), "the next run asks for it again");
+                    stdio::note(&format!("device {device}: the picture of event {id} is empty; {again}"));
+                    continue;
+                }
                 seen += 1;
                 new += u32::from(self.save(device.id(), image)?);
             }
             after = last;
         }
-        let mut output = Output::new();
         let (written, folder) = (count(new, "picture"), self.out.display());
         output.line(format_args!("{written} written to {folder}, {} existed already", seen - new))?;
         if !announced.is_empty() {
@@ -88,6 +102,8 @@ impl Images {
         let path = self.out.join(&name);
         match fs::read(&path) {
             Ok(there) if there == image.jpeg => return Ok(false),
+            // An earlier version wrote a file for a picture that was empty then.
+            Ok(there) if there.is_empty() => {}
             Ok(_) => {
                 let message = format!("{} exists and is another picture", path.display());
                 return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -96,12 +112,8 @@ impl Images {
             Err(error) => return Err(failed("read", &path, error)),
         }
         // Under another name first, so that a picture in the folder is always whole.
-        let part = self.out.join(format!("{name}.part"));
-        let written = fs::write(&part, &image.jpeg).and_then(|()| fs::rename(&part, &path));
-        written.map_err(|error| {
-            let _ = fs::remove_file(&part); // It may not exist.
-            failed("write", &path, error)
-        })?;
+        files::replace(&path, |file| file.write_all(&image.jpeg))
+            .map_err(|error| failed("write", &path, error))?;
         Ok(true)
     }
 }

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use bs2_events::Result;
-use bs2_events::codec::{DeviceId, Event};
+use bs2_events::codec::{DeviceId, Event, LoggedEvent};
 use clap::Args;
 
+use crate::blob_extras::{BlobExtras, combined};
 use crate::runtime::retried;
 use crate::source::{Source, device_id};
 use crate::stdio::Output;
@@ -37,13 +38,17 @@ impl Logs {
         let source = Source::open(&self.source)?;
         let device = source.device(self.device).await?;
         let mut output = Output::new();
+        let mut blob_extras = BlobExtras::new(device.clone(), self.json);
         let (mut after, mut left) = (self.after, self.max);
         while left != Some(0) {
             let wanted = left.map_or(PAGE, |left| left.min(PAGE));
             let page = retried(|| device.logs(after, wanted)).await?;
             let Some(last) = page.last().map(Event::id) else { break };
+            let more = blob_extras.read(after, last, page.len()).await?;
             for event in page.iter() {
-                output.event(event, page.extras_of(event.id()), self.json)?;
+                let extras = combined(page.extras_of(event.id()), more.get(&event.id()));
+                let logged = LoggedEvent::new(device.id(), event).with_clock(device.has_clock());
+                output.event(&logged.with_extras(extras.as_deref()), self.json)?;
             }
             output.flush()?;
             after = last;
@@ -63,5 +68,8 @@ Examples:
 Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
 --help.
 
-A device gateway may add extras to an event, such as the card of a user. They follow the event in its line. With --json
-they are `extras` in the event's object: `subjects`, `temperature`, `job_code`.";
+The device of a line is the one whose log has the event. If a slave of it saw the event, the line ends with its number.
+With --json these are `device_id` and `source_device_id`. `temperature` (degrees Celsius) and `job_code` are there if
+the device has them. A device gateway may add further subjects to an event, such as the card of a user; they follow the
+event in its line, and are `subjects` of `extras` with --json. Over a gateway the UTC offset and daylight saving are not
+known; then `utc_offset_minutes` and `dst` are missing.";

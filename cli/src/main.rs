@@ -1,5 +1,6 @@
 //! The command line: one file for each verb, and what the verbs share.
 
+mod blob_extras;
 mod codes;
 mod collect;
 mod decode;

@@ -1,12 +1,12 @@
 //! What verbs read and write: input from a file or stdin, data on stdout, one sentence for each failure on stderr.
 
-use std::error::Error as StdError;
+use std::error::Error as _;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Stdout, Write};
 use std::path::Path;
 
-use bs2_events::codec::{Event, Extras};
+use bs2_events::codec::LoggedEvent;
 use bs2_events::{Error, ErrorKind, Result};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
@@ -40,31 +40,14 @@ impl Output {
         self.0.write_all(b"\n").map_err(failed)
     }
 
-    /// Writes an event and its extras as one line: as JSON with everything, as text without personal data.
-    pub(crate) fn event(&mut self, event: &Event, extras: Option<&Extras>, json: bool) -> Result<()> {
-        match (json, extras) {
-            (true, None) => self.json(event),
-            (true, Some(extras)) => self.json(&WithExtras { event, extras }),
-            (false, Some(extras)) if !extras.subjects.is_empty() => {
-                let subjects: Vec<_> =
-                    extras.subjects.iter().map(|extra| extra.subject().to_string()).collect();
-                self.line(format_args!("{event}, also: {}", subjects.join(", ")))
-            }
-            (false, _) => self.line(event),
-        }
+    /// Writes an event of a log as one line: as JSON with everything, as text without personal data.
+    pub(crate) fn event(&mut self, event: &LoggedEvent<'_>, json: bool) -> Result<()> {
+        if json { self.json(event) } else { self.line(event) }
     }
 
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.0.flush().map_err(failed)
     }
-}
-
-/// An event's object with one more field.
-#[derive(Serialize)]
-struct WithExtras<'a> {
-    #[serde(flatten)]
-    event: &'a Event,
-    extras: &'a Extras,
 }
 
 /// Whether stdout is closed, as after `| head -1`. That ends a verb and is no failure.
@@ -89,18 +72,7 @@ pub(crate) fn note(text: &str) {
 
 /// An error and its causes.
 pub(crate) fn sentence(error: &Error) -> String {
-    let mut sentence = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // Some errors of other crates end with their source's text.
-        if !sentence.ends_with(&text) {
-            sentence.push_str(": ");
-            sentence.push_str(&text);
-        }
-        source = cause.source();
-    }
-    sentence
+    error.sentence()
 }
 
 pub(crate) fn failed(error: io::Error) -> Error {

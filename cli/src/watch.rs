@@ -1,15 +1,16 @@
 //! `bs2 watch`: events as they happen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::mem;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bs2_events::codec::DeviceId;
+use bs2_events::codec::{DeviceId, Event, EventCode, LoggedEvent, Timestamp};
 use bs2_events::device::{Device, Live, Subscription};
 use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use clap::Args;
 
+use crate::blob_extras::{BlobExtras, combined};
 use crate::runtime::{self, Interrupt};
 use crate::source::{Source, device_id};
 use crate::stdio::{self, Output, count};
@@ -67,7 +68,10 @@ impl Watch {
             unreached.extend(error.device());
         }
         source.start()?;
-        let mut output = Output::new();
+        let (mut output, mut seen) = (Output::new(), Seen::default());
+        // A gateway reports no job codes live, and reading its log for each event would cost it two calls.
+        let wants_blobs = self.json && !self.source.starts_with("gateway:");
+        let mut blob_extras = BTreeMap::new();
         let mut printed = 0;
         while self.max != Some(printed) {
             let Some(item) = live.next().await else {
@@ -76,7 +80,19 @@ impl Watch {
             let device = item.device();
             match item {
                 Live::Event { event, extras, .. } => {
-                    output.event(&event, extras.as_deref(), self.json)?;
+                    if !seen.insert(device, &event) {
+                        continue;
+                    }
+                    let device = source.client().device(device);
+                    let blobs = blob_extras
+                        .entry(device.id())
+                        .or_insert_with(|| BlobExtras::new(device.clone(), wants_blobs));
+                    // A job code belongs to a time-and-attendance key.
+                    let more =
+                        if event.tna_key().is_some() { blobs.read_now(event.id()).await } else { None };
+                    let extras = combined(extras.as_deref(), more.as_ref());
+                    let logged = LoggedEvent::new(device.id(), &event).with_clock(device.has_clock());
+                    output.event(&logged.with_extras(extras.as_deref()), self.json)?;
                     output.flush()?;
                     printed += 1;
                 }
@@ -126,6 +142,33 @@ async fn subscribe(source: &Source, devices: &[DeviceId]) -> Result<Subscription
     RetryPolicy::default().retry(|| source.client().subscribe(devices), may_help).await
 }
 
+/// A bounded memory of events: a gateway that has connected a device twice reports each event twice.
+#[derive(Default)]
+struct Seen {
+    events: HashSet<Identity>,
+    order: VecDeque<Identity>,
+}
+
+/// What two reports of one event agree in: device, id, time, code and subject.
+type Identity = (DeviceId, u32, Timestamp, EventCode, [u8; 32]);
+
+impl Seen {
+    /// Remembers an event; `false` if it was remembered already.
+    fn insert(&mut self, device: DeviceId, event: &Event) -> bool {
+        let identity = (device, event.id(), event.timestamp(), event.code(), event.subject().to_bytes());
+        let is_new = self.events.insert(identity);
+        if is_new {
+            self.order.push_back(identity);
+            if self.order.len() > REMEMBERED
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.events.remove(&oldest);
+            }
+        }
+        is_new
+    }
+}
+
 fn note_retry(error: &Error) {
     match error.kind() {
         ErrorKind::Unsupported => stdio::report(error),
@@ -137,6 +180,9 @@ fn note(device: DeviceId, text: &str) {
     stdio::note(&format!("device {device}: {text}"));
 }
 
+/// More events than come between two reports of one event.
+const REMEMBERED: usize = 4_096;
+
 const AFTER_HELP: &str = "\
 Examples:
   bs2 watch 'sim:devices=3&rate=2'
@@ -145,5 +191,9 @@ Examples:
 Sources: sim:SETTINGS, see bs2 sim --help; sdk:LIBRARY?SETTINGS and gateway://HOST?SETTINGS, see bs2 collect
 --help.
 
-A device gateway may add extras to an event, such as the card of a user. They follow the event in its line. With --json
-they are `extras` in the event's object: `subjects`, `temperature`, `job_code`.";
+An event that is reported twice is printed once. The device of a line is the one whose log has the event. If a slave of
+it saw the event, the line ends with its number. With --json these are `device_id` and `source_device_id`. `temperature`
+(degrees Celsius) and `job_code` are there if they are known; a gateway reports no job code live. A device gateway may
+add further subjects to an event, such as the card of a user; they follow the event in its line, and are `subjects` of
+`extras` with --json. Over a gateway the UTC offset and daylight saving are not known; then `utc_offset_minutes` and
+`dst` are missing.";

@@ -1,6 +1,6 @@
 //! Event codes: an open number with names.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -43,8 +43,9 @@ pub(super) use word_enum;
 ///
 /// Some low bytes select another event (`0x3200` is the clock, `0x3201` the time zone), others qualify the main code
 /// (`0x1301` is an identification by finger). So a name is looked up by the full code first, and then by main and sub
-/// code. [`names`](Self::names) lists every name that a code has or had: at `0x6900` … `0x6D00` an old revision of the
-/// manual is off by one, and its names are kept there with a note.
+/// code. A sub code that is not known may be either: then [`full_name`](Self::full_name) and `Display` give the name of
+/// the main code and the number, `ZONE_APB_ALARM+0x09`. [`names`](Self::names) lists every name that a code has or had:
+/// at `0x6900` … `0x6D00` an old revision of the manual is off by one, and its names are kept there with a note.
 ///
 /// # Examples
 ///
@@ -95,10 +96,10 @@ impl EventCode {
         sub
     }
 
-    /// The name: of the full code if it has one, else of main and sub code together, else of the main code.
+    /// The name: of the full code if it has one, else of main and sub code together.
     ///
-    /// `None` for a main code that is not known, and for an unknown low byte if the low byte selects other events
-    /// (`0x3203`), since the main code's name would be wrong.
+    /// `None` for a code that the tables do not have, also where they have its main code: see
+    /// [`full_name`](Self::full_name).
     ///
     /// # Examples
     ///
@@ -107,18 +108,32 @@ impl EventCode {
     ///
     /// assert_eq!(EventCode::new(0x3201).name(), Some("DEVICE_TIMEZONE_SET"));
     /// assert_eq!(EventCode::new(0x1006).name(), Some("VERIFY_SUCCESS_CARD"));
-    /// assert_eq!(EventCode::new(0x10F0).name(), Some("VERIFY_SUCCESS"));
-    /// assert_eq!(EventCode::new(0x3203).name(), None);
+    /// assert_eq!(EventCode::new(0x6109).name(), None);
     /// ```
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
-        if let Some(row) = self.names().first() {
-            return Some(row.name);
+        self.names().first().map(|row| row.name)
+    }
+
+    /// The name, or that of the main code and the number of the sub code. `None` for an unknown main code.
+    ///
+    /// What an unknown sub code means is not known: it may be another event than the main code's name says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::codec::EventCode;
+    ///
+    /// assert_eq!(EventCode::new(0x6100).full_name().as_deref(), Some("ZONE_APB_ALARM"));
+    /// assert_eq!(EventCode::new(0x6109).full_name().as_deref(), Some("ZONE_APB_ALARM+0x09"));
+    /// assert_eq!(EventCode::new(0xFF09).full_name(), None);
+    /// ```
+    #[must_use]
+    pub fn full_name(self) -> Option<Cow<'static, str>> {
+        match self.name() {
+            Some(name) => Some(name.into()),
+            None => self.main_name().map(|name| format!("{name}+0x{:02X}", self.sub()).into()),
         }
-        let low_byte_selects = names::NAMES
-            .iter()
-            .any(|row| row.sub_name.is_none() && row.code.main() == self.main() && row.code != self.main());
-        if low_byte_selects { None } else { self.main_name() }
     }
 
     /// The name of the main code.
@@ -170,11 +185,17 @@ impl EventCode {
     /// assert_eq!(EventCode::new(0x1009).describe(), "access granted by card, fingerprint and PIN");
     /// assert_eq!(EventCode::new(0x1905).describe(), "access denied: anti-passback");
     /// assert_eq!(EventCode::DOOR_FORCED_OPEN.describe(), "door forced open");
+    /// assert_eq!(EventCode::new(0x6109).describe(), "zone anti-passback alarm, unknown sub code 0x09");
     /// assert_eq!(EventCode::new(0xFFFF).describe(), "unknown event 0xFFFF");
     /// ```
     #[must_use]
     pub fn describe(self) -> String {
-        let Some(name) = self.name() else { return format!("unknown event 0x{:04X}", self.0) };
+        let Some(name) = self.name() else {
+            return match self.main_name() {
+                Some(main) => format!("{}, unknown sub code 0x{:02X}", phrase(main), self.sub()),
+                None => format!("unknown event 0x{:04X}", self.0),
+            };
+        };
         if let Some(violation) = name.strip_prefix("ACCESS_EXCUSED_") {
             return format!("access granted in spite of a violation: {}", words(violation));
         }
@@ -195,6 +216,29 @@ impl EventCode {
         }
     }
 
+    /// The code with this name of the catalogue, in any case.
+    fn named(name: &str) -> Option<Self> {
+        let is_named = |row: &&CodeName| {
+            row.name.eq_ignore_ascii_case(name)
+                || row.sub_name.is_some_and(|sub_name| sub_name.eq_ignore_ascii_case(name))
+        };
+        let rank = |row: &&CodeName| match row.status {
+            NameStatus::Conflict => 2,
+            NameStatus::Catalogue => 1,
+            _ => 0,
+        };
+        names::NAMES.iter().filter(is_named).min_by_key(rank).map(|row| row.code)
+    }
+
+    /// The code with the name of a main code and the number of a sub code.
+    fn named_with_sub(name: &str) -> Option<Self> {
+        let (main, sub) = name.rsplit_once('+')?;
+        let digits = sub.strip_prefix("0x").or_else(|| sub.strip_prefix("0X"))?;
+        let is_sub = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        let sub = u8::from_str_radix(digits, 16).ok().filter(|_| is_sub)?;
+        Self::named(main).filter(|main| main.sub() == 0).map(|main| Self(main.0 | u16::from(sub)))
+    }
+
     /// Whether the event is of the authentication family, `0x1000` … `0x1EFF`.
     #[must_use]
     pub const fn is_authentication(self) -> bool {
@@ -208,11 +252,11 @@ impl EventCode {
     }
 }
 
-/// The name, or `0x` and four digits.
+/// The [full name](EventCode::full_name), or `0x` and four digits.
 impl fmt::Display for EventCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.pad(name),
+        match self.full_name() {
+            Some(name) => f.pad(&name),
             None => write!(f, "0x{:04X}", self.0),
         }
     }
@@ -220,7 +264,7 @@ impl fmt::Display for EventCode {
 
 impl fmt::Debug for EventCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name() {
+        match self.full_name() {
             Some(name) => write!(f, "0x{:04X} {name}", self.0),
             None => write!(f, "0x{:04X}", self.0),
         }
@@ -228,15 +272,16 @@ impl fmt::Debug for EventCode {
 }
 
 /// Reads a decimal number, a hexadecimal one after `0x`, or any name of the catalogue in any case, with or without
-/// the SDK's `BS2_EVENT_`. If two codes have the name, it means the code whose present name or alias it is, and not the
-/// one that has it in an old page.
+/// the SDK's `BS2_EVENT_`, or a [full name](EventCode::full_name) with the number of the sub code. If two codes have the
+/// name, it means the code whose present name or alias it is in the SDK, then the lowest one that has it in the vendor's
+/// message catalogue, and last the one that has it in an old page.
 impl FromStr for EventCode {
     type Err = ParseCodeError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
         // The standard library's numbers may have a sign; a code has none.
-        if text.contains('+') {
+        if text.starts_with('+') || hex.is_some_and(|digits| digits.starts_with('+')) {
             return Err(ParseCodeError(()));
         }
         if let Some(digits) = hex {
@@ -249,16 +294,7 @@ impl FromStr for EventCode {
             .iter()
             .find_map(|prefix| text.get(..prefix.len()).filter(|start| start.eq_ignore_ascii_case(prefix)))
             .map_or(text, |prefix| text.get(prefix.len()..).unwrap_or(text));
-        let named = |row: &&CodeName| {
-            row.name.eq_ignore_ascii_case(name)
-                || row.sub_name.is_some_and(|sub_name| sub_name.eq_ignore_ascii_case(name))
-        };
-        let rows = || names::NAMES.iter().filter(named);
-        rows()
-            .find(|row| row.status != NameStatus::Conflict)
-            .or_else(|| rows().next())
-            .map(|row| row.code)
-            .ok_or(ParseCodeError(()))
+        Self::named(name).or_else(|| Self::named_with_sub(name)).ok_or(ParseCodeError(()))
     }
 }
 
@@ -294,6 +330,9 @@ word_enum! {
     pub enum NameStatus {
         /// A second name that is in use.
         Also = "also",
+        /// The SDK has no name for this code. The vendor's public message catalogue describes it, and the name is made from
+        /// that.
+        Catalogue = "catalogue",
         /// An old page gives the name to this code, the SDK to another.
         Conflict = "conflict",
         /// The name.
@@ -322,6 +361,8 @@ word_enum! {
         Lift = "lift",
         /// A relay action.
         Relay = "relay",
+        /// The BioStar server itself: recordings, backups, licences, synchronization. No device writes it.
+        Server = "server",
         /// The list of users was changed.
         User = "user",
         /// A zone: anti-passback, fire, lock schedules, intrusion, interlock, limits, muster.
@@ -433,7 +474,7 @@ const PHRASES: [(&str, &str); 43] = [
 ];
 
 /// Words of names that are abbreviations, or that read better in another form.
-const WORDS: [(&str, &str); 34] = [
+const WORDS: [(&str, &str); 37] = [
     ("ACTIVATE", "activation"),
     ("AOC", "access-on-card"),
     ("APB", "anti-passback"),
@@ -455,10 +496,12 @@ const WORDS: [(&str, &str); 34] = [
     ("LV", "level"),
     ("MOBILECARD", "mobile card"),
     ("NON", "not"),
+    ("NVR", "NVR"),
     ("OPENGL", "OpenGL"),
     ("PIN", "PIN"),
     ("QR", "QR code"),
     ("REQ", "request"),
+    ("RS", "RS"),
     ("RS485", "RS-485"),
     ("RTSP", "RTSP"),
     ("START", "started"),
@@ -467,5 +510,6 @@ const WORDS: [(&str, &str); 34] = [
     ("TCP", "TCP"),
     ("TIMEZONE", "time zone"),
     ("UI", "user interface"),
+    ("VMS", "VMS"),
     ("VOIP", "VoIP"),
 ];

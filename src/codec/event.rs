@@ -8,7 +8,7 @@ use zerocopy::little_endian::{U16, U32};
 
 use super::hex::{HexError, from_hex, to_hex};
 use super::record::{Layout, bytes_and_records, record};
-use super::{EventCode, Subject, SubjectKind, Timestamp, UserId};
+use super::{EventCode, LoggedEvent, Subject, SubjectKind, Timestamp, UserId};
 
 record! {
     /// One event of a device's log, as the vendor's library lays it out.
@@ -150,11 +150,22 @@ impl Event {
         jiff::Timestamp::from(self.timestamp()).to_zoned(zone)
     }
 
-    /// The device that wrote the event.
+    /// The number that the record has for its device: the source device, which saw the event.
+    ///
+    /// It may not be the device in whose log the event is: a slave (an RS-485 reader, a door module) keeps no log, and
+    /// its events are in the log of its master. Who reads a log knows the device; [`source_device`](Self::source_device)
+    /// tells the two apart.
     #[must_use]
     #[doc(alias = "deviceID")]
     pub const fn device_id(&self) -> DeviceId {
         DeviceId::new(self.device_id.get())
+    }
+
+    /// The source device of an event in the log of `device`: the device that saw it. It is `device` itself, or one of its
+    /// slaves. A record without a number (0) is of `device`.
+    #[must_use]
+    pub const fn source_device(&self, device: DeviceId) -> DeviceId {
+        if self.device_id.get() == 0 { device } else { self.device_id() }
     }
 
     /// What happened.
@@ -171,7 +182,7 @@ impl Event {
     }
 
     /// All 32 bytes of the union, including those that the subject does not use.
-    pub(super) const fn subject_bytes(&self) -> &[u8; 32] {
+    pub(crate) const fn subject_bytes(&self) -> &[u8; 32] {
         &self.subject
     }
 
@@ -307,11 +318,7 @@ impl fmt::Debug for Event {
 /// Device, id, time, name, and the ids of things; never a person.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} #{} {} {}", self.device_id(), self.id(), self.timestamp(), self.code())?;
-        match self.subject() {
-            Subject::None | Subject::Unknown(_) => Ok(()),
-            subject => write!(f, " {subject}"),
-        }
+        LoggedEvent::new(self.device_id(), self).fmt(f)
     }
 }
 
@@ -366,6 +373,13 @@ impl EventBuilder {
     #[must_use]
     pub const fn build(self) -> Event {
         self.event
+    }
+}
+
+/// A builder that has every field of this event.
+impl From<Event> for EventBuilder {
+    fn from(event: Event) -> Self {
+        Self { event }
     }
 }
 

@@ -163,7 +163,14 @@ macro_rules! deserialize_from_fields {
         }
     };
 }
-use {deserialize_from_fields, serialize_as_fields};
+/// Both ways.
+macro_rules! as_fields {
+    ($($kind:tt)*) => {
+        serialize_as_fields!($($kind)*);
+        deserialize_from_fields!($($kind)*);
+    };
+}
+use {as_fields, deserialize_from_fields, serialize_as_fields};
 
 /// A struct of optional fields. Missing fields are not written. Errors of reading name the field, and never show its
 /// value, as serde's own errors do.
@@ -355,7 +362,6 @@ number!(EventMask, u16, |mask| mask.bits(), EventMask::from_bits_retain);
 number!(JobCode, u32, |code| code.0, JobCode);
 number!(PortValue, i8, PortValue::get, PortValue::new);
 number!(SdkCode, i32, SdkCode::get, SdkCode::new);
-number!(Temperature, u32, Temperature::hundredths, Temperature::from_hundredths);
 number!(Timestamp, u32, Timestamp::as_unix_seconds, Timestamp::from_unix_seconds);
 
 macro_rules! expected {
@@ -377,6 +383,41 @@ expected! {
     u64: "a number from 0 to 18446744073709551615",
     [u8; 2]: "an array of two numbers from 0 to 255",
     [u32; 4]: "an array of four numbers from 0 to 4294967295",
+}
+
+/// Degrees Celsius, such as 36.77.
+impl Serialize for Temperature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The nearest number to two decimals, which is written with two decimals.
+        serializer.serialize_f64(f64::from(self.hundredths()) / 100.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Temperature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let degrees = f64::deserialize(deserializer)?;
+        let rounded = degrees * 100.0 + 0.5;
+        if !(0.5..f64::from(u32::MAX) + 1.0).contains(&rounded) {
+            return Err(D::Error::custom(Self::EXPECTED));
+        }
+        #[allow(
+            clippy::as_conversions,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is in the range"
+        )]
+        let hundredths = rounded as u32;
+        let difference = f64::from(hundredths) / 100.0 - degrees;
+        if (-1e-6..1e-6).contains(&difference) {
+            Ok(Self::from_hundredths(hundredths))
+        } else {
+            Err(D::Error::custom(Self::EXPECTED))
+        }
+    }
+}
+
+impl Value for Temperature {
+    const EXPECTED: &'static str = "degrees Celsius from 0 to 42949672.95, with at most two decimals";
 }
 
 /// Text such as `"0x1301"`; a number and a name are read too.

@@ -56,6 +56,7 @@ mod extras;
 mod fields;
 pub mod filter;
 pub mod hex;
+mod logged;
 pub mod portable;
 mod record;
 pub mod sdk_code;
@@ -67,6 +68,7 @@ pub use code::EventCode;
 pub use error::{DecodeError, DecodeReason};
 pub use event::{DeviceId, Event, EventBuilder, EventFlags};
 pub use extras::{ExtraSubject, Extras, JobCode, Temperature};
+pub use logged::LoggedEvent;
 #[doc(inline)]
 pub use subject::{CardData, Subject, SubjectKind, UserId};
 pub use time::Timestamp;

@@ -321,6 +321,8 @@ impl SubjectKind {
                 Self::Zone
             }
             0xA000..=0xA4FF => Self::Interlock,
+            // Of the server, not of a relay.
+            0xC401 | 0xC403 | 0xC405 => Self::Unknown,
             0xC300..=0xC5FF => Self::Relay,
             _ => Self::Unknown,
         }
@@ -334,6 +336,7 @@ impl SubjectKind {
             0x1000..=0x15FF | 0x2000..=0x2AFF | 0x3F00..=0x3FFF | 0x4600..=0x47FF => Confidence::High,
             0x5601 | 0x5702 | 0x5F01..=0x5F07 => Confidence::Medium,
             0x5000..=0x6FFF | 0x9300..=0x93FF | 0x9800..=0x98FF => Confidence::High,
+            0xC401 | 0xC403 | 0xC405 => Confidence::Low,
             0xA000..=0xA0FF | 0xC300..=0xC5FF => Confidence::High,
             0x1600..=0x1EFF | 0x3000..=0x3EFF | 0x4200..=0x45FF | 0x4800..=0x49FF => Confidence::Medium,
             0x7000..=0x79FF | 0x9000..=0x9BFF | 0xA100..=0xA4FF => Confidence::Medium,
@@ -441,7 +444,10 @@ impl fmt::Debug for UserId {
 
 /// The data of a card that a device did not know: 32 bytes, whose layout depends on the card.
 ///
-/// The SDK's samples read them as text, which they are not. `Debug` does not show them.
+/// No vendor page says what is in them. The gateway's documentation calls them the data of the card, that is bytes. The
+/// SDK's samples and two programs in the field read them as decimal text. Both occur: where the bytes are digits,
+/// [`as_text`](Self::as_text) returns them as text; the bytes themselves are right in any case. `Debug` does not show
+/// them.
 ///
 /// # Examples
 ///
@@ -450,7 +456,9 @@ impl fmt::Debug for UserId {
 ///
 /// let card = CardData::new([0xCA, 0xFE])?;
 /// assert_eq!(card.as_bytes()[..3], [0xCA, 0xFE, 0]);
+/// assert_eq!(card.as_text(), None);
 /// assert_eq!(format!("{card:?}"), "CardData(..)");
+/// assert_eq!(CardData::new("3735928559")?.as_text(), Some("3735928559"));
 /// # Ok::<(), bs2_events::codec::DecodeError>(())
 /// ```
 #[doc(alias = "cardID")]
@@ -472,6 +480,14 @@ impl CardData {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// The number of the card as text, if all bytes before the padding (the zeros at the end) are decimal digits.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        let end = self.0.iter().rposition(|byte| *byte != 0)?;
+        let digits = self.0.get(..=end).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+        core::str::from_utf8(digits).ok()
     }
 }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::options::{CollectOptions, StopSignal};
 use super::report::{DeviceReport, EpochReport, Progress, add};
+use super::routes::{Next, Routes};
 use super::sequencer::{Offered, Sequencer};
 use crate::codec::{Event, EventCode};
 use crate::device::{Device, DeviceInfo, EventPage};
@@ -24,6 +25,8 @@ pub(super) struct CatchUp {
     pub(super) options: CollectOptions,
     pub(super) progress: Arc<Progress>,
     pub(super) stop: StopSignal,
+    /// The ways to the device; `device` is reached over the one that is used.
+    pub(super) routes: Routes,
     /// Failures since the last success.
     pub(super) failures: usize,
     /// How many pages one look at the gaps reads; the rest waits for the next one.
@@ -55,6 +58,8 @@ pub(super) enum Interrupt {
     Failed(Error),
     /// The sink failed.
     Unstored(Error),
+    /// The device failed, and it is decided what follows.
+    Decided(Next, Error),
     /// The collector has to stop.
     Stopped,
 }
@@ -65,7 +70,7 @@ impl Interrupt {
     /// The error, unless the collector has to stop.
     pub(super) fn error(self) -> Option<Error> {
         match self {
-            Self::Failed(error) | Self::Unstored(error) => Some(error),
+            Self::Decided(_, error) | Self::Failed(error) | Self::Unstored(error) => Some(error),
             Self::Stopped => None,
         }
     }
@@ -96,12 +101,13 @@ enum Comparison {
 
 impl CatchUp {
     pub(super) fn new(
-        device: Device,
+        routes: Routes,
         sink: Arc<dyn Sink>,
         options: CollectOptions,
         progress: Arc<Progress>,
         stop: StopSignal,
     ) -> Self {
+        let device = routes.device();
         let (failures, counts, unplaced, caught_up) = Default::default();
         let (newest_epoch, is_compared, looked, look_from) = Default::default();
         let looks = LOOKS;
@@ -111,6 +117,7 @@ impl CatchUp {
             options,
             progress,
             stop,
+            routes,
             failures,
             looks,
             counts,
@@ -137,6 +144,11 @@ impl CatchUp {
             None => Sequencer::new(self.device.id(), 0),
         };
         (self.newest_epoch, self.is_compared) = (sequencer.epoch(), false);
+        // A store that was replaced holds less than was counted. What is counted is what the store holds.
+        let newest = self.counts.iter().next_back().map(|(epoch, counts)| (*epoch, counts.watermark));
+        if newest > Some((sequencer.epoch(), sequencer.watermark())) {
+            self.counts.clear();
+        }
         self.counts.entry(sequencer.epoch()).or_default().watermark = sequencer.watermark();
         if self.options.estimate && !self.caught_up {
             let after = sequencer.watermark();
@@ -156,6 +168,7 @@ impl CatchUp {
 
     /// Reads the log from the watermark to its end, and looks again, from time to time, for what is missing below it.
     pub(super) async fn run(&mut self, sequencer: &mut Sequencer) -> Outcome {
+        let began = Instant::now();
         let mut page = self.first_page(sequencer).await?;
         self.is_compared = true;
         // One that reads once looks again also for what it lacks since a moment ago.
@@ -177,6 +190,7 @@ impl CatchUp {
         self.store(sequencer, true).await?;
         self.place(sequencer).await?;
         self.failures = 0;
+        self.routes.read(began);
         if !self.caught_up {
             self.caught_up = true;
             add(&self.progress.caught_up, 1);
@@ -203,13 +217,15 @@ impl CatchUp {
         }
         let Some(batch) = sequencer.take_batch(all) else { return Ok(()) };
         let watermark = batch.watermark;
-        let stored = match self.sink.store(batch).await {
+        let began = Instant::now();
+        let stored = match self.sink.store(batch.with_clock(self.device.has_clock())).await {
             Ok(stored) => stored,
             Err(error) => {
                 sequencer.abandon();
                 return Err(Interrupt::Unstored(error));
             }
         };
+        self.routes.stored(began);
         self.count_stored(sequencer.epoch(), stored);
         self.counts.entry(sequencer.epoch()).or_default().watermark = watermark;
         Ok(())
@@ -236,14 +252,15 @@ impl CatchUp {
         }
     }
 
-    /// Waits for the device, unless the collector has to stop first. Only waiting for a device is cancelled in this way:
-    /// the collector always waits for the sink.
+    /// Waits for the device, unless the collector has to stop first or the connection to the device is lost. Only waiting
+    /// for a device is cancelled in this way: the collector always waits for the sink.
     pub(super) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Outcome<T> {
         tokio::select! {
             // Also where the device has always an answer at hand.
             biased;
             () = self.stop.wait() => Err(Interrupt::Stopped),
             result = work => Ok(result),
+            error = self.routes.lost() => Err(Interrupt::Failed(error)),
         }
     }
 
@@ -572,7 +589,8 @@ impl CatchUp {
         let waiting = sequencer.close();
         if !waiting.is_empty() {
             let (epoch, first) = (sequencer.epoch(), sequencer.watermark());
-            self.unplaced.push(Batch::new(self.device.id(), epoch, first, u32::MAX).with_events(waiting));
+            let batch = Batch::new(self.device.id(), epoch, first, u32::MAX).with_events(waiting);
+            self.unplaced.push(batch.with_clock(self.device.has_clock()));
         }
         (self.look_from, self.looked) = (None, None);
         self.store(sequencer, true).await?;

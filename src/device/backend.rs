@@ -95,6 +95,7 @@ use crate::{Error, Result};
 ///         self.0.monitor(device, sink).await
 ///     }
 ///     async fn close(&self) -> Result<()> { self.0.close().await }
+///     fn has_clock(&self) -> bool { self.0.has_clock() }
 /// }
 /// ```
 #[async_trait]
@@ -148,6 +149,10 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
 
     /// Closes every connection. Later calls fail with [`Closed`](crate::ErrorKind::Closed).
     async fn close(&self) -> Result<()>;
+
+    /// Whether the events of this backend have the device's UTC offset and daylight saving in their
+    /// [flags](crate::codec::EventFlags). If not, these bits are 0 and mean nothing: the offset is unknown, not UTC.
+    fn has_clock(&self) -> bool;
 }
 
 /// The devices that a [`Backend`] reaches, and why it does not reach the others.

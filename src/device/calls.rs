@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::backend::Backend;
@@ -15,6 +15,8 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 /// What a client, its devices and its subscriptions share.
 pub(super) struct Calls {
     pub(super) backend: Arc<dyn Backend>,
+    /// What messages call the client; empty for none.
+    pub(super) name: OnceLock<String>,
     pub(super) deadline: Duration,
     pub(super) queue_capacity: usize,
     pub(super) retry: RetryPolicy,
@@ -32,6 +34,10 @@ pub(super) enum Records {
 }
 
 impl Calls {
+    pub(super) fn name(&self) -> &str {
+        self.name.get().map_or("", String::as_str)
+    }
+
     pub(super) fn page_size(&self, device: DeviceId, records: Records) -> Arc<PageSize> {
         Arc::clone(lock(&self.page_sizes).entry((device, records)).or_default())
     }
@@ -102,9 +108,9 @@ pub(super) async fn within<T: Send>(
     })
 }
 
-/// The error, with the device that it concerns.
+/// The error, with the device that it concerns, unless it concerns all devices of the backend.
 pub(super) fn of_device(error: Error, device: DeviceId) -> Error {
-    if error.device().is_some() { error } else { error.with_device(device) }
+    if error.device().is_some() || error.concerns_backend() { error } else { error.with_device(device) }
 }
 
 impl fmt::Debug for Calls {

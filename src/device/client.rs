@@ -1,7 +1,7 @@
 //! The client of all devices that one backend reaches.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -47,9 +47,23 @@ impl Client {
     /// A client with these options.
     pub fn with_options(backend: Arc<dyn Backend>, options: ClientOptions) -> Self {
         let ClientOptions { deadline, queue_capacity, retry } = options;
-        let states = StateBoard::new();
-        let page_sizes = Mutex::default();
-        Self { calls: Arc::new(Calls { backend, deadline, queue_capacity, retry, states, page_sizes }) }
+        let (name, states, page_sizes) = (OnceLock::new(), StateBoard::new(), Mutex::default());
+        let calls = Calls { backend, name, deadline, queue_capacity, retry, states, page_sizes };
+        Self { calls: Arc::new(calls) }
+    }
+
+    /// Sets what messages call this client, for all its clones; the first name counts. [`open`](Self::open) takes it
+    /// from the URL.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        let _ = self.calls.name.set(name.into());
+        self
+    }
+
+    /// What messages call this client; empty if it has no name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.calls.name()
     }
 
     /// The device with this id. Whether it exists shows at the first call.

@@ -60,6 +60,25 @@ impl Device {
         self.id
     }
 
+    /// What messages call the client of the device; empty if it has no name.
+    #[cfg(feature = "collect")]
+    pub(crate) fn client_name(&self) -> &str {
+        self.calls.name()
+    }
+
+    /// Whether both devices come from one client.
+    #[cfg(feature = "collect")]
+    pub(crate) fn has_client_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.calls, &other.calls)
+    }
+
+    /// Whether the flags of this device's events say its UTC offset and daylight saving. A device gateway does not report
+    /// them: both are unknown then, and the bits are 0.
+    #[must_use]
+    pub fn has_clock(&self) -> bool {
+        self.calls.backend.has_clock()
+    }
+
     /// Model, firmware and address.
     #[doc(alias = "BS2_GetDeviceInfo")]
     pub async fn info(&self) -> Result<DeviceInfo> {
@@ -273,13 +292,22 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) if there is none, or no longer.
+    /// [`NotFound`](ErrorKind::NotFound) if there is none, or no longer, or if it is empty.
     #[doc(alias = "BS2_GetImageLog")]
     pub async fn image_log(&self, id: u32) -> Result<Bytes> {
-        self.calls.call(self.id, "image log", || self.calls.backend.image_log(self.id, id)).await
+        let jpeg =
+            self.calls.call(self.id, "image log", || self.calls.backend.image_log(self.id, id)).await?;
+        if jpeg.is_empty() {
+            let message = format!("the picture of event {id} is empty");
+            return Err(Error::new(ErrorKind::NotFound, message).with_device(self.id));
+        }
+        Ok(jpeg)
     }
 
     /// Pictures of events with ids greater than `after`, ascending, at most `max`.
+    ///
+    /// A picture may be [empty](ImageLog::is_empty): the device has announced it and returns nothing. It is no picture;
+    /// ask for it again later.
     #[doc(alias = "GetImageLog")]
     pub async fn image_logs(&self, after: u32, max: u32) -> Result<Vec<ImageLog>> {
         let ask = |from, amount| {

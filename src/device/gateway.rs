@@ -18,8 +18,11 @@
 //!   subject, like events, and no others.
 //! * The gateway reports errors with gRPC's codes, not with those of the vendor's library:
 //!   [`Error::sdk_code`](crate::Error::sdk_code) is `None`.
-//! * The events do not contain the time zone and daylight saving of the device; see
-//!   [`EventFlags`](crate::codec::EventFlags).
+//! * Live events of a slave come with the slave's number. The backend finds its master, whose log has them, and reports
+//!   them as events of the master. Events of a number that nobody knows have the logs read, and are counted in the log of
+//!   the program.
+//! * The events do not contain the time zone and daylight saving of the device: these bits of
+//!   [`EventFlags`](crate::codec::EventFlags) are 0 and mean nothing ([`Device::has_clock`](super::Device::has_clock)).
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,6 +50,7 @@ pub(crate) mod proto;
 mod rpc;
 mod session;
 mod status;
+mod support;
 mod target;
 mod wire;
 
@@ -151,6 +155,10 @@ impl Gateway {
         } else {
             self.identify_all(&session).await.failures
         };
+        let replaced = self.configured.iter().find_map(|one| Some((one, one.replacement_of(device)?)));
+        if let Some((configured, by)) = replaced.filter(|_| known().is_none()) {
+            return Err(configured.replaced(device, by));
+        }
         // It may be any of the devices that cannot be reached.
         let not_found = || Error::new(ErrorKind::NotFound, "the gateway has no such device");
         known().ok_or_else(|| failures.into_iter().next().unwrap_or_else(not_found).with_device(device))
@@ -177,7 +185,9 @@ impl Backend for Gateway {
             return Ok(self.identify_all(&session).await);
         }
         let list = session.connections.list().await?;
+        // A slave keeps no log, even where the gateway lists it beside its master.
         let ids = list.iter().map(|info| DeviceId::new(info.device_id));
+        let ids = ids.filter(|id| !session.sources.is_slave(*id));
         Ok(DeviceList::new(ids.inspect(|id| session.states.know(*id))))
     }
 
@@ -255,6 +265,10 @@ impl Backend for Gateway {
     async fn close(&self) -> Result<()> {
         self.sessions.close().await;
         Ok(())
+    }
+
+    fn has_clock(&self) -> bool {
+        false
     }
 }
 

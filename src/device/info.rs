@@ -154,7 +154,7 @@ impl ImageFilter {
 pub struct ImageLog {
     /// The event.
     pub event: Event,
-    /// The picture, a JPEG.
+    /// The picture, a JPEG; empty if the device returned none ([`is_empty`](ImageLog::is_empty)).
     pub jpeg: Bytes,
 }
 
@@ -162,6 +162,12 @@ impl ImageLog {
     /// The picture of an event.
     pub fn new(event: Event, jpeg: impl Into<Bytes>) -> Self {
         Self { event, jpeg: jpeg.into() }
+    }
+
+    /// Whether the device returned no picture, only that there should be one. It may have the picture later.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.jpeg.is_empty()
     }
 }
 

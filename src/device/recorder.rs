@@ -269,6 +269,11 @@ impl Capture {
                     self.append(device, received_at, payload)?;
                 }
             }
+            // No picture: a later recording asks for it again.
+            What::Picture(image) if image.is_empty() => {
+                let message = format!("the picture of event {} is empty and is left out", image.event.id());
+                self.report(&Error::new(ErrorKind::NotFound, message).with_device(device));
+            }
             What::Picture(image) => {
                 self.counts.images += 1;
                 let payload = CapturePayload::ImageLog { event: &image.event, jpeg: &image.jpeg };

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use bytes::Bytes;
 use tokio::sync::OnceCell;
 
 use super::rng::SeededRng;
-use super::setting::{fault_names, parse_faults};
+use super::setting::fault_text;
 use crate::codec::blob::EventMask;
 use crate::codec::portable::PortableBlob;
 use crate::codec::sdk_code::SdkCode;
@@ -53,21 +52,7 @@ bitflags! {
     }
 }
 
-/// Reads the names of faults, separated by commas.
-impl FromStr for Faults {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        parse_faults(text, |word, known| format!("fault `{word}` is not known; known are {known}"))
-    }
-}
-
-/// Writes the names of the faults, separated by commas.
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&fault_names(*self).join(","))
-    }
-}
+fault_text!(Faults);
 
 /// What a [`FaultInjector`] does, and how often.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -317,6 +302,10 @@ impl Backend for FaultInjector {
 
     async fn close(&self) -> Result<()> {
         self.backend.close().await
+    }
+
+    fn has_clock(&self) -> bool {
+        self.backend.has_clock()
     }
 }
 

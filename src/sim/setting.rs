@@ -188,12 +188,35 @@ pub(super) fn parsed<T: fmt::Display + 'static>(
     shown(move |settings, name| settings.parsed(name, expected, read))
 }
 
-/// Reads names of faults, separated by commas. `unknown` makes the error of a word and the known names.
-pub(super) fn parse_faults<T: Flags>(text: &str, unknown: impl Fn(&str, &str) -> String) -> Result<T> {
+/// The text of faults: their names in lower case, separated by commas.
+macro_rules! fault_text {
+    ($Faults:ty) => {
+        /// Reads the names of faults, separated by commas.
+        impl std::str::FromStr for $Faults {
+            type Err = crate::Error;
+
+            fn from_str(text: &str) -> crate::Result<Self> {
+                crate::sim::setting::parse_faults(text)
+            }
+        }
+
+        /// Writes the names of the faults, separated by commas.
+        impl std::fmt::Display for $Faults {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&crate::sim::setting::fault_names(*self).join(","))
+            }
+        }
+    };
+}
+
+pub(super) use fault_text;
+
+pub(super) fn parse_faults<T: Flags>(text: &str) -> Result<T> {
     text.split(',').filter(|word| !word.is_empty()).try_fold(T::empty(), |faults, word| {
         let named = T::all().iter_names().find(|(name, _)| name.eq_ignore_ascii_case(word));
         named.map(|(_, fault)| faults.union(fault)).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, unknown(word, &fault_names(T::all()).join(", ")))
+            let known = fault_names(T::all()).join(", ");
+            Error::new(ErrorKind::InvalidInput, format!("fault `{word}` is not known; known are {known}"))
         })
     })
 }
@@ -202,8 +225,16 @@ pub(super) fn fault_names<T: Flags>(faults: T) -> Vec<String> {
     faults.iter_names().map(|(name, _)| name.to_ascii_lowercase()).collect()
 }
 
+/// Names of faults.
+pub(super) fn faults<T: FromStr<Err = Error> + fmt::Display + 'static>() -> SettingKind<T> {
+    shown(|settings, name| {
+        let named = |error| Error::new(ErrorKind::InvalidInput, format!("setting `{name}`: {error}"));
+        settings.value(name).map(|value| value.parse().map_err(named)).transpose()
+    })
+}
+
 #[cfg(feature = "sim-servers")]
-pub(super) use servers::{duration, file, from_str, word};
+pub(super) use servers::{duration, file, word};
 
 /// The kinds that only the servers have.
 #[cfg(feature = "sim-servers")]
@@ -213,11 +244,6 @@ mod servers {
 
     use super::*;
     use crate::settings::DurationText;
-
-    /// A value that `FromStr` reads; its errors name the setting.
-    pub(in crate::sim) fn from_str<T: FromStr<Err = Error> + fmt::Display + 'static>() -> SettingKind<T> {
-        shown(|settings, name| settings.value(name).map(str::parse).transpose())
-    }
 
     /// One of these words.
     pub(in crate::sim) fn word<T: Copy + PartialEq>(words: &'static [(&str, T)]) -> SettingKind<T> {

@@ -39,13 +39,17 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// The ids that are missing, with the reason.
     pub gaps: Vec<Gap>,
+    /// Whether the flags of the events say the UTC offset and daylight saving
+    /// ([`Device::has_clock`](crate::device::Device::has_clock)). If not, a sink stores both as unknown.
+    #[cfg_attr(feature = "serde", serde(default = "has_clock"))]
+    pub has_clock: bool,
 }
 
 impl Batch {
     /// A batch with a watermark and without events and gaps.
     #[must_use]
     pub const fn new(device: DeviceId, epoch: u32, first: u32, watermark: u32) -> Self {
-        Self { device, epoch, first, watermark, events: Vec::new(), gaps: Vec::new() }
+        Self { device, epoch, first, watermark, events: Vec::new(), gaps: Vec::new(), has_clock: true }
     }
 
     /// Adds events.
@@ -59,6 +63,13 @@ impl Batch {
     #[must_use]
     pub fn with_gap(mut self, from: u32, to: u32, reason: GapReason) -> Self {
         self.gaps.push(Gap { device: self.device, epoch: self.epoch, from, to, reason });
+        self
+    }
+
+    /// Sets whether the flags of the events say the UTC offset and daylight saving; they do unless set.
+    #[must_use]
+    pub const fn with_clock(mut self, has_clock: bool) -> Self {
+        self.has_clock = has_clock;
         self
     }
 
@@ -88,6 +99,12 @@ impl Batch {
     }
 }
 
+/// What a batch of an earlier version, which has no such field, says of its clock.
+#[cfg(feature = "serde")]
+const fn has_clock() -> bool {
+    true
+}
+
 impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
@@ -97,6 +114,7 @@ impl fmt::Debug for Batch {
             .field("watermark", &self.watermark)
             .field("events", &self.events.len())
             .field("gaps", &self.gaps)
+            .field("has_clock", &self.has_clock)
             .finish()
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! # Schema
 //!
-//! `PRAGMA application_id` is `0x62733245` ("bs2E"); `PRAGMA user_version` is the version of the schema, 1. Other
+//! `PRAGMA application_id` is `0x62733245` ("bs2E"); `PRAGMA user_version` is the version of the schema, 2. Other
 //! programs may read at any time, also while a collector writes, and may add indexes of their own. The store has no
 //! index but its keys; this keeps it small and fast to write.
+//!
+//! A store of version 1 becomes one of version 2 when a program opens it for writing: whole, or not at all. The columns
+//! that version 2 adds are filled from the records; [`verify`] reads both versions.
 //!
 //! The store holds personal data. Whoever may read the file learns which person was where and when.
 //!
@@ -12,7 +15,7 @@
 //!
 //! | column | |
 //! |---|---|
-//! | `device_id` | the device whose log holds the event |
+//! | `device_id` | the device whose log holds the event: its owner |
 //! | `epoch` | one life of that device's id counter, from 0 |
 //! | `event_id` | the event's number; with the two columns before it the primary key |
 //! | `time` | when, by the device's clock: seconds since 1970 UTC; order by `event_id`, not by this |
@@ -22,7 +25,11 @@
 //! | `user_id` | the person; a BLOB if the id is not UTF-8; NULL if it is empty or the event concerns no person |
 //! | `subject_id` | the door, lift, zone, device (of an input or OSDP) or relay port concerned; NULL for other events |
 //! | `received_at` | when the event was stored: milliseconds since 1970 UTC |
-//! | `raw` | the record as the device sent it, 48 bytes; its device id may be that of a slave of the device |
+//! | `raw` | the record as the device sent it, 48 bytes |
+//! | `source_device_id` | the device that saw the event: the device itself, or a slave of it, which keeps no log |
+//! | `card_data` | the 32 bytes of an unknown card as hexadecimal digits; NULL for other events |
+//! | `card_text` | the same as text, if all bytes before the zeros at the end are decimal digits; else NULL |
+//! | `has_clock` | 1 if `flags` says daylight saving and the UTC offset; 0 if they are unknown, as over a device gateway |
 //!
 //! ## `gaps`: ids that a device used and whose events are missing
 //!
@@ -54,17 +61,19 @@
 //! | column | |
 //! |---|---|
 //! | `code` | the primary key: every code that has a name, and every main code |
-//! | `name` | its present name; NULL for a main code that is not known |
-//! | `category` | `authentication`, `device`, `door`, `input`, `lift`, `relay`, `user` or `zone`; NULL if not known |
+//! | `name` | its present name; NULL for a main code that has none |
+//! | `main_name` | the name of its main code; NULL if that has none |
+//! | `category` | `authentication`, `device`, `door`, `input`, `lift`, `relay`, `server`, `user` or `zone`; NULL if not known |
 //! | `outcome` | `granted` or `denied`; NULL if the event decides nothing |
 //! | `subject` | what the event concerns: `user`, `card`, `door`, `lift`, `zone`, `input`, `alarm_zone`, `interlock`, `relay`, `osdp`, `none` or `unknown` |
-//! | `name_of_subs` | in the row of a main code: the name of its sub codes that have no row; NULL if they have none |
 //!
 //! ## Views
 //!
-//! `named_events` has a row for each event, with `device_id`, `model`, `epoch`, `event_id`, `time` and `received_at` as
-//! RFC 3339 text, `code` as `0x1301`, `name`, `category`, `outcome`, `subject` (what `user_id` or `subject_id` is),
-//! `user_id`, `subject_id`, `tna_key`, `has_image` and `utc_offset_minutes`.
+//! `named_events` has a row for each event, with `device_id`, `source_device_id`, `model` (of the device), `epoch`,
+//! `event_id`, `time` and `received_at` as RFC 3339 text, `code` as `0x1301`, `name`, `category`, `outcome`, `subject`
+//! (what `user_id`, `card_data` or `subject_id` is), `user_id`, `card_data`, `card_text`, `subject_id`, `tna_key`,
+//! `has_image`, `utc_offset_minutes` and `daylight_saving`; the last two are NULL if they are unknown. Where only the
+//! main code has a name, `name` is that name and the sub code: `ZONE_APB_ALARM+0x09`.
 //! `named_gaps` has a row for each gap, with `device_id`, `model`, `epoch`, `from_id`, `to_id`, `reason` and `missing`,
 //! the number of ids; NULL if the end is not known.
 //!
@@ -77,8 +86,10 @@
 //! A program can link SQLite only once. If your program uses SQLite too, use the [`rusqlite`] that this module
 //! re-exports, or depend on the same version of it.
 
+mod file;
 mod rows;
 mod schema;
+mod upgrade;
 mod verify;
 mod writer;
 
@@ -90,6 +101,7 @@ pub use rusqlite;
 use rusqlite::Connection;
 pub use verify::{Defect, EpochVerification, Verification, verify};
 
+use self::file::Examination;
 use self::schema::Store;
 use self::writer::Writer;
 use super::{Batch, Gap, ResumePoint, Sink, Stored};
@@ -99,6 +111,14 @@ use crate::settings::{Settings, Url};
 use crate::{Error, ErrorKind, Result};
 
 /// A destination in one SQLite file; the [module](self) describes its schema.
+///
+/// If the file is deleted or replaced while it is open, the next call fails with [`Storage`](ErrorKind::Storage), and the
+/// sink goes on with what the path holds then: a store, or nothing, which becomes a new store. A batch of a device that
+/// has not [resumed](Sink::resume) since is refused in the same way. A file that is no store is left alone, and every call
+/// fails as [`open`](Self::open) does.
+///
+/// A damaged file is found when it is opened, or soon after if it is larger than 64 MiB. Every call then fails with
+/// [`InvalidData`](ErrorKind::InvalidData).
 ///
 /// One thread writes. Batches that wait for it go into one transaction, so that many devices share the cost of making
 /// a batch durable. A process that is killed at any moment leaves a store that [`verify`] finds sound. Several
@@ -125,6 +145,8 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 pub struct SqliteSink {
     store: Store,
+    /// `None` for a file that was found whole when it was opened.
+    examination: Option<Examination>,
     writer: Writer,
 }
 
@@ -141,19 +163,28 @@ impl SqliteSink {
     /// the file system fails.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let (store, connection) = schema::open(path.as_ref())?;
+        let examination = Examination::begin(&store, &connection)?;
         let writer = Writer::spawn(store.clone(), connection)?;
-        Ok(Self { store, writer })
+        Ok(Self { store, examination, writer })
     }
 
     /// Runs `call` on the writer's thread, after the calls that came before.
     async fn call<T: Send + 'static>(
         &self,
-        doing: &'static str,
+        doing: Doing,
         device: DeviceId,
         call: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let result = self.writer.call(call).await.ok_or_else(|| self.store.closed())?;
-        result.map_err(|error| self.store.failed(doing, &error).with_device(device))
+        self.check()?;
+        let resumes = matches!(doing, Doing::Resume).then_some(device);
+        let result = self.writer.call(resumes, call).await.ok_or_else(|| self.store.closed())?;
+        let failed = |error| self.store.failed(doing.words(), &error);
+        result.and_then(|result| result.map_err(failed)).map_err(|error| error.with_device(device))
+    }
+
+    /// Fails once the file is known to be damaged.
+    fn check(&self) -> Result<()> {
+        self.examination.as_ref().map_or(Ok(()), Examination::check)
     }
 }
 
@@ -161,7 +192,7 @@ impl SqliteSink {
 impl Sink for SqliteSink {
     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
         let info = device.clone();
-        self.call("read the resume point", info.id, move |connection| {
+        self.call(Doing::Resume, info.id, move |connection| {
             rows::upsert_device(connection, &info)?;
             rows::resume(connection, info.id, None)
         })
@@ -170,24 +201,49 @@ impl Sink for SqliteSink {
 
     async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>> {
         let call = move |connection: &Connection| rows::resume(connection, device, Some(epoch));
-        self.call("read a resume point", device, call).await
+        self.call(Doing::Epoch, device, call).await
     }
 
     async fn store(&self, batch: Batch) -> Result<Stored> {
         batch.check()?;
+        self.check()?;
         self.writer.store(batch).await.unwrap_or_else(|| Err(self.store.closed()))
     }
 
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-        self.call("read an event", device, move |connection| rows::event(connection, device, epoch, id)).await
+        self.call(Doing::Event, device, move |connection| rows::event(connection, device, epoch, id)).await
     }
 
     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
-        self.call("read the gaps", device, move |connection| rows::gaps(connection, device)).await
+        self.call(Doing::Gaps, device, move |connection| rows::gaps(connection, device)).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.writer.close().await.unwrap_or_else(|| Err(self.store.closed()))
+        let is_whole = match &self.examination {
+            Some(examination) => examination.finish().await,
+            None => Ok(()),
+        };
+        self.writer.close().await.unwrap_or_else(|| Err(self.store.closed())).and(is_whole)
+    }
+}
+
+/// What a call does, for its error.
+#[derive(Clone, Copy)]
+enum Doing {
+    Resume,
+    Epoch,
+    Event,
+    Gaps,
+}
+
+impl Doing {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Resume => "read the resume point",
+            Self::Epoch => "read the resume point of an epoch",
+            Self::Event => "read an event",
+            Self::Gaps => "read the gaps",
+        }
     }
 }
 

@@ -76,7 +76,7 @@ fn a_record_is_one_object_with_the_fields_of_its_kind() {
         (CapturePayload::Event(&event), json!({"kind": "event", "event": raw})),
         (
             CapturePayload::EventWithTemperature(&event, warm),
-            json!({"kind": "event_with_temperature", "event": raw, "temperature": 3_655}),
+            json!({"kind": "event_with_temperature", "event": raw, "temperature": 36.55}),
         ),
         (
             CapturePayload::ImageLog { event: &event, jpeg: b"\xFF\xD8\xFF\xD9" },

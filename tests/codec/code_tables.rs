@@ -37,7 +37,7 @@ fn constants_are_those_of_the_table() {
 #[test]
 fn event_names_are_those_of_the_tables() {
     let mut text = String::from(
-        "//! Made from `src/codec/tables/event_codes.tsv` and `sub_codes.tsv` by `tests/codec/code_tables.rs`; do not edit.\n\n\
+        "//! Made from `src/codec/tables/{event,sub,catalogue}_codes.tsv` by `tests/codec/code_tables.rs`; do not edit.\n\n\
          use super::Category::{self, *};\nuse super::NameStatus::{self, *};\nuse super::Severity::{self, *};\n\
          use super::{CodeName, EventCode};\n\n/// By code; the first row of a code has its present name.\n#[rustfmt::skip]\n\
          pub(super) static NAMES: &[CodeName] = &[\n",
@@ -105,7 +105,7 @@ fn every_row_of_the_event_table_is_found_by_code_and_by_name() {
         );
         assert!(row.code.names().contains(row));
         assert_eq!(row.code.category(), Some(expected.category));
-        if expected.status != NameStatus::Conflict {
+        if !matches!(expected.status, NameStatus::Conflict | NameStatus::Catalogue) {
             for spelling in [row.name.to_owned(), row.name.to_lowercase(), format!("BS2_EVENT_{}", row.name)]
             {
                 assert_eq!(spelling.parse(), Ok(row.code), "{spelling}");
@@ -127,8 +127,53 @@ fn a_conflicting_name_means_the_code_to_which_the_sdk_gives_it() {
 }
 
 #[test]
+fn a_code_of_the_message_catalogue_has_a_name_of_its_own_and_no_other() {
+    let rows = rows("catalogue_codes.tsv");
+    assert_eq!(rows.len(), 108);
+    for row in rows {
+        let code = EventCode::new(hex(&row[0]));
+        assert_eq!((code.name(), code.names().len()), (Some(row[1].as_str()), 1), "{code:?}");
+        // Three of the names are those of another code too: the SDK's is meant, or the lowest.
+        let named: EventCode = row[1].parse().unwrap();
+        assert_eq!(named.name(), code.name());
+        assert!(named == code || named < code || named.names()[0].status == NameStatus::Current, "{code:?}");
+    }
+    assert_eq!("LICENSE_EXPIRED".parse(), Ok(EventCode::new(0x4D04)));
+    assert_eq!("VIDEO_RECORDING_SPACE_SHORTAGE".parse(), Ok(EventCode::new(0x0C1C)));
+}
+
+#[test]
+fn a_code_of_which_only_the_main_code_is_known_says_so_and_is_read_back() {
+    let mut main_alone = 0;
+    for number in 0..=u16::MAX {
+        let code = EventCode::new(number);
+        let expected = match (code.name(), code.main_name()) {
+            (Some(name), _) => Some(name.to_owned()),
+            (None, Some(main)) => {
+                main_alone += 1;
+                Some(format!("{main}+0x{:02X}", number & 0xFF))
+            }
+            (None, None) => None,
+        };
+        assert_eq!(code.full_name().as_deref(), expected.as_deref());
+        assert_eq!(code.to_string(), expected.clone().unwrap_or_else(|| format!("0x{number:04X}")));
+        if let Some(name) = expected.filter(|_| code.name().is_none()) {
+            assert_eq!(name.parse(), Ok(code), "{name}");
+            assert_eq!(format!("BS2_EVENT_{}", name.to_lowercase()).parse(), Ok(code), "{name}");
+            assert!(code.describe().ends_with(&format!("unknown sub code 0x{:02X}", number & 0xFF)));
+        }
+    }
+    assert!(main_alone > 10_000);
+    assert_eq!(EventCode::new(0x6109).to_string(), "ZONE_APB_ALARM+0x09");
+    for text in ["ZONE_APB_ALARM+9", "ZONE_APB_ALARM+0x9", "ZONE_APB_ALARM+0x+9", "NOBODY+0x09", "24832+0x09"]
+    {
+        assert!(text.parse::<EventCode>().is_err(), "{text}");
+    }
+}
+
+#[test]
 fn a_number_with_a_sign_is_no_code() {
-    for text in ["+12", "-1", "0x+12", "0x-1", "", "0x", "65536", "0x10000"] {
+    for text in ["+12", "-1", "0x+12", "0x-1", "", "0x", "65536", "0x10000", "12+1"] {
         assert!(text.parse::<EventCode>().is_err(), "{text}");
     }
 }
@@ -193,7 +238,8 @@ struct Name {
     rank: u8,
 }
 
-/// Both event tables joined: every full code, and every main + sub, with the present name of each code first.
+/// The event tables joined: every full code, every main + sub, and the codes of the message catalogue, with the present
+/// name of each code first.
 fn expected_names() -> Vec<Name> {
     let mut names: Vec<Name> = rows("event_codes.tsv")
         .iter()
@@ -235,6 +281,23 @@ fn expected_names() -> Vec<Name> {
             });
         }
     }
+    for row in rows("catalogue_codes.tsv") {
+        let [code, name, category, writer] = &row[..] else { panic!("{row:?}") };
+        names.push(Name {
+            code: hex(code),
+            name: name.clone(),
+            sub_name: None,
+            status: NameStatus::Catalogue,
+            category: parse_category(category),
+            severity: Severity::Normal,
+            note: match writer.as_str() {
+                "device" => String::new(),
+                "server" => "written by the BioStar server alone".to_owned(),
+                other => panic!("{other}"),
+            },
+            rank: 0,
+        });
+    }
     names.sort_by_key(|name| (name.code, name.status != NameStatus::Current, name.rank));
     names
 }
@@ -252,7 +315,7 @@ fn parse_status(text: &str) -> NameStatus {
 
 fn parse_category(text: &str) -> Category {
     use Category::*;
-    [Authentication, Device, Door, Input, Lift, Relay, User, Zone]
+    [Authentication, Device, Door, Input, Lift, Relay, Server, User, Zone]
         .into_iter()
         .find(|category| category.to_string() == text)
         .unwrap_or_else(|| panic!("{text}"))

@@ -1,7 +1,7 @@
 //! The meaning of codes and parameters, at the edges of their ranges.
 
-use bs2_events::codec::code::Outcome;
-use bs2_events::codec::{DeviceId, Event, EventBuilder, EventCode, Subject, Timestamp, UserId};
+use bs2_events::codec::code::{Category, Outcome};
+use bs2_events::codec::{CardData, DeviceId, Event, EventBuilder, EventCode, Subject, Timestamp, UserId};
 
 #[test]
 fn a_time_and_attendance_key_is_1_to_16_and_only_of_an_authentication() {
@@ -36,9 +36,45 @@ fn outcomes_follow_the_main_code() {
 }
 
 #[test]
-fn a_low_byte_that_selects_another_event_does_not_borrow_its_neighbours_name() {
-    assert_eq!(EventCode::new(0x3203).name(), None);
-    assert_eq!(EventCode::new(0x10F0).name(), Some("VERIFY_SUCCESS"));
+fn an_unknown_low_byte_does_not_borrow_the_name_of_its_main_code() {
+    for (code, name) in [
+        (0x3203, "DEVICE_TIME_SET+0x03"),
+        (0x10F0, "VERIFY_SUCCESS+0xF0"),
+        (0x1D05, "ABNORMAL_TEMPERATURE_DETECTED+0x05"),
+    ] {
+        assert_eq!((EventCode::new(code).name(), EventCode::new(code).to_string().as_str()), (None, name));
+    }
+}
+
+#[test]
+fn an_occupancy_limit_and_a_backup_are_not_called_a_lock_and_a_relay() {
+    for (code, name, category) in [
+        (0x6F01, "OCCUPANCY_FULL_DETECTED", Category::Zone),
+        (0x6102, "ACCESS_DENIED_OCCUPANCY_COUNT_FULL", Category::Zone),
+        (0xC401, "SYSTEM_BACKUP_STARTED", Category::Server),
+        (0xC402, "RELAY_DEACTIVATED_SUPERVISED_INPUT_FAULT_OPEN", Category::Relay),
+        (0x2804, "DUPLICATE_FINGERPRINT", Category::User),
+    ] {
+        let code = EventCode::new(code);
+        assert_eq!((code.name(), code.category()), (Some(name), Some(category)));
+    }
+}
+
+#[test]
+fn the_source_device_is_that_of_the_record_and_for_a_record_without_one_the_owner_of_the_log() {
+    let (owner, slave) = (DeviceId::new(541_000_001), DeviceId::new(541_000_900));
+    let of = |device| Event::builder(device, 1, EventCode::DOOR_OPENED).build().source_device(owner);
+    assert_eq!([owner, slave, DeviceId::new(0)].map(of), [owner, slave, owner]);
+}
+
+#[test]
+fn a_card_is_text_where_all_before_its_padding_is_digits() {
+    let text = |bytes: &[u8]| CardData::new(bytes).unwrap().as_text().map(str::to_owned);
+    assert_eq!(text(b"2147483647\0\0").as_deref(), Some("2147483647"));
+    assert_eq!(text(&[b'9'; 32]), Some("9".repeat(32)));
+    for bytes in [&[][..], &[0; 32], b"12a", b"\x0012", b"12\x003", b"+1", b" 1", &[0x04, 0xA1]] {
+        assert_eq!(text(bytes), None, "{bytes:?}");
+    }
 }
 
 #[test]
@@ -107,7 +143,8 @@ fn the_local_time_is_that_of_the_zone_in_summer_and_in_winter() {
 
 #[test]
 fn every_code_is_described_in_plain_words() {
-    let (mut longest, upper) = (0, ["DHCP", "ID", "OpenGL", "PIN", "QR", "RS-485", "RTSP", "TCP", "VoIP"]);
+    let (mut longest, upper) =
+        (0, ["DHCP", "ID", "NVR", "OpenGL", "PIN", "QR", "RS", "RS-485", "RTSP", "TCP", "VMS", "VoIP"]);
     for row in EventCode::catalogue() {
         let text = row.code.describe();
         let is_plain =
@@ -130,13 +167,14 @@ fn every_code_is_described_in_plain_words() {
     for (code, text) in [
         (0x1018, "access granted by mobile card and fingerprint"),
         (0x1201, "access granted under duress by ID and PIN"),
-        (0x10F0, "access granted"),
+        (0x10F0, "access granted, unknown sub code 0xF0"),
         (0x1109, "access denied: QR code not numeric"),
         (0x1908, "access granted in spite of a violation: anti-passback"),
         (0x2001, "user enrolled by server"),
         (0x4E02, "battery level changed: low"),
         (0x5E01, "door unlock request by schedule"),
-        (0x3203, "unknown event 0x3203"),
+        (0x3203, "device time set, unknown sub code 0x03"),
+        (0xFF03, "unknown event 0xFF03"),
     ] {
         assert_eq!(EventCode::new(code).describe(), text);
     }

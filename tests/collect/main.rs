@@ -4,6 +4,7 @@ mod epochs;
 mod history;
 mod interrupted;
 mod model;
+mod outages;
 mod patience;
 mod scripted;
 #[path = "../support/scripted_backend/mod.rs"]

@@ -480,6 +480,10 @@ impl Backend for Model {
     async fn close(&self) -> Result<()> {
         Ok(())
     }
+
+    fn has_clock(&self) -> bool {
+        true
+    }
 }
 
 /// A small generator, so that a failing seed is a failing script.

@@ -7,5 +7,6 @@ mod fake_gateway;
 mod hostile;
 mod proto;
 mod refusals;
+mod slaves;
 #[path = "../support/traces/mod.rs"]
 mod traces;

@@ -130,7 +130,7 @@ async fn numbers_come_as_text_and_errors_wrapped_where_planned() {
 
 #[tokio::test]
 async fn under_every_fault_by_chance_what_was_acknowledged_is_stored_and_the_rest_can_be_found() {
-    let settings = "faults=slow,cut,500,session,rows,partial,strings,wrapped&seed=11";
+    let settings = "faults=slow,cut,error,session,rows,partial,strings,wrapped&seed=11";
     let mut wire = Wire::logged_out(settings.parse().unwrap()).await;
     // What a client knows of each event: stored, or unknown.
     let mut certain = BTreeMap::new();

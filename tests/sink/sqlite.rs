@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bs2_events::ErrorKind;
 use bs2_events::codec::code::Outcome;
-use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags, Subject, Timestamp, UserId};
+use bs2_events::codec::{CardData, DeviceId, Event, EventCode, EventFlags, Subject, Timestamp, UserId};
 use bs2_events::device::DeviceInfo;
 use bs2_events::sink::sqlite::{self, SqliteSink};
 use bs2_events::sink::{self, Batch, GapReason, Sink, Stored};
@@ -38,7 +38,7 @@ async fn the_views_give_every_code_the_name_that_the_codec_gives_it() {
         let text = |column| row.get_unwrap::<_, Option<String>>(column);
         assert_eq!(row.get_unwrap::<_, u16>(0), number);
         assert_eq!(text(1), Some(format!("0x{number:04X}")));
-        assert_eq!(text(2).as_deref(), code.name(), "{number:04X}");
+        assert_eq!(text(2).as_deref(), code.full_name().as_deref(), "{number:04X}");
         assert_eq!(text(3), code.category().map(|category| category.to_string()), "{number:04X}");
         assert_eq!(text(4).as_deref(), outcome, "{number:04X}");
     }
@@ -214,6 +214,120 @@ async fn a_store_of_the_first_edition_opens_and_continues() {
 }
 
 #[tokio::test]
+async fn a_store_of_the_first_edition_gets_the_columns_of_today_filled_from_its_records() {
+    let (_folder, path) = temporary();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("first_edition.sql")).unwrap();
+    let (device, slave) = (DeviceId::new(541_000_001), DeviceId::new(541_000_900));
+    let card = CardData::new("2147483647").unwrap();
+    // Of a slave, an unknown card; one of a gateway, without a clock byte; one without a number of its device.
+    for (source, id, flags, subject) in [
+        (slave, 20, 0x4A, Subject::Card(&card)),
+        (device, 21, 0x01, Subject::None),
+        (DeviceId::new(0), 22, 0x80, Subject::None),
+    ] {
+        let code = EventCode::new(if id == 20 { 0x1102 } else { 0x3200 });
+        let flags = EventFlags::from_bits_retain(flags);
+        let event = Event::builder(source, id, code).flags(flags).subject(subject).build();
+        let sql = "INSERT INTO events VALUES (?1, 0, ?2, 0, ?3, 0, ?4, NULL, NULL, 1, ?5)";
+        old.execute(
+            sql,
+            rusqlite::params![device.get(), id, code.get(), flags.bits(), &event.as_bytes()[..]],
+        )
+        .unwrap();
+    }
+    old.execute_batch("CREATE INDEX of_another_program ON events (time)").unwrap();
+    drop(old);
+
+    drop(SqliteSink::open(&path).unwrap());
+    let store = Connection::open(&path).unwrap();
+    let sql = "SELECT source_device_id, card_text, utc_offset_minutes FROM named_events WHERE event_id > 11 ORDER BY event_id";
+    let number = |number: i64| Value::Integer(number);
+    assert_eq!(
+        rows(&store, sql),
+        [
+            [number(541_000_001), Value::Null, number(540)],
+            [number(541_000_900), Value::Text("2147483647".into()), number(540)],
+            [number(541_000_001), Value::Null, Value::Null],
+            [number(541_000_001), Value::Null, number(0)],
+        ]
+    );
+    let card_data: String =
+        store.query_row("SELECT card_data FROM events WHERE event_id = 20", [], |row| row.get(0)).unwrap();
+    assert_eq!(card_data, format!("{}{}", "32313437343833363437", "00".repeat(22)));
+    assert!(sqlite::verify(&path).unwrap().epochs[0].defects.iter().all(|defect| !matches!(
+        defect,
+        sqlite::Defect::Column { column: "source_device_id" | "card_data" | "card_text", .. }
+    )));
+
+    // The same columns in the same order as in a store that was made today, and the other program's index.
+    let (_new_folder, new) = temporary();
+    drop(SqliteSink::open(&new).unwrap());
+    let columns = |store: &Connection| {
+        let mut statement = store.prepare("SELECT name FROM pragma_table_info('events')").unwrap();
+        let names = statement.query_map([], |row| row.get(0)).unwrap();
+        names.collect::<Result<Vec<String>, _>>().unwrap()
+    };
+    assert_eq!(columns(&store), columns(&Connection::open(&new).unwrap()));
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'of_another_program'";
+    assert_eq!(store.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+}
+
+#[test]
+fn an_upgrade_that_fails_leaves_the_store_as_it_was() {
+    let (_folder, path) = temporary();
+    let old = Connection::open(&path).unwrap();
+    old.execute_batch(include_str!("first_edition.sql")).unwrap();
+    old.execute_batch(
+        "CREATE TRIGGER refuse BEFORE UPDATE ON events BEGIN SELECT raise(ABORT, 'secret'); END",
+    )
+    .unwrap();
+    let content = |store: &Connection| {
+        let mut statement = store.prepare("SELECT sql FROM sqlite_schema ORDER BY name").unwrap();
+        let schema = statement.query_map([], |row| row.get(0)).unwrap();
+        let schema = schema.collect::<Result<Vec<Option<String>>, _>>().unwrap();
+        (schema, rows(store, "SELECT event_id, flags, raw FROM events"))
+    };
+    let before = content(&old);
+    drop(old);
+    let error = SqliteSink::open(&path).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage);
+    assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+    assert_eq!(content(&Connection::open(&path).unwrap()), before);
+    assert!(sqlite::verify(&path).unwrap().is_sound());
+}
+
+#[tokio::test]
+async fn the_store_says_who_saw_an_event_and_what_is_not_known() {
+    let (_folder, path) = temporary();
+    let sink = SqliteSink::open(&path).unwrap();
+    let slave = DeviceId::new(541_000_900);
+    let flags = EventFlags::IMAGE;
+    let of = |device, id, code| Event::builder(device, id, EventCode::new(code)).flags(flags).build();
+    let batch = |epoch, events: [Event; 2]| Batch::new(DEVICE, epoch, 1, 2).with_events(events);
+    sink.store(batch(0, [of(DEVICE, 1, 0x1301), of(slave, 2, 0x6109)])).await.unwrap();
+    sink.store(batch(1, [of(DEVICE, 1, 0x1301), of(slave, 2, 0x6109)]).with_clock(false)).await.unwrap();
+    sink.close().await.unwrap();
+
+    let store = Connection::open(&path).unwrap();
+    let sql = "SELECT source_device_id, utc_offset_minutes, daylight_saving FROM named_events ORDER BY epoch, event_id";
+    let number = |number: u32| Value::Integer(number.into());
+    let (own, other) = (number(DEVICE.get()), number(541_000_900));
+    assert_eq!(
+        rows(&store, sql),
+        [
+            [own.clone(), number(0), number(0)],
+            [other.clone(), number(0), number(0)],
+            [own.clone(), Value::Null, Value::Null],
+            [other, Value::Null, Value::Null],
+        ]
+    );
+    let sql = "SELECT device_id, name, has_image FROM named_events WHERE epoch = 1 AND event_id = 2";
+    assert_eq!(rows(&store, sql), [[own, Value::Text("ZONE_APB_ALARM+0x09".into()), number(1)]]);
+    assert!(sqlite::verify(&path).unwrap().is_sound());
+}
+
+#[tokio::test]
 async fn what_was_asked_before_closing_is_done() {
     let (_folder, path) = temporary();
     let sink = SqliteSink::open(&path).unwrap();
@@ -234,7 +348,7 @@ fn a_file_that_is_no_store_is_refused_and_left_as_it_is() {
     let other = "CREATE TABLE accounts (name); INSERT INTO accounts VALUES ('secret')";
     Connection::open(file("other")).unwrap().execute_batch(other).unwrap();
     drop(SqliteSink::open(file("newer")).unwrap());
-    Connection::open(file("newer")).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(file("newer")).unwrap().pragma_update(None, "user_version", 3).unwrap();
     drop(SqliteSink::open(file("locked")).unwrap());
     let mut read_only = fs::metadata(file("locked")).unwrap().permissions();
     read_only.set_readonly(true);
@@ -243,7 +357,11 @@ fn a_file_that_is_no_store_is_refused_and_left_as_it_is() {
     let cases = [
         ("text", ErrorKind::InvalidData, "the file is not an SQLite database"),
         ("other", ErrorKind::InvalidInput, "this is the database of another program"),
-        ("newer", ErrorKind::Unsupported, "its schema has version 2, and this program knows version 1"),
+        (
+            "newer",
+            ErrorKind::Unsupported,
+            "its schema has version 3, and this program knows versions up to 2",
+        ),
         ("locked", ErrorKind::PermissionDenied, "the file may not be written"),
         (".", ErrorKind::InvalidInput, "this is a folder, not a file"),
         ("no/such/folder", ErrorKind::NotFound, "its folder does not exist"),

@@ -77,6 +77,9 @@ async fn every_fault_is_found() {
         ("UPDATE events SET user_id = NULL WHERE event_id = 12", column("user_id")),
         ("UPDATE events SET user_id = CAST(user_id AS BLOB) WHERE event_id = 12", column("user_id")),
         ("UPDATE events SET subject_id = 1 WHERE event_id = 12", column("subject_id")),
+        ("UPDATE events SET source_device_id = 0 WHERE event_id = 12", column("source_device_id")),
+        ("UPDATE events SET card_data = '00' WHERE event_id = 12", column("card_data")),
+        ("UPDATE events SET card_text = '12' WHERE event_id = 12", column("card_text")),
         (
             "UPDATE events SET raw = (SELECT raw FROM events WHERE event_id = 13) WHERE event_id = 12",
             column("event_id"),

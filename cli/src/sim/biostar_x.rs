@@ -147,7 +147,7 @@ Examples:
 Faults:
   slow       one response of four takes 20 to 200 ms
   cut        one connection of ten is cut: before the request is processed, after it, or within the response
-  500        one request of twenty gets HTTP 500; half of them were processed
+  error      one request of twenty gets HTTP 500; half of them were processed
   session    at one request of twenty the session has ended
   rows       rows are missing or \"\" without a result, and a single row is not in an array
   partial    one import of five is stored in part, with code 1
@@ -167,6 +167,7 @@ Settings for --set, as name=value joined by &; the same seed gives the same log,
   lowest        the lowest id of a virtual device [100001]
   flag          the accepted form of is_virtual_device: either, boolean, text [either]
   batch         the maximum number of events in an import, 0 for no limit [0]
+  rows          the maximum number of rows in the response to a search, 0 for no limit [0]
   encrypted     whether only operators 0, 1 and 2 work on the column of users [false]
   frames        the form of the socket's frames: text, binary, fragmented [text]
   unbound       the response to a start of events without a bound socket: silence, error [silence]

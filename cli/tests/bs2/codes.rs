@@ -70,6 +70,7 @@ fn the_object_of_a_code_has_all_that_is_known() {
                 {"code": "0x1C01", "name": "BYPASS_FAIL_THERMAL_VIOLATION"},
                 {"code": "0x1C02", "name": "BYPASS_FAIL_MASK_VIOLATION"},
                 {"code": "0x1C03", "name": "BYPASS_FAIL_MASK_THERMAL_VIOLATION"},
+                {"code": "0x1C14", "name": "ACCESS_DENIED_TEMPERATURE_NOT_MEASURED_PROPERLY"},
             ],
         })
     );
@@ -93,11 +94,13 @@ fn a_number_without_a_name_is_explained_as_unknown() {
 
 #[test]
 fn an_unknown_sub_code_has_the_name_of_its_main_code_and_says_so() {
-    let run = bs2(&["codes", "0x10F0"], b"");
-    assert!(
-        lines(&run.stdout).contains(&"name        VERIFY_SUCCESS, as the main code; sub code 240 is unknown")
-    );
-    assert_eq!(object(&["codes", "0x10F0", "--json"])["names"], json!([]));
+    for spelling in ["0x10F0", "VERIFY_SUCCESS+0xF0"] {
+        let run = bs2(&["codes", spelling], b"");
+        let name = "name        VERIFY_SUCCESS+0xF0: only the main code is known, sub code 240 is not";
+        assert!(lines(&run.stdout).contains(&name), "{}", run.stdout);
+    }
+    let explained = object(&["codes", "0x6109", "--json"]);
+    assert_eq!((&explained["name"], &explained["names"]), (&json!("ZONE_APB_ALARM+0x09"), &json!([])));
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn it_ends_in_time_and_prints_what_a_program_needs() {
 #[test]
 fn what_cannot_be_right_is_named() {
     for (arguments, expected) in [
-        (&["--faults", "fire"][..], "setting `faults`: `fire` is not known"),
+        (&["--faults", "fire"][..], "setting `faults`: fault `fire` is not known"),
         (&["--set", "colour=1"], "setting `colour` is not known"),
         (&["--session-ttl", "500ms"], "setting `session`: `500ms` is not a duration from 1s"),
         (&["--state", "none/server.jsonl"], "state file `none/server.jsonl` cannot be opened"),

@@ -153,8 +153,10 @@ impl CaptureFields {
         Self { event: Some(event.into()), ..Self::of_kind(kind) }
     }
 
+    /// The record of a device, whose log has the event.
     fn of_record(self, device: DeviceId, received_at: u64) -> Self {
-        Self { device_id: Some(device), received_at: Some(received_at), ..self }
+        let event = self.event.map(|event| event.of_log(device));
+        Self { device_id: Some(device), received_at: Some(received_at), event, ..self }
     }
 
     fn to_event(&self) -> Result<Event, FieldError> {

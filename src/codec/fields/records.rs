@@ -4,8 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::{
-    Base64, FieldError, Hex, Reason, Value, Wide, deserialize_from_fields, object, present, required,
-    serialize_as_fields,
+    Base64, FieldError, Hex, Reason, Value, Wide, as_fields, compare, deserialize_from_fields, object,
+    present, required, serialize_as_fields,
 };
 use crate::codec::blob::{
     Address, BlobHead, BlobSubject, EventBlob, EventMask, ExtInfo, ExtIoDevice, SmallBlob, SmallBlobEx,
@@ -15,17 +15,21 @@ use crate::codec::filter::EventFilter;
 use crate::codec::portable::PortableBlob;
 use crate::codec::subject::PortValue;
 use crate::codec::{
-    DeviceId, Event, EventCode, EventFlags, ExtraSubject, Extras, JobCode, Subject, SubjectKind, Temperature,
-    Timestamp, UserId,
+    DeviceId, Event, EventCode, EventFlags, ExtraSubject, Extras, JobCode, LoggedEvent, Subject, SubjectKind,
+    Temperature, Timestamp, UserId,
 };
 
 object! {
     /// `raw` is the event. Without `raw`, the other fields make it; those that only explain may be missing.
+    ///
+    /// `device_id` is the device whose log has the event. Where `source_device_id` is given, that is the number in the
+    /// record; where it is not, both are the same.
     EventFields {
         event_id: u32,
         time: Timestamp,
         time_utc: String,
         device_id: DeviceId,
+        source_device_id: DeviceId,
         code: EventCode,
         name: Option<String>,
         main: EventCode,
@@ -36,12 +40,29 @@ object! {
         utc_offset_minutes: i16,
         outcome: Option<String>,
         subject: SubjectFields,
+        temperature: Temperature,
+        job_code: JobCode,
+        extras: ExtrasFields,
         raw: Hex,
     }
 }
 
 serialize_as_fields!(Event as EventFields);
-deserialize_from_fields!(Event as EventFields);
+serialize_as_fields!(LoggedEvent<'_> as EventFields);
+
+/// Like the other records; the device whose log has the event is not in the record, so it is taken as given.
+impl<'de> serde::Deserialize<'de> for Event {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = EventFields::deserialize(deserializer)?;
+        let event = Self::try_from(&fields).map_err(serde::de::Error::custom)?;
+        let truth = match (fields.device_id, fields.source_device_id) {
+            (Some(device), Some(_)) => EventFields::from(&event).of_log(device),
+            _ => EventFields::from(&event),
+        };
+        compare(&fields, &truth).map_err(serde::de::Error::custom)?;
+        Ok(event)
+    }
+}
 
 impl From<&Event> for EventFields {
     fn from(event: &Event) -> Self {
@@ -55,8 +76,9 @@ impl From<&Event> for EventFields {
             time: Some(event.timestamp()),
             time_utc: Some(event.timestamp().to_string()),
             device_id: Some(event.device_id()),
+            source_device_id: None,
             code: Some(code),
-            name: Some(code.name().map(String::from)),
+            name: Some(code.full_name().map(String::from)),
             main: Some(code.main()),
             sub: Some(code.sub()),
             param: Some(event.param()),
@@ -65,8 +87,25 @@ impl From<&Event> for EventFields {
             utc_offset_minutes: Some(flags.utc_offset_minutes()),
             outcome: Some(outcome),
             subject: Some((&event.subject()).into()),
+            temperature: None,
+            job_code: None,
+            extras: None,
             raw: Some(event.as_bytes().into()),
         }
+    }
+}
+
+impl From<&LoggedEvent<'_>> for EventFields {
+    fn from(logged: &LoggedEvent<'_>) -> Self {
+        let mut fields = Self::from(logged.event).of_log(logged.device);
+        if !logged.has_clock {
+            (fields.dst, fields.utc_offset_minutes) = (None, None);
+        }
+        let Some(extras) = logged.extras else { return fields };
+        let subjects = Some(extras.subjects.clone()).filter(|subjects| !subjects.is_empty());
+        let extra =
+            subjects.map(|subjects| ExtrasFields { subjects: Some(subjects), ..ExtrasFields::default() });
+        Self { temperature: extras.temperature, job_code: extras.job_code, extras: extra, ..fields }
     }
 }
 
@@ -78,7 +117,8 @@ impl TryFrom<&EventFields> for Event {
             let event = Self::from_bytes(&raw.0);
             return event.copied().map_err(|_| FieldError::new("raw", Reason::Size(Self::SIZE)));
         }
-        let device_id = required(&fields.device_id, "device_id")?;
+        let source = fields.source_device_id.or(fields.device_id);
+        let device_id = required(&source, "device_id")?;
         let (id, code) = (required(&fields.event_id, "event_id")?, required(&fields.code, "code")?);
         let subject = fields.subject.as_ref().map_or(Ok([0; 32]), SubjectFields::to_bytes);
         let subject = subject.map_err(|error| error.inside("subject"))?;
@@ -92,6 +132,12 @@ impl TryFrom<&EventFields> for Event {
 }
 
 impl EventFields {
+    /// The fields of this event in the log of a device.
+    pub(super) fn of_log(self, device: DeviceId) -> Self {
+        let source_device_id = self.device_id.filter(|source| source.get() != 0 && *source != device);
+        Self { device_id: Some(device), source_device_id, ..self }
+    }
+
     fn flags(&self) -> Result<EventFlags, FieldError> {
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IMAGE, self.image.unwrap_or_default());
@@ -108,12 +154,14 @@ impl EventFields {
 }
 
 object! {
-    /// `kind` and the fields of that kind. In a blob also the 32 bytes, since other bytes may be set too.
+    /// `kind` and the fields of that kind. In a blob also the 32 bytes, since other bytes may be set too. `card_text` is
+    /// `card_data` as text, if it is digits.
     SubjectFields {
         kind: String,
         user_id: String,
         user_id_hex: Hex,
         card_data: Hex,
+        card_text: String,
         lift_id: u32,
         relay_port: u16,
         input_port: u16,
@@ -188,8 +236,8 @@ impl From<&Subject<'_>> for SubjectFields {
                 fields!(AlarmZone: zone_id, door_id, io_device_id, port)
             }
             Subject::Card(card) => {
-                let card_data = card.as_bytes().as_slice();
-                fields!(Card: card_data)
+                let (card_data, card_text) = (card.as_bytes().as_slice(), card.as_text().map(String::from));
+                Self { card_text, ..fields!(Card: card_data) }
             }
             Subject::Door { door_id } => fields!(Door: door_id),
             Subject::Input { io_device_id, port, value } => fields!(Input: io_device_id, port, value),
@@ -234,8 +282,7 @@ impl Value for Vec<ExtraSubject> {
     const EXPECTED: &'static str = "an array of subjects";
 }
 
-serialize_as_fields!(Extras as ExtrasFields);
-deserialize_from_fields!(Extras as ExtrasFields);
+as_fields!(Extras as ExtrasFields);
 deserialize_from_fields!(ExtraSubject as SubjectFields);
 
 impl From<&Extras> for ExtrasFields {
@@ -290,8 +337,7 @@ object! {
     }
 }
 
-serialize_as_fields!(UserId as UserFields);
-deserialize_from_fields!(UserId as UserFields);
+as_fields!(UserId as UserFields);
 
 impl From<&UserId> for UserFields {
     fn from(user: &UserId) -> Self {
@@ -335,8 +381,7 @@ object! {
     }
 }
 
-serialize_as_fields!(EventFilter as FilterFields);
-deserialize_from_fields!(EventFilter as FilterFields);
+as_fields!(EventFilter as FilterFields);
 
 impl From<&EventFilter> for FilterFields {
     fn from(filter: &EventFilter) -> Self {
@@ -379,8 +424,7 @@ object! {
     }
 }
 
-serialize_as_fields!(ExtInfo as InfoFields);
-deserialize_from_fields!(ExtInfo as InfoFields);
+as_fields!(ExtInfo as InfoFields);
 
 impl From<&ExtInfo> for InfoFields {
     fn from(info: &ExtInfo) -> Self {
@@ -414,8 +458,7 @@ object! {
     }
 }
 
-serialize_as_fields!(ExtIoDevice as IoDeviceFields);
-deserialize_from_fields!(ExtIoDevice as IoDeviceFields);
+as_fields!(ExtIoDevice as IoDeviceFields);
 
 impl From<&ExtIoDevice> for IoDeviceFields {
     fn from(input: &ExtIoDevice) -> Self {
@@ -456,14 +499,10 @@ object! {
     }
 }
 
-serialize_as_fields!(BlobHead as BlobFields);
-deserialize_from_fields!(BlobHead as BlobFields);
-serialize_as_fields!(EventBlob as BlobFields);
-deserialize_from_fields!(EventBlob as BlobFields);
-serialize_as_fields!(SmallBlob<A> as BlobFields, A: Address);
-deserialize_from_fields!(SmallBlob<A> as BlobFields, A: Address);
-serialize_as_fields!(SmallBlobEx<A> as BlobFields, A: Address);
-deserialize_from_fields!(SmallBlobEx<A> as BlobFields, A: Address);
+as_fields!(BlobHead as BlobFields);
+as_fields!(EventBlob as BlobFields);
+as_fields!(SmallBlob<A> as BlobFields, A: Address);
+as_fields!(SmallBlobEx<A> as BlobFields, A: Address);
 
 /// All fields, for any mask, so that every byte is kept.
 impl From<&BlobHead> for BlobFields {
@@ -574,8 +613,7 @@ impl<A: Address> TryFrom<&BlobFields> for SmallBlobEx<A> {
     }
 }
 
-serialize_as_fields!(PortableBlob<'_> as BlobFields);
-deserialize_from_fields!(PortableBlob<'_> as BlobFields);
+as_fields!(PortableBlob<'_> as BlobFields);
 
 impl From<&PortableBlob<'_>> for BlobFields {
     fn from(blob: &PortableBlob<'_>) -> Self {

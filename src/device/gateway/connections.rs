@@ -117,6 +117,12 @@ impl Connections {
             GetPendingListRequest {} => GetPendingListResponse.device_infos))
     }
 
+    /// The slaves of each device that has some.
+    pub(super) async fn slaves(&self) -> Result<Vec<connect::SlaveDeviceInfo>> {
+        Ok(call!(self, "the list of slaves", "GetSlaveDevice",
+            GetSlaveDeviceRequest {} => GetSlaveDeviceResponse.slave_device_infos))
+    }
+
     /// The path of the stream of states. Its messages are the same at both.
     pub(super) fn status_path(&self) -> &'static str {
         if self.behind.is_some() { MASTER_STATUS } else { STATUS }
@@ -186,6 +192,12 @@ impl ConnectionStates {
     /// Adds a device whose state is unknown.
     pub(super) fn know(&self, device: DeviceId) {
         self.lock().entry(device).or_default();
+    }
+
+    /// Notes that a device was connected at this address.
+    pub(super) fn connected(&self, device: DeviceId, host: &str, port: u16) {
+        self.lock().entry(device).or_default().address = Some((host.to_owned(), port));
+        self.set(device, ConnectionState::Connected);
     }
 
     /// Sets a state.

@@ -21,6 +21,7 @@ use super::proto::gsdk::time;
 use super::proto::gsdk::tna::{GetJobCodeLogRequest, GetJobCodeLogResponse};
 use super::rpc::RpcClient;
 use super::session::Session;
+use super::support::Feature;
 use super::wire::Reader;
 use crate::codec::blob::{BlobHead, EventMask};
 use crate::codec::portable::PortableBlob;
@@ -115,7 +116,12 @@ impl DeviceCalls {
 
     async fn logs_from(&self, start_event_id: u32, max_num_of_log: u32) -> Result<EventPage> {
         let request = GetLogRequest { device_id: self.device.get(), start_event_id, max_num_of_log };
-        let response = self.rpc().call_with::<PageCodec>("logs", GET_LOG, request).await?;
+        let response = match self.rpc().call_with::<PageCodec>("logs", GET_LOG, request).await {
+            // The device says that it has nothing to return.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(EventPage::default()),
+            response => response?,
+        };
+        self.session.sources.learn(self.device, &response.events);
         let mut page = EventPage::from(response.events).overlapping();
         if !response.extras.is_empty() {
             page = page.with_extras(response.extras);
@@ -163,7 +169,11 @@ impl DeviceCalls {
         let head = head.with_mask(head.mask() & mask);
         let temperature = temperature.filter(|_| mask.contains(EventMask::TEMPERATURE));
         let image = match event.flags().has_image() && mask.contains(EventMask::IMAGE) {
-            true => self.image(event.id()).await?,
+            true => match self.image(event.id()).await {
+                // Without its picture the event is still there.
+                Err(error) if error.kind() == ErrorKind::Unsupported => None,
+                image => image?,
+            },
             false => None,
         };
         if head.mask().is_empty() && temperature.is_none() && image.is_none() {
@@ -186,6 +196,9 @@ impl DeviceCalls {
         let Some(last) = events.last().filter(|_| mask.contains(EventMask::JOB_CODE)) else {
             return Ok(codes);
         };
+        if self.session.support.is_missing(self.device, Feature::JobCodes) {
+            return Ok(codes);
+        }
         let device_id = self.device.get();
         let max_num_of_log = u32::try_from(events.len()).unwrap_or(u32::MAX).saturating_add(1);
         let mut start_event_id = after;
@@ -193,7 +206,11 @@ impl DeviceCalls {
             let request = GetJobCodeLogRequest { device_id, start_event_id, max_num_of_log };
             let response = self.rpc().call("job codes", GET_JOB_CODES, request).await;
             let GetJobCodeLogResponse { job_code_events } = match response {
-                Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(codes),
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    self.session.support.set_missing(self.device, Feature::JobCodes);
+                    return Ok(codes);
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(codes),
                 response => response?,
             };
             let highest = job_code_events.iter().map(|log| log.id).max();
@@ -211,7 +228,7 @@ impl DeviceCalls {
         Ok(())
     }
 
-    /// The image of one event, if the device has it.
+    /// The image of one event, if the device has it. An empty one is none.
     pub(super) async fn image(&self, id: u32) -> Result<Option<Bytes>> {
         let found = |images: Vec<proto::ImageLog>| images.into_iter().find(|image| image.id == id);
         let image = match found(self.images(id, 1).await?) {
@@ -219,7 +236,7 @@ impl DeviceCalls {
             // A gateway that returns what follows the start needs the id before.
             None => found(self.images(id.saturating_sub(1), 2).await?),
         };
-        Ok(image.map(|image| image.jpg_image))
+        Ok(image.map(|image| image.jpg_image).filter(|jpeg| !jpeg.is_empty()))
     }
 
     /// One response of the gateway; at most [`IMAGES`] images after the one of `after`.
@@ -234,10 +251,39 @@ impl DeviceCalls {
         Ok(logs)
     }
 
+    /// Asks the device for images, which are kept under the number of the log's owner, also those of its slaves.
+    ///
+    /// Fails with `Unsupported` if the device takes no images. Its capabilities are asked first. If they name no images,
+    /// that may also mean that the gateway does not know: then the device is asked once.
     async fn images(&self, start_event_id: u32, max_num_of_log: u32) -> Result<Vec<proto::ImageLog>> {
+        let support = &self.session.support;
+        if support.is_unknown(self.device, Feature::Images) {
+            match self.capabilities().await {
+                Ok(capabilities) if capabilities.has_image_logs() => {
+                    support.set_known(self.device, Feature::Images);
+                }
+                Err(error) if error.kind() == ErrorKind::Disconnected => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if support.is_missing(self.device, Feature::Images) {
+            let message = "image logs: the device takes no pictures";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         let request = GetImageLogRequest { device_id: self.device.get(), start_event_id, max_num_of_log };
-        let response: GetImageLogResponse = self.rpc().call("image logs", GET_IMAGE_LOG, request).await?;
-        Ok(response.image_events)
+        match self.rpc().call("image logs", GET_IMAGE_LOG, request).await {
+            Ok(GetImageLogResponse { image_events }) => {
+                support.set_known(self.device, Feature::Images);
+                Ok(image_events)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => {
+                if error.kind() == ErrorKind::Unsupported {
+                    support.set_missing(self.device, Feature::Images);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The event from the log, if the log still has it.

@@ -8,6 +8,8 @@
 //! | `hasImage` | flag `IMAGE`; the other flags are not in the interface |
 //! | by the code's [`SubjectKind`]: `userID`, `cardData`, `entityID`, `inputInfo`, … | the subject |
 //!
+//! For an unknown card it is `cardData`, and `userID` if that alone is set: some gateways write the card's number there.
+//!
 //! `entityID` is the first four bytes of the subject if the subject is a door, a lift or a zone, and also for relays,
 //! whose two ports are there. If no source names the kind of the subject, it is the first set field of `cardData`,
 //! `userID`, `inputInfo`, `alarmZoneInfo`, `interlockZoneInfo` and `entityID`.
@@ -319,6 +321,8 @@ impl Interlock {
 const fn own(kind: SubjectKind, set: u8) -> u8 {
     match kind {
         SubjectKind::User => USER,
+        // Some gateways write the number of an unknown card into the field of the user id, and no card data.
+        SubjectKind::Card if set & CARD == 0 && set & USER != 0 => USER,
         SubjectKind::Card => CARD,
         SubjectKind::Door | SubjectKind::Lift | SubjectKind::Relay | SubjectKind::Zone => ENTITY,
         SubjectKind::Input => INPUT_INFO,
@@ -469,6 +473,20 @@ mod tests {
         assert_eq!(of(0x1000)[2].subject(), Subject::Unknown(&entity));
         let alone = EventLog { event_code: 0x1000, user_id: b"17", ..EventLog::default() };
         assert_eq!(alone.to_event().unwrap().1, None);
+    }
+
+    #[test]
+    fn the_number_of_an_unknown_card_may_be_in_the_field_of_the_user_id() {
+        let of = |user_id, card_data| {
+            let log = EventLog { event_code: 0x1102, user_id, card_data, ..EventLog::default() };
+            let (event, extras) = log.to_event().unwrap();
+            let Subject::Card(card) = event.subject() else { panic!("no card") };
+            (card.as_bytes()[..4].to_vec(), card.as_text().map(str::to_owned), extras.is_some())
+        };
+        assert_eq!(of(b"3735928559", &[]), (b"3735".to_vec(), Some("3735928559".to_owned()), false));
+        assert_eq!(of(b"12", &[4, 0xA1, 0xB2, 0xC3]), (vec![4, 0xA1, 0xB2, 0xC3], None, true));
+        assert_eq!(of(b"", b"2147483647\0\0").1.as_deref(), Some("2147483647"));
+        assert_eq!(of(b"", &[]), (vec![0; 4], None, false));
     }
 
     #[test]

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio::task::coop::consume_budget;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tonic::Status;
 use tonic::codec::Streaming;
 use tonic_prost::ProstCodec;
@@ -29,8 +29,10 @@ use super::proto::gsdk::event::{
     EnableMonitoringRequest, EnableMonitoringResponse, SubscribeRealtimeLogRequest,
 };
 use super::rpc::RpcClient;
+use super::support::Support;
 use crate::codec::DeviceId;
 use crate::device::backend::LiveSink;
+use crate::device::sources::Sources;
 use crate::{Error, ErrorKind, Result};
 
 /// The sessions with one gateway. A new one is opened when it is needed and the last one has ended.
@@ -40,6 +42,8 @@ pub(super) struct Sessions {
     /// The client's own, for the login at a master gateway.
     certificate: Option<String>,
     pub(super) states: Arc<ConnectionStates>,
+    /// Kept over sessions: what the logs have shown of slaves stays true.
+    sources: Arc<Sources>,
     /// The current session, for the calls.
     current: RwLock<Option<Arc<Session>>>,
     /// The guard of the current session. Whoever holds the lock opens the next session.
@@ -60,8 +64,8 @@ impl Sessions {
             }
             (None, _) => None,
         };
-        let (states, current, guard, closed) = Default::default();
-        Ok(Self { options, channels, certificate, states, current, guard, closed })
+        let (states, sources, current, guard, closed) = Default::default();
+        Ok(Self { options, channels, certificate, states, sources, current, guard, closed })
     }
 
     /// The current session, or a new one.
@@ -78,7 +82,9 @@ impl Sessions {
         let (gateway, certificate) = (options.authority.clone(), self.certificate.clone());
         let rpc = RpcClient::new(self.channels.channel(), gateway, options.deadline, certificate);
         let connections = Connections::new(rpc, options.master.clone());
-        let opened = SessionGuard::open(connections, Arc::clone(&self.states), options).await?;
+        let known = (Arc::clone(&self.states), Arc::clone(&self.sources));
+        // Whatever fails here concerns the gateway and not a device.
+        let opened = SessionGuard::open(connections, known, options).await.map_err(Error::of_backend)?;
         let session = Arc::clone(&opened.session);
         *guard = Some(opened);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&session));
@@ -120,7 +126,11 @@ struct SessionGuard {
 pub(super) struct Session {
     pub(super) connections: Connections,
     pub(super) states: Arc<ConnectionStates>,
+    pub(super) sources: Arc<Sources>,
+    pub(super) support: Support,
     subscribers: RwLock<Subscribers>,
+    /// Notified when a live event is of a number that nobody knows.
+    unplaced: Notify,
 }
 
 #[derive(Default)]
@@ -139,11 +149,12 @@ impl SessionGuard {
     /// The streams come first, so that no change between list and stream is missed.
     async fn open(
         connections: Connections,
-        states: Arc<ConnectionStates>,
+        (states, sources): (Arc<ConnectionStates>, Arc<Sources>),
         options: &GatewayOptions,
     ) -> Result<Self> {
         let (queue, heartbeat) = (options.queue, options.heartbeat);
-        let session = Arc::new(Session { connections, states, subscribers: RwLock::default() });
+        let (support, subscribers, unplaced) = Default::default();
+        let session = Arc::new(Session { connections, states, sources, support, subscribers, unplaced });
         // The streams below begin to open and then wait for the list. They must not hold the lock of the token then.
         session.rpc().log_in().await?;
         let asking = Arc::clone(&session);
@@ -151,6 +162,8 @@ impl SessionGuard {
         let asking = Arc::clone(&session);
         let mut events = begin(async move { asking.events(queue).await }).await;
         session.refresh().await?;
+        // A gateway that does not tell its slaves in time is asked again beside the work.
+        let _ = timeout(PATIENCE, session.read_slaves()).await;
         // Most gateways respond at once. Then every event of a device that is enabled from now on arrives.
         session.settle(&mut statuses).await?;
         session.settle(&mut events).await?;
@@ -158,6 +171,7 @@ impl SessionGuard {
         tasks.spawn(watch_events(Arc::clone(&session), events));
         tasks.spawn(watch_statuses(Arc::clone(&session), statuses));
         tasks.spawn(watch_silence(Arc::clone(&session), heartbeat));
+        tasks.spawn(watch_slaves(Arc::clone(&session), heartbeat));
         Ok(Self { session, _tasks: tasks })
     }
 }
@@ -181,11 +195,21 @@ impl Session {
         Ok(())
     }
 
+    /// Reads which devices have slaves. A gateway without this call has none that are known; the logs show them too.
+    async fn read_slaves(&self) -> Result<()> {
+        for master in self.connections.slaves().await? {
+            let slaves = master.rs485_slave_device_i_ds.iter().chain(&master.wiegand_slave_device_i_ds);
+            self.sources.declare(DeviceId::new(master.device_id), slaves.map(|slave| DeviceId::new(*slave)));
+        }
+        Ok(())
+    }
+
     /// Adds a sink for the live events of its device. Returns a ticket for [`unsubscribe`](Self::unsubscribe).
     pub(super) fn subscribe(&self, sink: LiveSink) -> Result<u64> {
         let mut subscribers = self.write();
         if subscribers.is_over {
-            return Err(Error::new(ErrorKind::Disconnected, "the connection to the gateway is lost"));
+            let lost = Error::new(ErrorKind::Disconnected, "the connection to the gateway is lost");
+            return Err(lost.of_backend());
         }
         subscribers.tickets += 1;
         let ticket = subscribers.tickets;
@@ -224,10 +248,9 @@ impl Session {
             return;
         }
         self.states.forget_states();
-        for (device, sinks) in subscribers.by_device.drain() {
-            for (_, sink) in sinks {
-                sink.disconnected(error().with_device(device));
-            }
+        self.sources.report_unplaced();
+        for (_, sink) in subscribers.by_device.drain().flat_map(|(_, sinks)| sinks) {
+            sink.disconnected(error().of_backend());
         }
     }
 
@@ -244,20 +267,48 @@ impl Session {
     fn deliver(&self, logs: &[LiveLog]) {
         let subscribers = self.read();
         for logs in logs.chunk_by(|(a, _), (b, _)| a.device_id() == b.device_id()) {
-            let device = logs.first().map(|(event, _)| event.device_id());
-            for (_, sink) in
-                device.and_then(|device| subscribers.by_device.get(&device)).into_iter().flatten()
-            {
-                sink.push_all(logs.iter().cloned());
+            let Some(source) = logs.first().map(|(event, _)| event.device_id()) else { continue };
+            match self.sinks(&subscribers, source) {
+                Some(sinks) => sinks.iter().for_each(|(_, sink)| sink.push_all(logs.iter().cloned())),
+                None => self.look_for(&subscribers, source, logs.len()),
             }
+        }
+    }
+
+    /// The subscribers of the device whose log has the events of this source: the device itself, or its master. There may
+    /// be none: the stream has the events of every device of the gateway. `None` for a number that nobody knows.
+    fn sinks<'a>(&self, subscribers: &'a Subscribers, source: DeviceId) -> Option<&'a [(u64, LiveSink)]> {
+        let of = |device| subscribers.by_device.get(&device).map(Vec::as_slice);
+        of(source).or_else(|| match self.sources.master(source) {
+            Some(master) => Some(of(master).unwrap_or_default()),
+            None => self.states.state(source).map(|_| Default::default()),
+        })
+    }
+
+    /// Has the logs read in which events of an unknown number may be: those of the masters, and if there are none, all.
+    #[cold]
+    fn look_for(&self, subscribers: &Subscribers, source: DeviceId, events: usize) {
+        if !self.sources.count_unplaced(source, u64::try_from(events).unwrap_or(u64::MAX)) {
+            return;
+        }
+        self.unplaced.notify_one();
+        let by_device = &subscribers.by_device;
+        let has_masters = by_device.keys().any(|device| self.sources.is_master(*device));
+        let may_have = |device| !has_masters || self.sources.is_master(device);
+        for (_, sink) in
+            by_device.iter().filter(|(device, _)| may_have(**device)).flat_map(|(_, sinks)| sinks)
+        {
+            sink.lost(1);
         }
     }
 
     #[cold]
     fn report_unrepresentable(&self, event: UnrepresentableEvent) {
         tracing::warn!(device = %event.device, "{event}, so the event is not in the live stream");
-        for (_, sink) in self.read().by_device.get(&event.device).into_iter().flatten() {
-            sink.lost(1);
+        let subscribers = self.read();
+        match self.sinks(&subscribers, event.device) {
+            Some(sinks) => sinks.iter().for_each(|(_, sink)| sink.lost(1)),
+            None => self.look_for(&subscribers, event.device, 1),
         }
     }
 
@@ -280,6 +331,12 @@ impl Session {
             *opening = ready(Ok(stream)).boxed();
         }
         Ok(())
+    }
+
+    /// The error of a stream that the gateway has ended, as it does when it is stopped.
+    fn ended(&self, what: &str) -> Error {
+        let gateway = self.rpc().gateway();
+        Error::new(ErrorKind::Disconnected, format!("{what}: the gateway at {gateway} has ended the stream"))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Subscribers> {
@@ -326,7 +383,7 @@ async fn watch_events(session: Arc<Session>, opening: Opening<LiveLogs>) {
                 }
                 session.deliver(&logs[delivered..]);
             }
-            Ok(None) => return session.end(|| ended(LIVE_EVENTS)),
+            Ok(None) => return session.end(|| session.ended(LIVE_EVENTS)),
             Err(status) => return session.end(|| session.rpc().error(LIVE_EVENTS, &status)),
         }
         // The subscribers may run on this thread too.
@@ -342,7 +399,7 @@ async fn watch_statuses(session: Arc<Session>, opening: Opening<StatusChange>) {
     loop {
         let change = match stream.message().await {
             Ok(Some(change)) => change,
-            Ok(None) => return session.end(|| ended(CONNECTION_STATES)),
+            Ok(None) => return session.end(|| session.ended(CONNECTION_STATES)),
             Err(status) => return session.end(|| session.rpc().error(CONNECTION_STATES, &status)),
         };
         let device = DeviceId::new(change.device_id);
@@ -373,8 +430,26 @@ async fn watch_silence(session: Arc<Session>, heartbeat: Duration) {
         if let Ok(Ok(())) = timeout(heartbeat, session.refresh()).await {
             continue;
         }
-        let silent = || Error::new(ErrorKind::Disconnected, "the gateway has become silent");
+        let silent = || {
+            let gateway = session.rpc().gateway();
+            Error::new(ErrorKind::Disconnected, format!("the gateway at {gateway} has become silent"))
+        };
         return session.end(silent);
+    }
+}
+
+/// Reads now and then who the slaves of the devices are, and when an event of an unknown number arrives.
+async fn watch_slaves(session: Arc<Session>, heartbeat: Duration) {
+    loop {
+        let _ = timeout(heartbeat, session.unplaced.notified()).await;
+        match session.read_slaves().await {
+            Ok(()) => sleep(BETWEEN_READS).await,
+            Err(error) if error.kind() == ErrorKind::Unsupported => return,
+            Err(error) => {
+                tracing::debug!(%error, "the slaves of the devices cannot be read");
+                sleep(heartbeat).await;
+            }
+        }
     }
 }
 
@@ -382,12 +457,10 @@ fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the client of the gateway is closed")
 }
 
-fn ended(what: &str) -> Error {
-    Error::new(ErrorKind::Disconnected, format!("{what}: the gateway has ended the stream"))
-}
-
 /// How long a stream may take to open. A slower one may be silent until its first item.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// Many unknown numbers at once cost one read.
+const BETWEEN_READS: Duration = Duration::from_secs(1);
 const LIVE_EVENTS: &str = "live events";
 const CONNECTION_STATES: &str = "connection states";
 const SUBSCRIBE: &str = "/gsdk.event.Event/SubscribeRealtimeLog";

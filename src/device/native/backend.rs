@@ -285,7 +285,9 @@ impl Backend for NativeBackend {
 
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
         let amount = max.clamp(1, MAX_AMOUNT);
-        self.call(device, move |context, device| context.log(device, after, amount)).await
+        let page = self.call(device, move |context, device| context.log(device, after, amount)).await?;
+        callbacks::learn(device, &page);
+        Ok(page)
     }
 
     async fn blobs(
@@ -344,6 +346,10 @@ impl Backend for NativeBackend {
             Ok(_) => Ok(()),
             Err(_) => Err(self.close_timed_out()),
         }
+    }
+
+    fn has_clock(&self) -> bool {
+        true
     }
 }
 

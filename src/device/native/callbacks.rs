@@ -11,7 +11,7 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
@@ -21,7 +21,7 @@ use crate::codec::sdk_code::SdkCode;
 use crate::codec::{DeviceId, Event, Extras, Temperature};
 use crate::device::backend::LiveSink;
 use crate::device::connection::{ConnectionState, StateBoard};
-use crate::sync::lock;
+use crate::device::sources::Sources;
 use crate::{Error, ErrorKind, Result};
 
 /// What the library reports of devices, except their events.
@@ -72,7 +72,12 @@ pub(super) fn attach(presence: Option<Arc<Presence>>) {
     let old = std::mem::replace(&mut *write(&PRESENCE), presence);
     let routes = std::mem::take(&mut *write(&ROUTES));
     drop((old, routes)); // Outside the locks.
-    UnknownDevices::report();
+    SOURCES.report_unplaced();
+}
+
+/// Learns from the log of a device who its slaves are.
+pub(super) fn learn(device: DeviceId, log: &[Event]) {
+    SOURCES.learn(device, log);
 }
 
 /// Notes that the device is connected, at this address or by its id.
@@ -209,10 +214,10 @@ unsafe fn copy(event: *const c_void) -> Option<[u8; Event::SIZE]> {
 
 fn report(callback: &str, device: u32, bytes: Option<[u8; Event::SIZE]>, temperature: Option<Temperature>) {
     let device = DeviceId::new(device);
-    let Some(route) = route(device) else {
-        return with_presence(|_| UnknownDevices::count(device));
-    };
     let event = bytes.as_ref().and_then(|bytes| Event::from_bytes(bytes).ok());
+    let Some(route) = route_of(device, event) else {
+        return with_presence(|_| look_for(device));
+    };
     if event.is_none() && !route.warned.swap(true, Ordering::Relaxed) {
         tracing::warn!(%device, callback, "the vendor's library calls back without an event; each such call counts as one lost event");
     }
@@ -223,6 +228,30 @@ fn report(callback: &str, device: u32, bytes: Option<[u8; Event::SIZE]>, tempera
             Some(event) => sink.push(event, extras()),
             None => sink.lost(1),
         });
+    }
+}
+
+/// The route of the device whose log has an event. The callback names that device, by all that is known. In case a library
+/// names the device that saw the event: it may be a slave, or the record may name the other.
+fn route_of(device: DeviceId, event: Option<&Event>) -> Option<Arc<Route>> {
+    let recorded = || event.map(|event| event.source_device(device));
+    route(device)
+        .or_else(|| route(SOURCES.master(device)?))
+        .or_else(|| route(recorded()?))
+        .or_else(|| route(SOURCES.master(recorded()?)?))
+}
+
+/// Has the logs read in which an event of an unknown device may be: those of the masters, and if there are none, all.
+fn look_for(source: DeviceId) {
+    if !SOURCES.count_unplaced(source, 1) {
+        return;
+    }
+    let routes: Vec<_> = read(&ROUTES).iter().map(|(device, route)| (*device, Arc::clone(route))).collect();
+    let has_masters = routes.iter().any(|(device, _)| SOURCES.is_master(*device));
+    for (device, route) in routes {
+        if !has_masters || SOURCES.is_master(device) {
+            route.listeners.iter().for_each(|(_, sink)| guarded(|| sink.lost(1)));
+        }
     }
 }
 
@@ -267,34 +296,6 @@ fn with_presence(report: impl FnOnce(&Presence)) {
 
 fn insert(devices: &watch::Sender<BTreeSet<DeviceId>>, device: DeviceId) {
     devices.send_if_modified(|devices| devices.insert(device));
-}
-
-/// Counts the events of devices that are not in the table.
-struct UnknownDevices;
-
-impl UnknownDevices {
-    /// Counts one event, and warns at the first one of the device.
-    fn count(device: DeviceId) {
-        let mut events = lock(&UNKNOWN_EVENTS);
-        // A library that invents device ids must not fill the memory.
-        let is_full = events.len() >= MAX_UNKNOWN_DEVICES && !events.contains_key(&device);
-        let device = if is_full { OTHER_DEVICES } else { device };
-        let count = events.entry(device).or_default();
-        *count = count.saturating_add(1);
-        let is_first = *count == 1;
-        drop(events);
-        if is_first {
-            tracing::warn!(%device, "the vendor's library reports events of a device that is not connected here; they are dropped");
-        }
-    }
-
-    /// Writes the counts into the log, and begins again at 0.
-    fn report() {
-        let all = std::mem::take(&mut *lock(&UNKNOWN_EVENTS));
-        for (device, events) in all {
-            tracing::warn!(%device, events, "events of a device that was not connected here were dropped");
-        }
-    }
 }
 
 /// Sets the texts that the TLS callbacks return. They are never freed, because the library may keep them.
@@ -375,10 +376,5 @@ static ROUTES: RwLock<BTreeMap<DeviceId, Arc<Route>>> = RwLock::new(BTreeMap::ne
 static PRESENCE: RwLock<Option<Arc<Presence>>> = RwLock::new(None);
 static DISCONNECTIONS: AtomicU64 = AtomicU64::new(0);
 static TICKETS: AtomicU64 = AtomicU64::new(0);
-static UNKNOWN_EVENTS: Mutex<BTreeMap<DeviceId, u64>> = Mutex::new(BTreeMap::new());
+static SOURCES: Sources = Sources::new();
 static TLS_TEXTS: RwLock<Option<TlsTexts>> = RwLock::new(None);
-
-/// As many devices as the library can be connected to.
-const MAX_UNKNOWN_DEVICES: usize = 1_024;
-/// Stands for all further devices: no device has this id.
-const OTHER_DEVICES: DeviceId = DeviceId::new(0);

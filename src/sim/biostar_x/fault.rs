@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use bitflags::bitflags;
 
 use crate::sim::rng::SeededRng;
-use crate::{Error, ErrorKind, Result};
+use crate::sim::setting::fault_text;
 
 bitflags! {
     /// Faults that occur at random, on the paths under `/api`. The database is always correct.
@@ -17,7 +16,7 @@ bitflags! {
     /// |---|---|---|
     /// | `SLOW` | `slow` | one response of four takes 20 to 200 ms |
     /// | `CUT` | `cut` | one connection of ten is cut: before the request is processed, after it, or within the response |
-    /// | `ERROR` | `500` | one request of twenty gets HTTP 500; half of them were processed |
+    /// | `ERROR` | `error` | one request of twenty gets HTTP 500; half of them were processed |
     /// | `SESSION` | `session` | at one request of twenty the session has ended |
     /// | `ROWS` | `rows` | searches without a result have no rows, `""` for rows, or no collection; a single row is not in an array |
     /// | `PARTIAL` | `partial` | one import of five is stored in part, with code `1` |
@@ -44,28 +43,7 @@ bitflags! {
     }
 }
 
-impl FromStr for BiostarXFaults {
-    type Err = Error;
-
-    /// Parses names of faults, separated by commas.
-    fn from_str(text: &str) -> Result<Self> {
-        text.split(',').filter(|word| !word.is_empty()).try_fold(Self::empty(), |faults, word| {
-            let named = NAMES.iter().find(|(name, _)| *name == word);
-            named.map(|(_, fault)| faults | *fault).ok_or_else(|| {
-                let known = NAMES.map(|(name, _)| name).join(", ");
-                let message = format!("setting `faults`: `{word}` is not known; known are {known}");
-                Error::new(ErrorKind::InvalidInput, message)
-            })
-        })
-    }
-}
-
-impl fmt::Display for BiostarXFaults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = NAMES.iter().filter(|(_, fault)| self.contains(*fault)).map(|(name, _)| *name);
-        f.write_str(&names.collect::<Vec<_>>().join(","))
-    }
-}
+fault_text!(BiostarXFaults);
 
 /// A fault that a test plans; see [`BiostarXServer::plan`](super::BiostarXServer::plan).
 ///
@@ -208,13 +186,3 @@ impl FaultPlan {
 /// The random stream of this seed: not that of devices, users or sessions.
 const STREAM: u64 = u64::MAX - 2;
 const EMPTY_SHAPES: [RowShape; 3] = [RowShape::Text, RowShape::Missing, RowShape::NoCollection];
-const NAMES: [(&str, BiostarXFaults); 8] = [
-    ("slow", BiostarXFaults::SLOW),
-    ("cut", BiostarXFaults::CUT),
-    ("500", BiostarXFaults::ERROR),
-    ("session", BiostarXFaults::SESSION),
-    ("rows", BiostarXFaults::ROWS),
-    ("partial", BiostarXFaults::PARTIAL),
-    ("strings", BiostarXFaults::STRINGS),
-    ("wrapped", BiostarXFaults::WRAPPED),
-];

@@ -12,13 +12,13 @@ use secrecy::SecretString;
 use super::fault::BiostarXFaults;
 use crate::settings::Settings;
 use crate::sim::setting::{
-    SettingsTable, duration, file, from_str, number, options_struct, parsed, switch, word,
+    SettingsTable, duration, faults, file, number, options_struct, parsed, switch, word,
 };
 use crate::sim::{Certificates, Start};
 use crate::{Error, Result};
 
 options_struct! {
-    /// Options of a [`BiostarXServer`](super::BiostarXServer), also as text: `backlog=1000&faults=cut,500&seed=7`.
+    /// Options of a [`BiostarXServer`](super::BiostarXServer), also as text: `backlog=1000&faults=cut,error&seed=7`.
     ///
     /// | setting | value | default |
     /// |---|---|---|
@@ -27,7 +27,7 @@ options_struct! {
     /// | `devices` | the number of office devices that report to the server, 1 to 1 000 | 2 |
     /// | `backlog` | the number of their events at the start, 0 to 1 000 000 | 0 |
     /// | `rate` | the number of their live events a second, 0 to 10 000 | 0 |
-    /// | `start` | the server's clock: it stands still at `fixed` (2025-03-24T00:00:00Z) or at an RFC 3339 time until a test moves it, or it runs: `now` | `fixed` |
+    /// | `start` | the server's clock: it stands still at `fixed` (2025-03-24T00:00:00Z) or at an RFC 3339 time until a test moves it, or it runs: `now`; then the backlog ends now, and live events have the present time | `fixed` |
     /// | `zone` | the server's time zone in minutes ahead of UTC, −840 to 840; only `server_datetime` uses it | 540 |
     /// | `dialect` | `documented`: each path in the dialect of its side; `core` or `v2`: all paths in this dialect | `documented` |
     /// | `licence` | whether the Event Log API is licensed | `true` |
@@ -37,6 +37,7 @@ options_struct! {
     /// | `lowest` | the lowest id of a virtual device; the documents contain both 100001 and 100000 | 100001 |
     /// | `flag` | the accepted form of `is_virtual_device`: `either`, `boolean` or `text` | `either` |
     /// | `batch` | the maximum number of events in an import, at most 1 000 000; 0 for no limit | 0 |
+    /// | `rows` | the maximum number of rows in the response to a search, at most 1 000 000; 0 for no limit | 0 |
     /// | `encrypted` | whether the database is encrypted: then only three operators work on the column of users | `false` |
     /// | `frames` | the form of the socket's frames: `text`, `binary` or `fragmented` | `text` |
     /// | `unbound` | the response to a start of events without a bound socket: `silence` (success, and no events) or `error` | `silence` |
@@ -54,7 +55,7 @@ options_struct! {
     /// ```
     /// use bs2_events::sim::biostar_x::{BiostarXFaults, BiostarXServerOptions};
     ///
-    /// let options: BiostarXServerOptions = "backlog=100&licence=false&faults=cut,500".parse()?;
+    /// let options: BiostarXServerOptions = "backlog=100&licence=false&faults=cut,error".parse()?;
     /// let same = BiostarXServerOptions::default()
     ///     .with_backlog(100)
     ///     .with_licence(false)
@@ -98,6 +99,8 @@ options_struct! {
         fn with_flag(form) => flag: FlagForm = FlagForm::Either, "flag": word(&FLAG_FORMS);
         /// Sets the maximum number of events in an import. The default is 0, no limit.
         fn with_batch(events) => batch: u32 = 0, "batch": number(0..=1_000_000);
+        /// Sets the maximum number of rows in the response to a search. The default is 0, no limit.
+        fn with_rows(rows) => rows: u32 = 0, "rows": number(0..=1_000_000);
         /// Sets whether the database is encrypted. The default is `false`.
         fn with_encrypted(encrypted) => encrypted: bool = false, "encrypted": switch();
         /// Sets the form of the socket's frames. The default is text.
@@ -111,7 +114,7 @@ options_struct! {
         /// Sets whether the paths `/sim/…` exist, for tests in other languages. The default is `false`.
         fn with_control(control) => control: bool = false, "control": switch();
         /// Sets the random faults. The default is none.
-        fn with_faults(faults) => faults: BiostarXFaults = BiostarXFaults::empty(), "faults": from_str();
+        fn with_faults(faults) => faults: BiostarXFaults = BiostarXFaults::empty(), "faults": faults();
         /// Sets the address that the server listens on. The default is a free port of 127.0.0.1.
         fn with_listen(address) => listen: SocketAddr = SocketAddr::from(([127, 0, 0, 1], 0)),
             "listen": parsed("an address such as 127.0.0.1:8443", |text| text.parse().ok());
@@ -330,13 +333,14 @@ mod tests {
             ("lowest", "100000"),
             ("flag", "boolean"),
             ("batch", "100"),
+            ("rows", "100"),
             ("encrypted", "true"),
             ("frames", "fragmented"),
             ("unbound", "error"),
             ("push", "false"),
             ("http2", "true"),
             ("control", "true"),
-            ("faults", "slow,cut,500,session,rows,partial,strings,wrapped"),
+            ("faults", "slow,cut,error,session,rows,partial,strings,wrapped"),
             ("listen", "127.0.0.1:8443"),
             ("state", "server.jsonl"),
         ];

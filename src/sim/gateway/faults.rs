@@ -1,7 +1,5 @@
 //! Faults of the gateway itself.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::{Mutex, MutexGuard};
 
 use bitflags::bitflags;
@@ -9,9 +7,8 @@ use tonic::Status;
 
 use super::broadcast::StreamEnd;
 use crate::sim::rng::SeededRng;
-use crate::sim::setting::{fault_names, parse_faults};
+use crate::sim::setting::fault_text;
 use crate::sync::lock;
-use crate::{Error, Result};
 
 bitflags! {
     /// Faults of the gateway itself. Its devices have their own ([`Faults`](crate::sim::Faults)).
@@ -47,22 +44,7 @@ bitflags! {
     }
 }
 
-/// Reads names of faults, separated by commas.
-impl FromStr for GatewayFaults {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        parse_faults(text, |word, known| {
-            format!("setting `gateway-faults`: `{word}` is not known; known are {known}")
-        })
-    }
-}
-
-impl fmt::Display for GatewayFaults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&fault_names(*self).join(","))
-    }
-}
+fault_text!(GatewayFaults);
 
 /// Decides at random, from the seed, when the chosen faults occur.
 pub(super) struct GatewayFaultInjector {
@@ -84,8 +66,7 @@ impl GatewayFaultInjector {
         self.occurs(GatewayFaults::RESTART, CALL_RESTARTS)
     }
 
-    /// Decides whether this call fails.
-    /// Fails with the status that the client gets instead of a response.
+    /// Fails, if this call does, with the status that the client gets instead of a response.
     pub(super) fn fail_call(&self) -> Result<(), Status> {
         if !self.occurs(GatewayFaults::ERROR, CALL_FAILS) {
             return Ok(());

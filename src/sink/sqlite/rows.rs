@@ -7,26 +7,56 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use crate::codec::hex::to_hex;
 use crate::codec::{DeviceId, Event, Subject};
 use crate::device::DeviceInfo;
 use crate::sink::{Batch, Gap, Ledger, ResumePoint, Stored};
 
 /// The columns of `events` that the record itself decides, in this order everywhere.
-pub(super) const COLUMNS: [&str; 8] =
-    ["event_id", "time", "code", "param", "flags", "user_id", "subject_id", "raw"];
+pub(super) const COLUMNS: [&str; 11] = [
+    "event_id",
+    "time",
+    "code",
+    "param",
+    "flags",
+    "user_id",
+    "subject_id",
+    "source_device_id",
+    "card_data",
+    "card_text",
+    "raw",
+];
 
-/// The values of [`COLUMNS`].
-pub(super) fn event_values(event: &Event) -> [ValueRef<'_>; 8] {
+/// Those of them that a store of version 1 does not have.
+pub(super) const ADDED_COLUMNS: [&str; 3] = ["source_device_id", "card_data", "card_text"];
+
+/// The values of [`COLUMNS`] of an event in the log of `owner`.
+pub(super) fn event_values(event: &Event, owner: DeviceId) -> [ToSqlOutput<'_>; 11] {
+    let [card_data, card_text] = card(event.subject());
     [
-        ValueRef::Integer(event.id().into()),
-        ValueRef::Integer(event.timestamp().as_unix_seconds().into()),
-        ValueRef::Integer(event.code().get().into()),
-        ValueRef::Integer(event.param().into()),
-        ValueRef::Integer(event.flags().bits().into()),
-        user_id(event),
-        subject_id(event.subject()).map_or(ValueRef::Null, |id| ValueRef::Integer(id.into())),
-        ValueRef::Blob(event.as_bytes()),
+        integer(event.id()),
+        integer(event.timestamp().as_unix_seconds()),
+        integer(event.code().get()),
+        integer(event.param()),
+        integer(event.flags().bits()),
+        ToSqlOutput::Borrowed(user_id(event)),
+        subject_id(event.subject()).map_or(NULL, integer),
+        integer(event.source_device(owner).get()),
+        card_data,
+        card_text,
+        ToSqlOutput::Borrowed(ValueRef::Blob(event.as_bytes())),
     ]
+}
+
+fn integer(value: impl Into<i64>) -> ToSqlOutput<'static> {
+    ToSqlOutput::Borrowed(ValueRef::Integer(value.into()))
+}
+
+/// The data of an unknown card: all bytes as hexadecimal digits, and as text if they are digits.
+pub(super) fn card(subject: Subject<'_>) -> [ToSqlOutput<'_>; 2] {
+    let Subject::Card(card) = subject else { return [NULL, NULL] };
+    let text = card.as_text().map_or(NULL, |text| ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())));
+    [to_hex(card.as_bytes()).into(), text]
 }
 
 fn user_id(event: &Event) -> ValueRef<'_> {
@@ -102,9 +132,11 @@ fn insert_events(connection: &Connection, batch: &Batch) -> rusqlite::Result<u64
         statement.raw_bind_parameter(1, batch.device.get())?;
         statement.raw_bind_parameter(2, batch.epoch)?;
         statement.raw_bind_parameter(3, now)?;
+        statement.raw_bind_parameter(4, batch.has_clock)?;
         for events in events.chunks(rows) {
-            for (index, value) in (4..).zip(events.iter().flat_map(event_values)) {
-                statement.raw_bind_parameter(index, ToSqlOutput::Borrowed(value))?;
+            let values = events.iter().flat_map(|event| event_values(event, batch.device));
+            for (index, value) in (5..).zip(values) {
+                statement.raw_bind_parameter(index, value)?;
             }
             new += u64::try_from(statement.raw_execute()?).unwrap_or(u64::MAX);
         }
@@ -175,20 +207,21 @@ fn now() -> i64 {
     i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The statement that inserts `rows` events: device, epoch and time of storing are bound once, the rest for each row.
+/// The statement that inserts `rows` events: device, epoch, time of storing and whether there is a clock byte are bound
+/// once, the rest for each row.
 ///
 /// `OR IGNORE` and not `ON CONFLICT DO NOTHING`: with the latter SQLite copies every page that a statement with several
 /// rows changes, so that it can undo the statement. No value here is one that a column refuses.
 fn insert(rows: usize) -> String {
     let mut sql = format!(
-        "INSERT OR IGNORE INTO events (device_id, epoch, received_at, {}) VALUES ",
+        "INSERT OR IGNORE INTO events (device_id, epoch, received_at, has_clock, {}) VALUES ",
         COLUMNS.join(", ")
     );
     for row in 0..rows {
-        sql.push_str(if row == 0 { "(?1, ?2, ?3" } else { ", (?1, ?2, ?3" });
+        sql.push_str(if row == 0 { "(?1, ?2, ?3, ?4" } else { ", (?1, ?2, ?3, ?4" });
         for column in 0..COLUMNS.len() {
             // Writing to a String cannot fail.
-            let _ = write!(sql, ", ?{}", 4 + row * COLUMNS.len() + column);
+            let _ = write!(sql, ", ?{}", 5 + row * COLUMNS.len() + column);
         }
         sql.push(')');
     }
@@ -254,6 +287,8 @@ fn convert<T>(
     let value = row.get_ref(index)?;
     convert(value).map_err(|_| rusqlite::Error::InvalidColumnType(index, String::new(), value.data_type()))
 }
+
+const NULL: ToSqlOutput<'static> = ToSqlOutput::Borrowed(ValueRef::Null);
 
 /// Events in one statement. More do not make it faster.
 const ROWS: usize = 16;

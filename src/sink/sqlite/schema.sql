@@ -21,6 +21,10 @@ CREATE TABLE events (
     subject_id INTEGER,
     received_at INTEGER NOT NULL,
     raw BLOB NOT NULL,
+    source_device_id INTEGER NOT NULL,
+    card_data TEXT,
+    card_text TEXT,
+    has_clock INTEGER NOT NULL,
     PRIMARY KEY (device_id, epoch, event_id)
 ) WITHOUT ROWID;
 
@@ -40,48 +44,3 @@ CREATE TABLE watermarks (
     event_id INTEGER NOT NULL,
     PRIMARY KEY (device_id, epoch)
 ) WITHOUT ROWID;
-
-CREATE TABLE codes (
-    code INTEGER PRIMARY KEY,
-    name TEXT,
-    category TEXT,
-    outcome TEXT,
-    subject TEXT NOT NULL,
-    name_of_subs TEXT
-);
-
--- A code goes by its own name, else by the one that its main code has for sub codes.
-CREATE VIEW named_events AS
-SELECT
-    events.device_id,
-    devices.model,
-    events.epoch,
-    events.event_id,
-    strftime('%Y-%m-%dT%H:%M:%SZ', events.time, 'unixepoch') AS time,
-    printf('0x%04X', events.code) AS code,
-    coalesce(own.name, main.name_of_subs) AS name,
-    coalesce(own.category, main.category) AS category,
-    coalesce(own.outcome, main.outcome) AS outcome,
-    coalesce(own.subject, main.subject) AS subject,
-    events.user_id,
-    events.subject_id,
-    CASE WHEN events.code BETWEEN 0x1000 AND 0x1EFF AND events.param BETWEEN 1 AND 16 THEN events.param END AS tna_key,
-    events.flags & 1 AS has_image,
-    CASE WHEN events.flags & 0x80 THEN -30 ELSE 30 END * ((events.flags & 0x7C) >> 2) AS utc_offset_minutes,
-    strftime('%Y-%m-%dT%H:%M:%fZ', events.received_at / 1000.0, 'unixepoch') AS received_at
-FROM events
-LEFT JOIN devices USING (device_id)
-LEFT JOIN codes AS own ON own.code = events.code
-LEFT JOIN codes AS main ON main.code = events.code & 0xFF00;
-
-CREATE VIEW named_gaps AS
-SELECT
-    gaps.device_id,
-    devices.model,
-    gaps.epoch,
-    gaps.from_id,
-    gaps.to_id,
-    gaps.reason,
-    CASE WHEN gaps.to_id < 0xFFFFFFFF THEN gaps.to_id - gaps.from_id + 1 END AS missing
-FROM gaps
-LEFT JOIN devices USING (device_id);

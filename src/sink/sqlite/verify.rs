@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row};
 
-use super::rows::{COLUMNS, event_values};
+use super::rows::{ADDED_COLUMNS, COLUMNS, event_values};
 use super::schema;
 use crate::codec::{DeviceId, Event};
 use crate::sink::{Gap, GapReason};
@@ -51,15 +52,15 @@ use crate::{ErrorKind, Result};
 /// ```
 pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     let (store, connection) = schema::open_read_only(path.as_ref())?;
-    let Some(connection) = connection else { return Ok(Verification::default()) };
-    let failed = |error| store.failed("verify", &error);
+    let Some((connection, version)) = connection else { return Ok(Verification::default()) };
+    let failed = |error| store.failed(schema::VERIFY, &error);
     // The rows are read by their keys, so the keys must be in order. SQLite reports `ok` for a whole file.
     let order: String =
         connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;
     if order != "ok" {
         return Err(store.error(ErrorKind::InvalidData, "cannot verify: the file is damaged"));
     }
-    read(&connection).map_err(failed)
+    read(&connection, version).map_err(failed)
 }
 
 /// What [`verify`] found.
@@ -198,12 +199,13 @@ impl fmt::Display for Defect {
 
 type Epochs = BTreeMap<(u32, u32), Checker>;
 
-fn read(connection: &Connection) -> rusqlite::Result<Verification> {
+fn read(connection: &Connection, version: i64) -> rusqlite::Result<Verification> {
     // One transaction shows one state of the store, whatever is written meanwhile.
     let snapshot = connection.unchecked_transaction()?;
     let mut epochs = Epochs::new();
-    let strays =
-        watermarks(&snapshot, &mut epochs)? + gaps(&snapshot, &mut epochs)? + events(&snapshot, &mut epochs)?;
+    let strays = watermarks(&snapshot, &mut epochs)?
+        + gaps(&snapshot, &mut epochs)?
+        + events(&snapshot, version, &mut epochs)?;
     let epochs = epochs.into_iter().map(|((device, epoch), checker)| checker.finish(device, epoch)).collect();
     Ok(Verification { epochs, strays })
 }
@@ -232,28 +234,39 @@ fn gaps(connection: &Connection, epochs: &mut Epochs) -> rusqlite::Result<u64> {
     })
 }
 
-fn events(connection: &Connection, epochs: &mut Epochs) -> rusqlite::Result<u64> {
-    let columns = COLUMNS.join(", ");
+fn events(connection: &Connection, version: i64, epochs: &mut Epochs) -> rusqlite::Result<u64> {
+    let columns = COLUMNS.map(|column| if exists(column, version) { column } else { "NULL" }).join(", ");
     let sql = format!("SELECT device_id, epoch, {columns} FROM events ORDER BY device_id, epoch, event_id");
     each(connection, &sql, |row| {
         let [device, epoch, id] = numbers(row)?;
         let checker = epochs.entry((device, epoch)).or_default();
         checker.event(id);
-        compare(row, id, |defect| checker.defect(defect));
+        compare(row, (device, id), version, |defect| checker.defect(defect));
         Some(())
     })
 }
 
+/// Whether a store of this version has this column.
+fn exists(column: &str, version: i64) -> bool {
+    version > 1 || !ADDED_COLUMNS.contains(&column)
+}
+
 /// Compares the columns of a row with its record. The device id of the record may differ from that of the row: it can be
 /// that of a slave.
-fn compare(row: &Row<'_>, id: u32, mut report: impl FnMut(Defect)) {
+fn compare(row: &Row<'_>, (device, id): (u32, u32), version: i64, mut report: impl FnMut(Defect)) {
     let value = |column| row.get_ref(2 + column).ok();
     let raw = value(COLUMNS.len() - 1).and_then(|raw| raw.as_blob().ok()).unwrap_or_default();
     let Ok(event) = Event::from_bytes(raw) else {
         return report(Defect::RecordSize { id, size: raw.len() });
     };
-    for (index, (column, expected)) in COLUMNS.into_iter().zip(event_values(event)).enumerate() {
-        if value(index) != Some(expected) {
+    let expected = event_values(event, DeviceId::new(device));
+    for (index, (column, expected)) in COLUMNS.into_iter().zip(&expected).enumerate() {
+        let expected = match expected {
+            ToSqlOutput::Borrowed(value) => *value,
+            ToSqlOutput::Owned(value) => value.into(),
+            _ => ValueRef::Null,
+        };
+        if exists(column, version) && value(index) != Some(expected) {
             report(Defect::Column { id, column });
         }
     }

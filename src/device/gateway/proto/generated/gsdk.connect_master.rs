@@ -93,6 +93,16 @@ pub struct GetPendingListResponse {
     #[prost(message, repeated, tag = "1")]
     pub device_infos: ::prost::alloc::vec::Vec<super::connect::PendingDeviceInfo>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSlaveDeviceRequest {
+    #[prost(string, tag = "1")]
+    pub gateway_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetSlaveDeviceResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub slave_device_infos: ::prost::alloc::vec::Vec<super::connect::SlaveDeviceInfo>,
+}
 /// Generated client implementations.
 pub mod connect_master_client {
     #![allow(
@@ -451,6 +461,35 @@ pub mod connect_master_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        pub async fn get_slave_device(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSlaveDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSlaveDeviceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gsdk.connect_master.ConnectMaster/GetSlaveDevice",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "gsdk.connect_master.ConnectMaster",
+                        "GetSlaveDevice",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -541,6 +580,13 @@ pub mod connect_master_server {
             request: tonic::Request<super::GetPendingListRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetPendingListResponse>,
+            tonic::Status,
+        >;
+        async fn get_slave_device(
+            &self,
+            request: tonic::Request<super::GetSlaveDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSlaveDeviceResponse>,
             tonic::Status,
         >;
     }
@@ -1066,6 +1112,52 @@ pub mod connect_master_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetPendingListSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gsdk.connect_master.ConnectMaster/GetSlaveDevice" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSlaveDeviceSvc<T: ConnectMaster>(pub Arc<T>);
+                    impl<
+                        T: ConnectMaster,
+                    > tonic::server::UnaryService<super::GetSlaveDeviceRequest>
+                    for GetSlaveDeviceSvc<T> {
+                        type Response = super::GetSlaveDeviceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSlaveDeviceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ConnectMaster>::get_slave_device(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSlaveDeviceSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
