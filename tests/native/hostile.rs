@@ -547,7 +547,7 @@ async fn null_events_and_events_of_unknown_devices_are_logged_once() {
     let count = |sentence: &str| log.matches(sentence).count();
     assert_eq!(count("calls back without an event; each such call counts as one lost event"), 1, "{log}");
     assert_eq!(count(r#"device=1000 callback="OnLogReceivedEx""#), 1, "{log}");
-    assert_eq!(count("a live event is of a device that nobody knows"), 1, "{log}");
+    assert_eq!(count("a live event is of an unknown device"), 1, "{log}");
 }
 
 #[tokio::test]
