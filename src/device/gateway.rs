@@ -155,6 +155,10 @@ impl Gateway {
         } else {
             self.identify_all(&session).await.failures
         };
+        let replaced = self.configured.iter().find_map(|one| Some((one, one.replacement_of(device)?)));
+        if let Some((configured, by)) = replaced.filter(|_| known().is_none()) {
+            return Err(configured.replaced(device, by));
+        }
         // It may be any of the devices that cannot be reached.
         let not_found = || Error::new(ErrorKind::NotFound, "the gateway has no such device");
         known().ok_or_else(|| failures.into_iter().next().unwrap_or_else(not_found).with_device(device))

@@ -752,6 +752,10 @@ impl BackendStage for Stub {
         Ok(())
     }
 
+    async fn make_slave_event(&self) -> Result<Option<DeviceId>> {
+        Ok(None)
+    }
+
     async fn disconnect(&self) -> Result<()> {
         self.hostile.of("stub_disconnect", DEVICE);
         Ok(())
