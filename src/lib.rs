@@ -179,4 +179,6 @@ mod prose {
     struct Design;
     #[doc = include_str!("../CHANGELOG.md")]
     struct Changelog;
+    #[doc = include_str!("../docs/test-without-a-reader.md")]
+    struct TestWithoutAReader;
 }

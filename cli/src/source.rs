@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::device::{Client, Device};
-use bs2_events::sim::{SimOptions, Simulator, create_truth_file};
+use bs2_events::sim::{SimOptions, Simulator, Start, create_truth_file};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::builder::TypedValueParser;
 use tokio::runtime::Handle;
@@ -25,22 +25,22 @@ pub(crate) struct Source {
 impl Source {
     /// Opens the devices of a URL such as `sim:devices=4&seed=7`.
     pub(crate) fn open(url: &str) -> Result<Self> {
-        if is_simulated(url) { Self::simulated(&url.parse()?) } else { Self::real(url) }
+        if is_simulated(url) { Self::simulated(&url.parse()?, url) } else { Self::real(url) }
     }
 
     /// Opens the devices for a verb that shows live events: simulated devices get a rate if the URL has none.
     pub(crate) fn open_live(url: &str) -> Result<Self> {
-        if is_simulated(url) { Self::simulated(&live_options(url)?) } else { Self::real(url) }
+        if is_simulated(url) { Self::simulated(&live_options(url)?, url) } else { Self::real(url) }
     }
 
     fn real(url: &str) -> Result<Self> {
         Ok(Self { client: Client::open(url)?, simulator: None })
     }
 
-    fn simulated(options: &SimOptions) -> Result<Self> {
+    fn simulated(options: &SimOptions, url: &str) -> Result<Self> {
         let simulator = Simulator::with_options(options.clone())?;
         note_cut(&simulator);
-        Ok(Self { client: Client::new(simulator.backend()), simulator: Some(simulator) })
+        Ok(Self { client: Client::new(simulator.backend()).with_name(url), simulator: Some(simulator) })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -67,19 +67,6 @@ impl Source {
     /// Every device, ascending.
     pub(crate) async fn devices(&self) -> Result<Vec<Device>> {
         retried(|| self.client.devices()).await
-    }
-
-    /// Every device, ascending, and an error for each device that is not reached. Fails if none is reached.
-    pub(crate) async fn discover(&self) -> Result<(Vec<Device>, Vec<Error>)> {
-        retried(|| async {
-            match self.client.discover().await? {
-                (devices, mut unreached) if devices.is_empty() && !unreached.is_empty() => {
-                    Err(unreached.remove(0))
-                }
-                found => Ok(found),
-            }
-        })
-        .await
     }
 
     /// The device with this number, or the only one.
@@ -125,8 +112,19 @@ pub(crate) fn live_options(url: &str) -> Result<SimOptions> {
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let options: SimOptions = url.parse()?;
-    let has_rate = url.split([':', '?', '&']).any(|part| part.starts_with("rate="));
-    Ok(if has_rate { options } else { options.with_rate(LIVE_RATE) })
+    let is_quiet = options == options.clone().with_office(false);
+    Ok(if is_quiet || has_setting(url, "rate") { options } else { options.with_rate(LIVE_RATE) })
+}
+
+/// The options of simulated devices behind a server: as [`live_options`], and events have the present time unless the URL
+/// says otherwise.
+pub(crate) fn served_options(url: &str) -> Result<SimOptions> {
+    let options = live_options(url)?;
+    Ok(if has_setting(url, "start") { options } else { options.with_start(Start::Now) })
+}
+
+fn has_setting(url: &str, name: &str) -> bool {
+    url.split([':', '?', '&']).any(|part| part.split('=').next() == Some(name))
 }
 
 fn is_simulated(url: &str) -> bool {

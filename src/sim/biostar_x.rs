@@ -13,6 +13,7 @@
 //! | `POST /api/events/search` | search |
 //! | `GET /api/events/images/{image_data}` | pictures |
 //! | `GET /api/event_types` | event types |
+//! | `GET /api/users`, `GET /api/users/{id}`, `GET /api/devices`, `GET /api/doors` | users, devices and doors, to read; lists by `limit` and `offset` |
 //! | `GET /api/setting/biostar`, `GET /js/info.json` | licences, version |
 //! | `/wsapi`, `POST /api/events/start` | live events |
 //!
@@ -26,7 +27,7 @@
 //! * The log of a month contains the events that happened in it.
 //! * A socket whose session has ended stays open and sends nothing until it is bound again.
 //!
-//! Not simulated: users, doors and the rest of the product; the export of a search as CSV, the search by temperature,
+//! Not simulated: changes of users, devices and doors, and the rest of the product; the export of a search as CSV, the search by temperature,
 //! and `GET /api/v2/devices/search`.
 
 use std::fmt;
@@ -53,6 +54,7 @@ mod events;
 mod fault;
 mod http;
 mod info;
+mod lists;
 mod options;
 mod records;
 mod request;

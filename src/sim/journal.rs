@@ -14,6 +14,9 @@
 //! 541000001 1003 clock 1518025757
 //! ```
 //!
+//! With the present time `start` is `now:` and the time at which the backlog ended, and lines `now` have the time of the
+//! events that follow.
+//!
 //! Everything is written before anybody hears of it. A count has 20 digits at a fixed place and never spans two pages
 //! of memory, so the kernel has the old one or the new one. A line that was cut counts as never written. Nothing is
 //! synced to the disk: a killed process loses nothing, a power cut may.
@@ -23,7 +26,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
-use super::device_state::{History, HistoryEntry};
+use super::history::{History, HistoryEntry};
 use super::options::{SimOptions, Start};
 use super::recorded_log::file_error;
 use crate::codec::{DeviceId, Timestamp};
@@ -118,14 +121,16 @@ pub(super) struct StateFile {
 }
 
 impl StateFile {
-    /// Opens the file, and returns the text that it has already. [`Start::Now`] becomes the time in the file, or the
-    /// current one.
+    /// Opens the file, and returns the text that it has already. With [`Start::Now`] the backlog ends at the time in the
+    /// file, or now; a file that was made with another time goes on with that.
     /// Fails as [`Journal::open`]; [`ErrorKind::InvalidData`] for a file that is no state, [`ErrorKind::InvalidInput`]
     /// for one of other options.
     pub(super) fn open(path: &Path, options: &mut SimOptions) -> Result<(Self, Option<String>)> {
         let (journal, bytes) = Journal::open(path)?;
         let text = read(&bytes, options);
-        options.start = Start::At(options.start.time());
+        if options.start.is_now() {
+            options.now_from = Some(options.start_time());
+        }
         let text = text
             .map_err(|error| Error::new(error.kind(), format!("state file `{}`: {error}", path.display())))?;
         Ok((Self { journal, failed: OnceLock::new() }, text))
@@ -228,8 +233,13 @@ fn read(bytes: &[u8], options: &mut SimOptions) -> Result<Option<String>> {
     if options.start == Start::Now
         && let Some(start) = kept.split(' ').find_map(|part| part.strip_prefix("start="))
     {
-        let seconds = start.parse().map_err(|_| no_state())?;
-        options.start = Start::At(Timestamp::from_unix_seconds(seconds));
+        let seconds = start.strip_prefix(NOW).unwrap_or(start).parse().map_err(|_| no_state())?;
+        let time = Timestamp::from_unix_seconds(seconds);
+        if start.starts_with(NOW) {
+            options.now_from = Some(time);
+        } else {
+            options.start = Start::At(time);
+        }
     }
     let wanted = decisive(options);
     if kept != wanted {
@@ -241,13 +251,17 @@ fn read(bytes: &[u8], options: &mut SimOptions) -> Result<Option<String>> {
 
 /// The options that decide the events.
 fn decisive(options: &SimOptions) -> String {
-    let start = options.start.time().as_unix_seconds();
+    let start = options.start_time().as_unix_seconds();
+    let now = if options.start.is_now() { NOW } else { "" };
     let replay = options.replay.as_ref().map_or_else(|| "none".to_owned(), |source| format!("{source:?}"));
+    // Files of earlier versions do not have these.
+    let slaves = if options.slaves > 0 { format!(" slaves={}", options.slaves) } else { String::new() };
+    let live = if options.replay_live { " replay-live=1" } else { "" };
     format!(
-        "seed={} devices={} backlog={} capacity={} images={} start={start} replay={replay}",
+        "seed={} devices={} backlog={} capacity={} images={} start={now}{start}{slaves}{live} replay={replay}",
         options.seed,
         options.generated_devices(),
-        options.backlog,
+        options.backlog(),
         options.capacity,
         u8::from(options.images),
     )
@@ -262,6 +276,7 @@ fn read_entry(line: &str, devices: &[DeviceId]) -> Option<(usize, u64, HistoryEn
 
 const STATE_FILE: &str = "state file";
 const MAGIC: &str = "bs2 simulator state 1";
+const NOW: &str = "now:";
 /// Everything behind this line was done to devices.
 const ACTS: &str = "acts\n";
 /// Begins a page of memory: the lines of devices, 32 bytes each, then never span two of them.

@@ -15,6 +15,8 @@ mod images;
 mod logs;
 #[cfg(target_os = "linux")]
 mod native_simulated;
+#[cfg(unix)]
+mod outages;
 mod record;
 #[cfg(unix)]
 mod signals;

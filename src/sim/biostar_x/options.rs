@@ -27,7 +27,7 @@ options_struct! {
     /// | `devices` | the number of office devices that report to the server, 1 to 1 000 | 2 |
     /// | `backlog` | the number of their events at the start, 0 to 1 000 000 | 0 |
     /// | `rate` | the number of their live events a second, 0 to 10 000 | 0 |
-    /// | `start` | the server's clock: it stands still at `fixed` (2025-03-24T00:00:00Z) or at an RFC 3339 time until a test moves it, or it runs: `now` | `fixed` |
+    /// | `start` | the server's clock: it stands still at `fixed` (2025-03-24T00:00:00Z) or at an RFC 3339 time until a test moves it, or it runs: `now`; then the backlog ends now, and live events have the present time | `fixed` |
     /// | `zone` | the server's time zone in minutes ahead of UTC, −840 to 840; only `server_datetime` uses it | 540 |
     /// | `dialect` | `documented`: each path in the dialect of its side; `core` or `v2`: all paths in this dialect | `documented` |
     /// | `licence` | whether the Event Log API is licensed | `true` |

@@ -32,6 +32,13 @@ impl Store {
         Error::new(kind, format!("store `{}`: {}", self.0.display(), what.as_ref()))
     }
 
+    /// The error for a damaged file. A collector must not go on with it.
+    pub(super) fn damaged(&self, doing: &str) -> Error {
+        let path = self.0.display();
+        let advice = format!("examine it with `bs2 verify sqlite:{path}`, and restore it from a copy");
+        self.error(ErrorKind::InvalidData, format!("cannot {doing}: the file is damaged; {advice}"))
+    }
+
     pub(super) fn closed(&self) -> Error {
         self.error(ErrorKind::Closed, "is closed")
     }
@@ -47,6 +54,9 @@ impl Store {
                 (ErrorKind::Busy, "another process is writing")
             }
             ErrorCode::NotADatabase => (ErrorKind::InvalidData, "the file is not an SQLite database"),
+            ErrorCode::DatabaseCorrupt if doing != VERIFY => {
+                return self.damaged(doing).with_source(code);
+            }
             ErrorCode::DatabaseCorrupt => (ErrorKind::InvalidData, "the file is damaged"),
             ErrorCode::PermissionDenied
             | ErrorCode::AuthorizationForStatementDenied
@@ -227,6 +237,9 @@ const fn subject_word(kind: SubjectKind) -> &'static str {
         SubjectKind::Zone => "zone",
     }
 }
+
+/// What [`verify`](super::verify()) does, in its errors. It need not be advised.
+pub(super) const VERIFY: &str = "verify";
 
 /// "bs2E".
 const APPLICATION_ID: i64 = 0x6273_3245;
