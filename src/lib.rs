@@ -145,6 +145,8 @@ pub mod collect;
 pub mod device;
 #[cfg(any(feature = "biostar-x", feature = "device"))]
 mod error;
+#[cfg(any(feature = "biostar-x", feature = "capture"))]
+pub mod files;
 #[cfg(feature = "device")]
 mod open;
 #[cfg(any(feature = "biostar-x", feature = "device"))]
@@ -174,4 +176,6 @@ mod prose {
     struct Design;
     #[doc = include_str!("../CHANGELOG.md")]
     struct Changelog;
+    #[doc = include_str!("../docs/test-without-a-reader.md")]
+    struct TestWithoutAReader;
 }

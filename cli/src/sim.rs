@@ -192,7 +192,12 @@ Settings of a sim: source, as name=value joined by &; the same seed gives the sa
                error       calls fail as timed out or busy
                stuck       the first device never answers
   replay     a capture, a file of rows event_id, event_code, device_time, device_id, or `bundled` [none]
-  start      time of the first event: fixed, now, or a time as in RFC 3339 [fixed]
+  replay-live  whether the rows of replay happen one by one, at `rate`, and are reported live, true or false [false]
+  start      time of the first event: fixed, or a time as in RFC 3339; now: the log ends now, and each later event has
+             the time at which it happens [fixed; now for sim gateway]
+  slaves     slaves of each generated device, 0 to 31: readers whose events are in the log of the device [0]
+  office     whether anything happens by itself; if not, a test makes every event, true or false [true]
+  connections  whether devices behind a server log that a client connects and disconnects [true; false with office=0]
   images     whether the devices take pictures, true or false [true]
   inclusive  whether pages begin at the requested id and not behind it, true or false [false]
   page       most events of a page, 0 for no limit [0]

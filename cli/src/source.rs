@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::device::{Client, Device};
-use bs2_events::sim::{SimOptions, Simulator};
+use bs2_events::sim::{SimOptions, Simulator, Start, create_truth_file};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::builder::TypedValueParser;
 use tokio::runtime::Handle;
@@ -112,8 +112,19 @@ pub(crate) fn live_options(url: &str) -> Result<SimOptions> {
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let options: SimOptions = url.parse()?;
-    let has_rate = url.split([':', '?', '&']).any(|part| part.starts_with("rate="));
-    Ok(if has_rate { options } else { options.with_rate(LIVE_RATE) })
+    let is_quiet = options == options.clone().with_office(false);
+    Ok(if is_quiet || has_setting(url, "rate") { options } else { options.with_rate(LIVE_RATE) })
+}
+
+/// The options of simulated devices behind a server: as [`live_options`], and events have the present time unless the URL
+/// says otherwise.
+pub(crate) fn served_options(url: &str) -> Result<SimOptions> {
+    let options = live_options(url)?;
+    Ok(if has_setting(url, "start") { options } else { options.with_start(Start::Now) })
+}
+
+fn has_setting(url: &str, name: &str) -> bool {
+    url.split([':', '?', '&']).any(|part| part.split('=').next() == Some(name))
 }
 
 fn is_simulated(url: &str) -> bool {
@@ -131,9 +142,7 @@ pub(crate) fn write_truth<'a>(
         let message = "--truth: no source is simulated, and real devices have no ground truth";
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
-    let file =
-        File::create(path).map_err(|error| Error::new(ErrorKind::Storage, failed()).with_source(error))?;
-    let file = Arc::new(Mutex::new(file));
+    let file = Arc::new(Mutex::new(create_truth_file(path)?));
     for simulator in simulators {
         let lines = WholeLines { file: Arc::clone(&file), waiting: Vec::new() };
         simulator

@@ -166,6 +166,22 @@ typedef struct {
 } BS2DeviceCapabilities;
 
 typedef struct {
+    uint32_t deviceID;
+    uint16_t deviceType;
+    uint8_t enableOSDP;
+    uint8_t connected;
+} BS2Rs485SlaveDevice;
+
+typedef struct {
+    uint32_t deviceID;
+    uint16_t deviceType;
+    uint8_t enableOSDP;
+    uint8_t connected;
+    uint8_t channelInfo;
+    uint8_t reserved[3];
+} BS2Rs485SlaveDeviceEX;
+
+typedef struct {
     uint32_t numImageEventFilter;
     struct {
         uint8_t mainEventCode, subEventCode, subCodeIncluded, reserved;
@@ -182,6 +198,7 @@ BS2_SIM_STATIC_ASSERT(sizeof(BS2SimpleDeviceInfo) == 46 && offsetof(BS2SimpleDev
 BS2_SIM_STATIC_ASSERT(offsetof(BS2SimpleDeviceInfo, imageLogSupported) == 27 && sizeof(BS2SimpleDeviceInfoEx) == 8);
 BS2_SIM_STATIC_ASSERT(sizeof(BS2FactoryConfig) == 188 && offsetof(BS2FactoryConfig, firmwareRev) == 124);
 BS2_SIM_STATIC_ASSERT(sizeof(BS2SystemConfig) == 808 && sizeof(BS2DstConfig) == 80);
+BS2_SIM_STATIC_ASSERT(sizeof(BS2Rs485SlaveDevice) == 8 && sizeof(BS2Rs485SlaveDeviceEX) == 12);
 BS2_SIM_STATIC_ASSERT(sizeof(BS2DeviceCapabilities) == 512 && sizeof(BS2EventConfig) == 292);
 
 /* Callbacks. They run on threads of the library and may call every function. An event is valid during the call. */
@@ -257,6 +274,12 @@ int BS2_GetDstConfig(void *context, uint32_t deviceId, BS2DstConfig *config);
 int BS2_SetDstConfig(void *context, uint32_t deviceId, const BS2DstConfig *config);
 int BS2_GetDeviceTime(void *context, uint32_t deviceId, uint32_t *gmtTime);
 int BS2_SetDeviceTime(void *context, uint32_t deviceId, uint32_t gmtTime);
+int BS2_GetSlaveDevice(void *context, uint32_t deviceId, BS2Rs485SlaveDevice **slaveDeviceObj, uint32_t *numSlave);
+int BS2_GetSlaveExDevice(void *context, uint32_t deviceId, uint32_t channelPort,
+                         BS2Rs485SlaveDeviceEX **slaveDeviceObj, uint32_t *outChannelPort, uint32_t *numSlave);
+int BS2_SetSlaveDevice(void *context, uint32_t deviceId, const BS2Rs485SlaveDevice *slaveDevices, uint32_t numSlave);
+int BS2_SetSlaveExDevice(void *context, uint32_t deviceId, uint32_t channelPort,
+                         const BS2Rs485SlaveDeviceEX *slaveDevices, uint32_t numSlave);
 
 /* Logs. The ids are greater than `eventId` and ascending. `amount` 0 means all. An empty log is a success with NULL and
  * 0. */
@@ -286,6 +309,8 @@ int BS2_StopMonitoringLog(void *context, uint32_t deviceId);
 /* Only in the simulated library, for tests. */
 uint32_t BS2SIM_HeldObjects(void);                                             /* objects that are not released */
 int BS2SIM_MakeEvents(void *context, uint32_t deviceId, uint32_t count);      /* makes events at once */
+int BS2SIM_PushEvent(void *context, uint32_t deviceId, const BS2Event *event, /* logs and reports this event; */
+                     uint32_t *eventId);                                      /* its id is the next one */
 int BS2SIM_LoseConnection(void *context, uint32_t deviceId);                  /* as a cable that is pulled */
 
 #ifdef __cplusplus

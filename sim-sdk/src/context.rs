@@ -25,7 +25,7 @@ use crate::threads::{Deadline, Notice, NoticeQueue, Worker};
 #[derive(Default)]
 pub(crate) struct Context {
     pub(crate) options: Mutex<Options>,
-    pub(crate) listener: Mutex<Listener>,
+    listener: Mutex<Listener>,
     session: OnceLock<Session>,
 }
 
@@ -47,11 +47,36 @@ pub(crate) type OnDevice = extern "C" fn(device: u32);
 
 /// The callbacks about devices. Each may be missing.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Listener {
+pub(crate) struct DeviceCallbacks {
     pub(crate) found: Option<OnDevice>,
     pub(crate) accepted: Option<OnDevice>,
     pub(crate) connected: Option<OnDevice>,
     pub(crate) disconnected: Option<OnDevice>,
+}
+
+/// Who hears of devices.
+#[derive(Default)]
+struct Listener {
+    /// `None` until the program has set its callbacks.
+    callbacks: Option<DeviceCallbacks>,
+    /// What devices did by themselves before that. A device may be faster than the program's next call, and the program
+    /// would wait for it for ever.
+    unheard: Vec<Notice>,
+}
+
+impl Listener {
+    /// Keeps a notice that nobody hears yet.
+    fn keep(&mut self, notice: Notice) {
+        let device = notice.device();
+        let connected =
+            |known: &Notice| matches!(known, Notice::Connected { .. }) && known.device() == device;
+        match notice {
+            Notice::Connected { by_itself: true, .. } => self.unheard.push(notice),
+            // Whoever comes later has missed both.
+            Notice::Disconnected(_) => self.unheard.retain(|known| !connected(known)),
+            Notice::Accepted(_) | Notice::Connected { .. } | Notice::Found(_) => {}
+        }
+    }
 }
 
 /// The simulated devices of an initialised context, and the threads for callbacks.
@@ -154,6 +179,11 @@ impl Context {
     }
 
     pub(crate) fn connect(&self, device: DeviceId) -> SdkResult {
+        self.open_connection(device, false)
+    }
+
+    /// Connects a device; `by_itself` if no call of the program asks for it.
+    fn open_connection(&self, device: DeviceId, by_itself: bool) -> SdkResult {
         let session = self.session()?;
         if session.devices.connection(device).is_some() {
             return Ok(());
@@ -163,7 +193,8 @@ impl Context {
             code => code,
         })?;
         if session.devices.connect(device) {
-            session.push(Notice::Connected(device));
+            session.log_connection(device, true);
+            session.push(Notice::Connected { device, by_itself });
         }
         Ok(())
     }
@@ -176,6 +207,7 @@ impl Context {
         for monitor in monitors {
             session.keep_stopping(monitor.stop(deadline));
         }
+        session.log_connection(connection.device, false);
         session.push(Notice::Disconnected(connection.device));
         Ok(())
     }
@@ -188,6 +220,7 @@ impl Context {
             // The caller may be the monitor's own thread, so nothing waits for it here.
             session.keep_stopping(Some(monitor.request_stop()));
         }
+        session.log_connection(connection.device, false);
         session.push(Notice::Disconnected(connection.device));
         if session.settings.accept {
             session.push(Notice::Accepted(connection.device));
@@ -235,10 +268,24 @@ impl Context {
         self.announce_devices();
     }
 
+    /// Sets the callbacks about devices, and passes on what devices did by themselves before that.
+    pub(crate) fn set_device_callbacks(&self, callbacks: DeviceCallbacks) {
+        let unheard = {
+            let mut listener = lock(&self.listener);
+            listener.callbacks = Some(callbacks);
+            std::mem::take(&mut listener.unheard)
+        };
+        if let Some(session) = self.session.get() {
+            unheard.into_iter().for_each(|notice| session.push(notice));
+        }
+        self.announce_devices();
+    }
+
     /// Announces the devices that connect by themselves, once the program has asked for them.
     pub(crate) fn announce_devices(&self) {
         let Some(session) = self.session.get().filter(|session| session.settings.accept) else { return };
-        let wanted = lock(&self.listener).accepted.is_some() || lock(&self.options).auto_connection;
+        let is_heard = lock(&self.listener).callbacks.is_some_and(|callbacks| callbacks.accepted.is_some());
+        let wanted = is_heard || lock(&self.options).auto_connection;
         if wanted && !session.announced.swap(true, Ordering::AcqRel) {
             session.simulation.devices.iter().for_each(|device| session.push(Notice::Accepted(*device)));
         }
@@ -258,19 +305,28 @@ impl Context {
         else {
             return;
         };
-        let listener = *lock(&self.listener);
-        let (callback, device) = match notice {
-            Notice::Found(device) => (listener.found, device),
-            Notice::Accepted(device) if session.devices.connection(device).is_some() => return,
-            Notice::Accepted(device) => (listener.accepted, device),
-            Notice::Connected(device) => (listener.connected, device),
-            Notice::Disconnected(device) => (listener.disconnected, device),
+        let device = notice.device();
+        if matches!(notice, Notice::Accepted(_)) && session.devices.connection(device).is_some() {
+            return;
+        }
+        let callbacks = {
+            let mut listener = lock(&self.listener);
+            if listener.callbacks.is_none() {
+                listener.keep(notice);
+            }
+            listener.callbacks.unwrap_or_default()
+        };
+        let callback = match notice {
+            Notice::Found(_) => callbacks.found,
+            Notice::Accepted(_) => callbacks.accepted,
+            Notice::Connected { .. } => callbacks.connected,
+            Notice::Disconnected(_) => callbacks.disconnected,
         };
         if let Some(callback) = callback {
             callback(device.get());
         }
         let automatic = matches!(notice, Notice::Accepted(_)) && lock(&self.options).auto_connection;
-        if automatic && self.connect(device) == Err(CANNOT_CONNECT) {
+        if automatic && self.open_connection(device, true) == Err(CANNOT_CONNECT) {
             // A device that connects by itself tries again.
             session.push(Notice::Accepted(device));
         }
@@ -371,7 +427,14 @@ impl Session {
     pub(crate) fn push(&self, notice: Notice) {
         match notice {
             Notice::Found(_) | Notice::Accepted(_) => self.arrivals.push(notice),
-            Notice::Connected(_) | Notice::Disconnected(_) => self.connections.push(notice),
+            Notice::Connected { .. } | Notice::Disconnected(_) => self.connections.push(notice),
+        }
+    }
+
+    /// Lets a device log that the program has connected or disconnected.
+    fn log_connection(&self, device: DeviceId, is_connected: bool) {
+        if let Ok(device) = self.simulation.simulator.reader(device) {
+            device.note_connection(is_connected);
         }
     }
 
@@ -412,6 +475,7 @@ impl Session {
         self.connections.close(deadline);
         let stopping = std::mem::take(&mut *lock(&self.stopping));
         stopping.into_iter().for_each(|worker| drop(worker.join(deadline)));
+        self.devices.disconnect_all().into_iter().for_each(|device| self.log_connection(device, false));
         if let Err(error) = self.simulation.simulator.flush_truth() {
             eprintln!("{SETTINGS}: {error}");
         }

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 
-use crate::context::{Context, Listener, OnDevice, Options};
+use crate::context::{Context, DeviceCallbacks, OnDevice, Options};
 use crate::ffi::{
-    INVALID_PARAMETER, Out, SdkResult, code_of, export, held_objects, ipv4, lock, not_null, release_object,
-    return_code, text,
+    INTERNAL, INVALID_PARAMETER, Out, SdkResult, code_of, export, held_objects, ipv4, lock, not_null,
+    release_object, return_code, text,
 };
+use crate::records::{EventWords, bytes};
 
 /// A new context.
 #[unsafe(no_mangle)]
@@ -61,6 +62,21 @@ export! {
         device.make(count).map(drop).map_err(|error| code_of(&error))
     }
 
+    /// Only in this library: a device logs this event with its next id, and reports it. Its time is the device's if it is
+    /// 0, and so is its device, which may be a slave.
+    fn BS2SIM_PushEvent(context: *mut c_void, device: u32, event: Option<&EventWords>, id: Out<'_, u32>) {
+        let record = bs2_events::codec::Event::from_bytes(&bytes(not_null(event)?)).map(|event| *event);
+        let record = record.map_err(|_| INTERNAL)?;
+        let context = Context::find_any(context, "BS2SIM_PushEvent")?;
+        let simulator = &context.session()?.simulation.simulator;
+        let device = simulator.reader(DeviceId::new(device)).map_err(|error| code_of(&error))?;
+        let pushed = device.push(record.into());
+        if let Some(id) = id {
+            id.write(pushed.id());
+        }
+        Ok(())
+    }
+
     /// Only in this library: the connection to a device is lost, and the program is notified.
     fn BS2SIM_LoseConnection(context: *mut c_void, device: u32) {
         let context = Context::find_any(context, "BS2SIM_LoseConnection")?;
@@ -93,8 +109,7 @@ export! {
         disconnected: Option<OnDevice>,
     ) {
         let context = Context::find(context, "BS2_SetDeviceEventListener")?;
-        *lock(&context.listener) = Listener { found, accepted, connected, disconnected };
-        context.announce_devices();
+        context.set_device_callbacks(DeviceCallbacks { found, accepted, connected, disconnected });
         Ok(())
     }
 

@@ -4,15 +4,16 @@ use std::ffi::{c_char, c_int, c_void};
 
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
 use bs2_events::device::ImageFilter;
+use bs2_events::sim::DeviceProfile;
 
 use crate::context::{Context, Session};
 use crate::ffi::{
-    CANNOT_CONNECT, INVALID_PARAMETER, Out, SdkResult, code_of, export, ipv4, lock, not_null, object_results,
-    words_object,
+    CANNOT_CONNECT, INVALID_PARAMETER, NULL_POINTER, Out, SdkResult, code_of, export, ipv4, lock, not_null,
+    object_results, words_object,
 };
 use crate::records::{
     DeviceCapabilities, DstConfig, EventConfig, FactoryConfig, ImageEventFilter, SimpleDeviceInfo,
-    SimpleDeviceInfoEx, SystemConfig,
+    SimpleDeviceInfoEx, SlaveDevice, SystemConfig,
 };
 use crate::threads::Notice;
 
@@ -137,7 +138,7 @@ export! {
         let context = Context::find(context, "BS2_GetDeviceCapabilities")?;
         let found = context.call(device, async |backend, id| backend.capabilities(id).await)?;
         result.write(DeviceCapabilities {
-            max_users: MAX_USERS,
+            max_users: profile(&context, device)?.max_users,
             max_event_logs: found.max_event_logs,
             max_image_logs: found.max_image_logs,
             ..DeviceCapabilities::default()
@@ -150,17 +151,69 @@ export! {
         let config = not_null(config)?;
         let context = Context::find(context, "BS2_GetFactoryConfig")?;
         let info = context.call(device, async |backend, id| backend.info(id).await)?;
-        let [a, b, c, d] = device.to_be_bytes();
         let firmware_version = version(&info.firmware);
         config.write(FactoryConfig {
             device_id: device,
-            mac: [0x02, 0x00, a, b, c, d],
+            mac: profile(&context, device)?.mac,
             model: padded(&info.model),
             firmware_version,
             firmware_revision: padded(&info.firmware),
             ..FactoryConfig::default()
         });
         Ok(())
+    }
+
+    /// The slaves on the line of a device. They keep no log, and their events are in that of the device.
+    fn BS2_GetSlaveDevice(
+        context: *mut c_void,
+        device: u32,
+        slaves_found: Out<'_, *mut c_void>,
+        count: Out<'_, u32>,
+    ) {
+        let (object, count) = object_results(slaves_found, count)?;
+        let context = Context::find(context, "BS2_GetSlaveDevice")?;
+        let slaves = slaves(&context, device)?;
+        object.write(words_object(slaves.iter().flat_map(slave_words).collect()));
+        count.write(u32::try_from(slaves.len()).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    /// The same with the channel of each, which is 0.
+    fn BS2_GetSlaveExDevice(
+        context: *mut c_void,
+        device: u32,
+        _channel: u32,
+        slaves_found: Out<'_, *mut c_void>,
+        channel_found: Out<'_, u32>,
+        count: Out<'_, u32>,
+    ) {
+        let (object, count) = object_results(slaves_found, count)?;
+        let channel_found = not_null(channel_found)?;
+        let context = Context::find(context, "BS2_GetSlaveExDevice")?;
+        let slaves = slaves(&context, device)?;
+        let words = |slave: &SlaveDevice| slave_words(slave).into_iter().chain([CHANNEL]).collect::<Vec<_>>();
+        object.write(words_object(slaves.iter().flat_map(words).collect()));
+        channel_found.write(CHANNEL);
+        count.write(u32::try_from(slaves.len()).unwrap_or(u32::MAX));
+        Ok(())
+    }
+
+    /// Accepted. A device keeps the slaves that the settings give it.
+    fn BS2_SetSlaveDevice(context: *mut c_void, device: u32, slaves_wanted: *const c_void, count: u32) {
+        let context = Context::find(context, "BS2_SetSlaveDevice")?;
+        accept_slaves(&context, device, slaves_wanted, count)
+    }
+
+    /// Accepted. A device keeps the slaves that the settings give it.
+    fn BS2_SetSlaveExDevice(
+        context: *mut c_void,
+        device: u32,
+        _channel: u32,
+        slaves_wanted: *const c_void,
+        count: u32,
+    ) {
+        let context = Context::find(context, "BS2_SetSlaveExDevice")?;
+        accept_slaves(&context, device, slaves_wanted, count)
     }
 
     /// The stored configuration, or one with the time zone of the device's newest event.
@@ -267,24 +320,55 @@ fn simple_info(context: &Context, device: u32) -> SdkResult<SimpleDeviceInfo> {
     if connected {
         context.call(device, async |backend, id| backend.info(id).await)?;
     }
-    let settings = &session.settings.devices;
-    let images = *settings != settings.clone().with_images(false);
+    let profile = profile(context, device)?;
     let (host, port) =
         session.simulation.address(id).map_or(([0; 4], 0), |(host, port)| (host.octets(), port));
     Ok(SimpleDeviceInfo {
         id: device,
+        kind: profile.device_type,
         ipv4: host,
         port,
-        max_users: MAX_USERS,
-        pin: 1,
-        card: 1,
-        finger: 1,
-        tna: 1,
-        image_log: images.into(),
-        job_code: 1,
+        max_users: profile.max_users,
+        user_name: profile.has_user_names.into(),
+        pin: profile.has_pins.into(),
+        card: profile.has_cards.into(),
+        finger: profile.has_fingers.into(),
+        face: profile.has_faces.into(),
+        tna: profile.has_tna.into(),
+        image_log: (profile.max_image_logs > 0).into(),
+        job_code: profile.has_job_codes.into(),
+        alphanumeric: profile.has_alphanumeric_ids.into(),
         connected_ip: if connected { [127, 0, 0, 1] } else { [0; 4] },
         ..SimpleDeviceInfo::default()
     })
+}
+
+fn profile(context: &Context, device: u32) -> SdkResult<DeviceProfile> {
+    let simulator = &context.session()?.simulation.simulator;
+    let device = simulator.reader(DeviceId::new(device)).map_err(|error| code_of(&error))?;
+    Ok(device.profile())
+}
+
+/// The slaves of a connected device.
+fn slaves(context: &Context, device: u32) -> SdkResult<Vec<SlaveDevice>> {
+    let id = context.call(device, async |backend, id| backend.time(id).await.map(|_| id))?;
+    let simulator = &context.session()?.simulation.simulator;
+    let reader = simulator.reader(id).map_err(|error| code_of(&error))?;
+    let slave = |id: &DeviceId| SlaveDevice { id: id.get(), kind: RS485_SLAVE, enabled: 1, connected: 1 };
+    Ok(reader.slaves().iter().map(slave).collect())
+}
+
+fn accept_slaves(context: &Context, device: u32, slaves: *const c_void, count: u32) -> SdkResult {
+    if count > 0 && slaves.is_null() {
+        return Err(NULL_POINTER);
+    }
+    context.call(device, async |backend, id| backend.time(id).await).map(drop)
+}
+
+/// The first two words of a slave: its id; its type and its two flags.
+fn slave_words(slave: &SlaveDevice) -> [u32; 2] {
+    let [kind_low, kind_high] = slave.kind.to_ne_bytes();
+    [slave.id, u32::from_ne_bytes([kind_low, kind_high, slave.enabled, slave.connected])]
 }
 
 fn image_filter(filter: &ImageEventFilter) -> ImageFilter {
@@ -311,6 +395,9 @@ fn version(text: &str) -> [u8; 4] {
     numbers
 }
 
-const MAX_USERS: u32 = 100_000;
+/// The number of the type of a slave in the vendor's programs.
+const RS485_SLAVE: u16 = 0x80;
+/// The channel of all slaves.
+const CHANNEL: u32 = 0;
 /// Longer than the vendor's node, whose layout is not public.
 const NODE_WORDS: usize = 64;

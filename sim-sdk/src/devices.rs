@@ -79,6 +79,15 @@ impl Devices {
         Some(std::mem::take(&mut status.monitors))
     }
 
+    /// Ends all connections, and returns their devices. Their monitors are gone already.
+    pub(crate) fn disconnect_all(&self) -> Vec<DeviceId> {
+        let mut devices = lock(&self.0);
+        let ended = |(device, status): (&DeviceId, &mut Status)| {
+            std::mem::take(&mut status.connected).then_some(*device)
+        };
+        devices.iter_mut().filter_map(ended).collect()
+    }
+
     /// Starts a monitor and keeps it while the connection lasts. A monitor with the same kind of callback is not
     /// started again: it continues with the new callback, and the returned signal is set when the old one is not used
     /// any more.

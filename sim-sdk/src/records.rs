@@ -31,7 +31,8 @@ pub(crate) struct SimpleDeviceInfo {
     pub(crate) image_log: u8,
     pub(crate) dns: u8,
     pub(crate) job_code: u8,
-    pub(crate) unfilled: [u8; 6],
+    pub(crate) unfilled: [u8; 5],
+    pub(crate) alphanumeric: u8,
     pub(crate) connected_ip: [u8; 4],
     pub(crate) unfilled_too: [u8; 6],
 }
@@ -78,6 +79,16 @@ pub(crate) struct SystemConfig {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct DstConfig {
     pub(crate) words: [u32; 20],
+}
+
+/// `BS2Rs485SlaveDevice`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SlaveDevice {
+    pub(crate) id: u32,
+    pub(crate) kind: u16,
+    pub(crate) enabled: u8,
+    pub(crate) connected: u8,
 }
 
 /// `BS2DeviceCapabilities`.
@@ -131,6 +142,15 @@ pub(crate) fn words(event: &Event) -> EventWords {
     words
 }
 
+/// The bytes of an event, as in memory.
+pub(crate) fn bytes(words: &EventWords) -> [u8; Event::SIZE] {
+    let mut bytes = [0; Event::SIZE];
+    for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+        *bytes = word.to_ne_bytes();
+    }
+    bytes
+}
+
 /// Keeps only the image flag in the last byte, for programs that read it as a `bool`.
 pub(crate) fn clear_zone(event: &mut EventWords) {
     if let Some(last) = event.last_mut() {
@@ -149,6 +169,7 @@ const _: () = {
     assert!(offset_of!(SimpleDeviceInfo, max_users) == 13 && offset_of!(SimpleDeviceInfo, card) == 20);
     assert!(offset_of!(SimpleDeviceInfo, tna) == 24 && offset_of!(SimpleDeviceInfo, image_log) == 27);
     assert!(offset_of!(SimpleDeviceInfo, job_code) == 29 && offset_of!(SimpleDeviceInfo, connected_ip) == 36);
+    assert!(offset_of!(SimpleDeviceInfo, face) == 22 && offset_of!(SimpleDeviceInfo, alphanumeric) == 35);
 
     assert!(size_of::<SimpleDeviceInfoEx>() == 8 && align_of::<SimpleDeviceInfoEx>() == 4);
 

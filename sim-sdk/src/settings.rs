@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bs2_events::codec::sdk_code::SdkCode;
 use bs2_events::settings::Settings as SettingsText;
-use bs2_events::sim::SimOptions;
+use bs2_events::sim::{SimOptions, Start};
 use bs2_events::{Error, ErrorKind, Result};
 
 use crate::ffi::SdkResult;
@@ -47,8 +47,17 @@ impl Settings {
         let is_own = |part: &&str| OWN.contains(&part.split_once('=').map_or(*part, |(name, _)| name));
         let (own, others): (Vec<_>, Vec<_>) = text.split('&').partition(is_own);
         let own = SettingsText::parse(&own.join("&"), OWN, &[])?;
+        let is_given = |name: &str| others.iter().any(|part| part.split('=').next() == Some(name));
+        let mut devices: SimOptions = others.join("&").parse()?;
+        // Programs ask for the events of today, and look for their own connection in the log.
+        if !is_given("start") {
+            devices = devices.with_start(Start::Now);
+        }
+        if !is_given("connections") {
+            devices = devices.with_connections(true);
+        }
         Ok(Self {
-            devices: others.join("&").parse()?,
+            devices,
             truth: None,
             old_flag_byte: own.switch("old-flag-byte")?.unwrap_or(false),
             latency: own.duration("latency", Duration::ZERO..=LONGEST_LATENCY)?.unwrap_or_default(),

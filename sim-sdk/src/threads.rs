@@ -49,8 +49,21 @@ impl Worker {
 pub(crate) enum Notice {
     Found(DeviceId),
     Accepted(DeviceId),
-    Connected(DeviceId),
+    Connected {
+        device: DeviceId,
+        /// Whether no call of the program has connected it.
+        by_itself: bool,
+    },
     Disconnected(DeviceId),
+}
+
+impl Notice {
+    pub(crate) fn device(self) -> DeviceId {
+        match self {
+            Self::Found(device) | Self::Accepted(device) | Self::Disconnected(device) => device,
+            Self::Connected { device, .. } => device,
+        }
+    }
 }
 
 /// A thread that delivers notices in their order.

@@ -61,7 +61,7 @@ not_supported! {
     BS2_GetOsdpStandardDevice BS2_GetOsdpStandardDeviceCapability BS2_GetRS485Config BS2_GetRS485ConfigEx
     BS2_GetRS485ConfigExDynamic BS2_GetRelayActionConfig BS2_GetRtspConfig BS2_GetSSLServerPortIPV6
     BS2_GetScheduledLockUnlockZone BS2_GetScheduledLockUnlockZoneStatus BS2_GetServerPortIPV6
-    BS2_GetSlaveDevice BS2_GetSlaveExDevice BS2_GetSocketSSLRetryCount BS2_GetSpecifiedDeviceInfo
+    BS2_GetSocketSSLRetryCount BS2_GetSpecifiedDeviceInfo
     BS2_GetStatusConfig BS2_GetSupportedConfigMask BS2_GetSupportedUserMask BS2_GetSystemExtConfig
     BS2_GetTNAConfig BS2_GetThermalCameraConfig BS2_GetTimedAntiPassbackZone
     BS2_GetTimedAntiPassbackZoneStatus BS2_GetTriggerActionConfig BS2_GetUserDatabaseInfo
@@ -118,7 +118,7 @@ not_supported! {
     BS2_SetOsdpStandardDeviceStatusListener BS2_SetRS485Config BS2_SetRS485ConfigEx
     BS2_SetRS485ConfigExDynamic BS2_SetRelayActionConfig BS2_SetRtspConfig BS2_SetSSLServerPortIPV6
     BS2_SetScheduledLockUnlockZone BS2_SetScheduledLockUnlockZoneAlarm BS2_SetServerMatchingHandler
-    BS2_SetServerPortIPV6 BS2_SetSlaveBaudrate BS2_SetSlaveDevice BS2_SetSlaveExDevice
+    BS2_SetServerPortIPV6 BS2_SetSlaveBaudrate
     BS2_SetSocketSSLRetryCount BS2_SetStatusConfig BS2_SetSystemExtConfig BS2_SetTNAConfig
     BS2_SetThermalCameraConfig BS2_SetTimedAntiPassbackZone BS2_SetTimedAntiPassbackZoneAlarm
     BS2_SetTriggerActionConfig BS2_SetUserOverride BS2_SetUserPhraseHandler BS2_SetVoipConfig

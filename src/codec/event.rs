@@ -182,7 +182,7 @@ impl Event {
     }
 
     /// All 32 bytes of the union, including those that the subject does not use.
-    pub(super) const fn subject_bytes(&self) -> &[u8; 32] {
+    pub(crate) const fn subject_bytes(&self) -> &[u8; 32] {
         &self.subject
     }
 
@@ -326,6 +326,13 @@ impl EventBuilder {
     #[must_use]
     pub const fn build(self) -> Event {
         self.event
+    }
+}
+
+/// A builder that has every field of this event.
+impl From<Event> for EventBuilder {
+    fn from(event: Event) -> Self {
+        Self { event }
     }
 }
 

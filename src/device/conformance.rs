@@ -38,6 +38,10 @@ pub trait BackendStage: Send + Sync {
     /// Makes the device write `count` more events.
     async fn make_events(&self, count: u32) -> Result<()>;
 
+    /// Lets a slave of the device see something, and returns the slave's number; `None` if the stage has no slave. The
+    /// event may have a picture.
+    async fn make_slave_event(&self) -> Result<Option<DeviceId>>;
+
     /// Breaks the connection to the device, so that it can be made again.
     async fn disconnect(&self) -> Result<()>;
 }
@@ -91,6 +95,7 @@ pub async fn check_backend(stage: &dyn BackendStage) -> Result<(), Violation> {
     blobs_belong_to_the_events_of_the_log(&*backend, device).await?;
     image_filters_stay(&*backend, device).await?;
     live_events_come_in_order_until_the_guard_is_dropped(stage).await?;
+    events_of_slaves_are_in_the_log_of_their_master(stage).await?;
     lost_connections_are_reported(stage).await?;
     clearing_does_not_restart_the_ids(stage).await?;
 
@@ -255,6 +260,40 @@ async fn live_events_come_in_order_until_the_guard_is_dropped(
     backend.time(device).await.kept(point)?;
     let late = unconstrained(listener.items.next()).now_or_never();
     expect(late.is_none(), point, late)
+}
+
+/// A slave keeps no log: its events are those of its master, with the slave's number in the record.
+async fn events_of_slaves_are_in_the_log_of_their_master(stage: &dyn BackendStage) -> Result<(), Violation> {
+    let (backend, device) = (stage.backend(), stage.device());
+    let mut listener = listener(device);
+    let point = "a live event of a slave reaches the sink of its master, with the slave's number";
+    let monitoring = backend.monitor(device, listener.sink.clone()).await.kept(point)?;
+    let Some(slave) = stage.make_slave_event().await.kept("a slave can see something")? else {
+        return Ok(());
+    };
+    let live = match timeout(PATIENCE, listener.items.next()).await {
+        Ok(Some(Live::Event { device: owner, event, .. })) if owner == device => event,
+        other => return Err(Violation::new(point, format!("{other:?}"))),
+    };
+    expect(live.device_id() == slave, point, live.device_id())?;
+    drop(monitoring);
+
+    let point = "an event of a slave is in the log of its master, with the slave's number";
+    let page = read(&*backend, device, live.id() - 1, 1).await.kept(point)?;
+    let (id, maker) = (page.first().map(Event::id), page.first().map(Event::device_id));
+    expect((id, maker) == (Some(live.id()), Some(slave)), point, (id, maker))?;
+    let point = "a slave is no device: it is not listed and has no log";
+    let devices = backend.devices().await.kept(point)?.devices;
+    expect(!devices.contains(&slave), point, &devices)?;
+    refuses(backend.logs(slave, 0, 1).await, ErrorKind::NotFound, point)?;
+    if live.flags().has_image() {
+        let point = "the picture of a slave's event is that of the master's log";
+        let jpeg = backend.image_log(device, live.id()).await.kept(point)?;
+        let images = backend.image_logs(device, live.id() - 1, 1).await.kept(point)?;
+        let image = images.first().map(|image| (image.event.id(), image.jpeg.len()));
+        expect(!jpeg.is_empty() && image == Some((live.id(), jpeg.len())), point, image)?;
+    }
+    Ok(())
 }
 
 async fn lost_connections_are_reported(stage: &dyn BackendStage) -> Result<(), Violation> {

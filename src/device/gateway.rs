@@ -18,6 +18,9 @@
 //!   subject, like events, and no others.
 //! * The gateway reports errors with gRPC's codes, not with those of the vendor's library:
 //!   [`Error::sdk_code`](crate::Error::sdk_code) is `None`.
+//! * Live events of a slave come with the slave's number. The backend finds its master, whose log has them, and reports
+//!   them as events of the master. Events of a number that nobody knows have the logs read, and are counted in the log of
+//!   the program.
 //! * The events do not contain the time zone and daylight saving of the device: these bits of
 //!   [`EventFlags`](crate::codec::EventFlags) are 0 and mean nothing ([`Device::has_clock`](super::Device::has_clock)).
 

@@ -13,6 +13,7 @@
 //! | `POST /api/events/search` | search |
 //! | `GET /api/events/images/{image_data}` | pictures |
 //! | `GET /api/event_types` | event types |
+//! | `GET /api/users`, `GET /api/users/{id}`, `GET /api/devices`, `GET /api/doors` | users, devices and doors, to read; lists by `limit` and `offset` |
 //! | `GET /api/setting/biostar`, `GET /js/info.json` | licences, version |
 //! | `/wsapi`, `POST /api/events/start` | live events |
 //!
@@ -26,7 +27,7 @@
 //! * The log of a month contains the events that happened in it.
 //! * A socket whose session has ended stays open and sends nothing until it is bound again.
 //!
-//! Not simulated: users, doors and the rest of the product; the export of a search as CSV, the search by temperature,
+//! Not simulated: changes of users, devices and doors, and the rest of the product; the export of a search as CSV, the search by temperature,
 //! and `GET /api/v2/devices/search`.
 
 use std::fmt;
@@ -53,6 +54,7 @@ mod events;
 mod fault;
 mod http;
 mod info;
+mod lists;
 mod options;
 mod records;
 mod request;
@@ -112,7 +114,8 @@ pub struct BiostarXServer {
     certificates: Certificates,
     tasks: [JoinHandle<()>; 2],
     /// Dropped with the server, which closes the sockets.
-    _end: watch::Sender<()>,
+    /// Closes every socket, also when it is dropped.
+    end: watch::Sender<()>,
 }
 
 impl BiostarXServer {
@@ -147,7 +150,7 @@ impl BiostarXServer {
             tokio::spawn(http::accept(listener, acceptor, Arc::clone(&app))),
             tokio::spawn(app::make_events(Arc::clone(&app), rate)),
         ];
-        Ok(Self { app, address, certificates, tasks, _end: sender })
+        Ok(Self { app, address, certificates, tasks, end: sender })
     }
 
     // How clients reach it.
@@ -213,6 +216,13 @@ impl BiostarXServer {
     /// Removes all planned faults.
     pub fn clear_plans(&self) {
         lock(&self.app).faults.clear();
+    }
+
+    /// Closes every socket of live events, as a network that fails. The sessions stay. What happens before a client has
+    /// opened another socket is sent to nobody.
+    pub fn cut_sockets(&self) {
+        lock(&self.app).sessions.unbind_all();
+        self.end.send_replace(());
     }
 
     /// Ends every session. The server refuses the next request of each with HTTP 401 and code 10.

@@ -4,6 +4,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
+use super::device_state::LiveExtras;
 use crate::codec::sdk_code::SdkCode;
 use crate::codec::{DeviceId, Event, Extras};
 use crate::device::backend::LiveSink;
@@ -42,10 +43,16 @@ impl Connection {
     }
 
     /// Adds a subscriber of this backend, and returns the ticket that ends its subscription.
-    pub(super) fn subscribe(&mut self, backend: u64, sink: LiveSink, queue: Option<Queue>) -> u64 {
+    pub(super) fn subscribe(
+        &mut self,
+        backend: u64,
+        is_gateway: bool,
+        sink: LiveSink,
+        queue: Option<Queue>,
+    ) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.subscribers.push(Subscriber { ticket, backend, sink, queue });
+        self.subscribers.push(Subscriber { ticket, backend, is_gateway, sink, queue });
         ticket
     }
 
@@ -66,12 +73,14 @@ impl Connection {
     }
 
     /// Reports a live event to every subscriber.
-    pub(super) fn report(&self, event: &Event, extras: Option<Box<Extras>>) {
+    pub(super) fn report(&self, event: &Event, extras: &LiveExtras) {
         for subscriber in &self.subscribers {
+            let extras = if subscriber.is_gateway { &extras.behind_gateway } else { &extras.plain };
+            let extras = (!extras.is_empty()).then(|| Box::new(extras.clone()));
             match &subscriber.queue {
                 // A full queue drops the event, and only the ids show it: real gateways do the same.
-                Some(queue) => drop(queue.events.try_send((*event, extras.clone()))),
-                None => subscriber.sink.push(event, extras.clone()),
+                Some(queue) => drop(queue.events.try_send((*event, extras))),
+                None => subscriber.sink.push(event, extras),
             }
         }
     }
@@ -89,6 +98,7 @@ impl Connection {
 pub(super) struct Subscriber {
     ticket: u64,
     backend: u64,
+    is_gateway: bool,
     sink: LiveSink,
     queue: Option<Queue>,
 }

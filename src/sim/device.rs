@@ -3,21 +3,23 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::connection::Connection;
-use super::device_state::{Command, DeviceState, History, HistoryEntry, Origin};
+use super::device_state::{DeviceState, MadeEvent, Origin};
 use super::generator::GeneratorContext;
 use super::ground_truth::Outputs;
+use super::history::{Command, History, HistoryEntry};
 use crate::Result;
 use crate::codec::sdk_code::SdkCode;
-use crate::codec::{DeviceId, Event, Extras};
+use crate::codec::{DeviceId, Event, Timestamp};
 use crate::device::ImageFilter;
 use crate::sync::lock;
 
 /// One device, behind its lock.
 pub(super) struct SimDevice {
     device: DeviceId,
+    /// Ascending.
+    slaves: Box<[DeviceId]>,
     /// The position among all devices.
     position: usize,
-    is_recorded: bool,
     parts: Mutex<DeviceParts>,
 }
 
@@ -39,19 +41,20 @@ impl SimDevice {
         backlog: u32,
         history: &History,
     ) -> Self {
-        let is_recorded = matches!(origin, Origin::Recorded(_));
         let mut state = DeviceState::new(context, device, origin, backlog);
         state.replay(history, &mut |_, _| {});
+        let slaves = state.slaves().into();
         let parts = DeviceParts { state, connection: Connection::new(device), is_in_truth: false };
-        Self { device, position, is_recorded, parts: Mutex::new(parts) }
+        Self { device, slaves, position, parts: Mutex::new(parts) }
     }
 
     pub(super) fn device(&self) -> DeviceId {
         self.device
     }
 
-    pub(super) fn is_recorded(&self) -> bool {
-        self.is_recorded
+    /// The devices that keep no log and whose events are in this one, ascending.
+    pub(super) fn slaves(&self) -> &[DeviceId] {
+        &self.slaves
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, DeviceParts> {
@@ -59,22 +62,25 @@ impl SimDevice {
     }
 
     /// Makes one event.
-    /// Fails with [`Unsupported`](crate::ErrorKind::Unsupported) for a recorded device,
-    /// [`Storage`](crate::ErrorKind::Storage) where the state file cannot be written.
+    /// Fails with [`Unsupported`](crate::ErrorKind::Unsupported) for a recorded device that has no further row to
+    /// report, [`Storage`](crate::ErrorKind::Storage) where the state file cannot be written.
     pub(super) fn make(&self, outputs: &Outputs) -> Result<Event> {
         let mut parts = self.lock();
         let unsupported = |parts: &DeviceParts| {
-            parts.connection.error(NOT_SUPPORTED, "a device of a recorded log makes no events")
+            parts
+                .connection
+                .error(NOT_SUPPORTED, "the device of a recorded log has no further event to report")
         };
-        if self.is_recorded {
+        if !parts.state.has_next() {
             return Err(unsupported(&parts));
         }
+        parts.note_present(outputs);
         if let Some(file) = &outputs.state_file {
             file.note_made(self.position, parts.state.made() + 1);
             file.check()?;
         }
-        let event = parts.state.make().ok_or_else(|| unsupported(&parts))?;
-        parts.publish(outputs, &event);
+        let MadeEvent { event, is_repeated } = parts.state.make().ok_or_else(|| unsupported(&parts))?;
+        parts.publish(outputs, &event, is_repeated);
         Ok(event)
     }
 
@@ -92,9 +98,12 @@ impl SimDevice {
 impl DeviceParts {
     /// Carries out a command, and returns the event that the device writes about it.
     pub(super) fn command(&mut self, outputs: &Outputs, command: Command) -> Event {
-        self.note(outputs, &HistoryEntry::Command(command));
-        let event = self.state.command(command);
-        self.publish(outputs, &event);
+        self.note_present(outputs);
+        if outputs.state_file.is_some() {
+            self.note(outputs, &HistoryEntry::Command(command.clone()));
+        }
+        let event = self.state.command(&command);
+        self.publish(outputs, &event, false);
         event
     }
 
@@ -103,26 +112,39 @@ impl DeviceParts {
         self.state.set_filters(filters);
     }
 
+    /// Sets the device's clock without an event.
+    pub(super) fn set_time(&mut self, outputs: &Outputs, time: Timestamp) {
+        self.note_present(outputs);
+        self.note(outputs, &HistoryEntry::SetTime(time));
+        self.state.set_time(time);
+    }
+
+    /// Notes the machine's clock, if the next event has its time.
+    fn note_present(&mut self, outputs: &Outputs) {
+        if let Some(now) = self.state.present() {
+            self.note(outputs, &HistoryEntry::Now(now));
+            self.state.set_present(now);
+        }
+    }
+
     fn note(&self, outputs: &Outputs, entry: &HistoryEntry) {
         if let Some(file) = &outputs.state_file {
             file.note_entry(self.state.device(), self.state.made(), entry);
         }
     }
 
-    /// Writes an event into the ground truth and reports it live. The device stays locked, so that everybody gets the
-    /// events in the order of the device.
-    fn publish(&self, outputs: &Outputs, event: &Event) {
+    /// Writes an event into the ground truth, unless it is there, and reports it live. The device stays locked, so that
+    /// everybody gets the events in the order of the device.
+    fn publish(&self, outputs: &Outputs, event: &Event, is_repeated: bool) {
         if self.is_in_truth
+            && !is_repeated
             && let Some(truth) = outputs.ground_truth.get()
         {
-            lock(truth).write(event.device_id(), self.state.log().epoch(), event);
+            lock(truth).write(self.state.device(), self.state.log().epoch(), event);
         }
         // An event that the state file misses is not reported: a simulator that continues would not know it.
         if self.connection.has_subscribers() && outputs.check().is_ok() {
-            // Live, a device reports the temperature alone.
-            let temperature = self.state.extras(event).temperature;
-            let extras = temperature.map(|temperature| Extras::default().with_temperature(temperature));
-            self.connection.report(event, extras.map(Box::new));
+            self.connection.report(event, &self.state.live_extras(event));
         }
     }
 }

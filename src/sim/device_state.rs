@@ -1,20 +1,22 @@
 //! The state of one device, and everything that decided it.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::event_log::{EventLog, FIRST_ID};
 use super::extras::extras;
-use super::generator::{EventGenerator, GeneratorContext};
+use super::generator::{EventGenerator, GeneratorContext, slave};
+use super::history::{Command, History, HistoryEntry, PushedEvent};
 use super::recorded_log::RecordedLog;
 use crate::codec::{DeviceId, Event, EventCode, EventFlags, Extras, Subject, Timestamp};
 use crate::device::ImageFilter;
+use crate::sync::now;
 
 /// The log of a device and what fills it.
 ///
-/// It depends on the seed, the device and the commands alone. So it can be replayed from the beginning: that is how the
+/// It depends on the seed, the device and the history alone. So it can be replayed from the beginning: that is how the
 /// ground truth knows the events that the ring has overwritten, without keeping them.
 pub(super) struct DeviceState {
     device: DeviceId,
@@ -23,35 +25,13 @@ pub(super) struct DeviceState {
     log: EventLog,
     generator: Option<Box<EventGenerator>>,
     filters: Vec<ImageFilter>,
+    /// What a test gave with the events that it pushed, by id.
+    pushed: BTreeMap<u32, (Extras, Option<Bytes>)>,
     /// Seconds since 1970 of the newest event, as if nobody had set the clock.
     at: i64,
     /// What was added to the clock by setting it.
     clock_shift: i64,
     history: History,
-}
-
-/// What happened to a device.
-#[derive(Clone, Default)]
-pub(super) struct History {
-    /// The number of generated events.
-    pub(super) made: u64,
-    /// Everything else that decided the log: after how many generated events, and what.
-    pub(super) entries: Vec<(u64, HistoryEntry)>,
-}
-
-/// What makes the same generator leave another log.
-#[derive(Clone)]
-pub(super) enum HistoryEntry {
-    Command(Command),
-    Filters(Vec<ImageFilter>),
-}
-
-/// What a person or a program does to a device, and the device writes into its log.
-#[derive(Clone, Copy)]
-pub(super) enum Command {
-    ClearLog,
-    FactoryReset { restart_ids: bool },
-    SetClock(Timestamp),
 }
 
 /// Where the events of a device come from.
@@ -62,8 +42,24 @@ pub(super) enum Origin {
     Recorded(Arc<RecordedLog>),
 }
 
+/// An event that a device wrote by itself.
+pub(super) struct MadeEvent {
+    pub(super) event: Event,
+    /// Whether it is a row of a recorded log that the log has already.
+    pub(super) is_repeated: bool,
+}
+
+/// What a device reports live beside an event.
+pub(super) struct LiveExtras {
+    /// What the vendor's library passes on.
+    pub(super) plain: Extras,
+    /// What a gateway passes on.
+    pub(super) behind_gateway: Extras,
+}
+
 impl DeviceState {
-    /// A device to which nothing happened yet; a recorded one has its rows. `expected` events are to come soon.
+    /// A device to which nothing happened yet; a recorded one has its rows, unless they are to happen one by one.
+    /// `expected` events are to come soon.
     pub(super) fn new(
         context: &Arc<GeneratorContext>,
         device: DeviceId,
@@ -76,6 +72,9 @@ impl DeviceState {
                 Some(Box::new(EventGenerator::new(context, device, *index))),
                 context.start,
             ),
+            Origin::Recorded(_) if context.replays_live => {
+                (EventLog::new(usize::MAX, 0), None, context.start)
+            }
             Origin::Recorded(recorded) => {
                 let last = recorded.rows.last().map_or(context.start, Event::timestamp);
                 (EventLog::recorded(recorded), None, last)
@@ -88,55 +87,106 @@ impl DeviceState {
             log,
             generator,
             filters: default_filters(),
+            pushed: BTreeMap::new(),
             at: at.as_unix_seconds().into(),
             clock_shift: 0,
             history: History::default(),
         }
     }
 
-    /// One more generated event; `None` for a recorded device.
-    pub(super) fn make(&mut self) -> Option<Event> {
+    /// One more event of the device's own: a generated one, or the next row of a recorded log. `None` where there is
+    /// none.
+    pub(super) fn make(&mut self) -> Option<MadeEvent> {
+        let happens_now = self.happens_now();
+        if let Origin::Recorded(recorded) = &self.origin {
+            let row = *recorded.rows.get(usize::try_from(self.history.made).ok()?)?;
+            let has_picture = recorded.pictures.contains_key(&row.id());
+            if !self.context.replays_live {
+                return None;
+            }
+            self.history.made += 1;
+            if !happens_now {
+                self.at = row.timestamp().as_unix_seconds().into();
+            }
+            let is_repeated = self.log.append_row(row, has_picture);
+            return Some(MadeEvent { event: row, is_repeated });
+        }
         let event = self.generator.as_mut()?.next();
         self.history.made += 1;
-        self.at = event.at;
+        if !happens_now {
+            self.at = event.at;
+        }
         let subject = Subject::read(event.code, &event.subject);
-        Some(self.write(event.code, subject, event.param))
+        let event = self.write(event.source, event.code, subject, event.param);
+        Some(MadeEvent { event, is_repeated: false })
+    }
+
+    /// The machine's clock, if the next event has its time and it has moved on.
+    pub(super) fn present(&self) -> Option<Timestamp> {
+        self.happens_now().then(now).filter(|now| self.at != i64::from(now.as_unix_seconds()))
     }
 
     /// Carries out a command, and returns the event that the device writes about it.
-    pub(super) fn command(&mut self, command: Command) -> Event {
-        self.history.entries.push((self.history.made, HistoryEntry::Command(command)));
+    pub(super) fn command(&mut self, command: &Command) -> Event {
+        let kept = match command {
+            // A replay needs to know only that there was a picture.
+            Command::Push(PushedEvent { event, picture, .. }) => Command::Push(PushedEvent {
+                event: *event,
+                extras: Extras::default(),
+                picture: picture.as_ref().map(|_| Bytes::new()),
+            }),
+            command => command.clone(),
+        };
+        self.note(HistoryEntry::Command(kept));
         let code = match command {
             Command::ClearLog => {
                 self.log.clear();
                 EventCode::DEVICE_EVENT_LOG_CLEARED
             }
+            Command::ClientConnected => EventCode::DEVICE_TCP_CONNECTED,
+            Command::ClientDisconnected => EventCode::DEVICE_TCP_DISCONNECTED,
             Command::FactoryReset { restart_ids } => {
-                if restart_ids {
+                if *restart_ids {
                     self.log.restart_ids(FIRST_ID);
+                    self.pushed.clear();
                 } else {
                     self.log.clear();
                 }
                 self.filters = default_filters();
                 EventCode::DEVICE_FACTORY_RESET
             }
+            Command::Push(pushed) => return self.push(pushed),
             Command::SetClock(time) => {
                 self.clock_shift = i64::from(time.as_unix_seconds()) - self.at;
                 EventCode::DEVICE_TIME_SET
             }
         };
-        self.write(code, Subject::None, 0)
+        self.write(self.device, code, Subject::None, 0)
     }
 
     pub(super) fn set_filters(&mut self, filters: &[ImageFilter]) {
-        self.history.entries.push((self.history.made, HistoryEntry::Filters(filters.to_vec())));
+        self.note(HistoryEntry::Filters(filters.to_vec()));
         self.filters = filters.to_vec();
+    }
+
+    /// Sets the machine's clock, which is the time of the next event.
+    pub(super) fn set_present(&mut self, now: Timestamp) {
+        self.note(HistoryEntry::Now(now));
+        self.at = now.as_unix_seconds().into();
+    }
+
+    /// Sets the device's clock without an event.
+    pub(super) fn set_time(&mut self, time: Timestamp) {
+        self.note(HistoryEntry::SetTime(time));
+        self.clock_shift = i64::from(time.as_unix_seconds()) - self.at;
     }
 
     /// Yields every event that this device ever wrote, with its epoch, from the first on.
     pub(super) fn all_events(&self, yield_event: &mut dyn FnMut(u32, &Event)) {
         let mut twin = Self::new(&self.context, self.device, self.origin.clone(), 0);
-        if let Origin::Recorded(recorded) = &self.origin {
+        if let Origin::Recorded(recorded) = &self.origin
+            && !self.context.replays_live
+        {
             let mut known = HashSet::new();
             recorded.rows.iter().filter(|row| known.insert(**row)).for_each(|row| yield_event(0, row));
         }
@@ -149,10 +199,12 @@ impl DeviceState {
             self.replay_until(*made, yield_event);
             match entry {
                 HistoryEntry::Command(command) => {
-                    let event = self.command(*command);
+                    let event = self.command(command);
                     yield_event(self.log.epoch(), &event);
                 }
                 HistoryEntry::Filters(filters) => self.set_filters(filters),
+                HistoryEntry::Now(now) => self.set_present(*now),
+                HistoryEntry::SetTime(time) => self.set_time(*time),
             }
         }
         self.replay_until(history.made, yield_event);
@@ -162,61 +214,142 @@ impl DeviceState {
         self.device
     }
 
-    /// The number of generated events.
+    /// The devices that keep no log and whose events are in this one.
+    pub(super) fn slaves(&self) -> Vec<DeviceId> {
+        match &self.origin {
+            Origin::Generated(index) => {
+                (0..self.context.slaves).map(|number| slave(*index, number)).collect()
+            }
+            Origin::Recorded(recorded) => {
+                let makers: BTreeSet<_> = recorded.rows.iter().map(Event::device_id).collect();
+                makers.into_iter().filter(|maker| *maker != self.device).collect()
+            }
+        }
+    }
+
+    /// The number of events that the device made by itself.
     pub(super) fn made(&self) -> u64 {
         self.history.made
+    }
+
+    /// Whether the device can make a further event by itself.
+    pub(super) fn has_next(&self) -> bool {
+        match &self.origin {
+            Origin::Generated(_) => true,
+            Origin::Recorded(log) => self.context.replays_live && self.history.made < log.rows.len() as u64,
+        }
     }
 
     pub(super) fn log(&self) -> &EventLog {
         &self.log
     }
 
-    /// The picture of an event of a recorded log.
-    pub(super) fn recorded_picture(&self, id: u32) -> Option<Bytes> {
+    /// The picture of an event that was recorded or pushed with it. Others are made on request.
+    pub(super) fn given_picture(&self, id: u32) -> Option<Bytes> {
+        if let Some((_, picture)) = self.pushed.get(&id) {
+            return picture.clone();
+        }
         match &self.origin {
-            Origin::Generated(_) => None,
-            Origin::Recorded(recorded) => recorded.pictures.get(&id).cloned(),
+            Origin::Recorded(recorded) if self.log.epoch() == 0 => recorded.pictures.get(&id).cloned(),
+            _ => None,
         }
     }
 
-    /// The extras of an event. Those of a recorded log are the recorded ones, and no others.
+    /// The extras of an event. Those of a recorded or pushed event are the given ones, and no others.
     pub(super) fn extras(&self, event: &Event) -> Extras {
+        if let Some((extras, _)) = self.pushed.get(&event.id()) {
+            return extras.clone();
+        }
         match &self.origin {
-            Origin::Generated(_) => extras(self.context.seed, event),
+            Origin::Generated(index) => extras(self.context.seed, *index, event),
             // In a later epoch the recorded ids belong to other events.
             Origin::Recorded(_) if self.log.epoch() > 0 => Extras::default(),
             Origin::Recorded(recorded) => recorded.extras.get(&event.id()).cloned().unwrap_or_default(),
         }
     }
 
+    /// The extras that a test gave with the event that it pushed.
+    pub(super) fn pushed_extras(&self, id: u32) -> Option<&Extras> {
+        self.pushed.get(&id).map(|(extras, _)| extras)
+    }
+
+    /// The extras that the device reports live: what a test gave, or otherwise the temperature, and behind a gateway the
+    /// further subjects too.
+    pub(super) fn live_extras(&self, event: &Event) -> LiveExtras {
+        let all = self.extras(event);
+        if self.pushed.contains_key(&event.id()) {
+            return LiveExtras { plain: all.clone(), behind_gateway: all };
+        }
+        let plain = Extras { temperature: all.temperature, ..Extras::default() };
+        LiveExtras { plain, behind_gateway: Extras { job_code: None, ..all } }
+    }
+
     pub(super) fn filters(&self) -> &[ImageFilter] {
         &self.filters
     }
 
-    /// The device's clock. It stands still between events.
-    pub(super) fn clock(&self) -> Timestamp {
-        let shifted = self.at.saturating_add(self.clock_shift).clamp(0, u32::MAX.into());
+    /// The device's clock. It stands still between events, unless events happen at the present time.
+    pub(super) fn time(&self) -> Timestamp {
+        self.clock(if self.happens_now() { now().as_unix_seconds().into() } else { self.at })
+    }
+
+    /// What the clock shows when it would be this time if nobody had set it.
+    fn clock(&self, at: i64) -> Timestamp {
+        let shifted = at.saturating_add(self.clock_shift).clamp(0, u32::MAX.into());
         Timestamp::from_unix_seconds(u32::try_from(shifted).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the next event has the time of the machine's clock.
+    fn happens_now(&self) -> bool {
+        self.context.is_now
+            && (matches!(self.origin, Origin::Recorded(_)) || self.history.made >= self.context.backlog)
+    }
+
+    fn note(&mut self, entry: HistoryEntry) {
+        self.history.entries.push((self.history.made, entry));
     }
 
     fn replay_until(&mut self, made: u64, yield_event: &mut dyn FnMut(u32, &Event)) {
         while self.history.made < made
-            && let Some(event) = self.make()
+            && let Some(MadeEvent { event, is_repeated }) = self.make()
         {
-            yield_event(self.log.epoch(), &event);
+            if !is_repeated {
+                yield_event(self.log.epoch(), &event);
+            }
         }
     }
 
-    fn write(&mut self, code: EventCode, subject: Subject<'_>, param: u8) -> Event {
+    /// Writes an event as it is, with the next id. Without a device it is this one's, without a time it happens now.
+    fn push(&mut self, PushedEvent { event, extras, picture }: &PushedEvent) -> Event {
+        let subject = *event.subject_bytes();
+        let device = if event.device_id() == DeviceId::default() { self.device } else { event.device_id() };
+        let time = event.timestamp();
+        let time = if time.as_unix_seconds() == 0 { self.clock(self.at) } else { time };
+        let image = if picture.is_some() { EventFlags::IMAGE } else { EventFlags::empty() };
+        let event = self.log.append(|id| {
+            Event::builder(device, id, event.code())
+                .timestamp(time)
+                .subject(Subject::Unknown(&subject))
+                .param(event.param())
+                .flags(event.flags() | image)
+                .build()
+        });
+        let first = self.log.first_id().unwrap_or_default();
+        self.pushed.retain(|id, _| *id >= first);
+        self.pushed.insert(event.id(), (extras.clone(), picture.clone()));
+        event
+    }
+
+    fn write(&mut self, source: DeviceId, code: EventCode, subject: Subject<'_>, param: u8) -> Event {
         let generator = self.generator.as_ref();
         let zone = generator.map_or(EventFlags::empty(), |generator| generator.flags(self.at));
         // Schedules other than never and always are defined on a device, and a simulated one has none.
         let takes_picture = |filter: &ImageFilter| filter.schedule_id == ALWAYS && filter.matches(code);
         let is_seen = self.context.images && self.filters.iter().any(takes_picture);
         let flags = if is_seen { zone | EventFlags::IMAGE } else { zone };
-        let (device, time) = (self.device, self.clock());
+        let time = self.clock(self.at);
         self.log.append(|id| {
-            Event::builder(device, id, code)
+            Event::builder(source, id, code)
                 .timestamp(time)
                 .subject(subject)
                 .param(param)
@@ -224,50 +357,6 @@ impl DeviceState {
                 .build()
         })
     }
-}
-
-impl HistoryEntry {
-    /// Reads what `Display` writes.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.split(' ');
-        let entry = match parts.next()? {
-            "clear" => Self::Command(Command::ClearLog),
-            "reset" => Self::Command(Command::FactoryReset { restart_ids: parts.next()? == "1" }),
-            "clock" => {
-                let seconds = parts.next()?.parse().ok()?;
-                Self::Command(Command::SetClock(Timestamp::from_unix_seconds(seconds)))
-            }
-            "filters" => Self::Filters(parts.by_ref().map(parse_filter).collect::<Option<_>>()?),
-            _ => return None,
-        };
-        parts.next().is_none().then_some(entry)
-    }
-}
-
-/// Writes the entry as the state file holds it.
-impl fmt::Display for HistoryEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Command(Command::ClearLog) => f.write_str("clear"),
-            Self::Command(Command::FactoryReset { restart_ids }) => {
-                write!(f, "reset {}", u8::from(*restart_ids))
-            }
-            Self::Command(Command::SetClock(time)) => write!(f, "clock {}", time.as_unix_seconds()),
-            Self::Filters(filters) => {
-                f.write_str("filters")?;
-                filters.iter().try_for_each(|filter| {
-                    write!(f, " {}/{}/{}", filter.code.get(), u8::from(filter.exact), filter.schedule_id)
-                })
-            }
-        }
-    }
-}
-
-fn parse_filter(text: &str) -> Option<ImageFilter> {
-    let (code, rest) = text.split_once('/')?;
-    let (exact, schedule) = rest.split_once('/')?;
-    let filter = ImageFilter::new(EventCode::new(code.parse().ok()?)).with_schedule(schedule.parse().ok()?);
-    Some(if exact == "1" { filter.exactly() } else { filter })
 }
 
 /// The events that a person should look at.
@@ -284,242 +373,5 @@ fn default_filters() -> Vec<ImageFilter> {
     .to_vec()
 }
 
-/// The memory of a device: a ring of events in the order in which they were written, the ids that have a picture, and
-/// the id counter.
-pub(super) struct EventLog {
-    events: VecDeque<Event>,
-    pictures: VecDeque<u32>,
-    capacity: usize,
-    /// More than 32 bits, so that the end of the counter is seen.
-    next_id: u64,
-    epoch: u32,
-    /// Whether the ids rise; only a recorded log may have them in another order.
-    ascending: bool,
-}
-
-impl EventLog {
-    /// An empty log, with room for `expected` events to begin with.
-    pub(super) fn new(capacity: usize, expected: usize) -> Self {
-        Self {
-            events: VecDeque::with_capacity(capacity.min(expected)),
-            pictures: VecDeque::new(),
-            capacity,
-            next_id: FIRST_ID.into(),
-            epoch: 0,
-            ascending: true,
-        }
-    }
-
-    /// A log that holds the rows of a recorded log in their order, and its pictures.
-    pub(super) fn recorded(RecordedLog { rows, pictures, .. }: &RecordedLog) -> Self {
-        let newest = rows.iter().map(Event::id).max();
-        Self {
-            next_id: u64::from(newest.unwrap_or(FIRST_ID - 1)) + 1,
-            ascending: rows.is_sorted_by(|a, b| a.id() < b.id()),
-            events: rows.iter().copied().collect(),
-            pictures: pictures.keys().copied().collect(),
-            ..Self::new(usize::MAX, 0)
-        }
-    }
-
-    /// Writes the event that `make` makes of its id. A full ring loses its oldest event.
-    pub(super) fn append(&mut self, make: impl FnOnce(u32) -> Event) -> Event {
-        let id = u32::try_from(self.next_id).unwrap_or_else(|_| {
-            // The vendor says that ids continue from 0 after the last one: that is the next epoch.
-            self.restart_ids(0);
-            0
-        });
-        self.next_id = u64::from(id) + 1;
-        if self.events.len() >= self.capacity {
-            let gone = self.events.pop_front();
-            if gone.is_some_and(|gone| self.pictures.front() == Some(&gone.id())) {
-                self.pictures.pop_front();
-            }
-        }
-        if self.events.len() == self.events.capacity() {
-            // A quarter more, not twice as much: a thousand devices share a machine.
-            let room = (self.events.len() / 4 + 64).min(self.capacity - self.events.len());
-            self.events.reserve_exact(room);
-        }
-        let event = make(id);
-        self.events.push_back(event);
-        if event.flags().has_image() {
-            if self.pictures.len() >= PICTURES {
-                self.pictures.pop_front();
-            }
-            self.pictures.push_back(id);
-        }
-        event
-    }
-
-    /// Deletes everything; ids continue.
-    pub(super) fn clear(&mut self) {
-        self.events.clear();
-        self.pictures.clear();
-        self.ascending = true;
-    }
-
-    /// Deletes everything; ids begin again.
-    pub(super) fn restart_ids(&mut self, first: u32) {
-        self.clear();
-        self.next_id = u64::from(first);
-        self.epoch = self.epoch.saturating_add(1);
-    }
-
-    /// Up to `max` events after `after`, or from `after` on. They are in the order in which they were written, unless
-    /// a later page would then miss one: then they are in the order of their ids.
-    pub(super) fn page(&self, after: u32, max: u32, inclusive: bool) -> Vec<Event> {
-        let wanted = |event: &&Event| event.id() > after || inclusive && event.id() == after;
-        if self.ascending {
-            let start = self.events.partition_point(|event| !wanted(&event));
-            return self.events.range(start..).take(max as usize).copied().collect();
-        }
-        let mut events: Vec<Event> = self.events.iter().filter(wanted).copied().collect();
-        let (page, rest) = events.split_at(events.len().min(max as usize));
-        let ids: BTreeSet<u32> = page.iter().map(Event::id).collect();
-        let newest = ids.last().copied().unwrap_or(u32::MAX);
-        // A later page begins behind the newest id of this one, so nothing older may be left out.
-        if rest.iter().any(|event| event.id() < newest && !ids.contains(&event.id())) {
-            events.sort_by_key(Event::id);
-        }
-        events.truncate(max as usize);
-        events
-    }
-
-    /// The event with this id, if the log still has its picture.
-    pub(super) fn with_picture(&self, id: u32) -> Option<Event> {
-        self.pictures.binary_search(&id).ok()?;
-        self.event(id)
-    }
-
-    /// Up to `max` events after `after` whose pictures the log still has.
-    pub(super) fn pictures(&self, after: u32, max: u32) -> Vec<Event> {
-        let start = self.pictures.partition_point(|id| *id <= after);
-        self.pictures.range(start..).take(max as usize).filter_map(|id| self.event(*id)).collect()
-    }
-
-    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
-        self.events.iter().map(Event::id)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    pub(super) fn epoch(&self) -> u32 {
-        self.epoch
-    }
-
-    fn event(&self, id: u32) -> Option<Event> {
-        if self.ascending {
-            let position = self.events.binary_search_by_key(&id, Event::id).ok()?;
-            self.events.get(position).copied()
-        } else {
-            self.events.iter().find(|event| event.id() == id).copied()
-        }
-    }
-}
-
-/// How many pictures a device keeps.
-pub(super) const PICTURES: usize = 1_000;
-
-pub(super) const FIRST_ID: u32 = 1;
-
 /// The schedule that is always active.
 const ALWAYS: u32 = 1;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_history_entry_survives_its_text() {
-        let filters = vec![
-            ImageFilter::new(EventCode::ACCESS_DENIED),
-            ImageFilter::new(EventCode::new(0x1301)).exactly(),
-        ];
-        for (entry, text) in [
-            (HistoryEntry::Command(Command::ClearLog), "clear"),
-            (HistoryEntry::Command(Command::FactoryReset { restart_ids: true }), "reset 1"),
-            (HistoryEntry::Command(Command::FactoryReset { restart_ids: false }), "reset 0"),
-            (HistoryEntry::Command(Command::SetClock(Timestamp::from_unix_seconds(7))), "clock 7"),
-            (HistoryEntry::Filters(Vec::new()), "filters"),
-            (HistoryEntry::Filters(filters), "filters 6400/0/1 4865/1/1"),
-        ] {
-            assert_eq!(entry.to_string(), text);
-            assert_eq!(HistoryEntry::parse(text).unwrap().to_string(), text);
-        }
-        for text in ["", "fly", "clear 1", "clock", "clock x", "filters 1/1"] {
-            assert!(HistoryEntry::parse(text).is_none(), "{text}");
-        }
-    }
-
-    #[test]
-    fn overwrites_the_oldest_when_full() {
-        let mut log = EventLog::new(3, 0);
-        fill(&mut log, 5);
-        assert_eq!(log.ids().collect::<Vec<_>>(), [3, 4, 5]);
-        assert_eq!(ids(&log.page(0, 10, false)), [3, 4, 5]);
-        assert_eq!(ids(&log.page(3, 1, false)), [4]);
-        assert_eq!(ids(&log.page(3, 10, true)), [3, 4, 5]);
-        assert!(log.page(5, 10, false).is_empty());
-    }
-
-    #[test]
-    fn continues_from_0_in_a_new_epoch_after_the_last_id() {
-        let mut log = EventLog::new(10, 0);
-        log.next_id = u64::from(u32::MAX);
-        fill(&mut log, 1);
-        assert_eq!((log.ids().last(), log.epoch()), (Some(u32::MAX), 0));
-        fill(&mut log, 2);
-        assert_eq!(log.ids().collect::<Vec<_>>(), [0, 1]);
-        assert_eq!(log.epoch(), 1);
-    }
-
-    #[test]
-    fn keeps_a_thousand_pictures_and_none_of_events_that_are_gone() {
-        let mut log = EventLog::new(1_500, 0);
-        for _ in 0..1_200 {
-            log.append(|id| event(id, EventFlags::IMAGE));
-        }
-        assert!(log.with_picture(200).is_none());
-        assert_eq!(log.with_picture(201).map(|event| event.id()), Some(201));
-        assert_eq!(ids(&log.pictures(0, 2)), [201, 202]);
-        fill(&mut log, 800);
-        assert_eq!(log.ids().next(), Some(501));
-        assert!(log.with_picture(500).is_none());
-        assert!(log.with_picture(501).is_some());
-        log.clear();
-        assert!(log.pictures(0, 9).is_empty());
-    }
-
-    #[test]
-    fn recorded_rows_keep_their_order() {
-        let rows = [7, 7, 9, 7, 8].map(|id| event(id, EventFlags::empty())).to_vec();
-        let pictures = [(8, Bytes::new())].into();
-        let mut log = EventLog::recorded(&RecordedLog { rows, pictures, ..RecordedLog::default() });
-        assert_eq!(log.with_picture(8).map(|event| event.id()), Some(8));
-        assert_eq!(ids(&log.pictures(0, 9)), [8]);
-        assert_eq!(ids(&log.page(0, 10, false)), [7, 7, 9, 7, 8]);
-        assert_eq!(ids(&log.page(7, 10, false)), [9, 8]);
-        assert_eq!(ids(&log.page(7, 2, true)), [7, 7]);
-        assert_eq!(ids(&log.page(0, 2, false)), [7, 7]);
-        assert_eq!(ids(&log.page(0, 4, false)), [7, 7, 7, 8]);
-        fill(&mut log, 1);
-        assert_eq!(log.ids().last(), Some(10));
-    }
-
-    fn fill(log: &mut EventLog, count: u32) {
-        for _ in 0..count {
-            log.append(|id| event(id, EventFlags::empty()));
-        }
-    }
-
-    fn event(id: u32, flags: EventFlags) -> Event {
-        Event::builder(DeviceId::new(1), id, EventCode::DOOR_OPENED).flags(flags).build()
-    }
-
-    fn ids(events: &[Event]) -> Vec<u32> {
-        events.iter().map(Event::id).collect()
-    }
-}

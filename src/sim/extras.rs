@@ -1,17 +1,24 @@
 //! What a device reports of an event beyond its 48 bytes: extras and pictures.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use jpeg_encoder::{ColorType, Encoder};
 
+use super::generator::door;
 use super::rng::SeededRng;
 use crate::codec::blob::{BlobHead, EventMask};
 use crate::codec::portable::PortableBlob;
-use crate::codec::{Event, Extras, JobCode, Temperature};
+use crate::codec::{Event, ExtraSubject, Extras, JobCode, Subject, SubjectKind, Temperature};
 use crate::{Error, ErrorKind, Result};
 
-/// The extras of a generated event.
-pub(super) fn extras(seed: u64, event: &Event) -> Extras {
-    Extras { job_code: job_code(seed, event), temperature: temperature(seed, event), ..Extras::default() }
+/// The extras of a generated event of the device with this index.
+pub(super) fn extras(seed: u64, index: u32, event: &Event) -> Extras {
+    Extras {
+        job_code: job_code(seed, event),
+        temperature: temperature(seed, event),
+        subjects: subjects(seed, index, event),
+    }
 }
 
 /// The blob of an event with the fields of `mask` that apply to it; `None` if none does. A picture is in it whatever
@@ -68,6 +75,26 @@ fn job_code(seed: u64, event: &Event) -> Option<JobCode> {
     is_chosen.then(|| JobCode(1 + u32::from(number(seed, event, 1) % 9)))
 }
 
+/// The door and the card of an authentication. As behind a gateway, some authentications have one of them or both.
+fn subjects(seed: u64, index: u32, event: &Event) -> Vec<ExtraSubject> {
+    let mut subjects = Vec::new();
+    if !event.code().is_authentication() {
+        return subjects;
+    }
+    let share = number(seed, event, 2) % SHARES;
+    if WITH_CARD.contains(&share) {
+        let mut card = [0; 32];
+        card[28..30].copy_from_slice(&number(seed, event, 3).to_be_bytes());
+        card[30..].copy_from_slice(&number(seed, event, 4).to_be_bytes());
+        subjects.push(ExtraSubject::new(SubjectKind::Card, card));
+    }
+    if WITH_DOOR.contains(&share) {
+        let door = Subject::Door { door_id: door(index) };
+        subjects.push(ExtraSubject::new(SubjectKind::Door, door.to_bytes()));
+    }
+    subjects
+}
+
 /// A number that belongs to this event alone. It is not drawn from a stream, so that it does not depend on the order of
 /// the requests.
 fn number(seed: u64, event: &Event, purpose: u64) -> u16 {
@@ -101,6 +128,11 @@ fn portrait(rng: &mut SeededRng) -> Vec<u8> {
     pixels
 }
 
+// Of each `SHARES` authentications.
+const SHARES: u16 = 16;
+const WITH_DOOR: Range<u16> = 0..3;
+const WITH_CARD: Range<u16> = 2..5;
+
 const QUALITY: u8 = 60;
 const SIDE: i64 = 96;
 
@@ -113,7 +145,7 @@ mod tests {
     #[test]
     fn a_blob_has_what_was_requested_and_applies() {
         let event = event(5, EventCode::VERIFY_SUCCESS, 2);
-        let made = |mask| blob(&event, &extras(1, &event), None, mask).unwrap();
+        let made = |mask| blob(&event, &extras(1, 0, &event), None, mask).unwrap();
         let whole = made(EventMask::all()).unwrap();
         let expected = EventMask::INFO
             | EventMask::USER_ID
@@ -137,8 +169,25 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_the_authentications_has_a_door_or_a_card_or_both() {
+        let kinds = |id| {
+            let extras = extras(1, 6, &event(id, EventCode::VERIFY_SUCCESS, 0));
+            let door = extras.subjects.iter().any(|one| one.subject() == Subject::Door { door_id: 7 });
+            let card = extras.subjects.iter().any(|one| one.kind() == SubjectKind::Card);
+            assert_eq!(extras.subjects.len(), usize::from(door) + usize::from(card));
+            (door, card)
+        };
+        let counts = |wanted| (1..=16_000).filter(|id| kinds(*id) == wanted).count();
+        for (wanted, share) in
+            [((true, false), 2), ((true, true), 1), ((false, true), 2), ((false, false), 11)]
+        {
+            assert!(counts(wanted).abs_diff(share * 1_000) < 200, "{wanted:?}: {}", counts(wanted));
+        }
+    }
+
+    #[test]
     fn a_door_has_no_temperature_and_no_job_code() {
-        assert!(extras(1, &event(5, EventCode::DOOR_OPENED, 0)).is_empty());
+        assert!(extras(1, 0, &event(5, EventCode::DOOR_OPENED, 0)).is_empty());
     }
 
     #[test]

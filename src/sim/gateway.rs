@@ -7,6 +7,9 @@
 //!
 //! | question | answer of this gateway |
 //! |---|---|
+//! | which slaves are listed | those of the devices that are connected, or are to be; `SearchSlaveDevice` answers like `GetSlaveDevice` |
+//! | the numbers that a stream's filter selects | the device whose log has the event, or the slave that saw it |
+//! | a device that connects by itself and is refused | waits in the pending list until an accept filter lets it in |
 //! | a call to a device that is not connected, or that does not exist | `NOT_FOUND` |
 //! | an address without a device, a device that does not answer | `UNAVAILABLE` from `Connect` |
 //! | a device that does not answer a call | `DEADLINE_EXCEEDED` after 20 s |
@@ -146,7 +149,7 @@ impl GatewayServer {
 impl Drop for GatewayServer {
     fn drop(&mut self) {
         self.task.abort();
-        self.state.restart();
+        self.state.end();
     }
 }
 
@@ -160,9 +163,11 @@ impl fmt::Debug for GatewayServer {
 fn simulator(options: &GatewayServerOptions) -> Result<Simulator> {
     // Where a page begins is a matter of the gateway, not of its devices.
     let mut settings = options.simulator.clone().with_inclusive(false);
-    let addresses = options.devices.len();
-    if settings.devices.is_none() && settings.replay.is_none() && addresses > 0 {
-        settings = settings.with_devices(u32::try_from(addresses).unwrap_or(u32::MAX));
+    settings.connections = settings.connections.or(Some(true));
+    let (addresses, accepted) = (options.devices.len(), options.accept as usize);
+    let named = addresses + accepted;
+    if settings.devices.is_none() && settings.replay.is_none() && named > 0 {
+        settings = settings.with_devices(u32::try_from(named).unwrap_or(u32::MAX));
     }
     let simulator = match &options.state {
         Some(path) => Simulator::with_state(settings, path)?,
@@ -172,6 +177,13 @@ fn simulator(options: &GatewayServerOptions) -> Result<Simulator> {
     if addresses > devices {
         let message =
             format!("{addresses} addresses are given for {devices} devices; give one address a device");
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    if named > devices {
+        let message = format!(
+            "setting `accept`: {accepted} devices connect by themselves and {addresses} have an address, but there are \
+             {devices}; give `devices={named}`"
+        );
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(simulator)

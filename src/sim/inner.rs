@@ -1,6 +1,6 @@
 //! What all handles of a simulator share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -11,9 +11,10 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::device::SimDevice;
-use super::device_state::{History, Origin};
+use super::device_state::Origin;
 use super::generator::GeneratorContext;
 use super::ground_truth::Outputs;
+use super::history::History;
 use super::journal::{StateFile, histories};
 use super::options::SimOptions;
 use super::recorded_log::{RecordedLog, RecordedLogs};
@@ -49,17 +50,22 @@ impl Inner {
             None => (None, None),
         };
         let context = GeneratorContext::new(&options)?;
-        let RecordedLogs { devices: recorded, cut } =
+        let RecordedLogs { devices: recorded, order, cut } =
             options.replay.as_ref().map_or_else(|| Ok(RecordedLogs::default()), RecordedLogs::read)?;
         let origins = origins(&options, recorded)?;
         let ids: Vec<_> = origins.iter().map(|(device, _)| *device).collect();
         let kept = text.as_ref().map(|text| histories(text, &ids)).transpose()?;
-        let new = History { made: options.backlog.into(), entries: Vec::new() };
+        let backlog = options.backlog();
+        let new = |origin: &Origin| {
+            let made = if matches!(origin, Origin::Generated(_)) { backlog.into() } else { 0 };
+            History { made, entries: Vec::new() }
+        };
         let devices: Box<[_]> = (0..)
             .zip(origins)
             .map(|(position, (device, origin))| {
-                let history = kept.as_ref().and_then(|kept| kept.get(position)).unwrap_or(&new);
-                SimDevice::new(&context, device, position, origin, options.backlog, history)
+                let history = kept.as_ref().and_then(|kept| kept.get(position).cloned());
+                let history = history.unwrap_or_else(|| new(&origin));
+                SimDevice::new(&context, device, position, origin, backlog, &history)
             })
             .collect();
         match (&state_file, &text) {
@@ -72,10 +78,11 @@ impl Inner {
             (None, _) => {}
         }
         let rng = SeededRng::new(options.seed, TICKER_STREAM);
+        let rows = if options.replay_live { waiting_rows(&order, &devices) } else { VecDeque::new() };
         Ok(Self {
             devices,
             outputs: Outputs { ground_truth: OnceLock::new(), state_file },
-            ticker: Mutex::new(Ticker { rng, run: 0, task: None, is_stopped: false }),
+            ticker: Mutex::new(Ticker { rng, rows, run: 0, task: None, is_stopped: false }),
             backends: AtomicU64::new(0),
             replay_cut: cut,
             options,
@@ -121,8 +128,8 @@ impl Inner {
             return false;
         }
         while *made < due {
-            let Some(device) = self.any_device(&mut ticker.rng) else { return false };
-            // Only recorded devices refuse, and this is none.
+            let Some(device) = self.next_device(&mut ticker) else { return false };
+            // A recorded device refuses where a test was faster.
             let _ = device.make(&self.outputs);
             *made += 1;
         }
@@ -132,17 +139,24 @@ impl Inner {
         true
     }
 
-    /// One of the generated devices; `None` where all are recorded.
-    fn any_device(&self, rng: &mut SeededRng) -> Option<&SimDevice> {
-        // Recorded devices stand before or behind the generated ones, whose ids follow each other.
-        let first = self.devices.iter().position(|device| !device.is_recorded())?;
-        self.devices.get(first + rng.below(self.options.generated_devices()) as usize)
+    /// The device at which something happens next: any of the generated ones, or that of the next recorded row. `None`
+    /// where there is neither.
+    fn next_device(&self, ticker: &mut Ticker) -> Option<&SimDevice> {
+        let generated = self.options.generated_devices();
+        let recorded = if ticker.rows.is_empty() { 0 } else { self.devices.len() as u32 - generated };
+        let index = ticker.rng.below(generated + recorded);
+        if index < generated {
+            return self.devices.get(self.position(DeviceId::new(FIRST_DEVICE + index)).ok()?);
+        }
+        self.devices.get(ticker.rows.pop_front()?)
     }
 }
 
 /// Makes live events happen at a rate.
 struct Ticker {
     rng: SeededRng,
+    /// The positions of the devices whose recorded rows are still to happen, in their order.
+    rows: VecDeque<usize>,
     /// The run of the current task. A task that was stopped finds another number, and ends.
     run: u64,
     task: Option<AbortHandle>,
@@ -177,6 +191,18 @@ async fn tick(inner: Weak<Inner>, rate: u32, run: u64) {
             return;
         }
     }
+}
+
+/// The position of the device of each row that has not happened yet, in the order of the rows.
+fn waiting_rows(order: &[DeviceId], devices: &[SimDevice]) -> VecDeque<usize> {
+    let mut made: Vec<_> = devices.iter().map(|device| device.lock().state.made()).collect();
+    let position = |device: &DeviceId| devices.binary_search_by_key(device, SimDevice::device).ok();
+    let is_waiting = move |position: &usize| {
+        let has_happened = made[*position] > 0;
+        made[*position] = made[*position].saturating_sub(1);
+        !has_happened
+    };
+    order.iter().filter_map(position).filter(is_waiting).collect()
 }
 
 /// The devices, ascending by id, and where their events come from.

@@ -14,21 +14,24 @@
 //! 541000001 1003 clock 1518025757
 //! ```
 //!
+//! With the present time `start` is `now:` and the time at which the backlog ended, and lines `now` have the time of the
+//! events that follow.
+//!
 //! Everything is written before anybody hears of it. A count has 20 digits at a fixed place and never spans two pages
 //! of memory, so the kernel has the old one or the new one. A line that was cut counts as never written. Nothing is
 //! synced to the disk: a killed process loses nothing, a power cut may.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
 
-use super::device_state::{History, HistoryEntry};
+use super::history::{History, HistoryEntry};
 use super::options::{SimOptions, Start};
 use super::recorded_log::file_error;
 use crate::codec::{DeviceId, Timestamp};
 use crate::sync::lock;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, files};
 
 /// A file that grows, used by one process at a time.
 pub(super) struct Journal {
@@ -46,19 +49,14 @@ impl Journal {
     /// Fails with [`ErrorKind::NotFound`] where its folder does not exist, [`ErrorKind::PermissionDenied`] and
     /// [`ErrorKind::Storage`] where it cannot be read and written, [`ErrorKind::Busy`] where another process uses it.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>)> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600); // It may hold user ids.
-        let failed = |error| file_error(STATE_FILE, path, "opened", error);
-        let mut file = options.open(path).map_err(failed)?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
                 let message = format!("state file `{}` is in use by another process", path.display());
                 Error::new(ErrorKind::Busy, message)
             }
-            TryLockError::Error(error) => failed(error),
-        })?;
+            _ => file_error(STATE_FILE, path, "opened", error),
+        };
+        let mut file = files::open_locked(path).map_err(failed)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let writer = Writer { file, end: bytes.len() as u64 };
@@ -123,14 +121,16 @@ pub(super) struct StateFile {
 }
 
 impl StateFile {
-    /// Opens the file, and returns the text that it has already. [`Start::Now`] becomes the time in the file, or the
-    /// current one.
+    /// Opens the file, and returns the text that it has already. With [`Start::Now`] the backlog ends at the time in the
+    /// file, or now; a file that was made with another time goes on with that.
     /// Fails as [`Journal::open`]; [`ErrorKind::InvalidData`] for a file that is no state, [`ErrorKind::InvalidInput`]
     /// for one of other options.
     pub(super) fn open(path: &Path, options: &mut SimOptions) -> Result<(Self, Option<String>)> {
         let (journal, bytes) = Journal::open(path)?;
         let text = read(&bytes, options);
-        options.start = Start::At(options.start.time());
+        if options.start.is_now() {
+            options.now_from = Some(options.start_time());
+        }
         let text = text
             .map_err(|error| Error::new(error.kind(), format!("state file `{}`: {error}", path.display())))?;
         Ok((Self { journal, failed: OnceLock::new() }, text))
@@ -233,8 +233,13 @@ fn read(bytes: &[u8], options: &mut SimOptions) -> Result<Option<String>> {
     if options.start == Start::Now
         && let Some(start) = kept.split(' ').find_map(|part| part.strip_prefix("start="))
     {
-        let seconds = start.parse().map_err(|_| no_state())?;
-        options.start = Start::At(Timestamp::from_unix_seconds(seconds));
+        let seconds = start.strip_prefix(NOW).unwrap_or(start).parse().map_err(|_| no_state())?;
+        let time = Timestamp::from_unix_seconds(seconds);
+        if start.starts_with(NOW) {
+            options.now_from = Some(time);
+        } else {
+            options.start = Start::At(time);
+        }
     }
     let wanted = decisive(options);
     if kept != wanted {
@@ -246,13 +251,17 @@ fn read(bytes: &[u8], options: &mut SimOptions) -> Result<Option<String>> {
 
 /// The options that decide the events.
 fn decisive(options: &SimOptions) -> String {
-    let start = options.start.time().as_unix_seconds();
+    let start = options.start_time().as_unix_seconds();
+    let now = if options.start.is_now() { NOW } else { "" };
     let replay = options.replay.as_ref().map_or_else(|| "none".to_owned(), |source| format!("{source:?}"));
+    // Files of earlier versions do not have these.
+    let slaves = if options.slaves > 0 { format!(" slaves={}", options.slaves) } else { String::new() };
+    let live = if options.replay_live { " replay-live=1" } else { "" };
     format!(
-        "seed={} devices={} backlog={} capacity={} images={} start={start} replay={replay}",
+        "seed={} devices={} backlog={} capacity={} images={} start={now}{start}{slaves}{live} replay={replay}",
         options.seed,
         options.generated_devices(),
-        options.backlog,
+        options.backlog(),
         options.capacity,
         u8::from(options.images),
     )
@@ -267,6 +276,7 @@ fn read_entry(line: &str, devices: &[DeviceId]) -> Option<(usize, u64, HistoryEn
 
 const STATE_FILE: &str = "state file";
 const MAGIC: &str = "bs2 simulator state 1";
+const NOW: &str = "now:";
 /// Everything behind this line was done to devices.
 const ACTS: &str = "acts\n";
 /// Begins a page of memory: the lines of devices, 32 bytes each, then never span two of them.

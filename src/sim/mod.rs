@@ -7,11 +7,25 @@
 //! The devices themselves make no mistakes. A [`FaultInjector`] around any backend does: it drops, repeats and delays
 //! events, loses connections and fails calls. [`SimOptions::with_faults`] puts one around the simulated devices.
 //!
+//! # Exactly the event that a test wants
+//!
+//! With `office=0` nothing happens by itself. [`Reader::push`] writes the event that a test wants, with the next id, and
+//! reports it live; [`Reader::push_with`] adds what is beyond its 48 bytes, and [`Reader::set_time`] sets the clock
+//! without an event.
+//!
+//! # Slaves
+//!
+//! With `slaves=N` each generated device has N further readers on its RS-485 line ([`Reader::slaves`]). They keep no
+//! log. What people do there is in the log of their master, with ids of the master and the number of the slave in
+//! [`Event::device_id`], and is reported live under the master.
+//!
 //! # The same seed gives the same events
 //!
 //! The n-th event of a device depends on the seed and the options alone: not on the other devices, on faults, on who
 //! reads, or on the day. So a second run with the same seed completes what the first run stored, and
 //! [`Simulator::write_truth_to`] knows what a ring has long overwritten.
+//!
+//! With [`Start::Now`] the seed decides what happens, and the machine's clock decides when.
 //!
 //! # Examples
 //!
@@ -40,7 +54,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 use crate::codec::capture::CaptureError;
-use crate::codec::{DeviceId, Event, Timestamp};
+use crate::codec::{DeviceId, Event};
 use crate::device::backend::Backend;
 use crate::{Error, ErrorKind, Result};
 
@@ -50,15 +64,19 @@ pub mod biostar_x;
 mod connection;
 mod device;
 mod device_state;
+mod event_log;
 mod extras;
 mod fault_injector;
 #[cfg(feature = "sim-servers")]
 pub mod gateway;
 mod generator;
 mod ground_truth;
+mod history;
 mod inner;
 mod journal;
 mod options;
+mod profile;
+mod reader;
 mod recorded_log;
 mod rng;
 mod setting;
@@ -66,11 +84,13 @@ mod setting;
 #[cfg(feature = "sim-servers")]
 pub use crate::tls::certificates::Certificates;
 pub use fault_injector::{FaultInjector, FaultOptions, Faults};
+pub use ground_truth::create_truth_file;
 pub use options::{ReplaySource, SimOptions, Start};
+pub use profile::DeviceProfile;
+pub use reader::Reader;
 
 use backend::SimBackend;
 use device::SimDevice;
-use device_state::Command;
 use ground_truth::GroundTruth;
 use inner::Inner;
 
@@ -172,8 +192,12 @@ impl Simulator {
     /// the options have faults, it is a [`FaultInjector`].
     #[must_use]
     pub fn backend(&self) -> Arc<dyn Backend> {
+        self.make_backend(false)
+    }
+
+    fn make_backend(&self, is_gateway: bool) -> Arc<dyn Backend> {
         let number = self.inner.backends.fetch_add(1, Ordering::Relaxed);
-        let backend = Arc::new(SimBackend::new(Arc::clone(&self.inner), number));
+        let backend = Arc::new(SimBackend::new(Arc::clone(&self.inner), number, is_gateway));
         let SimOptions { faults, seed, .. } = self.inner.options;
         if faults.is_empty() {
             return backend;
@@ -195,7 +219,7 @@ impl Simulator {
     ///
     /// [`NotFound`](ErrorKind::NotFound) where no device has this id.
     pub fn reader(&self, device: DeviceId) -> Result<Reader> {
-        Ok(Reader { inner: Arc::clone(&self.inner), position: self.inner.position(device)? })
+        Ok(Reader::new(Arc::clone(&self.inner), self.inner.position(device)?))
     }
 
     /// Makes the next event of a device: it is stored, and reported live.
@@ -228,7 +252,8 @@ impl Simulator {
     }
 
     /// Writes every event that ever happened and will happen, also those that a ring has overwritten: a line
-    /// `device_id epoch event_id hex` each, separated by tabs, where `hex` is the 48 bytes.
+    /// `device_id epoch event_id hex` each, separated by tabs, where `hex` is the 48 bytes. [`create_truth_file`] makes a
+    /// file for it.
     ///
     /// The epoch counts from 0; it rises when ids begin again. Lines of one device are in its order. Rows that a
     /// recorded log repeats are written once.
@@ -272,117 +297,5 @@ impl Simulator {
 impl fmt::Debug for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulator").field("options", &self.inner.options).finish_non_exhaustive()
-    }
-}
-
-/// The handle on one simulated device: it does what a person at the device or its network may do. Cheap to clone.
-///
-/// # Examples
-///
-/// ```
-/// use bs2_events::codec::EventCode;
-/// use bs2_events::sim::Simulator;
-///
-/// let simulator = Simulator::new("devices=1&backlog=100")?;
-/// let reader = simulator.reader(simulator.device_ids()[0])?;
-/// let cleared = reader.clear_log();
-/// assert_eq!((cleared.id(), cleared.code()), (101, EventCode::DEVICE_EVENT_LOG_CLEARED));
-/// assert_eq!((reader.oldest_id(), reader.newest_id(), reader.len()), (Some(101), Some(101), 1));
-///
-/// // Ids begin again: the next epoch.
-/// assert_eq!((reader.factory_reset(true).id(), reader.epoch()), (1, 1));
-/// # Ok::<(), bs2_events::Error>(())
-/// ```
-#[derive(Clone)]
-pub struct Reader {
-    inner: Arc<Inner>,
-    position: usize,
-}
-
-impl Reader {
-    /// Makes the next `count` events, and returns them.
-    ///
-    /// # Errors
-    ///
-    /// [`Unsupported`](ErrorKind::Unsupported) for a device of a recorded log.
-    pub fn make(&self, count: u32) -> Result<Vec<Event>> {
-        (0..count).map(|_| self.device().make(&self.inner.outputs)).collect()
-    }
-
-    /// Deletes the whole log and writes the event `0x4200`. Ids continue.
-    pub fn clear_log(&self) -> Event {
-        self.command(Command::ClearLog)
-    }
-
-    /// Deletes the whole log, resets the image filters and writes the event `0x4502`. Ids continue, or begin again at 1
-    /// in the next epoch.
-    pub fn factory_reset(&self, restart_ids: bool) -> Event {
-        self.command(Command::FactoryReset { restart_ids })
-    }
-
-    /// Sets the clock, forward or back, and writes the event `0x3200`, which has the new time.
-    pub fn set_clock(&self, time: Timestamp) -> Event {
-        self.command(Command::SetClock(time))
-    }
-
-    /// Loses every connection to the device. It can be connected again at once.
-    pub fn disconnect(&self) {
-        self.device().lock().connection.disconnect();
-    }
-
-    /// The id of the device.
-    #[must_use]
-    pub fn id(&self) -> DeviceId {
-        self.device().device()
-    }
-
-    /// The smallest id in the log.
-    #[must_use]
-    pub fn oldest_id(&self) -> Option<u32> {
-        self.device().lock().state.log().ids().min()
-    }
-
-    /// The greatest id in the log.
-    #[must_use]
-    pub fn newest_id(&self) -> Option<u32> {
-        self.device().lock().state.log().ids().max()
-    }
-
-    /// The number of events in the log; in a recorded one, of rows.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.device().lock().state.log().len()
-    }
-
-    /// Whether the log is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How often the ids began again.
-    #[must_use]
-    pub fn epoch(&self) -> u32 {
-        self.device().lock().state.log().epoch()
-    }
-
-    /// The device's clock. It moves with the events and stands still between them.
-    #[must_use]
-    pub fn time(&self) -> Timestamp {
-        self.device().lock().state.clock()
-    }
-
-    fn command(&self, command: Command) -> Event {
-        self.device().lock().command(&self.inner.outputs, command)
-    }
-
-    fn device(&self) -> &SimDevice {
-        &self.inner.devices[self.position]
-    }
-}
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader").field("device", &self.id()).finish_non_exhaustive()
     }
 }

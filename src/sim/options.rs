@@ -16,13 +16,17 @@ options_struct! {
     /// | setting | value | unless set |
     /// |---|---|---|
     /// | `devices` | number of generated devices, 1 to 100,000 | 1; none with `replay` |
-    /// | `backlog` | events of each device at the start, 0 to 10,000,000 | 1,000 |
+    /// | `backlog` | events of each device at the start, 0 to 10,000,000 | 1,000; 0 with `office=0` |
     /// | `rate` | live events a second, over all devices, 0 to 1,000,000 | 0 |
     /// | `seed` | any number of 64 bits; the same seed gives the same events | 1 |
     /// | `capacity` | events that a device keeps before it overwrites the oldest, 1 to 10,000,000 | 50,000 |
     /// | `faults` | faults of the backend, separated by commas; see [`Faults`] | none |
     /// | `replay` | a capture or a file of rows, whose devices are added; `bundled` is the file in this crate | none |
-    /// | `start` | time of the first event: `fixed` (2025-03-24T00:00:00Z), `now`, or a time in RFC 3339 | `fixed` |
+    /// | `replay-live` | whether the rows of `replay` happen one by one, at `rate` or by [`Reader::make`](super::Reader::make), and are reported live | `false` |
+    /// | `start` | time of the first event: `fixed` (2025-03-24T00:00:00Z) or a time in RFC 3339; with `now` the backlog ends now, and later events have the present time | `fixed` |
+    /// | `slaves` | slaves of each generated device, 0 to 31; see [Slaves](super#slaves) | 0 |
+    /// | `office` | whether anything happens at the generated devices by itself; with `false` a test makes every event | `true` |
+    /// | `connections` | whether a device behind a server logs that a client connects and disconnects | `false`; `true` behind a server, unless `office=0` |
     /// | `images` | whether the devices take pictures | `true` |
     /// | `inclusive` | whether pages begin at `after` and not behind it | `false` |
     /// | `page` | most events of a page, 1 to 1,000,000; 0 for no limit | 0 |
@@ -47,8 +51,7 @@ options_struct! {
     #[derive(Clone, Debug, Eq, PartialEq)]
     pub struct SimOptions {
         devices: Option<u32> = None, "devices": number(1..=100_000).optional();
-        /// Sets how many events each device has at the start; 1,000 unless set.
-        fn with_backlog(events) => backlog: u32 = 1_000, "backlog": number(0..=10_000_000);
+        backlog: Option<u32> = None, "backlog": number(0..=10_000_000).optional();
         /// Sets how many live events happen a second, over all devices; 0 unless set.
         fn with_rate(events_a_second) => rate: u32 = 0, "rate": number(0..=1_000_000);
         /// Sets the seed; 1 unless set.
@@ -59,8 +62,20 @@ options_struct! {
         /// [`FaultInjector`](super::FaultInjector) around a backend without faults.
         fn with_faults(faults) => faults: Faults = Faults::empty(), "faults": faults();
         replay: Option<ReplaySource> = None, "replay": shown(replay).optional();
+        /// Sets whether the rows of a replayed log happen one by one and are reported live; they stand in the log from
+        /// the start unless set.
+        fn with_replay_live(live) => replay_live: bool = false, "replay-live": switch();
         /// Sets the time of the first event; [`Start::Fixed`] unless set.
         fn with_start(start) => start: Start = Start::Fixed, "start": parsed(Start::EXPECTED, Start::parse);
+        /// Sets how many slaves each generated device has; none unless set.
+        fn with_slaves(slaves) => slaves: u32 = 0, "slaves": number(0..=31);
+        /// Sets whether anything happens at the generated devices by itself; it does unless set. Without the office they
+        /// have no backlog, unless one is set, and a test makes every event, such as with
+        /// [`Reader::push`](super::Reader::push).
+        fn with_office(office) => office: bool = true, "office": switch();
+        connections: Option<bool> = None, "connections": switch().optional();
+        // When the backlog ended, if a state file says so.
+        now_from: Option<Timestamp> = None;
         /// Sets whether the devices take pictures; they do unless set.
         fn with_images(images) => images: bool = true, "images": switch();
         /// Sets whether pages begin at `after` itself, as those of some gateways do; they begin behind it unless set.
@@ -79,7 +94,7 @@ pub enum Start {
     /// 2025-03-24T00:00:00Z, so that two runs are alike.
     #[default]
     Fixed,
-    /// The time at which the simulator is made.
+    /// The backlog ends when the simulator is made, and each later event has the time at which it happens.
     Now,
     /// This time.
     At(Timestamp),
@@ -107,6 +122,21 @@ impl SimOptions {
         self
     }
 
+    /// Sets how many events each generated device has at the start; 1,000 unless set, none without the office.
+    #[must_use]
+    pub fn with_backlog(mut self, events: u32) -> Self {
+        self.backlog = Some(events);
+        self
+    }
+
+    /// Sets whether a device behind a simulated server logs that a client connects and disconnects. Unless set it does
+    /// so behind a server, if the office is on. Devices in memory have no connections of their own, and log none.
+    #[must_use]
+    pub fn with_connections(mut self, connections: bool) -> Self {
+        self.connections = Some(connections);
+        self
+    }
+
     /// Adds the devices of a recorded log.
     #[must_use]
     pub fn with_replay(mut self, source: ReplaySource) -> Self {
@@ -119,10 +149,32 @@ impl SimOptions {
         self.devices.unwrap_or(u32::from(self.replay.is_none()))
     }
 
+    /// The time of the first event; with the present time, that of the end of the backlog.
+    pub(super) fn start_time(&self) -> Timestamp {
+        self.now_from.unwrap_or_else(|| self.start.time())
+    }
+
+    /// Whether a device logs that a client of a server connects and disconnects.
+    pub(super) fn logs_connections(&self) -> bool {
+        self.office && self.connections == Some(true)
+    }
+
+    /// The number of events of each generated device at the start.
+    pub(super) fn backlog(&self) -> u32 {
+        self.backlog.unwrap_or(if self.office { 1_000 } else { 0 })
+    }
+
     /// Fails with [`ErrorKind::InvalidInput`] for the first option outside its range.
     pub(super) fn check(&self) -> Result<()> {
         self.check_ranges()?;
-        let events = u64::from(self.generated_devices()) * u64::from(self.backlog);
+        if !self.office && self.rate > 0 && self.generated_devices() > 0 {
+            let message = format!(
+                "settings `office` and `rate`: without the office nothing happens by itself; leave `rate={}` out",
+                self.rate
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        let events = u64::from(self.generated_devices()) * u64::from(self.backlog());
         if events > MOST_EVENTS {
             let message = format!(
                 "settings `devices` and `backlog`: {events} events at the start are too many; at most {MOST_EVENTS} are possible"
@@ -161,7 +213,12 @@ fn replay(settings: &Settings, name: &str) -> Result<Option<ReplaySource>> {
 }
 
 impl Start {
-    /// The time of the first event.
+    /// Whether events have the present time.
+    pub(super) fn is_now(self) -> bool {
+        self == Self::Now
+    }
+
+    /// The time that it means now.
     pub(super) fn time(self) -> Timestamp {
         match self {
             Self::Fixed => FIXED_START,
@@ -219,7 +276,8 @@ mod tests {
     #[test]
     fn reads_and_writes_every_setting() {
         let text = "devices=4&backlog=20&rate=5&seed=18446744073709551615&capacity=9&faults=drop,disconnect,\
-                    repeat,reorder,slow,error,stuck&replay=a/b.tsv&start=now&images=false&inclusive=true&page=7&queue=8";
+                    repeat,reorder,slow,error,stuck&replay=a/b.tsv&replay-live=true&start=now&slaves=3&connections=false\
+                    &images=false&inclusive=true&page=7&queue=8";
         let expected = SimOptions::default()
             .with_devices(4)
             .with_backlog(20)
@@ -228,7 +286,10 @@ mod tests {
             .with_capacity(9)
             .with_faults(Faults::all())
             .with_replay(ReplaySource::File("a/b.tsv".into()))
+            .with_replay_live(true)
             .with_start(Start::Now)
+            .with_slaves(3)
+            .with_connections(false)
             .with_images(false)
             .with_inclusive(true)
             .with_page(7)
@@ -270,6 +331,8 @@ mod tests {
             ("faults", "drop,fire"),
             ("start", "yesterday"),
             ("start", "1969-12-31T23:59:59Z"),
+            ("slaves", "32"),
+            ("office", "closed"),
             ("images", "yes"),
             ("inclusive", "2"),
             ("page", "1000001"),
@@ -304,6 +367,16 @@ mod tests {
         assert!(check(SimOptions::default().with_queue(u32::MAX)).unwrap_err().contains("`queue`"));
         let error = check(SimOptions::default().with_devices(100_000).with_backlog(2_000)).unwrap_err();
         assert!(error.contains("200000000 events"), "{error}");
+    }
+
+    #[test]
+    fn without_the_office_nothing_happens_by_itself() {
+        let read = |text: &str| text.parse::<SimOptions>();
+        assert_eq!(read("office=0").unwrap().backlog(), 0);
+        assert_eq!(read("office=0&backlog=7").unwrap().backlog(), 7);
+        let error = read("office=0&rate=5").unwrap_err().to_string();
+        assert!(error.starts_with("settings `office` and `rate`"), "{error}");
+        assert!(read("office=0&rate=5&replay=bundled&replay-live=1").is_ok());
     }
 
     #[test]

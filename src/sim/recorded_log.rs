@@ -21,6 +21,8 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Default)]
 pub(super) struct RecordedLogs {
     pub(super) devices: BTreeMap<DeviceId, RecordedLog>,
+    /// The device of each row, in the order of the source.
+    pub(super) order: Vec<DeviceId>,
     /// The record inside which a capture ends.
     pub(super) cut: Option<CaptureError>,
 }
@@ -42,16 +44,15 @@ impl RecordedLogs {
     /// [`ErrorKind::Storage`] for one that cannot be read, [`ErrorKind::InvalidData`] for rows that cannot be read, and
     /// for a damaged capture.
     pub(super) fn read(source: &ReplaySource) -> Result<Self> {
-        let whole = |devices| Self { devices, cut: None };
         match source {
-            ReplaySource::Bundled => parse(BUNDLED).map(whole),
+            ReplaySource::Bundled => parse(BUNDLED),
             ReplaySource::File(path) => {
                 let bytes =
                     fs::read(path).map_err(|error| file_error("replayed file", path, "read", error))?;
                 let logs = if CaptureReader::is_capture(&bytes) {
                     read_capture(&bytes)
                 } else {
-                    parse_bytes(&bytes).map(whole)
+                    parse_bytes(&bytes)
                 };
                 logs.map_err(|error| {
                     let message = format!("replayed file `{}`: {error}", path.display());
@@ -76,7 +77,7 @@ pub(super) fn file_error(file: &str, path: &Path, cannot_be: &str, error: io::Er
 /// written.
 fn read_capture(bytes: &[u8]) -> Result<RecordedLogs> {
     let damaged = |error: CaptureError| Error::new(ErrorKind::InvalidData, error.to_string());
-    let (mut devices, mut cut) = (BTreeMap::<DeviceId, RecordedLog>::new(), None);
+    let (mut devices, mut order, mut cut) = (BTreeMap::<DeviceId, RecordedLog>::new(), Vec::new(), None);
     // For each event the row that a blob or an image log stands for, until the event itself is found.
     let mut substitutes: HashMap<(DeviceId, u32), Option<usize>> = HashMap::new();
     for record in CaptureReader::new(bytes).map_err(damaged)?.with_blobs_checked() {
@@ -108,7 +109,10 @@ fn read_capture(bytes: &[u8]) -> Result<RecordedLogs> {
                 }
             }
             Some(_) if is_substitute => {}
-            _ => log.rows.push(event),
+            _ => {
+                log.rows.push(event);
+                order.push(record.device);
+            }
         }
         if is_substitute {
             substitutes.entry((record.device, id)).or_insert(Some(row));
@@ -119,7 +123,7 @@ fn read_capture(bytes: &[u8]) -> Result<RecordedLogs> {
     if devices.is_empty() {
         return Err(Error::new(ErrorKind::InvalidData, "it holds no event"));
     }
-    Ok(RecordedLogs { devices, cut })
+    Ok(RecordedLogs { devices, order, cut })
 }
 
 /// The event of a record, with its extras and its picture.
@@ -137,15 +141,15 @@ fn event(record: &CaptureRecord<'_>) -> Option<(Event, Extras, Option<Bytes>)> {
     Some((*record.event()?, extras, picture))
 }
 
-fn parse_bytes(bytes: &[u8]) -> Result<BTreeMap<DeviceId, RecordedLog>> {
+fn parse_bytes(bytes: &[u8]) -> Result<RecordedLogs> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         Error::new(ErrorKind::InvalidData, format!("neither a capture nor text: {error}"))
     })?;
     parse(text)
 }
 
-fn parse(text: &str) -> Result<BTreeMap<DeviceId, RecordedLog>> {
-    let mut devices: BTreeMap<DeviceId, RecordedLog> = BTreeMap::new();
+fn parse(text: &str) -> Result<RecordedLogs> {
+    let (mut devices, mut order) = (BTreeMap::<DeviceId, RecordedLog>::new(), Vec::new());
     for (number, line) in (1..).zip(text.lines()) {
         if line.is_empty() || line.starts_with('#') || line == HEADER {
             continue;
@@ -155,11 +159,12 @@ fn parse(text: &str) -> Result<BTreeMap<DeviceId, RecordedLog>> {
             Err(error) => return Err(located(number, line, error)),
         };
         devices.entry(event.device_id()).or_default().rows.push(event);
+        order.push(event.device_id());
     }
     if devices.is_empty() {
         return Err(Error::new(ErrorKind::InvalidData, "it holds no row"));
     }
-    Ok(devices)
+    Ok(RecordedLogs { devices, order, cut: None })
 }
 
 /// One row, such as `7562`, `0x4200`, `2025-12-24T14:40:17`, `540000001`.
@@ -248,9 +253,9 @@ mod tests {
 
     #[test]
     fn several_devices_may_share_a_file() {
-        let devices =
-            parse("9\t0x5200\t2025-01-01T00:00:00\t2\n1\t0x5300\t2025-01-01T00:00:00\t1\n").unwrap();
-        assert_eq!(devices.keys().map(|device| device.get()).collect::<Vec<_>>(), [1, 2]);
+        let logs = parse("9\t0x5200\t2025-01-01T00:00:00\t2\n1\t0x5300\t2025-01-01T00:00:00\t1\n").unwrap();
+        assert_eq!(logs.order, [2, 1].map(DeviceId::new));
+        assert_eq!(logs.devices.keys().map(|device| device.get()).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]

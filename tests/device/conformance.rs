@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bs2_events::Result;
-use bs2_events::codec::DeviceId;
+use bs2_events::codec::{DeviceId, Event, EventCode, Extras};
 use bs2_events::device::backend::Backend;
 use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
+use bytes::Bytes;
 
 #[tokio::test(start_paused = true)]
 async fn the_simulator_keeps_the_contract_of_backends() {
-    for settings in ["devices=3", "devices=1&backlog=0", "devices=2&backlog=100&capacity=120"] {
+    for settings in ["devices=3", "devices=1&backlog=0", "devices=2&backlog=100&capacity=120&slaves=2"] {
         check_backend(&Simulated::new(settings))
             .await
             .unwrap_or_else(|violation| panic!("{settings}: {violation}"));
@@ -20,7 +21,7 @@ async fn the_simulator_keeps_the_contract_of_backends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_injector_without_faults_keeps_the_contract_of_the_backend_that_it_wraps() {
-    for settings in ["devices=3", "devices=1&backlog=0", "devices=2&backlog=100&capacity=120"] {
+    for settings in ["devices=3", "devices=1&backlog=0", "devices=2&backlog=100&capacity=120&slaves=2"] {
         let mut stage = Simulated::new(settings);
         stage.backend = Arc::new(FaultInjector::new(stage.backend, FaultOptions::new(Faults::empty())));
         check_backend(&stage).await.unwrap_or_else(|violation| panic!("{settings}: {violation}"));
@@ -97,6 +98,14 @@ impl BackendStage for Simulated {
             self.simulator.make_event(self.device)?;
         }
         Ok(())
+    }
+
+    async fn make_slave_event(&self) -> Result<Option<DeviceId>> {
+        let reader = self.simulator.reader(self.device)?;
+        let Some(slave) = reader.slaves().first().copied() else { return Ok(None) };
+        let denied = Event::builder(slave, 0, EventCode::ACCESS_DENIED);
+        reader.push_with(denied, Extras::default(), Bytes::from_static(b"jpeg"));
+        Ok(Some(slave))
     }
 
     async fn disconnect(&self) -> Result<()> {

@@ -181,11 +181,13 @@ static void what_a_reader_is(void *context, uint32_t device) {
     int connected;
     OK(BS2_GetDeviceInfoEx(context, device, &info, &extension));
     CHECK(info.id == device && info.port == 51211 && memcmp(info.ipv4Address, "\x7F\0\0\x01", 4) == 0);
-    CHECK(info.imageLogSupported == 1);
+    CHECK(info.type == 0x23 && info.imageLogSupported == 1 && info.useAlphanumericID == 1);
+    CHECK(info.faceSupported == 1 && info.cardSupported == 0 && info.fingerSupported == 0);
     OK(BS2_GetDeviceCapabilities(context, device, &capabilities));
     CHECK(capabilities.maxEventLogs == 50000 && capabilities.maxImageLogs > 0);
     OK(BS2_GetFactoryConfig(context, device, &factory));
     CHECK(factory.deviceID == device && strcmp(factory.modelName, "simulated reader") == 0);
+    CHECK(memcmp(factory.macAddr, "\x02\0\x20\x3F\x01\x41", 6) == 0);
     OK(BS2_GetSystemConfig(context, device, &system));
     CHECK(abs(system.timezone) <= 15 * 3600 && system.timezone % 1800 == 0);
     system.timezone = -3600;

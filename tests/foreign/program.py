@@ -29,6 +29,11 @@ PARAMETERS = {
     "SetDeviceEventListener": [PTR, ON_DEVICE, ON_DEVICE, ON_DEVICE, ON_DEVICE],
     "SearchDevices": [PTR],
     "ConnectDevice": [PTR, U32],
+    "DisconnectDevice": [PTR, U32],
+    "GetSlaveDevice": [PTR, U32, ctypes.POINTER(PTR), ctypes.POINTER(U32)],
+    "GetSlaveExDevice": [PTR, U32, U32, ctypes.POINTER(PTR), ctypes.POINTER(U32), ctypes.POINTER(U32)],
+    "SetSlaveDevice": [PTR, U32, PTR, U32],
+    "GetImageLog": [PTR, U32, U32, ctypes.POINTER(PTR), ctypes.POINTER(U32)],
     "ConnectDeviceViaIP": [PTR, ctypes.c_char_p, U16, ctypes.POINTER(U32)],
     "GetLog": [PTR, U32, U32, U32, ctypes.POINTER(PTR), ctypes.POINTER(U32)],
     "StartMonitoringLog": [PTR, U32, ON_LOG],
@@ -115,9 +120,9 @@ def what_is_read_and_reported_is_the_truth():
 
 
 def the_last_byte_may_be_a_bool():
-    with Context("old-flag-byte=1") as context:
+    with Context("old-flag-byte=1&connections=0") as context:
         old = context.logs(context.connect())[1]
-    with Context("old-flag-byte=0") as context:
+    with Context("old-flag-byte=0&connections=0") as context:
         new = context.logs(context.connect())[1]
     assert {record[47] for record in old} == {0, 1} and any(record[47] > 1 for record in new)
     assert [record[:47] for record in old] == [record[:47] for record in new]
@@ -171,6 +176,102 @@ def readers_may_connect_by_themselves():
         assert bs2("ConnectDevice", context.pointer, FIRST) == -907
         assert bs2("SearchDevices", context.pointer) == 1
         assert bs2("ConnectDevice", context.pointer, FIRST) == 1
+
+
+def what_devices_do_before_the_listener_is_set_is_heard():
+    none = ON_DEVICE()
+    for pause in [0, 0, 0, 0.0002, 0.001, 0.005, 0.02] * 20:
+        heard, all_heard = [], threading.Event()
+
+        def on_connected(device):
+            heard.append(device)
+            if len(heard) == 3:
+                all_heard.set()
+
+        callback = ON_DEVICE(on_connected)
+        with Context("devices=3&backlog=0") as context:
+            assert bs2("SetAutoConnection", context.pointer, 1) == 1
+            time.sleep(pause)
+            assert bs2("SetDeviceEventListener", context.pointer, none, none, callback, none) == 1
+            assert all_heard.wait(PATIENCE), (pause, heard)
+        assert sorted(heard) == [FIRST, FIRST + 1, FIRST + 2], (pause, heard)
+
+
+def code_of(record):
+    return struct.unpack_from("<H", record, 44)[0]
+
+
+def a_device_logs_that_the_program_connects_and_disconnects():
+    with Context("devices=1&backlog=5&seed=77") as context:
+        device = context.connect()
+        records = context.logs(device)[1]
+        assert [event_id(record) for record in records] == [1, 2, 3, 4, 5, 6]
+        assert code_of(records[5]) == 0x3B00
+        assert bs2("DisconnectDevice", context.pointer, device) == 1
+        assert context.connect() == device
+        assert LIBRARY.BS2SIM_LoseConnection(context.pointer, U32(device)) == 1
+        assert context.connect() == device
+        codes = [code_of(record) for record in context.logs(device, 5)[1]]
+        assert codes == [0x3B00, 0x3C00, 0x3B00, 0x3C00, 0x3B00]
+    with Context("devices=1&backlog=5&seed=77") as context:
+        codes = [code_of(record) for record in context.logs(context.connect(), 10)[1]]
+        assert codes == [0x3C00, 0x3B00], "the end of a context ends its connections"
+
+
+def the_log_ends_now_and_live_events_carry_the_present_second():
+    live, enough = [], threading.Event()
+
+    def on_log(_device, event):
+        live.append((struct.unpack_from("<I", ctypes.string_at(event, 48), 4)[0], time.time()))
+        if len(live) == 5:
+            enough.set()
+
+    callback = ON_LOG(on_log)
+    with Context("devices=1&backlog=300&seed=78&rate=20") as context:
+        device = context.connect()
+        times = [struct.unpack_from("<I", record, 4)[0] for record in context.logs(device)[1]]
+        assert len(times) >= 300 and 0 <= time.time() - times[299] < 30 and times == sorted(times)
+        assert bs2("StartMonitoringLog", context.pointer, device, callback) == 1
+        assert enough.wait(PATIENCE)
+        assert all(0 <= now - second < 5 for second, now in live), live
+
+
+def slaves_are_listed_and_their_events_are_in_the_log_of_the_device():
+    with Context("devices=1&backlog=2000&slaves=2&connections=0") as context:
+        device, slaves, count, channel = context.connect(), PTR(), U32(), U32(9)
+        assert bs2("GetSlaveDevice", context.pointer, device, slaves, count) == 1 and count.value == 2
+        listed = [struct.unpack_from("<IHBB", ctypes.string_at(slaves, 16), at) for at in (0, 8)]
+        assert [one[1:] for one in listed] == [(0x80, 1, 1)] * 2
+        assert bs2("SetSlaveDevice", context.pointer, device, slaves, 2) == 1
+        bs2("ReleaseObject", slaves)
+        assert bs2("GetSlaveExDevice", context.pointer, device, 0, slaves, channel, count) == 1
+        assert (count.value, channel.value) == (2, 0)
+        numbers = [struct.unpack_from("<I", ctypes.string_at(slaves, 24), at)[0] for at in (0, 12)]
+        bs2("ReleaseObject", slaves)
+        assert numbers == [one[0] for one in listed]
+        makers = {struct.unpack_from("<I", record, 8)[0] for record in context.logs(device)[1]}
+        assert makers == {device, *numbers}
+        assert bs2("ConnectDevice", context.pointer, numbers[0]) == -907
+
+
+def exactly_the_event_that_a_test_wants_is_logged_and_reported():
+    seen, done = [], threading.Event()
+
+    def on_log(device, event):
+        seen.append((device, ctypes.string_at(event, 48)))
+        done.set()
+
+    callback, slave, number = ON_LOG(on_log), 542_000_001, U32()
+    with Context("office=0") as context:
+        device = context.connect()
+        assert context.logs(device)[1] == [], "not even the connection"
+        assert bs2("StartMonitoringLog", context.pointer, device, callback) == 1
+        denied = struct.pack("<III32sHBB", 99, 1_772_441_940, slave, b"42", 0x1900, 0, 0)
+        assert LIBRARY.BS2SIM_PushEvent(context.pointer, U32(device), denied, ctypes.byref(number)) == 1
+        assert done.wait(PATIENCE)
+        expected = struct.pack("<I", 1) + denied[4:]
+        assert number.value == 1 and seen == [(device, expected)]
+        assert context.logs(device)[1] == [expected]
 
 
 def a_context_may_be_released_inside_a_callback():
@@ -247,6 +348,11 @@ if __name__ == "__main__":
     every_third_call_may_fail()
     answers_may_be_late_and_too_late()
     readers_may_connect_by_themselves()
+    what_devices_do_before_the_listener_is_set_is_heard()
+    a_device_logs_that_the_program_connects_and_disconnects()
+    the_log_ends_now_and_live_events_carry_the_present_second()
+    slaves_are_listed_and_their_events_are_in_the_log_of_the_device()
+    exactly_the_event_that_a_test_wants_is_logged_and_reported()
     a_context_may_be_released_inside_a_callback()
     a_release_waits_a_second_for_all_callbacks_together()
     bad_settings_are_named()

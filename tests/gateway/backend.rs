@@ -62,6 +62,10 @@ impl BackendStage for OneReader {
         Ok(())
     }
 
+    async fn make_slave_event(&self) -> Result<Option<DeviceId>> {
+        Ok(None)
+    }
+
     async fn disconnect(&self) -> Result<()> {
         self.fake.state.tell(0);
         Ok(())

@@ -82,12 +82,13 @@ fn the_time_of_now_is_the_one_of_the_first_life() -> Result<()> {
     let now = || SimOptions::default().with_backlog(1).with_start(Start::Now);
     let text = Simulator::with_state(now(), &path)?.truth_text();
     let other = fs::read_to_string(&path).unwrap();
-    let start = other.split("start=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let start = other.split("start=now:").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
     let moved = other.replace(start, "1742774400");
     fs::write(&path, moved).unwrap();
     let again = Simulator::with_state(now(), &path)?.truth_text();
     assert_ne!(again, text);
-    assert_eq!(again, Simulator::with_options(SimOptions::default().with_backlog(1))?.truth_text());
+    // The one event is at the end of the backlog.
+    assert!(again.contains("80a0e067"), "{again}");
     Ok(())
 }
 

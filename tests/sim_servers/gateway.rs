@@ -1,7 +1,7 @@
 //! Responses of the simulated gateway.
 
 use bs2_events::codec::{DeviceId, EventCode, Timestamp};
-use bs2_events::sim::gateway::{ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions};
+use bs2_events::sim::gateway::{ApiVersion, GatewayFaults, GatewayServer};
 use prost::Message;
 use tonic::Code;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -9,7 +9,7 @@ use tonic::codegen::http::uri::PathAndQuery;
 use crate::gateway_client::proto::gsdk::event::event_filter::Param;
 use crate::gateway_client::proto::gsdk::event::{EventFilter, ImageFilter};
 use crate::gateway_client::proto::gsdk::{admin, connect, device, event, time, tna};
-use crate::gateway_client::{GatewayClient, make, server};
+use crate::gateway_client::{GatewayClient, make, quiet, server};
 
 const FIRST: u32 = 541_000_001;
 
@@ -223,9 +223,8 @@ async fn what_gateway_and_readers_are_is_numbered_as_the_version_does() {
         [(ApiVersion::UpTo17, "1.7.0", 21, 43), (ApiVersion::From18, "1.8.0", 14, 21)]
     {
         for images in [0, 1] {
-            let settings = format!("devices=1&images={images}").parse().unwrap();
-            let server =
-                GatewayServer::start(GatewayServerOptions::new(settings).with_api(api)).await.unwrap();
+            let options = quiet(&format!("devices=1&images={images}")).with_api(api);
+            let server = GatewayServer::start(options).await.unwrap();
             let mut client = GatewayClient::new(&server).await;
             let device_id = client.connect_nth(0).await;
             let info = client.admin.get_info(admin::GetInfoRequest {}).await.unwrap().into_inner();
@@ -260,10 +259,14 @@ async fn users_are_answered_with_nothing_and_the_unknown_is_refused() {
     let server = server("devices=1").await;
     let client = GatewayClient::new(&server).await;
     let request = || event::EnableMonitoringRequest { device_id: FIRST };
-    let nothing: connect::GetDeviceListResponse =
-        call(&client, "/gsdk.user.User/Get", request()).await.unwrap();
-    assert!(nothing.device_infos.is_empty());
-    for path in ["/gsdk.user.User/Enroll", "/gsdk.card.Card/Scan", "/gsdk.event.Event/Forge", "/nothing", "/"]
+    for path in
+        ["/gsdk.user.User/Get", "/gsdk.user.User/Enroll", "/gsdk.user.User/Delete", "/user.User/Delete"]
+    {
+        let nothing: connect::GetDeviceListResponse = call(&client, path, request()).await.unwrap();
+        assert!(nothing.device_infos.is_empty(), "{path}");
+    }
+    for path in
+        ["/gsdk.user.User/SetCard", "/gsdk.card.Card/Scan", "/gsdk.event.Event/Forge", "/nothing", "/"]
     {
         let refused = call::<_, connect::DisconnectResponse>(&client, path, request()).await.unwrap_err();
         assert_eq!(refused.code(), Code::Unimplemented, "{path}");
@@ -273,8 +276,7 @@ async fn users_are_answered_with_nothing_and_the_unknown_is_refused() {
 #[tokio::test]
 async fn faults_of_pages_are_as_they_are_described() {
     let page = async |faults: GatewayFaults| {
-        let settings =
-            GatewayServerOptions::new("devices=1&backlog=100".parse().unwrap()).with_faults(faults);
+        let settings = quiet("devices=1&backlog=100").with_faults(faults);
         let server = GatewayServer::start(settings).await.unwrap();
         let mut client = GatewayClient::new(&server).await;
         let device = client.connect_nth(0).await;
@@ -300,8 +302,7 @@ async fn faults_of_pages_are_as_they_are_described() {
 #[tokio::test]
 async fn the_same_seed_fails_the_same_calls() {
     let failures = async || {
-        let settings =
-            GatewayServerOptions::new("devices=1&seed=3".parse().unwrap()).with_faults(GatewayFaults::ERROR);
+        let settings = quiet("devices=1&seed=3").with_faults(GatewayFaults::ERROR);
         let server = GatewayServer::start(settings).await.unwrap();
         let mut client = GatewayClient::new(&server).await;
         let mut codes = Vec::new();

@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bs2_events::Result;
-use bs2_events::codec::DeviceId;
+use bs2_events::codec::{DeviceId, Event, EventCode, Extras};
 use bs2_events::device::backend::Backend;
 use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::device::gateway::Gateway;
 use bs2_events::sim::gateway::{ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions};
+use bytes::Bytes;
 use tempfile::TempDir;
+
+use crate::gateway_client::quiet;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_backend_keeps_its_contract_over_the_simulated_gateway() {
@@ -58,7 +61,7 @@ struct Behind {
 
 impl Behind {
     async fn new(settings: &str, adapt: impl FnOnce(GatewayServerOptions) -> GatewayServerOptions) -> Self {
-        let settings = adapt(GatewayServerOptions::new(settings.parse().unwrap()));
+        let settings = adapt(quiet(settings));
         let server = GatewayServer::start(settings).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let ca = folder.path().join("ca.crt");
@@ -83,6 +86,14 @@ impl BackendStage for Behind {
     async fn make_events(&self, count: u32) -> Result<()> {
         self.server.simulator().reader(self.device)?.make(count)?;
         Ok(())
+    }
+
+    async fn make_slave_event(&self) -> Result<Option<DeviceId>> {
+        let reader = self.server.simulator().reader(self.device)?;
+        let Some(slave) = reader.slaves().first().copied() else { return Ok(None) };
+        let denied = Event::builder(slave, 0, EventCode::ACCESS_DENIED);
+        reader.push_with(denied, Extras::default(), Bytes::from_static(b"jpeg"));
+        Ok(Some(slave))
     }
 
     async fn disconnect(&self) -> Result<()> {

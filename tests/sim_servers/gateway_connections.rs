@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::sim::Certificates;
-use bs2_events::sim::gateway::{GatewayServer, GatewayServerOptions};
+use bs2_events::sim::gateway::GatewayServer;
 use prost::Message;
 use tokio::time::timeout;
 use tonic::{Code, Streaming};
@@ -15,7 +15,7 @@ use crate::gateway_client::proto::gsdk::connect::{
 };
 use crate::gateway_client::proto::gsdk::err::MultiErrorResponse;
 use crate::gateway_client::proto::gsdk::event;
-use crate::gateway_client::{GatewayClient, make, server};
+use crate::gateway_client::{GatewayClient, make, quiet, server};
 
 const FIRST: u32 = 541_000_001;
 
@@ -69,8 +69,7 @@ async fn an_error_of_many_devices_is_one_detail_and_no_other_trailer() {
 
 #[tokio::test]
 async fn a_connection_is_listed_reported_and_ended() {
-    let settings =
-        GatewayServerOptions::new("devices=2".parse().unwrap()).with_device("192.168.0.2".parse().unwrap());
+    let settings = quiet("devices=2").with_device("192.168.0.2".parse().unwrap());
     let server = GatewayServer::start(settings).await.unwrap();
     let mut client = GatewayClient::new(&server).await;
     let mut statuses = client.statuses().await;
@@ -263,8 +262,7 @@ async fn certificates_have_the_names_that_clients_connect_to_and_are_kept() {
     for _ in 0..2 {
         let names = Certificates::LOOPBACK.into_iter().chain(["gateway.example"]);
         let certificates = Certificates::open_or_make(folder.path(), names).unwrap();
-        let settings =
-            GatewayServerOptions::new("devices=1".parse().unwrap()).with_certificates(certificates);
+        let settings = quiet("devices=1").with_certificates(certificates);
         let server = GatewayServer::start(settings).await.unwrap();
         let ca = std::fs::read_to_string(folder.path().join("ca.crt")).unwrap();
         assert_eq!(server.ca_pem(), Some(ca.as_str()));

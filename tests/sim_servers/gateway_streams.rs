@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use bs2_events::sim::gateway::{GatewayFaults, GatewayServer, GatewayServerOptions};
+use bs2_events::sim::gateway::{GatewayFaults, GatewayServer};
 use tonic::Streaming;
 
 use crate::gateway_client::proto::gsdk::event::{self, EventLog};
-use crate::gateway_client::{GatewayClient, make, server};
+use crate::gateway_client::{GatewayClient, make, quiet, server};
 
 const FIRST: u32 = 541_000_001;
 
@@ -30,8 +30,7 @@ async fn a_queue_of_one_loses_nothing_while_the_client_reads() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_drops_the_newest_without_notice() {
-    let settings =
-        GatewayServerOptions::new("devices=1&backlog=0".parse().unwrap()).with_queue_timeout(Duration::ZERO);
+    let settings = quiet("devices=1&backlog=0").with_queue_timeout(Duration::ZERO);
     let server = GatewayServer::start(settings).await.unwrap();
     let mut client = GatewayClient::new(&server).await;
     let device = client.connect_nth(0).await;
@@ -120,7 +119,7 @@ async fn a_queue_below_nothing_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_end_or_fall_silent_where_that_is_the_fault() {
     for (faults, ends) in [(GatewayFaults::END, true), (GatewayFaults::SILENT, false)] {
-        let settings = GatewayServerOptions::new("devices=1&backlog=0".parse().unwrap()).with_faults(faults);
+        let settings = quiet("devices=1&backlog=0").with_faults(faults);
         let server = GatewayServer::start(settings).await.unwrap();
         let mut client = GatewayClient::new(&server).await;
         let device = client.connect_nth(0).await;
@@ -145,7 +144,7 @@ async fn streams_end_or_fall_silent_where_that_is_the_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_a_frame_of_its_own_where_that_is_the_fault() {
-    let settings = GatewayServerOptions::new("devices=1".parse().unwrap()).with_faults(GatewayFaults::FRAMES);
+    let settings = quiet("devices=1").with_faults(GatewayFaults::FRAMES);
     let server = GatewayServer::start(settings).await.unwrap();
     let mut client = GatewayClient::new(&server).await;
     let device = client.connect_nth(0).await;

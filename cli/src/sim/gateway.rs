@@ -18,8 +18,8 @@ use crate::stdio::{Output, count};
 
 /// Serve simulated devices as the vendor's device gateway does: gRPC over TLS
 ///
-/// The devices make 5 events a second, or as many as the setting `rate` says. It runs until Ctrl-C, or for the
-/// time of --for.
+/// The devices make 5 events a second, or as many as the setting `rate` says. Their log ends now, and each event has the
+/// time at which it happens, unless the setting `start` says otherwise. It runs until Ctrl-C, or for the time of --for.
 #[derive(Args)]
 #[command(after_help = AFTER_HELP, group = ArgGroup::new("files").args(["make_certs", "cert"]).required(true))]
 pub(crate) struct Gateway {
@@ -37,6 +37,10 @@ pub(crate) struct Gateway {
     /// The address of the next device, IP or IP:PORT; devices without one are at 10.0.0.1 and so on
     #[arg(long = "device", value_name = "IP")]
     devices: Vec<SimDeviceAddress>,
+    /// How many devices connect to the gateway by themselves: the last ones, or so many more than addresses. They wait in
+    /// the pending list until a client sets an accept filter that lets them in
+    #[arg(long, value_name = "N", default_value = "0", hide_default_value = true)]
+    accept: u32,
     /// Keep the devices in this file; a gateway that starts with it again continues with them, also after kill -9
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -63,8 +67,13 @@ impl Gateway {
         simulator.start()?;
         let mut output = Output::new();
         let devices = server.devices().count();
-        for (device, address) in server.devices().take(SHOWN) {
-            output.line(format_args!("device {device} at {address}"))?;
+        let with_address = devices - (self.accept as usize).min(devices);
+        for (position, (device, address)) in server.devices().enumerate().take(SHOWN) {
+            if position < with_address {
+                output.line(format_args!("device {device} at {address}"))?;
+            } else {
+                output.line(format_args!("device {device} connects by itself"))?;
+            }
         }
         if devices > SHOWN {
             output.line(format_args!("and {} more", devices - SHOWN))?;
@@ -88,10 +97,11 @@ impl Gateway {
             let message = "the gateway has no certificate: give --make-certs, or --cert and --key";
             Error::new(ErrorKind::InvalidInput, message)
         })?;
-        let mut options = GatewayServerOptions::new(source::live_options(&self.source)?)
+        let mut options = GatewayServerOptions::new(source::served_options(&self.source)?)
             .with_listen(self.listen)
             .with_certificates(certificates)
             .with_api(self.api)
+            .with_accept(self.accept)
             .with_faults(self.faults);
         for address in &self.devices {
             options = options.with_device(*address);
@@ -122,6 +132,7 @@ Examples:
   bs2 sim gateway --make-certs certs
   bs2 sim gateway 'sim:devices=2&rate=20&seed=7' --listen 127.0.0.1:4000 --make-certs certs \\
     --device 192.168.0.2 --device 192.168.0.3 --state devices.state --truth truth.tsv
+  bs2 sim gateway 'sim:devices=3&slaves=2' --make-certs certs --accept 2
   bs2 sim gateway 'sim:rate=50' --cert server.crt --key server_key.pem --api 1.7 --faults end,frames
 
 Clients trust certs/ca.crt and connect to the address of --listen. They connect a device by its --device address.

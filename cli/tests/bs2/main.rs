@@ -10,6 +10,8 @@ mod decode;
 mod encode;
 #[path = "../../../tests/support/fake_gateway/mod.rs"]
 mod fake_gateway;
+#[cfg(unix)]
+mod files;
 mod gateway;
 mod images;
 mod logs;

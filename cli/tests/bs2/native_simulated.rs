@@ -7,7 +7,7 @@ use crate::command_line::store::{stored, truth};
 use crate::command_line::{Run, bs2, command, finish, lines, object};
 use async_trait::async_trait;
 use bs2_events::Result;
-use bs2_events::codec::DeviceId;
+use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags};
 use bs2_events::device::backend::Backend;
 use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::device::native::{NativeBackend, NativeOptions};
@@ -146,10 +146,12 @@ fn a_truncated_library_is_an_error_that_names_it_and_no_crash() {
     assert_eq!((run.code, lines(&run.stdout).len()), (Some(0), 1), "{}", run.stderr);
 }
 
-/// Runs `bs2` with these arguments; the simulated devices have these settings.
+/// Runs `bs2` with these arguments; the simulated devices have these settings, and the events of a `sim:` source with them.
 fn simulated(settings: &str, arguments: &[&str]) -> Run {
     let mut bs2 = command(arguments);
-    bs2.env("BS2_SIM", settings).stdin(Stdio::null());
+    let like_in_memory =
+        ["start=fixed&connections=0", settings].join(if settings.is_empty() { "" } else { "&" });
+    bs2.env("BS2_SIM", like_in_memory).stdin(Stdio::null());
     finish(bs2.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
@@ -188,6 +190,13 @@ impl BackendStage for Simulated {
     async fn make_events(&self, count: u32) -> Result<()> {
         crate::simulated_sdk::make_events(self.device, count);
         Ok(())
+    }
+
+    async fn make_slave_event(&self) -> Result<Option<DeviceId>> {
+        let slave = DeviceId::new(542_000_001);
+        let seen = Event::builder(slave, 0, EventCode::ACCESS_DENIED).flags(EventFlags::IMAGE);
+        crate::simulated_sdk::push_event(self.device, &seen.build());
+        Ok(Some(slave))
     }
 
     async fn disconnect(&self) -> Result<()> {

@@ -32,7 +32,8 @@ fn says_where_it_listens_and_what_there_is_and_ends_in_good_order() {
 #[test]
 fn a_reader_that_is_not_there_costs_no_other_and_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let (gateway, address, _) = start(folder.path(), "sim:devices=1&backlog=10&rate=0", "127.0.0.1:0", &[]);
+    let (gateway, address, _) =
+        start(folder.path(), "sim:devices=1&backlog=10&rate=0&connections=0", "127.0.0.1:0", &[]);
     let source = format!("gateway://{address}?ca=certs/ca.crt&device=10.0.0.1&device=10.9.9.9");
     let run = bs2_in(folder.path(), &["logs", &source, "--json"]);
     assert_eq!((run.code, run.stdout.lines().count()), (Some(0), 10));
@@ -61,6 +62,39 @@ fn refuses_what_it_cannot_do_and_says_why() {
     assert!(refused(&both).contains("2 addresses are given for 1 devices"));
     std::fs::write(folder.path().join("state"), "something else").unwrap();
     assert!(refused(&["--make-certs", "certs", "--state", "state"]).contains("not the state of a simulator"));
+}
+
+#[test]
+fn devices_that_connect_by_themselves_are_behind_those_with_an_address() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--device", "192.168.0.2", "--accept", "2"];
+    let (gateway, _, said) = start(folder.path(), "sim:", "127.0.0.1:0", &arguments);
+    assert_eq!(said[0], "device 541000001 at 192.168.0.2:51211");
+    assert_eq!(said[1], "device 541000002 connects by itself");
+    assert_eq!(said[2], "device 541000003 connects by itself");
+    assert!(said[3].starts_with("gateway 1.8 with 3 devices listens at"), "{}", said[3]);
+    signal(&gateway, "TERM");
+    assert_eq!(finish(gateway).code, Some(0));
+}
+
+#[test]
+fn the_log_ends_now_and_has_the_connection_of_the_client() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, address, _) = start(folder.path(), "sim:devices=1&backlog=50&rate=0", "127.0.0.1:0", &[]);
+    let source = format!("gateway://{address}?ca=certs/ca.crt&device=10.0.0.1");
+    let run = bs2_in(folder.path(), &["logs", &source, "--json"]);
+    let events: Vec<serde_json::Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 51);
+    assert_eq!(events[50]["name"], "DEVICE_TCP_CONNECTED");
+    let now = jiff::Timestamp::now();
+    for (event, hours) in [(&events[50], 1), (&events[49], 1), (&events[0], 24 * 7)] {
+        let time: jiff::Timestamp = event["time_utc"].as_str().unwrap().parse().unwrap();
+        let age = now.duration_since(time);
+        assert!(age.as_secs() >= 0 && age.as_hours() < hours, "{event}");
+    }
+    signal(&gateway, "TERM");
+    assert_eq!(finish(gateway).code, Some(0));
 }
 
 /// Gateway, collector, or both are killed while events happen. In the end everything that ever happened is stored,

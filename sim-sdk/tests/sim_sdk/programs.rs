@@ -52,7 +52,7 @@ fn every_function_of_the_vendors_library_is_exported_and_no_other() {
     let listed = run(Command::new("nm").args(["-D", "--defined-only"]).arg(library()));
     let exported: BTreeSet<_> = listed.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     let names = fs::read_to_string(root().join("sim-sdk/src/functions.txt")).unwrap();
-    let own = ["BS2SIM_HeldObjects", "BS2SIM_LoseConnection", "BS2SIM_MakeEvents"];
+    let own = ["BS2SIM_HeldObjects", "BS2SIM_LoseConnection", "BS2SIM_MakeEvents", "BS2SIM_PushEvent"];
     let expected: BTreeSet<_> = names.lines().chain(own).collect();
     assert_eq!(exported, expected);
 }
@@ -126,7 +126,7 @@ fn compile(compiler: &[&str], source: &Path, program: Option<&Path>) {
 
 /// Sets the devices that the C programs expect.
 fn with_devices(command: &mut Command) -> &mut Command {
-    command.env("BS2_SIM", "devices=2&backlog=600&seed=7")
+    command.env("BS2_SIM", "devices=2&backlog=600&seed=7&start=fixed&connections=0")
 }
 
 /// The output of a program, which must succeed.
@@ -162,4 +162,6 @@ fn root() -> &'static Path {
 }
 
 /// The output of the programs in the documentation.
-const OUTPUT: &str = "reader 541000001: 1000 events, the last with id 1000\nlive: 1001 1002 1003\n";
+///
+/// One event more than the backlog: the device logs that the program has connected.
+const OUTPUT: &str = "reader 541000001: 1001 events, the last with id 1001\nlive: 1002 1003 1004\n";

@@ -15,7 +15,7 @@ use super::records::StoredEvent;
 use super::request::{ReceivedRequest, RequestLog};
 use super::response::{ApiResponse, Refusal, Side};
 use super::session::Sessions;
-use super::{events, info, virtual_devices};
+use super::{events, info, lists, virtual_devices};
 use crate::Result;
 use crate::codec::Timestamp;
 use crate::sim::Start;
@@ -39,8 +39,19 @@ pub(super) struct App {
 impl App {
     /// Fails with the errors of the state file.
     pub(super) fn new(options: BiostarXServerOptions, end: watch::Receiver<()>) -> Result<Self> {
-        let mut devices = OfficeDevices::new(&options)?;
-        let database = Database::open(&options, devices.names(), devices.backlog(options.backlog)?)?;
+        let mut devices = OfficeDevices::new(&options, options.start)?;
+        let database = Database::open(&options, devices.names(), |is_now| {
+            // A state file of an earlier version has no backlog: then it is that of the fixed time.
+            let start = match options.start {
+                Start::Now if !is_now => Start::Fixed,
+                start => start,
+            };
+            let (made, backlog) = OfficeDevices::made_backlog(&options, start)?;
+            if is_now == options.start.is_now() {
+                devices = made;
+            }
+            Ok(backlog)
+        })?;
         devices.skip_stored(&database)?;
         Ok(Self {
             clock: Clock::new(options.start),
@@ -115,6 +126,10 @@ impl App {
                 _ => virtual_devices::list(options, database),
             },
             Endpoint::VirtualDevice(id) => virtual_devices::update(request, id, options, database),
+            Endpoint::Users => lists::users(request, database),
+            Endpoint::User(id) => lists::one_user(id, database),
+            Endpoint::Devices => lists::devices(request, database, &self.devices),
+            Endpoint::Doors => lists::doors(request, database, &self.devices),
         }
     }
 
@@ -125,7 +140,10 @@ impl App {
     }
 
     /// Stores a device's event and sends it to the sockets.
-    pub(super) fn report(&mut self, event: StoredEvent) -> Result<StoredEvent> {
+    pub(super) fn report(&mut self, mut event: StoredEvent) -> Result<StoredEvent> {
+        if self.options.start.is_now() {
+            event.stored = self.clock.now().as_unix_seconds();
+        }
         let first = self.database.events.len();
         let event = self.database.report(event)?;
         self.publish_from(first);
@@ -201,6 +219,10 @@ enum Endpoint<'a> {
     Image(&'a str),
     VirtualDevices,
     VirtualDevice(&'a str),
+    Users,
+    User(&'a str),
+    Devices,
+    Doors,
 }
 
 impl<'a> Endpoint<'a> {
@@ -216,14 +238,20 @@ impl<'a> Endpoint<'a> {
             "/api/events/search" => (Self::Search, &["POST"]),
             "/api/events/start" => (Self::Start, &["POST"]),
             "/api/event_types" => (Self::EventTypes, &["GET"]),
+            "/api/users" => (Self::Users, &["GET"]),
+            "/api/devices" => (Self::Devices, &["GET"]),
+            "/api/doors" => (Self::Doors, &["GET"]),
             "/api/v2/virtual_devices" => (Self::VirtualDevices, &["DELETE", "GET", "POST"]),
-            _ => match path.strip_prefix("/api/events/images/").and_then(one) {
-                Some(name) => (Self::Image(name), &["GET"]),
-                None => {
-                    let id = path.strip_prefix("/api/v2/virtual_devices/").and_then(one)?;
-                    (Self::VirtualDevice(id), &["PUT"])
+            _ => {
+                let below = |folder| path.strip_prefix(folder).and_then(one);
+                if let Some(name) = below("/api/events/images/") {
+                    (Self::Image(name), &["GET"])
+                } else if let Some(id) = below("/api/users/") {
+                    (Self::User(id), &["GET"])
+                } else {
+                    (Self::VirtualDevice(below("/api/v2/virtual_devices/")?), &["PUT"])
                 }
-            },
+            }
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The server's database, its state file, and a snapshot of it for tests.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub(super) struct Database {
     pub(super) events: Vec<StoredEvent>,
     /// The names of the real devices, by number.
     pub(super) devices: BTreeMap<u32, String>,
-    users: HashSet<String>,
+    users: BTreeSet<String>,
     /// The last row of each month's log.
     rows: HashMap<(i16, i8), u32>,
     /// The last index of each virtual device.
@@ -33,39 +33,60 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the tables of the state file, or creates them.
+    /// Opens the tables of the state file, or creates them. `make_backlog` makes the events that devices reported before
+    /// the start, at a fixed time or, if it gets `true`, up to the present one; these are kept in the file.
     /// Fails with [`Storage`](ErrorKind::Storage) when the file cannot be read or written, [`Busy`](ErrorKind::Busy)
     /// when another server writes it, [`InvalidData`](ErrorKind::InvalidData) when it is not a state file.
     pub(super) fn open(
         options: &BiostarXServerOptions,
         devices: BTreeMap<u32, String>,
-        backlog: Vec<StoredEvent>,
+        make_backlog: impl FnOnce(bool) -> Result<Vec<StoredEvent>>,
     ) -> Result<Self> {
         let (journal, changes) = match &options.state {
             Some(path) => {
                 let (journal, bytes) = Journal::open(path)?;
                 let lines = whole_lines(&bytes);
                 let changes = changes(path, lines)?;
+                // The file of another program may have no line break, and stays as it is.
+                if lines.is_empty() && !FIRST_LINE.starts_with(&bytes) {
+                    return Err(no_change(path, 1));
+                }
                 // A part of a line was never acknowledged.
                 journal.truncate(lines.len() as u64)?;
                 (Some(journal), changes)
             }
             None => (None, Vec::new()),
         };
-        let mut users: HashSet<String> = (1..=options.users).map(|id| id.to_string()).collect();
+        let mut users: BTreeSet<String> = (1..=options.users).map(|id| id.to_string()).collect();
         let generated = generator::users(options.seed)?;
         users.extend(generated.iter().filter_map(|user| user.as_text().map(str::to_owned)));
         let mut database = Self { devices, users, journal, ..Self::default() };
-        // The backlog is the same at every start, so it is not in the state file.
-        for mut event in backlog {
-            event.id = database.next_row(event.time);
-            database.apply(Change::Events(vec![event]));
+        // A backlog of a fixed time is the same at every start, so it is not in the state file.
+        let is_kept = changes.iter().any(|change| matches!(change, Change::Backlog(_)));
+        let is_now = options.start.is_now() && (is_kept || changes.is_empty());
+        let mut backlog = if is_kept { Vec::new() } else { make_backlog(is_now)? };
+        for event in &mut backlog {
+            event.id = next(database.rows.entry(month(event.time)).or_default());
+        }
+        if is_now && !is_kept {
+            // In pieces, since each is a line; the first is there also if the backlog is empty.
+            let pieces: Vec<_> = backlog.chunks(BACKLOG_LINE).map(<[_]>::to_vec).collect();
+            for piece in if pieces.is_empty() { vec![Vec::new()] } else { pieces } {
+                database.change(Change::Backlog(piece))?;
+            }
+        } else {
+            database.apply(Change::Backlog(backlog));
         }
         for change in changes {
             database.apply(change);
         }
         database.change(Change::Start)?;
         Ok(database)
+    }
+
+    /// The ids of all users, in their order.
+    pub(super) fn users(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.users.iter().map(String::as_str)
     }
 
     pub(super) fn add_user(&mut self, user_id: &str) -> Result<()> {
@@ -142,7 +163,7 @@ impl Database {
                 self.virtual_devices.insert(device.id, device);
             }
             Change::Deleted(ids) => self.virtual_devices.retain(|id, _| !ids.contains(id)),
-            Change::Events(events) => {
+            Change::Backlog(events) | Change::Events(events) => {
                 for event in &events {
                     let row = self.rows.entry(month(event.time)).or_default();
                     *row = event.id.max(*row);
@@ -190,8 +211,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads a state file, also while a server writes it. The events of the backlog are not in the file: every start
-    /// makes them again.
+    /// Reads a state file, also while a server writes it. The events of a backlog of a fixed time are not in the file:
+    /// every start makes them again.
     ///
     /// # Errors
     ///
@@ -244,14 +265,19 @@ impl fmt::Debug for Snapshot {
 fn changes(path: &Path, lines: &[u8]) -> Result<Vec<Change>> {
     let lines = (1..).zip(lines.split_inclusive(|byte| *byte == b'\n'));
     let changes = lines.map(|(number, line)| {
-        serde_json::from_slice(line).map_err(|_| {
-            // The source would quote the line.
-            let message = format!("state file `{}`, line {number} is not a change", path.display());
-            Error::new(ErrorKind::InvalidData, message)
-        })
+        // The source would quote the line.
+        serde_json::from_slice(line).map_err(|_| no_change(path, number))
     });
     changes.collect()
 }
+
+fn no_change(path: &Path, line: u64) -> Error {
+    let message = format!("state file `{}`, line {line} is not a change", path.display());
+    Error::new(ErrorKind::InvalidData, message)
+}
+
+/// What every state file begins with: the first start of the server.
+const FIRST_LINE: &[u8] = b"\"start\"\n";
 
 /// Year and month of a time: each month has its own log.
 fn month(seconds: u32) -> (i16, i8) {
@@ -259,6 +285,9 @@ fn month(seconds: u32) -> (i16, i8) {
     let date = time.to_zoned(jiff::tz::TimeZone::UTC).date();
     (date.year(), date.month())
 }
+
+/// Events of the backlog in a line of the state file.
+const BACKLOG_LINE: usize = 1_000;
 
 fn next(number: &mut u32) -> u32 {
     *number = number.saturating_add(1);

@@ -10,7 +10,8 @@ use super::records::StoredEvent;
 use crate::Result;
 use crate::codec::{DeviceId, Event, EventCode, Subject};
 use crate::sim::extras::picture;
-use crate::sim::{SimOptions, Simulator};
+use crate::sim::generator::door;
+use crate::sim::{DeviceProfile, SimOptions, Simulator, Start};
 
 /// The simulated devices, which make the events in turn.
 pub(super) struct OfficeDevices {
@@ -20,11 +21,17 @@ pub(super) struct OfficeDevices {
 }
 
 impl OfficeDevices {
-    pub(super) fn new(options: &BiostarXServerOptions) -> Result<Self> {
-        let sim = SimOptions::default().with_seed(options.seed).with_devices(options.devices).with_backlog(0);
-        // Nobody reads the logs of these devices: the server has the events.
-        let simulator = Simulator::with_options(sim.with_capacity(1))?;
-        Ok(Self { simulator, seed: options.seed, turn: 0 })
+    /// Devices without an event. With [`Start::Now`] their events have the present time.
+    pub(super) fn new(options: &BiostarXServerOptions, start: Start) -> Result<Self> {
+        Self::with_backlog(options, start, 0)
+    }
+
+    /// Devices with so many events each, which end now.
+    fn with_backlog(options: &BiostarXServerOptions, start: Start, events: u32) -> Result<Self> {
+        let sim = SimOptions::default().with_seed(options.seed).with_devices(options.devices);
+        // Nobody reads later events in the logs of these devices: the server has them.
+        let sim = sim.with_start(start).with_backlog(events).with_capacity(events.max(1));
+        Ok(Self { simulator: Simulator::with_options(sim)?, seed: options.seed, turn: 0 })
     }
 
     /// The names of the devices, by number.
@@ -33,11 +40,35 @@ impl OfficeDevices {
         ids.iter().map(|id| (id.get(), format!("Reader {id}"))).collect()
     }
 
-    /// The next events of all devices in turn, ordered by time.
-    pub(super) fn backlog(&mut self, count: u32) -> Result<Vec<StoredEvent>> {
-        let mut events = (0..count).map(|_| self.next_event()).collect::<Result<Vec<_>>>()?;
+    /// Devices with the backlog of the options, and the events of it, ordered by time.
+    pub(super) fn made_backlog(
+        options: &BiostarXServerOptions,
+        start: Start,
+    ) -> Result<(Self, Vec<StoredEvent>)> {
+        // Where the backlog ends now, each device has its share of it from the beginning.
+        let share = if start.is_now() { options.backlog / options.devices } else { 0 };
+        let mut devices = Self::with_backlog(options, start, share)?;
+        let mut events = Vec::new();
+        for device in &devices.simulator.inner.devices {
+            events.extend(device.lock().state.log().page(0, share, false).iter().map(stored));
+        }
+        while events.len() < options.backlog as usize {
+            events.push(devices.next_event()?);
+        }
         events.sort_by_key(|event| event.time);
-        Ok(events)
+        Ok((devices, events))
+    }
+
+    /// The number of the type of all devices, their model and their firmware.
+    pub(super) fn model(&self) -> (u16, &'static str, &'static str) {
+        let profile = DeviceProfile::new(DeviceId::default(), &self.simulator.inner.options);
+        (profile.device_type, profile.model, profile.firmware)
+    }
+
+    /// The number of the door of each device, and that of the device.
+    pub(super) fn doors(&self) -> impl ExactSizeIterator<Item = (u32, u32)> {
+        let devices = self.simulator.inner.devices.iter().enumerate();
+        devices.map(|(index, device)| (door(index as u32), device.device().get()))
     }
 
     pub(super) fn next_event(&mut self) -> Result<StoredEvent> {

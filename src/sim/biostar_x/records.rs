@@ -89,7 +89,7 @@ impl StoredEvent {
             "index": self.index,
             "datetime": time_text(self.time.into()),
             "server_datetime": self.server_time(zone_minutes),
-            "user_id_name": self.user_id.as_ref().map(|user| format!("{user}({})", name_of(user))),
+            "user_id_name": self.user_id.as_ref().map(|user| format!("{user}({})", user_name(user))),
             "user_id": self.user(),
             "user_group_id": self.user_group(),
             "tna_key": self.tna_key,
@@ -135,7 +135,7 @@ impl StoredEvent {
 
     fn user(&self) -> Option<Value> {
         let user = self.user_id.as_ref()?;
-        Some(json!({ "user_id": user, "name": name_of(user), "photo_exists": false }))
+        Some(json!({ "user_id": user, "name": user_name(user), "photo_exists": false }))
     }
 
     fn user_group(&self) -> Option<Value> {
@@ -153,7 +153,7 @@ impl StoredEvent {
     }
 
     fn doors(&self) -> Option<Value> {
-        self.door_id.map(|door| json!([{ "id": door, "name": format!("Door {door}") }]))
+        self.door_id.map(|door| json!([{ "id": door, "name": door_name(door) }]))
     }
 
     fn picture(&self) -> Option<Value> {
@@ -201,6 +201,8 @@ pub(super) enum Change {
     Deleted(Vec<u32>),
     /// Events that are stored together or not at all.
     Events(Vec<StoredEvent>),
+    /// Events of the backlog, if it ended at the present time of the first start.
+    Backlog(Vec<StoredEvent>),
 }
 
 /// The symbolic name of an event type.
@@ -220,8 +222,12 @@ pub(super) fn without_null(mut object: Value) -> Value {
 }
 
 /// The name of a simulated user contains the id.
-fn name_of(user: &str) -> String {
+pub(super) fn user_name(user: &str) -> String {
     format!("User {user}")
+}
+
+pub(super) fn door_name(door: u32) -> String {
+    format!("Door {door}")
 }
 
 /// A time as the core writes it: two digits of a second, and `Z` even if it is local.

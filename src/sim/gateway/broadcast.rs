@@ -17,10 +17,10 @@ pub(super) struct Broadcast<T> {
     subscribers: Mutex<Vec<Subscriber<T>>>,
 }
 
-struct Subscriber<T> {
-    wants: Box<dyn Fn(&T) -> bool + Send>,
-    queue: Weak<Mutex<Queue<T>>>,
-}
+type Subscriber<T> = Weak<Mutex<Queue<T>>>;
+
+/// A stream whose request was received and not read yet. It gets every item from now on.
+pub(super) struct ReservedStream<T>(Arc<Mutex<Queue<T>>>);
 
 /// How one stream behaves.
 #[derive(Clone, Copy)]
@@ -59,6 +59,7 @@ pub(super) struct QueueReader<T> {
 
 struct Queue<T> {
     items: VecDeque<T>,
+    wants: Box<dyn Fn(&T) -> bool + Send>,
     size: usize,
     timeout: Duration,
     /// When the client last took an item, or the queue stopped being empty.
@@ -67,27 +68,55 @@ struct Queue<T> {
 }
 
 impl<T: Clone> Broadcast<T> {
-    pub(super) fn subscribe(
-        &self,
-        options: StreamOptions,
-        wants: impl Fn(&T) -> bool + Send + 'static,
-    ) -> QueueReader<T> {
-        let StreamOptions { size, timeout, end, ends_after, one_by_one } = options;
-        let queue = Queue { items: VecDeque::new(), size, timeout, since: Instant::now(), waker: None };
-        let queue = Arc::new(Mutex::new(queue));
-        lock(&self.subscribers).push(Subscriber { wants: Box::new(wants), queue: Arc::downgrade(&queue) });
-        QueueReader { queue, end, left: ends_after, one_by_one, must_flush: false }
+    /// Begins a stream, whose client says later what it wants.
+    pub(super) fn reserve(&self) -> ReservedStream<T> {
+        let queue = Arc::new(Mutex::new(Queue {
+            items: VecDeque::new(),
+            wants: Box::new(|_| true),
+            size: BURST,
+            timeout: Duration::ZERO,
+            since: Instant::now(),
+            waker: None,
+        }));
+        lock(&self.subscribers).push(Arc::downgrade(&queue));
+        ReservedStream(queue)
     }
 
     /// Sends an item to every subscriber that wants it, and removes the subscribers that are gone.
     pub(super) fn send(&self, item: &T) {
         lock(&self.subscribers).retain(|subscriber| {
-            let Some(queue) = subscriber.queue.upgrade() else { return false };
-            if (subscriber.wants)(item) {
-                lock(&queue).push(item.clone());
+            let Some(queue) = subscriber.upgrade() else { return false };
+            let mut queue = lock(&queue);
+            if (queue.wants)(item) {
+                queue.push(item.clone());
             }
             true
         });
+    }
+}
+
+impl<T> ReservedStream<T> {
+    /// The stream as its client wants it.
+    pub(super) fn start(
+        self,
+        options: StreamOptions,
+        wants: impl Fn(&T) -> bool + Send + 'static,
+    ) -> QueueReader<T> {
+        let StreamOptions { size, timeout, end, ends_after, one_by_one } = options;
+        {
+            let mut queue = lock(&self.0);
+            queue.items.retain(&wants);
+            (queue.size, queue.timeout, queue.since) = (size, timeout, Instant::now());
+            queue.wants = Box::new(wants);
+        }
+        QueueReader { queue: self.0, end, left: ends_after, one_by_one, must_flush: false }
+    }
+}
+
+/// Clones share the stream: it travels with its request.
+impl<T> Clone for ReservedStream<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
@@ -170,7 +199,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_queue_of_one_loses_nothing_while_its_client_reads() {
         let broadcast = Broadcast::default();
-        let mut reader = broadcast.subscribe(options(1, Duration::from_secs(1), StreamEnd::Never), |_| true);
+        let mut reader =
+            broadcast.reserve().start(options(1, Duration::from_secs(1), StreamEnd::Never), |_| true);
         for round in 0..10 {
             (0..500).for_each(|number| broadcast.send(&(round * 500 + number)));
             let received: Vec<u32> = reader.by_ref().take(500).map(Result::unwrap).collect().await;
@@ -182,7 +212,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_newest_are_dropped_when_the_client_takes_none() {
         let broadcast = Broadcast::default();
-        let mut reader = broadcast.subscribe(options(8, Duration::from_secs(1), StreamEnd::Never), |_| true);
+        let mut reader =
+            broadcast.reserve().start(options(8, Duration::from_secs(1), StreamEnd::Never), |_| true);
         (0..3).for_each(|number| broadcast.send(&number));
         tokio::time::advance(Duration::from_secs(1)).await;
         (3..20).for_each(|number| broadcast.send(&number));
@@ -194,7 +225,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_queue_is_bounded_also_before_its_timeout() {
         let broadcast = Broadcast::default();
-        let mut reader = broadcast.subscribe(options(8, Duration::MAX, StreamEnd::Never), |_| true);
+        let mut reader = broadcast.reserve().start(options(8, Duration::MAX, StreamEnd::Never), |_| true);
         (0..50_000).for_each(|number| broadcast.send(&number));
         assert_eq!(drain(&mut reader).len(), 8 + BURST);
     }
@@ -202,7 +233,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn streams_end_fail_and_fall_silent_as_the_options_say() {
         let broadcast = Broadcast::default();
-        let ending = |end| broadcast.subscribe(options(9, Duration::ZERO, end), |number| *number != 3);
+        let ending = |end| broadcast.reserve().start(options(9, Duration::ZERO, end), |number| *number != 3);
         let mut ends = ending(StreamEnd::Clean);
         let mut fails = ending(StreamEnd::Error);
         let mut silent = ending(StreamEnd::Silent);
@@ -214,6 +245,17 @@ mod tests {
         assert!(ends.next().await.is_none());
         assert!(fails.next().await.is_none());
         assert!(silent.next().now_or_never().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reserved_stream_has_what_was_sent_before_its_client_said_what_it_wants() {
+        let broadcast = Broadcast::default();
+        let reserved = broadcast.reserve();
+        (0..20).for_each(|number| broadcast.send(&number));
+        let mut reader =
+            reserved.start(options(4, Duration::from_secs(1), StreamEnd::Never), |number| number % 2 == 1);
+        (20..24).for_each(|number| broadcast.send(&number));
+        assert_eq!(drain(&mut reader), [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23]);
     }
 
     fn options(size: usize, timeout: Duration, end: StreamEnd) -> StreamOptions {

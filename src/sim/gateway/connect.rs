@@ -7,12 +7,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
+use super::broadcast::ReservedStream;
 use super::connections::DeviceConnection;
 use super::state::GatewayState;
 use super::status::{Reply, each, empty_calls, not_connected};
 use crate::device::gateway::proto::gsdk::connect::connect_server::Connect;
 use crate::device::gateway::proto::gsdk::connect::{self as wire, ConnectionMode};
-use crate::device::gateway::proto::gsdk::device::Type;
 
 /// Serves every client.
 #[derive(Clone)]
@@ -123,7 +123,7 @@ impl Connect for ConnectService {
                 status: state.status().into(),
                 auto_reconnect: state.is_asynchronous,
                 use_ssl: state.uses_tls(),
-                r#type: TYPE.into(),
+                r#type: self.0.device_type(),
             });
         }
         device_infos.extend(self.0.connections.unreachable().iter().map(|known| wire::DeviceInfo {
@@ -148,7 +148,7 @@ impl Connect for ConnectService {
             let address = connection.address.socket();
             wire::SearchDeviceInfo {
                 device_id: self.0.device(position),
-                r#type: TYPE.into(),
+                r#type: self.0.device_type(),
                 use_dhcp: true,
                 connection_mode: state.mode.into(),
                 ip_addr: address.ip().to_string(),
@@ -163,11 +163,13 @@ impl Connect for ConnectService {
 
     async fn subscribe_status(
         &self,
-        request: Request<wire::SubscribeStatusRequest>,
+        mut request: Request<wire::SubscribeStatusRequest>,
     ) -> Reply<Self::SubscribeStatusStream> {
         self.0.begin_call()?;
+        let reserved = request.extensions_mut().remove::<ReservedStream<wire::StatusChange>>();
         let options = self.0.stream_options(request.into_inner().queue_size)?;
-        Ok(Response::new(self.0.statuses.subscribe(options, |_| true).boxed()))
+        let reserved = reserved.unwrap_or_else(|| self.0.statuses.reserve());
+        Ok(Response::new(reserved.start(options, |_| true).boxed()))
     }
 
     async fn get_accept_filter(
@@ -201,7 +203,7 @@ impl Connect for ConnectService {
                 last_try: connection.lock().refused_at?,
                 device_id: self.0.device(position),
                 ip_addr: connection.address.socket().ip().to_string(),
-                r#type: TYPE.into(),
+                r#type: self.0.device_type(),
             })
         });
         Ok(Response::new(wire::GetPendingListResponse { device_infos: pending.collect() }))
@@ -212,14 +214,22 @@ impl Connect for ConnectService {
         _: Request<wire::GetSlaveDeviceRequest>,
     ) -> Reply<wire::GetSlaveDeviceResponse> {
         self.0.begin_call()?;
-        Ok(Response::new(wire::GetSlaveDeviceResponse::default()))
+        Ok(Response::new(wire::GetSlaveDeviceResponse { slave_device_infos: self.slaves() }))
+    }
+
+    async fn search_slave_device(
+        &self,
+        _: Request<wire::SearchSlaveDeviceRequest>,
+    ) -> Reply<wire::SearchSlaveDeviceResponse> {
+        self.0.begin_call()?;
+        Ok(Response::new(wire::SearchSlaveDeviceResponse { slave_device_infos: self.slaves() }))
     }
 
     async fn set_slave_device(
         &self,
         _: Request<wire::SetSlaveDeviceRequest>,
     ) -> Reply<wire::SetSlaveDeviceResponse> {
-        Err(Status::unimplemented("the simulated readers have no slaves"))
+        Err(Status::unimplemented("the slaves of simulated devices are a setting of theirs: slaves=N"))
     }
 
     empty_calls! {
@@ -240,6 +250,21 @@ impl Connect for ConnectService {
 }
 
 impl ConnectService {
+    /// The slaves of each device that the gateway has.
+    fn slaves(&self) -> Vec<wire::SlaveDeviceInfo> {
+        let is_known = |connection: &DeviceConnection| {
+            let state = connection.lock();
+            state.is_open() || state.is_asynchronous
+        };
+        let known = self.0.connections.iter().filter(|(_, connection)| is_known(connection));
+        let slaves = known.map(|(position, _)| wire::SlaveDeviceInfo {
+            device_id: self.0.device(position),
+            rs485_slave_device_i_ds: self.0.slaves(position),
+            wiegand_slave_device_i_ds: Vec::new(),
+        });
+        slaves.filter(|info| !info.rs485_slave_device_i_ds.is_empty()).collect()
+    }
+
     fn set_mode(&self, device: u32, mode: i32) -> Result<(), Status> {
         self.0.begin_call()?;
         let mode = ConnectionMode::try_from(mode)
@@ -261,6 +286,3 @@ impl ConnectService {
         Ok(())
     }
 }
-
-/// The device type that the simulated devices report.
-pub(super) const TYPE: Type = Type::Biostation3;

@@ -1,6 +1,7 @@
 //! The gateway's connections to its devices, as they are now. `GatewayState` opens and closes them.
 //!
-//! Locks are taken in this order: a device's, its connection's, that of a broadcast.
+//! Locks are taken in this order: that of what a device has logged of its connection, the device's, its connection's,
+//! that of a broadcast, that of a queue.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -12,7 +13,7 @@ use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, AsyncConnectInfo, ConnectionMode, Status as WireStatus,
 };
 use crate::device::gateway::proto::gsdk::time::TimeConfig;
-use crate::sync::lock;
+use crate::sync::{lock, now};
 
 /// All connections, in the order of the devices.
 pub(super) struct Connections {
@@ -26,6 +27,8 @@ pub(super) struct Connections {
 /// The connection to one device.
 pub(super) struct DeviceConnection {
     pub(super) address: SimDeviceAddress,
+    /// Whether the device's log says that a client is connected.
+    logged: Mutex<bool>,
     state: Mutex<ConnectionState>,
 }
 
@@ -53,11 +56,19 @@ pub(super) struct OpenConnection {
 }
 
 impl Connections {
-    /// One connection for each device; those beyond `addresses` get the addresses from 10.0.0.1 on.
-    pub(super) fn new(devices: usize, addresses: &[SimDeviceAddress]) -> Self {
-        let connection = |position| DeviceConnection {
-            address: addresses.get(position).copied().unwrap_or_else(|| SimDeviceAddress::nth(position)),
-            state: Mutex::default(),
+    /// One connection for each device; those beyond `addresses` get the addresses from 10.0.0.1 on. The last `accept`
+    /// ones connect by themselves, and were refused a moment ago.
+    pub(super) fn new(devices: usize, addresses: &[SimDeviceAddress], accept: usize) -> Self {
+        let connection = |position| {
+            let connects_itself = position + accept >= devices;
+            let mode =
+                if connects_itself { ConnectionMode::DeviceToServer } else { ConnectionMode::default() };
+            let refused_at = connects_itself.then(|| now().as_unix_seconds());
+            DeviceConnection {
+                address: addresses.get(position).copied().unwrap_or_else(|| SimDeviceAddress::nth(position)),
+                logged: Mutex::new(false),
+                state: Mutex::new(ConnectionState { mode, refused_at, ..ConnectionState::default() }),
+            }
         };
         Self {
             connections: (0..devices).map(connection).collect(),
@@ -89,6 +100,11 @@ impl Connections {
 }
 
 impl DeviceConnection {
+    /// Whether the device's log says that a client is connected.
+    pub(super) fn logged(&self) -> MutexGuard<'_, bool> {
+        lock(&self.logged)
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         lock(&self.state)
     }

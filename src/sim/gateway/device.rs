@@ -6,7 +6,6 @@ use futures_util::future::BoxFuture;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-use super::connect::TYPE;
 use super::options::ApiVersion;
 use super::state::GatewayState;
 use super::status::{Reply, each, empty_calls};
@@ -27,9 +26,8 @@ impl Device for DeviceService {
     async fn get_info(&self, request: Request<wire::GetInfoRequest>) -> Reply<wire::GetInfoResponse> {
         let device = request.into_inner().device_id;
         let info = self.0.call_device(device, self.0.backend.info(DeviceId::new(device))).await?;
-        let [_, a, b, c] = device.to_be_bytes();
         let info = wire::FactoryInfo {
-            mac_addr: format!("02:00:00:{a:02x}:{b:02x}:{c:02x}"),
+            mac_addr: self.0.profile(device).mac_text(),
             model_name: info.model,
             firmware_version: info.firmware,
             ..Default::default()
@@ -44,20 +42,21 @@ impl Device for DeviceService {
         let device = request.into_inner().device_id;
         let capabilities =
             self.0.call_device(device, self.0.backend.capabilities(DeviceId::new(device))).await?;
+        let profile = self.0.profile(device);
         // The two versions have the same names of fields, with other numbers.
         macro_rules! encoded {
             ($CapabilityInfo:path) => {{
                 type Info = $CapabilityInfo;
                 let info = Info {
-                    r#type: TYPE.into(),
-                    max_num_of_user: MAX_USERS,
-                    pin_supported: true,
-                    card_supported: true,
-                    user_name_supported: true,
-                    alphanumeric_id_supported: true,
+                    r#type: profile.device_type.into(),
+                    max_num_of_user: profile.max_users,
+                    pin_supported: profile.has_pins,
+                    card_supported: profile.has_cards,
+                    user_name_supported: profile.has_user_names,
+                    alphanumeric_id_supported: profile.has_alphanumeric_ids,
                     image_log_supported: capabilities.max_image_logs > 0,
-                    tna_supported: true,
-                    job_code_supported: true,
+                    tna_supported: profile.has_tna,
+                    job_code_supported: profile.has_job_codes,
                     dst_supported: true,
                     ..Info::default()
                 };
@@ -78,13 +77,14 @@ impl Device for DeviceService {
         let device = request.into_inner().device_id;
         let capabilities =
             self.0.call_device(device, self.0.backend.capabilities(DeviceId::new(device))).await?;
+        let profile = self.0.profile(device);
         let capability = wire::DeviceCapability {
-            max_users: MAX_USERS,
+            max_users: profile.max_users,
             max_event_logs: capabilities.max_event_logs,
             max_image_logs: capabilities.max_image_logs,
             camera_supported: capabilities.max_image_logs > 0,
-            thermal_supported: true,
-            face_ex_supported: true,
+            thermal_supported: profile.has_thermal_camera,
+            face_ex_supported: profile.has_faces,
         };
         Ok(Response::new(wire::GetCapabilityResponse { device_capability: Some(capability) }))
     }
@@ -151,5 +151,4 @@ impl DeviceService {
     }
 }
 
-const MAX_USERS: u32 = 100_000;
 const BUILD_DATE: &str = "2025-01-01";

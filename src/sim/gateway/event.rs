@@ -8,9 +8,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use tonic::{Request, Response, Status};
 
+use super::broadcast::ReservedStream;
 use super::state::{GatewayState, LiveEvent, limit};
 use super::status::{Reply, each, empty_calls};
-use crate::codec::{DeviceId, Event as Record, EventCode, Subject};
+use crate::codec::{DeviceId, Event as Record, EventCode, Extras, Subject};
 use crate::device::ImageFilter;
 use crate::device::gateway::proto::gsdk::event as wire;
 use crate::device::gateway::proto::gsdk::event::event_filter::Param;
@@ -77,18 +78,24 @@ impl Event for EventService {
 
     async fn subscribe_realtime_log(
         &self,
-        request: Request<wire::SubscribeRealtimeLogRequest>,
+        mut request: Request<wire::SubscribeRealtimeLogRequest>,
     ) -> Reply<Self::SubscribeRealtimeLogStream> {
         self.0.begin_call()?;
+        let reserved = request.extensions_mut().remove::<ReservedStream<LiveEvent>>();
         let request = request.into_inner();
         let options = self.0.stream_options(request.queue_size)?;
         let devices: BTreeSet<u32> = request.device_i_ds.into_iter().collect();
         let event_codes: BTreeSet<u32> = request.event_codes.into_iter().collect();
-        let events = self.0.events.subscribe(options, move |live: &LiveEvent| {
-            (devices.is_empty() || devices.contains(&live.event.device_id().get()))
+        let reserved = reserved.unwrap_or_else(|| self.0.events.reserve());
+        let events = reserved.start(options, move |live: &LiveEvent| {
+            // No source says which of the two numbers a gateway compares.
+            let numbers = [live.device, live.event.device_id()];
+            (devices.is_empty() || numbers.iter().any(|number| devices.contains(&number.get())))
                 && (event_codes.is_empty() || event_codes.contains(&codes(live.event.code()).0))
         });
-        Ok(Response::new(events.map(|live| live.map(|live| event_log(&live))).boxed()))
+        Ok(Response::new(
+            events.map(|live| live.map(|live| event_log(&live.event, live.extras.as_deref()))).boxed(),
+        ))
     }
 
     empty_calls! {
@@ -146,10 +153,7 @@ impl Tna for EventService {
 impl EventService {
     fn event_logs(&self, device: u32, page: Vec<Record>) -> Vec<wire::EventLog> {
         let extras = self.0.extras(device, &page);
-        let events = page.into_iter().zip(extras);
-        events
-            .map(|(event, extras)| event_log(&LiveEvent { event, temperature: extras.temperature }))
-            .collect()
+        page.iter().zip(&extras).map(|(event, extras)| event_log(event, Some(extras))).collect()
     }
 
     async fn set_image_filters(&self, device: u32, filters: &[wire::ImageFilter]) -> Result<(), Status> {
@@ -171,10 +175,9 @@ fn image_filter(filter: &wire::ImageFilter) -> Result<ImageFilter, Status> {
     Ok(if code.sub() == 0 { made } else { made.exactly() })
 }
 
-/// The event with its temperature. The interface has no field for the device's time zone, and for subjects that no
-/// source describes.
-fn event_log(live: &LiveEvent) -> wire::EventLog {
-    let event = &live.event;
+/// The event with its extras. The interface has no field for the device's time zone, for a job code, and for subjects
+/// that no source describes.
+fn event_log(event: &Record, extras: Option<&Extras>) -> wire::EventLog {
     let (event_code, sub_code) = codes(event.code());
     let mut log = wire::EventLog {
         id: event.id(),
@@ -185,11 +188,21 @@ fn event_log(live: &LiveEvent) -> wire::EventLog {
         tna_key: event.tna_key().unwrap_or_default().into(),
         has_image: event.flags().has_image(),
         changed_on_device: event.changed_on_device().unwrap_or_default(),
-        temperature: live.temperature.map_or(0, |temperature| temperature.hundredths()),
+        temperature: extras.and_then(|extras| extras.temperature).map_or(0, |found| found.hundredths()),
         ..Default::default()
     };
-    match event.subject() {
-        Subject::User(_) => log.user_id = user_id(event),
+    // A further subject must not replace the event's own.
+    for further in extras.iter().flat_map(|extras| &extras.subjects) {
+        set_subject(&mut log, further.subject());
+    }
+    set_subject(&mut log, event.subject());
+    log
+}
+
+/// Sets the field of a subject.
+fn set_subject(log: &mut wire::EventLog, subject: Subject<'_>) {
+    match subject {
+        Subject::User(user) => log.user_id = String::from_utf8_lossy(user.as_bytes()).into_owned(),
         Subject::Card(card) => log.card_data = card.as_bytes().to_vec().into(),
         Subject::Door { door_id: id } | Subject::Lift { lift_id: id } | Subject::Zone { zone_id: id } => {
             log.entity_id = id;
@@ -211,7 +224,6 @@ fn event_log(live: &LiveEvent) -> wire::EventLog {
         }
         _ => {}
     }
-    log
 }
 
 /// A log with the fields that all logs have of an event, and these.

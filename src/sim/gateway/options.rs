@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use super::faults::GatewayFaults;
 use crate::settings::Settings;
-use crate::sim::setting::{SettingKind, SettingsTable, duration, faults, file, options_struct, parsed};
+use crate::sim::setting::{
+    SettingKind, SettingsTable, duration, faults, file, number, options_struct, parsed,
+};
 use crate::sim::{Certificates, SimOptions};
 use crate::{Error, ErrorKind, Result};
 
@@ -23,6 +25,7 @@ options_struct! {
     /// | `listen` | the address and port that the gateway listens on | `127.0.0.1:0` |
     /// | `api` | the version of the interface, `1.7` or `1.8` | `1.8` |
     /// | `device` | the address of the next device, `IP` or `IP:PORT`; may occur several times | 10.0.0.1, 10.0.0.2, … |
+    /// | `accept` | how many devices, the last ones, connect to the gateway by themselves: they wait in the pending list until the accept filter lets them in | 0 |
     /// | `state` | the file that keeps the devices | none |
     /// | `gateway-faults` | faults of the gateway, separated by commas; see [`GatewayFaults`] | none |
     /// | `queue-timeout` | how long a client may take no event before its queue counts as full | `1s` |
@@ -56,6 +59,10 @@ options_struct! {
         devices: Vec<SimDeviceAddress> = Vec::new(), "device": SettingKind::new(read_devices, |devices| {
             devices.iter().map(SimDeviceAddress::to_string).collect()
         });
+        /// Sets how many devices, the last ones, connect to the gateway by themselves. They wait in the pending list until
+        /// a client sets an accept filter that lets them in. If the simulator's settings name no number of devices, these
+        /// come behind those with an address.
+        fn with_accept(devices) => accept: u32 = 0, "accept": number(0..=100_000);
         state: Option<PathBuf> = None, "state": file().optional();
         /// Sets the faults of the gateway. By default there are none.
         fn with_faults(faults) => faults: GatewayFaults = GatewayFaults::empty(), "gateway-faults": faults();
@@ -225,7 +232,7 @@ mod tests {
     #[test]
     fn reads_and_writes_every_setting() {
         let text = "devices=2&rate=5&faults=drop&listen=127.0.0.1:4000&api=1.7&device=192.168.0.2&device=192.168.0.3:51212\
-                    &state=devices.state&gateway-faults=short,end&queue-timeout=0s&reconnect=30s";
+                    &accept=1&state=devices.state&gateway-faults=short,end&queue-timeout=0s&reconnect=30s";
         assert_eq!(text.parse::<GatewayServerOptions>().unwrap().to_string(), text);
         assert_eq!("".parse::<GatewayServerOptions>().unwrap().to_string(), "");
         assert_eq!("sim:api=1.7".parse::<GatewayServerOptions>().unwrap().to_string(), "api=1.7");

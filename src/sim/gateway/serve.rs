@@ -62,8 +62,11 @@ async fn serve_client(socket: TcpStream, acceptor: TlsAcceptor, gateway: Arc<Gat
         tracing::debug!("a client failed the TLS handshake");
         return;
     };
-    let service = service_fn(move |request| {
+    // This is called for each request at once and in the order of their arrival; what it returns runs later.
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let gateway = Arc::clone(&gateway);
+        let path = request.uri().path().to_owned();
+        gateway.reserve_stream(&path, request.extensions_mut());
         async move { Ok::<_, Infallible>(respond(request, gateway).await) }
     });
     let connection = http2::Builder::new(TokioExecutor::new())
@@ -99,8 +102,12 @@ async fn respond(mut request: Request<Incoming>, gateway: Arc<GatewayState>) -> 
         ("time.Time", "GetDSTConfig" | "SetDSTConfig" | "SetDSTConfigMulti") => empty(request).await,
         ("time.Time", _) => infallible(TimeServer::new(DeviceService(gateway)).call(request).await),
         ("admin.Admin", _) => infallible(AdminServer::new(DeviceService(gateway)).call(request).await),
-        // Clients that follow changes of users request them, and some end without a response.
-        ("user.User", "Get" | "GetList" | "GetPartial") => empty(request).await,
+        // Clients that follow changes of users request them, and the vendor's first example enrols one and deletes it;
+        // without a response they end.
+        (
+            "user.User",
+            "Delete" | "DeleteMulti" | "Enroll" | "EnrollMulti" | "Get" | "GetList" | "GetPartial",
+        ) => empty(request).await,
         _ => Status::unimplemented(format!("the simulated gateway has no {path}")).into_http(),
     }
 }

@@ -8,18 +8,19 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::Status;
+use tonic::codegen::http::Extensions;
 
 use super::broadcast::{Broadcast, StreamOptions};
 use super::connections::{ConnectionState, Connections, OpenConnection};
 use super::faults::{GatewayFaultInjector, GatewayFaults};
 use super::options::{ApiVersion, GatewayServerOptions};
 use super::status::{not_connected, status, timed_out};
-use crate::codec::{DeviceId, Event, Extras, Temperature};
+use crate::codec::{DeviceId, Event, Extras};
 use crate::device::backend::{Backend, LiveSink, LiveTarget};
 use crate::device::gateway::proto::gsdk::connect::{
     AcceptFilter, ConnectionMode, Status as WireStatus, StatusChange,
 };
-use crate::sim::Simulator;
+use crate::sim::{DeviceProfile, Simulator};
 use crate::sync::now;
 use crate::{Error, Result};
 
@@ -40,22 +41,30 @@ pub(super) struct GatewayState {
     opened: AtomicU64,
     /// Rises with every restart; clients that connected before are dropped.
     restarts: watch::Sender<u64>,
+    /// Whether the server is dropped. What devices log then, no client could ever read.
+    is_ending: AtomicBool,
 }
 
 /// An event as streams send it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct LiveEvent {
+    /// The device whose log has the event.
+    pub(super) device: DeviceId,
     pub(super) event: Event,
-    pub(super) temperature: Option<Temperature>,
+    pub(super) extras: Option<Box<Extras>>,
 }
 
 impl GatewayState {
     pub(super) fn new(simulator: &Simulator, options: &GatewayServerOptions, runtime: Handle) -> Self {
         Self {
-            connections: Connections::new(simulator.inner.devices.len(), &options.devices),
+            connections: Connections::new(
+                simulator.inner.devices.len(),
+                &options.devices,
+                options.accept as usize,
+            ),
             faults: GatewayFaultInjector::new(options.faults, simulator.inner.options.seed),
             simulator: simulator.clone(),
-            backend: simulator.backend(),
+            backend: simulator.make_backend(true),
             events: Broadcast::default(),
             statuses: Broadcast::default(),
             api: options.api,
@@ -64,6 +73,7 @@ impl GatewayState {
             queue_timeout: options.queue_timeout,
             opened: AtomicU64::new(0),
             restarts: watch::Sender::new(0),
+            is_ending: AtomicBool::new(false),
         }
     }
 
@@ -75,11 +85,29 @@ impl GatewayState {
     /// Drops every client and forgets every connection, as a gateway does that was started again.
     pub(super) fn restart(self: &Arc<Self>) {
         self.restarts.send_modify(|restarts| *restarts += 1);
-        for (position, _) in self.connections.iter() {
-            self.stop_reconnecting(position);
-        }
         self.connections.unreachable().clear();
         *self.connections.filter() = AcceptFilter::default();
+        for (position, _) in self.connections.iter() {
+            self.stop_reconnecting(position);
+            self.admit(position);
+        }
+    }
+
+    /// Drops every client and every connection, for ever.
+    pub(super) fn end(self: &Arc<Self>) {
+        self.is_ending.store(true, Ordering::Relaxed);
+        self.restart();
+    }
+
+    /// Begins the stream that a request asks for, if it asks for one. A client that subscribes and at once connects a
+    /// device must hear of it, so a subscription counts from the moment at which its request arrives.
+    pub(super) fn reserve_stream(&self, path: &str, extensions: &mut Extensions) {
+        let call = path.rsplit('.').next().unwrap_or_default();
+        match call {
+            "Connect/SubscribeStatus" => drop(extensions.insert(self.statuses.reserve())),
+            "Event/SubscribeRealtimeLog" => drop(extensions.insert(self.events.reserve())),
+            _ => {}
+        }
     }
 
     // Calls.
@@ -122,6 +150,21 @@ impl GatewayState {
     /// The number of the device at this position.
     pub(super) fn device(&self, position: usize) -> u32 {
         self.simulator.inner.devices[position].device().get()
+    }
+
+    /// The numbers of the slaves of the device at this position.
+    pub(super) fn slaves(&self, position: usize) -> Vec<u32> {
+        self.simulator.inner.devices[position].slaves().iter().map(|slave| slave.get()).collect()
+    }
+
+    /// What a device says of itself.
+    pub(super) fn profile(&self, device: u32) -> DeviceProfile {
+        DeviceProfile::new(DeviceId::new(device), &self.simulator.inner.options)
+    }
+
+    /// The number of the device type, which is that of every device.
+    pub(super) fn device_type(&self) -> i32 {
+        self.profile(0).device_type.into()
     }
 
     /// How a stream behaves whose client asks for a queue of this size.
@@ -203,24 +246,54 @@ impl GatewayState {
         let monitoring =
             attempt.await.map_err(|_| cannot("i/o timeout"))?.map_err(|error| cannot(&error.to_string()))?;
 
-        let earlier = {
+        let mut logged = self.connections.at(position).logged();
+        if self.connections.at(position).lock().is_open() {
+            return Ok(()); // Another call was faster.
+        }
+        // Before the status, so that a client that hears of the connection finds it in the log.
+        self.log_connection(position, &mut logged, true);
+        let opened = {
             let mut connection = self.connections.at(position).lock();
-            if connection.is_open() {
-                return Ok(()); // Another call was faster.
-            }
             if !is_wanted(&connection) {
-                return Err(cannot("it is not wanted any more"));
+                Err(cannot("it is not wanted any more"))
+            } else if feed.is_lost.load(Ordering::Relaxed) {
+                Err(cannot("the connection is lost"))
+            } else {
+                connection.open = Some(OpenConnection { tls, number, is_monitored: false });
+                connection.refused_at = None;
+                self.send_status(self.device(position), connection.status());
+                Ok(connection.monitoring.replace(monitoring))
             }
-            if feed.is_lost.load(Ordering::Relaxed) {
-                return Err(cannot("the connection is lost"));
-            }
-            connection.open = Some(OpenConnection { tls, number, is_monitored: false });
-            connection.refused_at = None;
-            self.send_status(self.device(position), connection.status());
-            connection.monitoring.replace(monitoring)
         };
-        drop(earlier); // Outside the lock: it locks the device.
-        Ok(())
+        if opened.is_err() {
+            self.log_connection(position, &mut logged, false);
+        }
+        opened.map(drop) // Outside the lock: it locks the device.
+    }
+
+    /// Lets the device log that a client is connected or not, if its log says something else.
+    fn log_connection(&self, position: usize, logged: &mut bool, is_connected: bool) {
+        if self.is_ending.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ok(reader) = self.simulator.reader(DeviceId::new(self.device(position))) else { return };
+        if *logged && is_connected {
+            reader.note_connection(false); // The loss of the connection before, which nobody has noted yet.
+        }
+        if *logged || is_connected {
+            reader.note_connection(is_connected);
+        }
+        *logged = is_connected;
+    }
+
+    /// Lets the device log that its connection was closed or lost, unless it is open again.
+    fn log_closed(&self, position: usize) {
+        let connection = self.connections.at(position);
+        let mut logged = connection.logged();
+        let is_open = connection.lock().is_open();
+        if !is_open {
+            self.log_connection(position, &mut logged, false);
+        }
     }
 
     /// Closes the connection to a device; `false` if there was none.
@@ -234,6 +307,7 @@ impl GatewayState {
             connection.monitoring.take()
         };
         drop(monitoring); // Outside the lock: it locks the device.
+        self.log_closed(position);
         true
     }
 
@@ -247,6 +321,7 @@ impl GatewayState {
         if was_open && is_asynchronous {
             self.keep_connected(position, tls);
         }
+        self.admit(position);
         was_open
     }
 
@@ -269,7 +344,7 @@ impl GatewayState {
         was_asynchronous
     }
 
-    /// Accepts or refuses a device that connects by itself.
+    /// Accepts or refuses a device that connects by itself, unless it is connected.
     pub(super) fn admit(self: &Arc<Self>, position: usize) {
         let device = self.device(position);
         let is_allowed = {
@@ -308,6 +383,7 @@ impl GatewayState {
         connection.stop_trying();
         let gateway = Arc::downgrade(self);
         let attempt = self.runtime.spawn(async move {
+            tokio::time::sleep(CONNECT_TIME).await;
             while let Some(gateway) = gateway.upgrade() {
                 if gateway.connect(position, tls, ConnectionState::reconnects).await.is_ok() {
                     return;
@@ -341,8 +417,8 @@ impl LiveTarget for DeviceFeed {
             open.is_some_and(|open| open.is_monitored)
         };
         if is_monitored {
-            let temperature = extras.and_then(|extras| extras.temperature);
-            gateway.events.send(&LiveEvent { event: *event, temperature });
+            let device = DeviceId::new(gateway.device(self.position));
+            gateway.events.send(&LiveEvent { device, event: *event, extras });
         }
     }
 
@@ -361,6 +437,10 @@ impl LiveTarget for DeviceFeed {
         if connection.reconnects() {
             gateway.try_until_connected(self.position, open.tls, &mut connection);
         }
+        drop(connection);
+        // Not here: the device may be locked.
+        let (runtime, position) = (gateway.runtime.clone(), self.position);
+        runtime.spawn(async move { gateway.log_closed(position) });
     }
 
     fn is_closed(&self) -> bool {
@@ -373,6 +453,9 @@ pub(super) fn limit(max: u32) -> usize {
     if max == 0 { usize::MAX } else { max as usize }
 }
 
+/// How long a device takes at least to accept a connection that a client waits for only by its status. Some clients
+/// subscribe and connect in no certain order.
+const CONNECT_TIME: Duration = Duration::from_millis(50);
 /// How long a device may take to answer. A real gateway gives short commands half of it.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a device may take to accept a connection.

@@ -18,6 +18,14 @@ pub(super) struct GeneratorContext {
     pub(super) start: Timestamp,
     pub(super) capacity: usize,
     pub(super) images: bool,
+    /// Whether the backlog ends at `start`, and later events have the time of the machine's clock.
+    pub(super) is_now: bool,
+    /// The number of events that each generated device has at the start.
+    pub(super) backlog: u64,
+    /// The number of slaves of each generated device.
+    pub(super) slaves: u32,
+    /// Whether the rows of a recorded log happen one by one.
+    pub(super) replays_live: bool,
     users: Arc<[UserId]>,
 }
 
@@ -25,9 +33,13 @@ impl GeneratorContext {
     pub(super) fn new(options: &SimOptions) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
             seed: options.seed,
-            start: options.start.time(),
+            start: options.start_time(),
             capacity: options.capacity as usize,
             images: options.images,
+            is_now: options.start.is_now(),
+            backlog: options.backlog().into(),
+            slaves: options.slaves,
+            replays_live: options.replay_live,
             users: users(options.seed)?,
         }))
     }
@@ -42,23 +54,77 @@ pub(super) struct EventGenerator {
     building: Building,
     /// When the day begins or ends next.
     milestone: (i64, Milestone),
+    device: DeviceId,
+    index: u32,
+    /// The number of slaves, and at which of the readers each scenario happens.
+    slaves: u32,
+    readers: SeededRng,
+    /// Who sees the people of the scenario that is planned: the device or a slave.
+    reader: DeviceId,
+    /// What is added to the times of all events, in seconds.
+    shift: i64,
 }
 
 impl EventGenerator {
-    /// The generator of the `index`-th device, from its installation on.
+    /// The generator of the `index`-th device. It begins with the installation, at the start of the context; where
+    /// the context has the present time, it begins so long before that the backlog ends there.
     pub(super) fn new(context: &GeneratorContext, device: DeviceId, index: u32) -> Self {
+        let start = context.start.as_unix_seconds().into();
+        if context.is_now && context.backlog > 0 {
+            Self::ending_at(start, context, device, index)
+        } else {
+            Self::starting_at(start, context, device, index)
+        }
+    }
+
+    fn starting_at(start: i64, context: &GeneratorContext, device: DeviceId, index: u32) -> Self {
         let building = BUILDINGS[(index / DEVICES_A_BUILDING) as usize % BUILDINGS.len()];
-        let rng = SeededRng::new(context.seed, STREAMS_A_DEVICE * u64::from(index));
+        let rng = |offset| SeededRng::new(context.seed, STREAMS_A_DEVICE * u64::from(index) + offset);
         Self {
-            planner: Planner::new(Arc::clone(&context.users), rng, device, index, context.start),
-            milestone: building.milestone_after(context.start.as_unix_seconds().into()),
+            planner: Planner::new(Arc::clone(&context.users), rng(0), device, index, start),
+            milestone: building.milestone_after(start),
             building,
+            device,
+            index,
+            slaves: context.slaves,
+            readers: rng(1),
+            reader: device,
+            shift: 0,
+        }
+    }
+
+    /// A generator whose backlog has its last event exactly at this time. So that people still come in the morning,
+    /// the events before the backlog are left out, and the rest is moved by the minutes or hours that are missing.
+    fn ending_at(end: i64, context: &GeneratorContext, device: DeviceId, index: u32) -> Self {
+        let mut span = SECONDS_A_DAY + MEAN_PAUSE * i64::try_from(context.backlog).unwrap_or(i64::MAX / 2);
+        loop {
+            let mut trial = Self::starting_at(end - span, context, device, index);
+            let (mut count, mut last) = (0, end);
+            loop {
+                let at = trial.next().at;
+                if at > end {
+                    break;
+                }
+                (count, last) = (count + 1, at);
+            }
+            if count >= context.backlog {
+                let mut generator = Self::starting_at(end - span, context, device, index);
+                (context.backlog..count).for_each(|_| drop(generator.next()));
+                generator.shift = end - last;
+                return generator;
+            }
+            span *= 2;
         }
     }
 
     pub(super) fn next(&mut self) -> PlannedEvent {
         loop {
-            if let Some(event) = self.planner.planned.pop_front() {
+            if let Some(mut event) = self.planner.planned.pop_front() {
+                event.at += self.shift;
+                // What people do is seen by a reader; everything else by the device, to which the door is connected.
+                if (0x1000..=0x1FFF).contains(&event.code.get()) {
+                    event.source = self.reader;
+                }
                 return event;
             }
             self.plan();
@@ -89,6 +155,11 @@ impl EventGenerator {
         } else {
             planner.at = next;
             planner.scenario(hour, weekday);
+            if self.slaves > 0 {
+                let number = self.readers.below(self.slaves + 1);
+                let of_slave = number.checked_sub(1).map(|number| slave(self.index, number));
+                self.reader = of_slave.unwrap_or(self.device);
+            }
         }
     }
 }
@@ -154,7 +225,21 @@ fn of_length(length: u32, rng: &mut SeededRng) -> String {
     (0..length).map(|_| char::from(rng.pick(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"))).collect()
 }
 
-/// The second stream is not used: the events of old seeds must not change.
+/// The door at the device with this index.
+pub(super) fn door(index: u32) -> u32 {
+    1 + index
+}
+
+/// A slave of the device with this index.
+pub(super) fn slave(index: u32, number: u32) -> DeviceId {
+    DeviceId::new(FIRST_SLAVE + index * MOST_SLAVES + number)
+}
+
+/// The first slave of the first device; no device has so high a number.
+const FIRST_SLAVE: u32 = 542_000_001;
+/// One more than a device can have on its RS-485 line.
+const MOST_SLAVES: u32 = 32;
+/// One for what happens, and one for the slave that sees it.
 const STREAMS_A_DEVICE: u64 = 2;
 /// Not the stream of any device.
 const USERS_STREAM: u64 = u64::MAX;
@@ -165,6 +250,8 @@ const LAST_NAMES: [&str; 8] = ["novak", "kim", "silva", "haddad", "weber", "ross
 const OTHER_SCRIPTS: [&str; 6] = ["Zoë Müller", "김민준", "Иванова", "王芳", "Ångström", "محمد"];
 
 const SECONDS_A_DAY: i64 = 86_400;
+/// About the mean time from one event to the next.
+const MEAN_PAUSE: i64 = 300;
 const MORNING: i64 = 6 * 3_600 + 45 * 60;
 const EVENING: i64 = 19 * 3_600 + 30 * 60;
 

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::door;
 use crate::codec::subject::PortValue;
-use crate::codec::{CardData, DeviceId, EventCode, Subject, Timestamp, UserId};
+use crate::codec::{CardData, DeviceId, EventCode, Subject, UserId};
 use crate::sim::rng::SeededRng;
 
 /// Plans the events of one device.
@@ -21,6 +22,8 @@ pub(super) struct Planner {
 pub(in crate::sim) struct PlannedEvent {
     /// Seconds since 1970, UTC.
     pub(in crate::sim) at: i64,
+    /// Who saw it: the device itself, unless a slave did.
+    pub(in crate::sim) source: DeviceId,
     pub(in crate::sim) code: EventCode,
     pub(in crate::sim) subject: [u8; 32],
     pub(in crate::sim) param: u8,
@@ -43,12 +46,12 @@ impl Planner {
         rng: SeededRng,
         device: DeviceId,
         index: u32,
-        start: Timestamp,
+        start: i64,
     ) -> Self {
         let mut planner = Self {
             rng,
             users,
-            at: start.as_unix_seconds().into(),
+            at: start,
             fixtures: Fixtures::new(device, index),
             planned: VecDeque::with_capacity(LONGEST_SCENARIO),
         };
@@ -385,7 +388,8 @@ impl Planner {
 
     fn then_with(&mut self, within: u32, code: EventCode, subject: Subject<'_>, param: u8) {
         self.at += i64::from(self.rng.below(within + 1));
-        self.planned.push_back(PlannedEvent { at: self.at, code, subject: subject.to_bytes(), param });
+        let (at, source, subject) = (self.at, self.fixtures.device, subject.to_bytes());
+        self.planned.push_back(PlannedEvent { at, source, code, subject, param });
     }
 
     /// A person, most often one of those who work behind this door.
@@ -424,7 +428,7 @@ impl Fixtures {
         Self {
             index,
             device,
-            door: 1 + index,
+            door: door(index),
             zone: 1 + index / 4,
             alarm_zone: 101 + building,
             lift: 1 + building,

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, p
 use super::upgrade;
 use crate::codec::code::Outcome;
 use crate::codec::{EventCode, SubjectKind};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, files};
 
 /// The file of a store, which its errors name.
 #[derive(Clone)]
@@ -76,7 +76,18 @@ pub(super) fn open(path: &Path) -> Result<(Store, Connection)> {
     if !store.path().exists() && !store.path().parent().is_some_and(Path::exists) {
         return Err(store.error(ErrorKind::NotFound, "its folder does not exist"));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    // SQLite gives the rights of the store to the files beside it.
+    match files::create_new(store.path()) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            let kind = match error.kind() {
+                io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+                _ => ErrorKind::Storage,
+            };
+            return Err(store.error(kind, "the file cannot be made").with_source(error));
+        }
+        _ => {}
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
     let mut connection = connect(&store, flags)?;
     let read_only = connection.is_readonly(MAIN_DB).map_err(|error| store.failed("open", &error))?;
     if read_only || fs::metadata(store.path()).is_ok_and(|file| file.permissions().readonly()) {

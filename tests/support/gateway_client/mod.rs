@@ -2,8 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
-use bs2_events::sim::Simulator;
 use bs2_events::sim::gateway::{GatewayServer, GatewayServerOptions};
+use bs2_events::sim::{SimOptions, Simulator};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::{Request, Status, Streaming};
 
@@ -32,9 +32,15 @@ pub struct GatewayClient {
     pub tna: TnaClient<Channel>,
 }
 
-/// A gateway to devices with these settings.
+/// A gateway to devices with these settings, which log no connection of a client: their ids are those of the events that
+/// a test makes.
+pub fn quiet(settings: &str) -> GatewayServerOptions {
+    let settings: SimOptions = settings.parse().unwrap();
+    GatewayServerOptions::new(settings.with_connections(false))
+}
+
 pub async fn server(settings: &str) -> GatewayServer {
-    GatewayServer::start(GatewayServerOptions::new(settings.parse().unwrap())).await.unwrap()
+    GatewayServer::start(quiet(settings)).await.unwrap()
 }
 
 impl GatewayClient {

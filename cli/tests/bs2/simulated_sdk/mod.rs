@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::LazyLock;
 
-use bs2_events::codec::DeviceId;
+use bs2_events::codec::{DeviceId, Event};
 
 /// The library's file, which cargo has put into the folder of the test program.
 pub(crate) fn path() -> &'static Path {
@@ -28,6 +28,23 @@ pub(crate) fn make_events(device: DeviceId, count: u32) {
         )
     };
     assert_eq!(made, 1);
+}
+
+/// Lets a device of the context that is open in this process log an event.
+pub(crate) fn push_event(device: DeviceId, event: &Event) {
+    let mut words = [0; Event::SIZE / 4];
+    for (word, bytes) in words.iter_mut().zip(event.as_bytes().chunks_exact(4)) {
+        *word = u32::from_ne_bytes(bytes.try_into().unwrap());
+    }
+    // SAFETY: it is the simulated library.
+    let library = unsafe { libloading::Library::new(path()).unwrap() };
+    // SAFETY: this is the function's type.
+    let pushed = unsafe {
+        library
+            .get::<extern "C" fn(*mut c_void, u32, *const u32, *mut u32) -> i32>("BS2SIM_PushEvent")
+            .unwrap()(ptr::null_mut(), device.get(), words.as_ptr(), ptr::null_mut())
+    };
+    assert_eq!(pushed, 1);
 }
 
 /// Breaks the connection to a device of the context that is open in this process.

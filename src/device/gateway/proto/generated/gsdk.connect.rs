@@ -196,6 +196,13 @@ pub struct SetSlaveDeviceRequest {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetSlaveDeviceResponse {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchSlaveDeviceRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchSlaveDeviceResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub slave_device_infos: ::prost::alloc::vec::Vec<SlaveDeviceInfo>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetConnectionModeRequest {
     #[prost(uint32, tag = "1")]
     pub device_id: u32,
@@ -716,6 +723,31 @@ pub mod connect_client {
                 .insert(GrpcMethod::new("gsdk.connect.Connect", "SetSlaveDevice"));
             self.inner.unary(req, path, codec).await
         }
+        /// No source prints its messages; these are those of GetSlaveDevice.
+        pub async fn search_slave_device(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchSlaveDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchSlaveDeviceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/gsdk.connect.Connect/SearchSlaveDevice",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("gsdk.connect.Connect", "SearchSlaveDevice"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn set_connection_mode(
             &mut self,
             request: impl tonic::IntoRequest<super::SetConnectionModeRequest>,
@@ -970,6 +1002,14 @@ pub mod connect_server {
             request: tonic::Request<super::SetSlaveDeviceRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetSlaveDeviceResponse>,
+            tonic::Status,
+        >;
+        /// No source prints its messages; these are those of GetSlaveDevice.
+        async fn search_slave_device(
+            &self,
+            request: tonic::Request<super::SearchSlaveDeviceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SearchSlaveDeviceResponse>,
             tonic::Status,
         >;
         async fn set_connection_mode(
@@ -1662,6 +1702,51 @@ pub mod connect_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetSlaveDeviceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/gsdk.connect.Connect/SearchSlaveDevice" => {
+                    #[allow(non_camel_case_types)]
+                    struct SearchSlaveDeviceSvc<T: Connect>(pub Arc<T>);
+                    impl<
+                        T: Connect,
+                    > tonic::server::UnaryService<super::SearchSlaveDeviceRequest>
+                    for SearchSlaveDeviceSvc<T> {
+                        type Response = super::SearchSlaveDeviceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SearchSlaveDeviceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Connect>::search_slave_device(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SearchSlaveDeviceSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
