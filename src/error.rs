@@ -46,6 +46,10 @@ struct Inner {
     http: Option<HttpError>,
     /// The call creates something, and a second call would create it twice.
     is_creation: bool,
+    /// The way to all devices of a backend failed, not one device.
+    is_of_backend: bool,
+    /// The device that is now where the device of the error was.
+    replacement: Option<DeviceId>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -61,6 +65,8 @@ impl Error {
             position: None,
             http: None,
             is_creation: false,
+            is_of_backend: false,
+            replacement: None,
             source: None,
         }))
     }
@@ -86,6 +92,18 @@ impl Error {
     #[must_use]
     pub fn with_position(self, position: usize) -> Self {
         self.set(|inner| inner.position = Some(position))
+    }
+
+    /// Marks an error that concerns a whole backend and not one device: the connection to a gateway is lost, for example.
+    #[must_use]
+    pub fn of_backend(self) -> Self {
+        self.set(|inner| inner.is_of_backend = true)
+    }
+
+    /// Adds the device that is now at the address of the device that the error concerns.
+    #[must_use]
+    pub fn with_replacement(self, device: DeviceId) -> Self {
+        self.set(|inner| inner.replacement = Some(device))
     }
 
     /// Adds what caused the error.
@@ -124,6 +142,35 @@ impl Error {
     #[must_use]
     pub fn unreadable_event(&self) -> Option<u32> {
         self.0.unreadable_event
+    }
+
+    /// Whether the way to all devices of a backend failed, not one device.
+    #[must_use]
+    pub fn concerns_backend(&self) -> bool {
+        self.0.is_of_backend
+    }
+
+    /// The device that is now at the address of the device that the error concerns: somebody has replaced the device.
+    #[must_use]
+    pub fn replacement(&self) -> Option<DeviceId> {
+        self.0.replacement
+    }
+
+    /// The error and its causes as one sentence, for an operator.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let mut sentence = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            // Some errors of other crates end with their source's text.
+            if !sentence.ends_with(&text) {
+                sentence.push_str(": ");
+                sentence.push_str(&text);
+            }
+            source = cause.source();
+        }
+        sentence
     }
 
     /// The vendor's code, where the vendor's library or a device gave one.

@@ -145,6 +145,8 @@ pub mod collect;
 pub mod device;
 #[cfg(any(feature = "biostar-x", feature = "device"))]
 mod error;
+#[cfg(any(feature = "biostar-x", feature = "capture"))]
+pub mod files;
 #[cfg(feature = "device")]
 mod open;
 #[cfg(any(feature = "biostar-x", feature = "device"))]

@@ -37,6 +37,13 @@ impl Client {
     /// # tokio::runtime::Runtime::new().unwrap().block_on(example()).unwrap();
     /// ```
     pub fn open(url: &str) -> Result<Self> {
+        let client = Self::of_url(url)?;
+        // The settings of a simulator hold nothing secret, and tell two simulators apart.
+        let name = if url.starts_with("sim:") { url } else { url.split('?').next().unwrap_or_default() };
+        Ok(client.with_name(name))
+    }
+
+    fn of_url(url: &str) -> Result<Self> {
         match Url::parse(url)?.scheme() {
             #[cfg(feature = "gateway")]
             "gateway" => gateway(url),

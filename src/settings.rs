@@ -209,7 +209,8 @@ impl Settings {
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for anything else.
     pub fn switch(&self, name: &str) -> Result<Option<bool>> {
-        self.parsed(name, "`true` or `false`", |value| match value {
+        let expected = "a switch: it takes 0 or 1, also written `false` and `true`";
+        self.parsed(name, expected, |value| match value {
             "true" | "1" | IMPLIED => Some(true),
             "false" | "0" => Some(false),
             _ => None,
@@ -471,8 +472,13 @@ mod tests {
         ] {
             assert_eq!(read(query).unwrap(), expected, "{query}");
         }
-        let error = read("search=yes").unwrap_err();
-        assert_eq!(error.to_string(), "setting `search`: `yes` is not `true` or `false`");
+        for value in ["yes", "0.5", "2", "TRUE", ""] {
+            let error = read(&format!("search={value}")).unwrap_err();
+            let expected = format!(
+                "setting `search`: `{value}` is not a switch: it takes 0 or 1, also written `false` and `true`"
+            );
+            assert_eq!(error.to_string(), expected);
+        }
     }
 
     #[test]

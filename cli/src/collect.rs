@@ -1,6 +1,7 @@
 //! `bs2 collect`: stores the events of devices, every event once.
 
 use std::convert::Infallible;
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,31 +61,27 @@ impl Collect {
         if is_bar_seen() {
             options = options.with_estimate();
         }
-        let mut collector = Collector::new(opened.sink.clone()).with_options(options).on_failure(|error| {
-            stdio::note(&format!("{}; it is tried again", stdio::sentence(error)));
-        });
-        let mut devices = 0;
+        let collector = Collector::new(opened.sink.clone()).with_options(options);
+        let mut collector = collector.on_notice(|notice| stdio::note(&notice.to_string()));
         for source in &sources {
-            // It is an error if no device of a source is reached.
-            let (reached, unreached) = source.discover().await?;
-            devices += reached.len() + unreached.len();
             collector = collector.with_client(source.client().clone());
         }
 
         let progress = collector.progress();
         let report = tokio::select! {
             report = self.run_collector(collector, &sources) => report,
-            never = show_bar(&progress, devices as u64), if is_bar_seen() => match never {},
+            never = show_bar(&progress), if is_bar_seen() => match never {},
         };
         // Batches that are under way are stored, also after an error.
-        opened.sink.close().await?;
+        let closed = opened.sink.close().await;
         let outcome = opened.outcome().await;
         for note in outcome.iter().flat_map(Outcome::notes) {
             stdio::note(&note);
         }
         // The simulators are stopped, so the file is complete.
         sources.iter().filter_map(Source::simulator).try_for_each(Simulator::flush_truth)?;
-        self.print(&report?, &store, outcome.as_ref())
+        let code = self.print(&report?, &store, outcome.as_ref())?;
+        closed.map(|()| code)
     }
 
     fn open_sources(&self) -> Result<Vec<Source>> {
@@ -121,12 +118,12 @@ impl Collect {
     }
 
     fn print(&self, report: &Report, store: &Store, outcome: Option<&Outcome>) -> Result<ExitCode> {
-        let failed = report.devices.iter().filter_map(|device| device.error.as_ref());
-        for error in failed.chain(&report.unreached) {
-            stdio::report(error);
-        }
-        if report.devices.is_empty() && report.unreached.is_empty() {
-            return Err(Error::new(ErrorKind::NotFound, "there is no device to collect from"));
+        report_errors(report);
+        if report.devices.is_empty() {
+            if report.unreached.is_empty() {
+                return Err(Error::new(ErrorKind::NotFound, "there is no device to collect from"));
+            }
+            return Ok(ExitCode::FAILURE);
         }
         let mut output = Output::new();
         if self.json {
@@ -139,6 +136,27 @@ impl Collect {
         let is_refused = outcome.is_some_and(|outcome| outcome.refused() > 0);
         Ok(if report.is_complete() && !is_refused { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// Writes why devices failed or were not reached. Devices that failed for one reason share a sentence.
+fn report_errors(report: &Report) {
+    let mut failed = Vec::<(String, &Error, u64)>::new();
+    for device in &report.devices {
+        let Some(error) = &device.error else { continue };
+        let sentence = stdio::sentence(error);
+        let reason = sentence.strip_prefix(&format!("device {}: ", device.device)).unwrap_or(&sentence);
+        match failed.iter_mut().find(|(known, ..)| known == reason) {
+            Some((_, _, devices)) => *devices += 1,
+            None => failed.push((reason.to_owned(), error, 1)),
+        }
+    }
+    for (reason, error, devices) in failed {
+        match devices {
+            1 => stdio::report(error),
+            devices => stdio::note(&format!("{devices} devices: {reason}")),
+        }
+    }
+    report.unreached.iter().for_each(stdio::report);
 }
 
 fn report_table(report: &Report, is_biostar_x: bool) -> Table {
@@ -161,15 +179,21 @@ fn report_table(report: &Report, is_biostar_x: bool) -> Table {
 }
 
 fn totals(report: &Report, store: &Store, outcome: Option<&Outcome>) -> String {
-    let devices = count((report.devices.len() + report.unreached.len()) as u64, "device");
+    let (sources, unreached): (Vec<_>, Vec<_>) =
+        report.unreached.iter().partition(|error| error.concerns_backend());
+    let devices = count((report.devices.len() + unreached.len()) as u64, "device");
     if report.stored() == 0 && report.is_complete() {
         return format!("nothing new: {store} has all events of {devices}");
     }
     let gaps = report.devices.iter().flat_map(|device| &device.epochs).flat_map(|epoch| &epoch.gaps);
-    let failed =
-        report.devices.iter().filter(|device| device.error.is_some()).count() + report.unreached.len();
-    let failed =
-        if failed > 0 { format!(", {} failed", count(failed as u64, "device")) } else { String::new() };
+    let devices_failed =
+        report.devices.iter().filter(|device| device.error.is_some()).count() + unreached.len();
+    let mut failed = String::new();
+    for (number, noun) in [(devices_failed, "device"), (sources.len(), "source")] {
+        if number > 0 {
+            let _ = write!(failed, ", {} failed", count(number as u64, noun));
+        }
+    }
     let events = count(report.stored(), "event");
     // A virtual device takes only authentications.
     let stored = match outcome {
@@ -220,9 +244,9 @@ fn is_bar_seen() -> bool {
 }
 
 /// Shows on stderr how much of the logs is read, and then that live events are collected. Dropping it removes the bar.
-async fn show_bar(progress: &Progress, devices: u64) -> Infallible {
+async fn show_bar(progress: &Progress) -> Infallible {
     let bar = stdio::bar(0);
-    while progress.caught_up() < devices {
+    while progress.devices() == 0 || progress.caught_up() < progress.devices() {
         // Nothing is drawn before the lengths of the logs are known.
         if progress.expected() > 0 {
             bar.set_length(progress.expected());

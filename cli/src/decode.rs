@@ -19,7 +19,9 @@ use crate::stdio::{self, Output};
 /// Decode records given as hexadecimal text or as bytes
 ///
 /// A file is text if it begins with a byte order mark, or if its first 48 bytes are UTF-8 without control characters:
-/// one record a line in hexadecimal digits, where empty lines and lines that start with `#` are skipped. Only a shorter
+/// one record a line in hexadecimal digits, where empty lines and lines that start with `#` are skipped. Digits may be
+/// written as people paste them: with spaces, colons or dashes between bytes, as an array (`{ 0x01, 0x02 }`), with escapes
+/// (`\x01\x02`, `\x0102`) or as an SQL literal (`X'0102'`). Only a shorter
 /// file of one line without an end that is not hexadecimal, but a whole number of records long, is binary all the
 /// same. Everything else is binary too: records one after the other. A capture file is recognized by its first bytes,
 /// whatever --as says. A capture in hexadecimal digits, over any number of lines, needs --as capture. Bytes that are
@@ -32,7 +34,7 @@ pub(crate) struct Decode {
     /// What the bytes are
     #[arg(long = "as", value_name = "RECORD", default_value = "event")]
     format: Format,
-    /// Records as hexadecimal digits, one after the other; white space and 0x are skipped
+    /// Records as hexadecimal digits, one after the other, in any of these forms and over any number of lines
     #[arg(long, conflicts_with = "file")]
     hex: Option<String>,
     /// The file to read; stdin if it is `-` or missing

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bs2_events::codec::hex::to_hex;
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::{Error, ErrorKind, Result, files};
 use clap::Args;
 use serde::de::{Deserialize, Deserializer as _, Error as _, SeqAccess, Visitor};
 use serde_json::Deserializer;
@@ -118,7 +118,7 @@ enum Target {
 impl Target {
     fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else { return Ok(Self::Text(Output::new())) };
-        let file = File::create_new(path).map_err(|error| unwritable(path, error))?;
+        let file = files::create_new(path).map_err(|error| unwritable(path, error))?;
         Ok(Self::File(BufWriter::new(file), path.to_owned()))
     }
 

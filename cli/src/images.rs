@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bs2_events::codec::{DeviceId, Event};
 use bs2_events::device::{Device, ImageLog};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::{Error, ErrorKind, Result, files};
 use clap::Args;
 
 use crate::runtime::retried;
@@ -112,12 +112,8 @@ impl Images {
             Err(error) => return Err(failed("read", &path, error)),
         }
         // Under another name first, so that a picture in the folder is always whole.
-        let part = self.out.join(format!("{name}.part"));
-        let written = fs::write(&part, &image.jpeg).and_then(|()| fs::rename(&part, &path));
-        written.map_err(|error| {
-            let _ = fs::remove_file(&part); // It may not exist.
-            failed("write", &path, error)
-        })?;
+        files::replace(&path, |file| file.write_all(&image.jpeg))
+            .map_err(|error| failed("write", &path, error))?;
         Ok(true)
     }
 }

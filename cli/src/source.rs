@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bs2_events::codec::DeviceId;
 use bs2_events::device::{Client, Device};
-use bs2_events::sim::{SimOptions, Simulator, Start};
+use bs2_events::sim::{SimOptions, Simulator, Start, create_truth_file};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::builder::TypedValueParser;
 use tokio::runtime::Handle;
@@ -25,22 +25,22 @@ pub(crate) struct Source {
 impl Source {
     /// Opens the devices of a URL such as `sim:devices=4&seed=7`.
     pub(crate) fn open(url: &str) -> Result<Self> {
-        if is_simulated(url) { Self::simulated(&url.parse()?) } else { Self::real(url) }
+        if is_simulated(url) { Self::simulated(&url.parse()?, url) } else { Self::real(url) }
     }
 
     /// Opens the devices for a verb that shows live events: simulated devices get a rate if the URL has none.
     pub(crate) fn open_live(url: &str) -> Result<Self> {
-        if is_simulated(url) { Self::simulated(&live_options(url)?) } else { Self::real(url) }
+        if is_simulated(url) { Self::simulated(&live_options(url)?, url) } else { Self::real(url) }
     }
 
     fn real(url: &str) -> Result<Self> {
         Ok(Self { client: Client::open(url)?, simulator: None })
     }
 
-    fn simulated(options: &SimOptions) -> Result<Self> {
+    fn simulated(options: &SimOptions, url: &str) -> Result<Self> {
         let simulator = Simulator::with_options(options.clone())?;
         note_cut(&simulator);
-        Ok(Self { client: Client::new(simulator.backend()), simulator: Some(simulator) })
+        Ok(Self { client: Client::new(simulator.backend()).with_name(url), simulator: Some(simulator) })
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -67,19 +67,6 @@ impl Source {
     /// Every device, ascending.
     pub(crate) async fn devices(&self) -> Result<Vec<Device>> {
         retried(|| self.client.devices()).await
-    }
-
-    /// Every device, ascending, and an error for each device that is not reached. Fails if none is reached.
-    pub(crate) async fn discover(&self) -> Result<(Vec<Device>, Vec<Error>)> {
-        retried(|| async {
-            match self.client.discover().await? {
-                (devices, mut unreached) if devices.is_empty() && !unreached.is_empty() => {
-                    Err(unreached.remove(0))
-                }
-                found => Ok(found),
-            }
-        })
-        .await
     }
 
     /// The device with this number, or the only one.
@@ -155,9 +142,7 @@ pub(crate) fn write_truth<'a>(
         let message = "--truth: no source is simulated, and real devices have no ground truth";
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
-    let file =
-        File::create(path).map_err(|error| Error::new(ErrorKind::Storage, failed()).with_source(error))?;
-    let file = Arc::new(Mutex::new(file));
+    let file = Arc::new(Mutex::new(create_truth_file(path)?));
     for simulator in simulators {
         let lines = WholeLines { file: Arc::clone(&file), waiting: Vec::new() };
         simulator

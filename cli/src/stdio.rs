@@ -1,6 +1,6 @@
 //! What verbs read and write: input from a file or stdin, data on stdout, one sentence for each failure on stderr.
 
-use std::error::Error as StdError;
+use std::error::Error as _;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Stdout, Write};
@@ -72,18 +72,7 @@ pub(crate) fn note(text: &str) {
 
 /// An error and its causes.
 pub(crate) fn sentence(error: &Error) -> String {
-    let mut sentence = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let text = cause.to_string();
-        // Some errors of other crates end with their source's text.
-        if !sentence.ends_with(&text) {
-            sentence.push_str(": ");
-            sentence.push_str(&text);
-        }
-        source = cause.source();
-    }
-    sentence
+    error.sentence()
 }
 
 pub(crate) fn failed(error: io::Error) -> Error {

@@ -1,14 +1,13 @@
 //! The simulated devices. They outlive contexts, as real devices do.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use bs2_events::Result;
 use bs2_events::codec::DeviceId;
-use bs2_events::sim::{SimOptions, Simulator};
-use bs2_events::{Error, ErrorKind, Result};
+use bs2_events::sim::{SimOptions, Simulator, create_truth_file};
 
 use crate::ffi::lock;
 use crate::records::{DstConfig, SystemConfig};
@@ -43,11 +42,7 @@ impl Simulation {
         }
         let simulator = Simulator::with_options(key.0.clone())?;
         if let Some(path) = &key.1 {
-            let file = File::create(path).map_err(|error| {
-                Error::new(ErrorKind::Storage, format!("cannot create `{}`", path.display()))
-                    .with_source(error)
-            })?;
-            simulator.write_truth_to(file)?;
+            simulator.write_truth_to(create_truth_file(path)?)?;
         }
         let devices = simulator.device_ids();
         let simulation = Arc::new(Self { devices, simulator, configs: Mutex::default() });

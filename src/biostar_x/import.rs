@@ -90,7 +90,7 @@ impl ImportOptions {
     }
 
     /// Sets how long a lookup waits before each search; 2 s by default. The server must finish a request without an
-    /// answer in this time.
+    /// answer in this time. Behind a refusal it waits 100 ms at most: the server has answered.
     pub const fn with_settle(mut self, wait: Duration) -> Self {
         self.settle = wait;
         self
@@ -101,6 +101,11 @@ impl ImportOptions {
     pub const fn with_patience(mut self, limit: Duration) -> Self {
         self.patience = limit;
         self
+    }
+
+    #[cfg(feature = "collect")]
+    pub(crate) const fn is_patient(&self) -> bool {
+        !self.patience.is_zero()
     }
 }
 
@@ -281,7 +286,7 @@ impl Import {
 
     /// Looks up which of the unknown events arrived, and sends the rest and what is pending.
     ///
-    /// Where the server rejected a request of several events without naming one, the rest is sent in halves until the
+    /// Where the server rejected a request of several events without naming one, the rest is sent in quarters until the
     /// rejected event is alone. Any other failure ends the work; call it again, or use [`run`](Self::run).
     ///
     /// Two things cannot be seen: an event of another origin with the same device, code, person and second; and a request
@@ -293,7 +298,7 @@ impl Import {
     pub async fn reconcile(&mut self, options: &ImportOptions) -> Result<()> {
         loop {
             self.look_up(options).await?;
-            // Events that were rejected among others are unknown again, among fewer: each turn halves the request.
+            // Events that were rejected among others are unknown again, among fewer: each turn quarters the request.
             self.send(options).await?;
             if !self.has_unknown() {
                 return Ok(());
@@ -308,21 +313,31 @@ impl Import {
     /// Those of search; then no status has changed. [`InvalidData`](ErrorKind::InvalidData) where the server shows rows
     /// without a person, a time or a code: the events that these may be stay unknown.
     pub async fn look_up(&mut self, options: &ImportOptions) -> Result<()> {
-        let windows = Windows::around(
-            self.events
-                .iter()
-                .zip(&self.statuses)
-                .map(|(event, status)| is_unknown(status).then_some(event.time())),
-        );
+        let unknown = || {
+            let events = self.events.iter().zip(&self.statuses);
+            events.filter_map(|(event, status)| match status {
+                ImportStatus::Unknown { error, .. } => Some((event, error)),
+                _ => None,
+            })
+        };
+        let windows = Windows::around(unknown().map(|(event, _)| event.time()));
         if windows.is_empty() {
             return Ok(());
         }
-        let settle = options.settle;
+        // Every event that a row may be.
+        let wanted = self.events.iter().chain(&self.before).filter(|event| windows.hold(event.time()));
+        let wanted = wanted.map(MatchKey::of_event).collect();
+        // A server that has refused a request has finished with it.
+        let is_answered = |error: &Option<Error>| error.as_ref().is_some_and(is_refusal_of_values);
+        let settle = match unknown().all(|(_, error)| is_answered(error)) {
+            true => options.settle.min(AFTER_REFUSAL),
+            false => options.settle,
+        };
         let mut before: Option<usize> = None;
         // If two searches, some time apart, return the same rows, we assume that the server has finished.
         loop {
             tokio::time::sleep(settle).await;
-            let found = ServerRows::of(&self.client, self.device, &windows).await?;
+            let found = ServerRows::of(&self.client, self.device, &windows, &wanted).await?;
             if settle.is_zero() || before == Some(found.len()) {
                 return self.decide(found, &windows);
             }
@@ -333,8 +348,9 @@ impl Import {
     /// What is on the server already and looks like an event of this import, before anything is sent.
     #[cfg(feature = "collect")]
     pub(crate) async fn already_there(&self) -> Result<Vec<ImportEvent>> {
-        let windows = Windows::around(self.events.iter().map(|event| Some(event.time())));
-        let mut found = ServerRows::of(&self.client, self.device, &windows).await?;
+        let windows = Windows::around(self.events.iter().map(ImportEvent::time));
+        let wanted = self.events.iter().map(MatchKey::of_event).collect();
+        let mut found = ServerRows::of(&self.client, self.device, &windows, &wanted).await?;
         Ok(found.like(&self.events))
     }
 
@@ -465,7 +481,7 @@ impl Import {
                     ImportStatus::Rejected(error.clone())
                 }
                 Some(error) if is_refusal_of_values(error) => {
-                    ImportStatus::Pending { at_once: among.div_ceil(2) }
+                    ImportStatus::Pending { at_once: among.div_ceil(PARTS) }
                 }
                 _ => ImportStatus::Pending { at_once: (*among).max(1) },
             };
@@ -558,6 +574,12 @@ const UNCLEAR: &str = "the server shows rows without a person, a time or a code,
 
 /// So many failures in a row end a round.
 const FAILURES_IN_A_ROW: u32 = 3;
+
+/// A request in which the server rejects an event is sent again in so many parts. More would be fewer lookups, and more
+/// requests.
+const PARTS: usize = 4;
+
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 
 /// After so many rounds without progress the import gives up, where the failure is not likely to pass.
 const HOPELESS_ROUNDS: u32 = 3;

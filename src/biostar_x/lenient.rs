@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::codes::{refused, unreadable};
+use super::rows::{self, Body, Rows};
 use super::transport::Reply;
 use crate::error::HttpError;
 use crate::{Error, Result};
@@ -65,12 +66,14 @@ pub(super) fn rows<'a>(reply: &'a ApiResponse, collection: &'static str) -> Resu
 pub(super) fn objects<'a>(reply: &'a ApiResponse, value: &'a Value) -> Result<&'a [Value]> {
     elements(value)
         .filter(|rows| rows.iter().all(Value::is_object))
-        .ok_or_else(|| reply.unreadable("the rows are not objects"))
+        .ok_or_else(|| reply.unreadable(NO_OBJECTS))
 }
 
 /// An answer that reports success.
 pub(super) struct ApiResponse {
+    /// The answer without its events.
     pub(super) body: Value,
+    events: Option<String>,
     /// Whether the answer confirms it with a code 0.
     pub(super) is_confirmed: bool,
     http: HttpError,
@@ -81,7 +84,7 @@ impl ApiResponse {
     pub(super) fn of(endpoint: &'static str, reply: &Reply) -> Result<Self> {
         let mut http = HttpError::answered(endpoint, reply.status, &reply.body);
         let is_success = (200..300).contains(&reply.status);
-        let body = match parsed(&reply.body) {
+        let Body { rest: body, events } = match parsed(&reply.body) {
             Some(body) => body,
             None if is_success => {
                 let sentence = "the answer is not JSON: perhaps another server runs at this address";
@@ -97,7 +100,9 @@ impl ApiResponse {
         http.message = text(at(response, &["message"]));
         http.by = text(at(response, &["by"]));
         match http.code() {
-            Some("0") | None if is_success => Ok(Self { is_confirmed: http.code.is_some(), body, http }),
+            Some("0") | None if is_success => {
+                Ok(Self { is_confirmed: http.code.is_some(), body, events, http })
+            }
             _ => Err(refused(http)),
         }
     }
@@ -107,17 +112,29 @@ impl ApiResponse {
         if self.is_confirmed { Ok(()) } else { Err(self.unreadable(sentence)) }
     }
 
+    /// The events that a search found; `None` where the answer has no collection of events.
+    pub(super) fn events(&self) -> Result<Option<Rows>> {
+        let rows = |events| Rows::of(events).ok_or_else(|| self.unreadable(NO_OBJECTS));
+        self.events.as_deref().filter(|events| *events != "null").map(rows).transpose()
+    }
+
+    pub(super) fn into_http(self) -> HttpError {
+        self.http
+    }
+
     pub(super) fn unreadable(&self, sentence: &str) -> Error {
         unreadable(self.http.clone(), sentence)
     }
 }
 
 /// The JSON in these bytes; `Null` for an answer without content.
-fn parsed(bytes: &[u8]) -> Option<Value> {
+fn parsed(bytes: &[u8]) -> Option<Body> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
-    if text.is_empty() { Some(Value::Null) } else { serde_json::from_str(text).ok() }
+    if text.is_empty() { Some(Body::default()) } else { rows::read_body(text) }
 }
+
+pub(super) const NO_OBJECTS: &str = "the rows are not objects of an ordinary size";
 
 #[cfg(test)]
 mod tests {
@@ -175,6 +192,9 @@ mod tests {
             (r#"{"C":[{"id":"1"}]}"#, 1),
         ] {
             assert_eq!(rows(&response(200, body).unwrap(), "C").unwrap().len(), expected, "{body}");
+            let body = body.replace("\"C\"", "\"EventCollection\"");
+            let events = response(200, &body).unwrap().events().unwrap();
+            assert_eq!(events.map_or(0, Iterator::count), expected, "{body}");
         }
         for body in [r#"{"C":{"rows":"seven"}}"#, r#"{"C":{"rows":[1]}}"#, r#"{"C":{"rows":true}}"#] {
             let reply = response(200, body).unwrap();

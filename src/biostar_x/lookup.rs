@@ -1,6 +1,6 @@
 //! Looks up on the server which events of an import arrived.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::client::BiostarX;
 use super::import_event::ImportEvent;
@@ -14,30 +14,30 @@ use crate::{Error, ErrorKind, Result};
 pub(super) struct Windows(Vec<(Timestamp, Timestamp)>);
 
 impl Windows {
-    /// One window for each run of neighbours with a time, which are mostly the events of one request.
-    pub(super) fn around(times: impl Iterator<Item = Option<Timestamp>>) -> Self {
-        let mut runs = Vec::new();
-        let mut run: Option<(Timestamp, Timestamp)> = None;
-        for time in times {
-            run = match (run, time) {
-                (Some((from, to)), Some(time)) => Some((from.min(time), to.max(time))),
-                (None, Some(time)) => Some((time, time)),
-                (ended, None) => {
-                    runs.extend(ended);
-                    None
-                }
-            };
-        }
-        runs.extend(run);
-        runs.sort_unstable();
-        let mut windows: Vec<(Timestamp, Timestamp)> = Vec::new();
-        for (from, to) in runs {
-            match windows.last_mut() {
-                Some((_, end)) if from <= *end => *end = to.max(*end),
-                _ => windows.push((from, to)),
+    /// A few windows with all of these times, without the longest spans between them: there are events of others.
+    pub(super) fn around(times: impl Iterator<Item = Timestamp>) -> Self {
+        let mut seconds: Vec<_> = times.map(Timestamp::as_unix_seconds).collect();
+        seconds.sort_unstable();
+        let mut between: Vec<_> = seconds
+            .iter()
+            .zip(seconds.iter().skip(1))
+            .map(|(end, start)| (start.saturating_sub(*end), *end))
+            .filter(|(length, _)| *length > NEAR)
+            .collect();
+        between.sort_unstable_by(|a, b| b.cmp(a));
+        between.truncate(WINDOWS - 1);
+        let ends: HashSet<_> = between.into_iter().map(|(_, end)| end).collect();
+        let (mut windows, mut start) = (Vec::new(), None);
+        for (position, second) in seconds.iter().enumerate() {
+            let from = *start.get_or_insert(*second);
+            let is_end = seconds.get(position + 1).is_none_or(|next| next != second && ends.contains(second));
+            if is_end {
+                windows.push((from, *second));
+                start = None;
             }
         }
-        Self(windows)
+        let time = Timestamp::from_unix_seconds;
+        Self(windows.into_iter().map(|(from, to)| (time(from), time(to))).collect())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -64,26 +64,68 @@ pub(super) struct ServerRows {
 pub(super) struct AmbiguousRows(HashSet<(Option<EventCode>, Option<String>, Option<Timestamp>)>);
 
 impl ServerRows {
-    pub(super) async fn of(client: &BiostarX, device: VirtualDeviceId, windows: &Windows) -> Result<Self> {
+    /// Searches for these rows. What can be none of them is counted and not kept.
+    pub(super) async fn of(
+        client: &BiostarX,
+        device: VirtualDeviceId,
+        windows: &Windows,
+        wanted: &HashSet<MatchKey>,
+    ) -> Result<Self> {
         let mut found = Self::default();
-        for (from, to) in &windows.0 {
-            let query = EventQuery::new().between(*from, *to).devices([DeviceId::from(device)]);
-            let mut events = client.events(query);
-            while let Some(row) = events.next().await {
-                found.add(&row?, device.into())?;
+        for window in &windows.0 {
+            match Self::within(client, device, *window, wanted, Some(MANY)).await? {
+                Some(rows) => found.extend(rows),
+                // Too many events of others: each second by itself.
+                None => {
+                    let seconds: BTreeSet<_> = wanted.iter().map(|key| key.time).collect();
+                    for second in seconds.range(window.0..=window.1) {
+                        let rows = Self::within(client, device, (*second, *second), wanted, None).await?;
+                        found.extend(rows.unwrap_or_default());
+                    }
+                }
             }
         }
         Ok(found)
     }
 
-    fn add(&mut self, row: &EventRow, device: DeviceId) -> Result<()> {
+    /// The rows of one window; `None` for more than this.
+    async fn within(
+        client: &BiostarX,
+        device: VirtualDeviceId,
+        (from, to): (Timestamp, Timestamp),
+        wanted: &HashSet<MatchKey>,
+        most: Option<usize>,
+    ) -> Result<Option<Self>> {
+        let query = EventQuery::new().between(from, to).devices([DeviceId::from(device)]);
+        let (mut events, mut found) = (client.events(query), Self::default());
+        while let Some(row) = events.next().await {
+            if from < to && most.is_some_and(|most| found.length >= most) {
+                return Ok(None);
+            }
+            found.add(&row?, device.into(), wanted)?;
+        }
+        Ok(Some(found))
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.length = self.length.saturating_add(other.length);
+        for (key, mut rows) in other.rows {
+            self.rows.entry(key).or_default().append(&mut rows);
+        }
+        self.ambiguous.0.extend(other.ambiguous.0);
+    }
+
+    fn add(&mut self, row: &EventRow, device: DeviceId, wanted: &HashSet<MatchKey>) -> Result<()> {
         if row.device.is_some_and(|other| other != device) {
             let message = "the server's search ignores its conditions, so nothing can be looked up";
             return Err(Error::new(ErrorKind::InvalidData, message));
         }
         self.length += 1;
         match MatchKey::of_row(row) {
-            Some(key) => self.rows.entry(key).or_default().push(row.tna_key),
+            Some(key) if wanted.contains(&key) => self.rows.entry(key).or_default().push(row.tna_key),
+            // For a person that it does not know a server shows 0.
+            Some(key) if key.user == NOBODY => self.ambiguous.add(Some(key.code), None, Some(key.time)),
+            Some(_) => {}
             None => self.ambiguous.add(row.code, row.user_id.as_deref(), row.time),
         }
         Ok(())
@@ -173,3 +215,38 @@ impl AmbiguousRows {
 }
 
 const NOBODY: &str = "0";
+
+/// In seconds: events that are as near as this are searched for together.
+const NEAR: u32 = 60;
+
+/// Each window costs a request at least.
+const WINDOWS: usize = 16;
+
+/// So many rows in a window are more than events of the import.
+const MANY: usize = 4_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_hold_every_time_and_leave_out_the_longest_spans_between() {
+        let around = |seconds: &[u32]| {
+            let windows = Windows::around(seconds.iter().copied().map(Timestamp::from_unix_seconds));
+            assert!(seconds.iter().all(|second| windows.hold(Timestamp::from_unix_seconds(*second))));
+            windows
+                .0
+                .into_iter()
+                .map(|(from, to)| (from.as_unix_seconds(), to.as_unix_seconds()))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(around(&[]), []);
+        assert_eq!(around(&[7, 7]), [(7, 7)]);
+        assert_eq!(around(&[9_000, 100, 7, 7, 60, 100, 9_000]), [(7, 100), (9_000, 9_000)]);
+        assert_eq!(around(&[0, u32::MAX]), [(0, 0), (u32::MAX, u32::MAX)]);
+        let sparse: Vec<_> = (0..500).map(|number| number * 3_600 + number * number).collect();
+        let windows = around(&sparse);
+        assert_eq!((windows.len(), windows[0].0, windows[15].1), (WINDOWS, 0, sparse[499]));
+        assert!(windows[14].0 == windows[14].1);
+    }
+}

@@ -40,6 +40,7 @@ mod lookup;
 mod options;
 pub mod query;
 pub mod row;
+mod rows;
 mod search;
 mod session;
 mod socket;

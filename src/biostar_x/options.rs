@@ -27,7 +27,7 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 /// | `danger-accept-plain-http` | `http://` also to another computer |
 /// | `connect-timeout` | how long a connection may take; 10 s by default |
 /// | `timeout` | how long a call may take; 30 s by default |
-/// | `answer-limit` | how many bytes an answer may have; 256 MiB by default |
+/// | `answer-limit` | how many bytes an answer may have; 8 MiB by default |
 /// | `patience` | how long a read is retried while the server fails; 60 s by default |
 ///
 /// The client uses no proxy and follows no redirection, because either would see the session.
@@ -132,7 +132,8 @@ impl BiostarXOptions {
         Self { timeout, ..self }
     }
 
-    /// Sets how many bytes an answer may have; 256 MiB by default. A hundred thousand events take some 70 MB.
+    /// Sets how many bytes an answer may have; 8 MiB by default, which are some ten thousand events. A page of a search that
+    /// is larger is asked for again with fewer events.
     pub fn with_answer_limit(self, bytes: usize) -> Self {
         Self { answer_limit: bytes, ..self }
     }
@@ -306,7 +307,7 @@ const PASSWORD_VARIABLE: &str = "BS2_X_PASSWORD";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(60);
-const ANSWER_LIMIT: usize = 256 << 20;
+const ANSWER_LIMIT: usize = 8 << 20;
 
 /// The longest duration that a setting takes.
 const LONGEST: Duration = Duration::from_secs(86_400);

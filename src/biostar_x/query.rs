@@ -145,6 +145,7 @@ impl EventQuery {
     }
 
     /// Sets how many events the server returns at once; 1 000 by default, at least 1.
+    /// [`BiostarX::events`](super::BiostarX::events) asks for 10 000 at most.
     pub const fn limit(mut self, events: u32) -> Self {
         self.limit = if events == 0 { 1 } else { events };
         self

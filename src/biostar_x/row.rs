@@ -72,6 +72,12 @@ impl EventRow {
     /// Reads an event. Every value gives a row, perhaps one without any field.
     #[must_use]
     pub fn from_json(row: &Value) -> Self {
+        Self::from_value(row.clone())
+    }
+
+    /// The same without a copy.
+    pub(super) fn from_value(json: Value) -> Self {
+        let row = &json;
         let device = at(row, &["device_id"]);
         let user = at(row, &["user_id"]);
         let doors = ["door_id", "door_id_list"].map(|key| at(row, &[key]));
@@ -99,7 +105,7 @@ impl EventRow {
             user_group: number(at(group, &["id"])).or_else(|| number(group)),
             tna_key: number(at(row, &["tna_key"])).filter(|key| *key != 0),
             image: text(at(row, &["image_id", "image_data"])),
-            json: row.clone(),
+            json,
         }
     }
 

@@ -8,11 +8,12 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::timeout;
-use tokio_websockets::{Message, WebSocketStream};
+use tokio_websockets::{Limits, Message, WebSocketStream};
 
 use super::client::BiostarX;
 use super::codes::{not_sent, unanswered};
 use super::lenient::{at, number, text};
+use super::rows;
 use super::session::Session;
 use super::transport::{Connection, Request};
 use crate::{Error, ErrorKind, Result};
@@ -85,7 +86,8 @@ impl Socket {
         if !message.is_text() && !message.is_binary() {
             return Ok(Frame::Beat);
         }
-        Ok(serde_json::from_slice(message.as_payload()).map_or(Frame::Unreadable, Frame::Json))
+        let text = std::str::from_utf8(message.as_payload()).ok();
+        Ok(text.and_then(rows::value).map_or(Frame::Unreadable, Frame::Json))
     }
 
     pub(super) async fn ping(&mut self) -> Result<()> {
@@ -107,7 +109,8 @@ async fn connect(client: &BiostarX) -> Result<WebSocketStream<Box<dyn Connection
     let stream = transport.connect(ENDPOINT).await?;
     let builder = tokio_websockets::ClientBuilder::new()
         .uri(&transport.address.socket())
-        .map_err(|error| unreached().with_source(error))?;
+        .map_err(|error| unreached().with_source(error))?
+        .limits(Limits::default().max_payload_len(Some(LONGEST_FRAME)));
     let opened = timeout(BIND_LIMIT, builder.connect_on(stream)).await.map_err(|_| unreached())?;
     Ok(opened.map_err(|error| unreached().with_source(error))?.0)
 }
@@ -143,6 +146,9 @@ fn refused(code: Option<&str>) -> Error {
 struct Nothing {}
 
 const ENDPOINT: &str = "GET /wsapi";
+
+/// An event has less than 2 kB.
+const LONGEST_FRAME: usize = 1 << 20;
 
 /// How long the server may take to open the socket, and to confirm the session.
 const BIND_LIMIT: Duration = Duration::from_secs(10);

@@ -1,6 +1,6 @@
 //! The server's events as they happen.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,6 +17,7 @@ use super::client::BiostarX;
 use super::lenient::{at, elements, number};
 use super::query::{EventQuery, Order};
 use super::row::{EventRow, Identity};
+use super::search::EventStream;
 use super::socket::{Frame, Socket, replaced, silent};
 use crate::codec::Timestamp;
 use crate::retry::Retry;
@@ -65,7 +66,8 @@ pub enum LiveRow {
         /// How many.
         missed: u64,
     },
-    /// The connection was lost and is back. The events that search found of the time between precede this item.
+    /// The connection was lost and is back. The events that search found of the time between precede this item, also
+    /// those that reached the server late. That these are all cannot be proved: see [`BiostarX::subscribe`].
     Resumed,
     /// The server sent messages that are not events; search may have these.
     Unreadable {
@@ -136,9 +138,19 @@ impl BiostarX {
     /// Subscribes to the server's events. When this returns, the server reports what happens from now on.
     ///
     /// The account needs the right to monitor. When the connection is lost, or the session is replaced by another, the
-    /// socket is opened anew, and search finds what happened meanwhile: from ten minutes before the newest event, or as
-    /// [`with_overlap`](EventSubscriptionOptions::with_overlap) says. It does not find an event that a device delivers
-    /// later than that, because it had no connection itself.
+    /// socket is opened anew, and search finds what happened meanwhile, in two ways:
+    ///
+    /// * By time: from ten minutes before the newest event, or as
+    ///   [`with_overlap`](EventSubscriptionOptions::with_overlap) says.
+    /// * By order of arrival: what the server has added to a month's table, whatever its time. So it finds the events of
+    ///   a device that had no connection itself, and of one whose clock is wrong.
+    ///
+    /// It cannot be proved that these are all: the server numbers its rows anew each month, and no document says by which
+    /// clock a month ends. An event that is late and happened within a day of the turn of a month may be missing, and so
+    /// may one whose row has no `id`. [`LiveRow::Resumed`] marks each such place.
+    ///
+    /// To know what arrives late, it reads the last row number of each month when it begins, and after each lost
+    /// connection: two requests for each month that has events.
     ///
     /// # Errors
     ///
@@ -190,6 +202,8 @@ struct Follower {
     is_fresh: bool,
     /// The events that were reported since shortly before the mark.
     given: HashMap<Identity, Timestamp>,
+    /// The greatest row number of each month, by the month's first second; `None` where it could not be read.
+    numbers: Option<BTreeMap<Timestamp, u64>>,
     /// How many events were lost and not reported as lost yet.
     missed: u64,
     /// How many messages were not events, and not reported yet.
@@ -203,8 +217,8 @@ impl Follower {
         items: mpsc::Sender<Result<LiveRow>>,
     ) -> Result<Self> {
         // Before the socket is open: events of now are old when the socket has to be opened anew.
-        let (mark, given) = match known(&client, &options).await {
-            Ok(known) => known,
+        let (mark, given, numbers) = match known(&client, &options).await {
+            Ok((mark, given, numbers)) => (mark, given, Some(numbers)),
             Err(error)
                 if error.is_retryable()
                     || matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::Other) =>
@@ -216,7 +230,8 @@ impl Follower {
         let is_fresh = given.is_empty();
         let mark = if is_fresh { now() } else { mark };
         let socket = opened(&client).await?;
-        Ok(Self { client, options, socket, items, mark, is_fresh, given, missed: 0, unreadable: 0 })
+        let (missed, unreadable) = (0, 0);
+        Ok(Self { client, options, socket, items, mark, is_fresh, given, numbers, missed, unreadable })
     }
 
     /// Runs until the subscription is dropped, or until the server refuses for good.
@@ -321,8 +336,28 @@ impl Follower {
         // First the socket, then the search: no event is missed between the two, and one that both have is left out.
         self.socket = Socket::open(&self.client).await?;
         let since = if self.is_fresh { self.mark } else { self.options.before(self.mark) };
-        let query = EventQuery::new().since(since);
-        let mut rows = self.client.events(query);
+        let known = self.numbers.clone();
+        self.report(self.client.events(EventQuery::new().since(since))).await?;
+        // What arrived late, which is all that happened before.
+        let numbers = row_numbers(&self.client, &self.client.read_policy()).await?;
+        let second_before = Timestamp::from_unix_seconds(since.as_unix_seconds().saturating_sub(1));
+        for (start, last) in known.iter().flat_map(|_| &numbers).filter(|(start, _)| **start < since) {
+            let known = known.as_ref().and_then(|known| known.get(start)).copied().unwrap_or_default();
+            if *last > known {
+                let window = (*start, month(*start).1.min(second_before));
+                self.report(self.client.events_above(known, window)).await?;
+            }
+        }
+        let own = self.numbers.get_or_insert_default();
+        for (start, last) in numbers {
+            let number = own.entry(start).or_default();
+            *number = last.max(*number);
+        }
+        Ok(())
+    }
+
+    /// Reports those of these events that were not reported.
+    async fn report(&mut self, mut rows: EventStream) -> Result<()> {
         while let Some(row) = rows.next().await {
             let row = row?;
             if self.missed > 0 {
@@ -359,6 +394,10 @@ impl Follower {
         if !identity.is_vague() && self.given.insert(identity, time).is_some() {
             return false;
         }
+        if let (Some(numbers), Some(time), Some(id)) = (&mut self.numbers, row.time, row.id) {
+            let number = numbers.entry(month(time).0).or_default();
+            *number = id.max(*number);
+        }
         // An event from the future must not hide those of the present.
         let time = time.min(now().max(self.mark));
         let mark = if self.is_fresh { time } else { time.max(self.mark) };
@@ -374,11 +413,13 @@ impl Follower {
     }
 }
 
-/// The newest second of the server's log, and the events shortly before it.
+/// What the server's log has: its newest second, the events shortly before it, and the last row number of each month.
 async fn known(
     client: &BiostarX,
     options: &EventSubscriptionOptions,
-) -> Result<(Timestamp, HashMap<Identity, Timestamp>)> {
+) -> Result<(Timestamp, HashMap<Identity, Timestamp>, BTreeMap<Timestamp, u64>)> {
+    // Before the events: one that arrives meanwhile is then reported twice rather than not at all.
+    let numbers = row_numbers(client, &RetryPolicy::never()).await?;
     let newest = EventQuery::new().order(Order::by_time().descending()).limit(1);
     let newest = client
         .search_events_with(&RetryPolicy::never(), &newest)
@@ -386,14 +427,52 @@ async fn known(
         .iter()
         .filter_map(|row| row.time)
         .max();
-    let Some(mark) = newest.map(|newest| newest.min(now())) else { return Ok(Default::default()) };
+    let Some(mark) = newest.map(|newest| newest.min(now())) else {
+        return Ok((Timestamp::default(), HashMap::new(), numbers));
+    };
     let mut rows = client.events(EventQuery::new().since(options.before(mark)));
     let mut known = HashMap::new();
     while let Some(row) = rows.next().await {
         let row = row?;
         known.insert(Identity::of(&row), row.time.unwrap_or(mark));
     }
-    Ok((mark, known))
+    Ok((mark, known, numbers))
+}
+
+/// The greatest row number of each month that has events, by the month's first second.
+async fn row_numbers(client: &BiostarX, policy: &RetryPolicy) -> Result<BTreeMap<Timestamp, u64>> {
+    let mut numbers = BTreeMap::new();
+    let mut from = Timestamp::default();
+    for _ in 0..MONTHS {
+        let first = EventQuery::new().since(from).order(Order::by_time()).limit(1);
+        let first = client.search_events_with(policy, &first).await?;
+        let Some(time) = first.first().and_then(|row| row.time) else { break };
+        let (start, end) = month(time);
+        if end < from {
+            return Err(Error::new(ErrorKind::InvalidData, "the server's search ignores its conditions"));
+        }
+        let last = EventQuery::new().between(start, end).order(Order::by_id().descending()).limit(1);
+        let last = client.search_events_with(policy, &last).await?;
+        if let Some(id) = last.first().and_then(|row| row.id) {
+            numbers.insert(start, id);
+        }
+        let Some(next) = end.as_unix_seconds().checked_add(1) else { break };
+        from = Timestamp::from_unix_seconds(next);
+    }
+    Ok(numbers)
+}
+
+/// The first and the last second of a month, UTC.
+fn month(time: Timestamp) -> (Timestamp, Timestamp) {
+    let second = |date: jiff::civil::Date, offset: i64| {
+        let second = date.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |start| start.timestamp().as_second());
+        let second = second.saturating_add(offset).clamp(0, u32::MAX.into());
+        Timestamp::from_unix_seconds(second.try_into().unwrap_or(u32::MAX))
+    };
+    let seconds = jiff::Timestamp::from_second(time.as_unix_seconds().into()).unwrap_or_default();
+    let first = seconds.to_zoned(jiff::tz::TimeZone::UTC).date().first_of_month();
+    let next = first.last_of_month().tomorrow().unwrap_or(first);
+    (second(first, 0), second(next, -1))
 }
 
 /// Opens the first socket. A server that has just started may not be ready for it.
@@ -411,6 +490,9 @@ fn now() -> Timestamp {
     let seconds = jiff::Timestamp::now().as_second();
     Timestamp::from_unix_seconds(seconds.clamp(0, u32::MAX.into()).try_into().unwrap_or(u32::MAX))
 }
+
+/// Twenty years, so that a server that answers without end is left.
+const MONTHS: usize = 240;
 
 /// Reported events are forgotten, by age, when there are more than this.
 const FORGET_AT: usize = 1_024;

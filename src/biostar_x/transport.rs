@@ -280,8 +280,7 @@ impl Transport {
         while let Some(frame) = incoming.frame().await {
             let Ok(chunk) = frame.map_err(&broken)?.into_data() else { continue };
             if body.len().saturating_add(chunk.len()) > self.answer_limit {
-                let message = "the answer is larger than the limit: raise `answer-limit`, or ask for less";
-                return Err(unanswered(endpoint, ErrorKind::InvalidData, message));
+                return Err(unanswered(endpoint, ErrorKind::InvalidData, TOO_LARGE));
             }
             body.extend_from_slice(&chunk);
         }
@@ -335,6 +334,11 @@ impl fmt::Debug for Transport {
     }
 }
 
+/// Whether an answer was larger than the limit.
+pub(super) fn is_too_large(error: &Error) -> bool {
+    error.kind() == ErrorKind::InvalidData && error.http().is_some_and(|http| http.status().is_none())
+}
+
 /// Whether a connection failed because of a certificate.
 fn is_certificate(error: &std::io::Error) -> bool {
     let tls = error.get_ref().and_then(|held| held.downcast_ref::<rustls::Error>());
@@ -344,6 +348,8 @@ fn is_certificate(error: &std::io::Error) -> bool {
 const fn default_port(is_tls: bool) -> u16 {
     if is_tls { 443 } else { 80 }
 }
+
+const TOO_LARGE: &str = "the answer is larger than the limit: raise `answer-limit`, or ask for less";
 
 /// The name of the header that holds the session, in requests and in the answer to a login.
 const SESSION_HEADER: &str = "bs-session-id";

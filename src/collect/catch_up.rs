@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::options::{CollectOptions, StopSignal};
 use super::report::{DeviceReport, EpochReport, Progress, add};
+use super::routes::Routes;
 use super::sequencer::{Offered, Sequencer, is_same};
 use crate::codec::{Event, EventCode};
 use crate::device::{Device, DeviceInfo, EventPage};
@@ -22,6 +25,8 @@ pub(super) struct CatchUp {
     pub(super) options: CollectOptions,
     pub(super) progress: Arc<Progress>,
     pub(super) stop: StopSignal,
+    /// The ways to the device; `device` is reached over the one that is used.
+    pub(super) routes: Routes,
     /// Failures since the last success.
     pub(super) failures: usize,
     counts: BTreeMap<u32, Counts>,
@@ -74,14 +79,15 @@ struct Unreadable {
 
 impl CatchUp {
     pub(super) fn new(
-        device: Device,
+        routes: Routes,
         sink: Arc<dyn Sink>,
         options: CollectOptions,
         progress: Arc<Progress>,
         stop: StopSignal,
     ) -> Self {
         let (failures, counts, unplaced, caught_up) = Default::default();
-        Self { device, sink, options, progress, stop, failures, counts, unplaced, caught_up }
+        let device = routes.device();
+        Self { device, sink, options, progress, stop, routes, failures, counts, unplaced, caught_up }
     }
 
     /// Continues where the sink says.
@@ -97,6 +103,11 @@ impl CatchUp {
             Some(point) => Sequencer::resume(self.device.id(), point),
             None => Sequencer::new(self.device.id(), 0),
         };
+        // A store that was replaced holds less than was counted. What is counted is what the store holds.
+        let newest = self.counts.iter().next_back().map(|(epoch, counts)| (*epoch, counts.watermark));
+        if newest > Some((sequencer.epoch(), sequencer.watermark())) {
+            self.counts.clear();
+        }
         self.counts.entry(sequencer.epoch()).or_default().watermark = sequencer.watermark();
         if self.options.estimate && !self.caught_up {
             let after = sequencer.watermark();
@@ -111,6 +122,7 @@ impl CatchUp {
 
     /// Reads the log from the watermark to its end.
     pub(super) async fn run(&mut self, sequencer: &mut Sequencer) -> Outcome {
+        let began = Instant::now();
         let mut page = self.first_page(sequencer).await?;
         loop {
             self.count_repeated(sequencer, page.repeated());
@@ -133,6 +145,7 @@ impl CatchUp {
         }
         self.place(sequencer).await?;
         self.failures = 0;
+        self.routes.read(began);
         if !self.caught_up {
             self.caught_up = true;
             add(&self.progress.caught_up, 1);
@@ -145,6 +158,7 @@ impl CatchUp {
     pub(super) async fn store(&mut self, sequencer: &mut Sequencer, all: bool) -> Outcome {
         let Some(batch) = sequencer.take_batch(all) else { return Ok(()) };
         let watermark = batch.watermark;
+        let began = Instant::now();
         let stored = match self.sink.store(batch.with_clock(self.device.has_clock())).await {
             Ok(stored) => stored,
             Err(error) => {
@@ -153,6 +167,7 @@ impl CatchUp {
             }
         };
         self.failures = 0;
+        self.routes.stored(began);
         self.count_stored(sequencer.epoch(), stored);
         self.counts.entry(sequencer.epoch()).or_default().watermark = watermark;
         Ok(())
@@ -170,13 +185,14 @@ impl CatchUp {
         }
     }
 
-    /// Waits for the device, unless the collector has to stop first. Only waiting for a device is cancelled in this way:
+    /// Waits for the device, unless the collector has to stop first or the connection to the device is lost. Only waiting for a device is cancelled in this way:
     /// the collector always waits for the sink.
     pub(super) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Outcome<T> {
         tokio::select! {
             biased;
             result = work => Ok(result),
             () = self.stop.wait() => Err(Interrupt::Stopped),
+            error = self.routes.lost() => Err(Interrupt::Failed(error)),
         }
     }
 

@@ -7,8 +7,9 @@ use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
 use super::catch_up::{CatchUp, Interrupt, Outcome};
-use super::options::{OnFailure, Stop, StopSignal};
+use super::options::{Stop, StopSignal};
 use super::report::DeviceReport;
+use super::routes::{Next, Route};
 use super::sequencer::{Offered, Sequencer, is_same};
 use crate::codec::Event;
 use crate::device::{Live, Subscription};
@@ -18,16 +19,34 @@ use crate::{Error, ErrorKind};
 /// The work on one device.
 pub(super) struct Follower {
     pub(super) log: CatchUp,
-    pub(super) on_failure: OnFailure,
+}
+
+/// How the work on a device ended.
+pub(super) struct Ended {
+    pub(super) report: DeviceReport,
+    /// Whether the sink failed for good. Then no device can go on.
+    pub(super) is_sink_lost: bool,
+    /// Routes that were found and not used.
+    pub(super) unused: Vec<Route>,
 }
 
 impl Follower {
     /// Reads the log to its end.
-    pub(super) async fn run_once(mut self) -> DeviceReport {
+    pub(super) async fn run_once(mut self) -> Ended {
         let mut retry = Retry::new(self.log.options.retry);
         let error = loop {
             let Err(interrupt) = self.read_to_end().await else { break None };
-            let Some(error) = interrupt.error() else { break None };
+            let (next, error) = match interrupt {
+                Interrupt::Stopped => break None,
+                Interrupt::Unstored(error) => (self.unstored(&error), error),
+                Interrupt::Failed(error) => (self.switch(&error), error),
+            };
+            match next {
+                Next::Now => continue,
+                Next::Replaced => break None,
+                Next::Closed => break Some(error),
+                Next::Later => {}
+            }
             if self.log.failures == 0 {
                 retry.reset();
             }
@@ -38,61 +57,97 @@ impl Follower {
                 None => break Some(error),
             }
         };
-        self.log.report(error).await
+        self.end(error, false).await
     }
 
     /// Collects live until the collector has to stop.
-    pub(super) async fn run_live(mut self) -> DeviceReport {
+    pub(super) async fn run_live(mut self) -> Ended {
         let mut retry = Retry::new(self.log.options.retry);
+        let mut is_sink_lost = false;
         let mut error = loop {
-            let (may_help, error) = match self.follow().await {
+            let (next, is_stored, error) = match self.follow().await {
                 Ok(()) | Err(Interrupt::Stopped) => break None,
-                Err(Interrupt::Unstored(error)) => (error.is_retryable(), error),
+                Err(Interrupt::Unstored(error)) => (self.unstored(&error), false, error),
                 // Any error of a device may pass, and nobody else would try this device again.
-                Err(Interrupt::Failed(error)) => (error.kind() != ErrorKind::Closed, error),
+                Err(Interrupt::Failed(error)) => (self.switch(&error), true, error),
             };
             if self.log.stop.get() == Some(Stop::Now) {
                 break Some(error); // The last batch did not reach the sink, and there is no further try.
             }
+            tracing::info!(device = %self.log.device.id(), %error, "collecting was interrupted");
             if self.log.failures == 0 {
                 retry.reset();
             }
-            self.log.failures += 1;
-            tracing::info!(device = %self.log.device.id(), %error, "collecting was interrupted");
-            let delay = retry.next_delay().filter(|_| may_help);
-            // An error that passes by itself is reported only if it persists, and one that ends the work is in the
-            // report.
-            let persistent = if error.is_retryable() { PERSISTENT } else { 1 };
-            if delay.is_some() && self.log.failures == persistent {
-                self.on_failure.call(&error);
+            match next {
+                Next::Now => continue,
+                Next::Replaced => break None,
+                Next::Closed => {
+                    is_sink_lost = !is_stored;
+                    break Some(error);
+                }
+                Next::Later => self.log.failures += 1,
             }
-            let Some(delay) = delay else { break Some(error) };
-            if self.log.unless_stopped(tokio::time::sleep(delay)).await.is_err() {
-                break None;
+            let Some(delay) = retry.next_delay() else { break Some(error) };
+            let is_stopped = tokio::select! {
+                biased;
+                () = self.log.stop.wait() => true,
+                () = tokio::time::sleep(delay) => false,
+                () = self.log.routes.arrival() => false,
+            };
+            if is_stopped {
+                break Some(error).filter(|_| !is_stored || self.log.routes.is_failure_reported());
             }
         };
-        if error.is_none() && self.log.stop.get() == Some(Stop::AfterCatchUp) {
+        if !is_sink_lost && self.log.stop.get() == Some(Stop::AfterCatchUp) {
             error = self.catch_up_once_more().await;
         }
-        self.log.report(error).await
+        self.end(error, is_sink_lost).await
     }
 
     /// Reads the log to its present end after the collector was told to stop.
     async fn catch_up_once_more(&mut self) -> Option<Error> {
         let (never, stop) = StopSignal::new();
         self.log.stop = stop;
+        self.log.routes.unwatch();
         let mut delays = self.log.options.retry.delays().take(self.log.options.attempts);
         let give_up = Instant::now() + LAST_CATCH_UP;
         let error = loop {
             let Err(interrupt) = self.read_to_end().await else { break None };
-            let Some(error) = interrupt.error() else { break None };
-            match delays.next().filter(|_| error.is_retryable() && Instant::now() < give_up) {
-                Some(delay) => tokio::time::sleep(delay).await,
-                None => break Some(error),
+            let (next, error) = match interrupt {
+                Interrupt::Stopped => break None,
+                Interrupt::Unstored(error) => (self.unstored(&error), error),
+                Interrupt::Failed(error) => (self.switch(&error), error),
+            };
+            let may_help = error.is_retryable() && Instant::now() < give_up;
+            match (next, delays.next().filter(|_| may_help)) {
+                (Next::Now, Some(_)) => {}
+                (Next::Later, Some(delay)) => tokio::time::sleep(delay).await,
+                (Next::Replaced, _) => break None,
+                (_, _) => break Some(error),
             }
         };
         drop(never);
         error
+    }
+
+    /// Notes a failure of the sink. [`Next::Closed`] if nothing can go on.
+    fn unstored(&mut self, error: &Error) -> Next {
+        self.log.routes.unstored(error);
+        let is_last = error.kind() == ErrorKind::Closed
+            || !is_curable(error) && self.log.failures + 1 >= self.log.options.attempts;
+        if is_last { Next::Closed } else { Next::Later }
+    }
+
+    /// Notes a failure of the device, and goes over to another source that reaches it.
+    fn switch(&mut self, error: &Error) -> Next {
+        let next = self.log.routes.failed(error);
+        self.log.device = self.log.routes.device();
+        next
+    }
+
+    async fn end(mut self, error: Option<Error>, is_sink_lost: bool) -> Ended {
+        let unused = self.log.routes.close();
+        Ended { report: self.log.report(error).await, is_sink_lost, unused }
     }
 
     async fn read_to_end(&mut self) -> Outcome {
@@ -109,12 +164,15 @@ impl Follower {
             // A device that cannot report live events still has its log.
             Err(error) => {
                 let failures = self.log.failures;
+                self.log.routes.watch(None);
                 self.log.run(&mut sequencer).await?;
                 self.log.failures = failures;
                 return Err(error.into());
             }
         };
+        self.log.routes.watch(Some(live.interruption()));
         let result = self.listen(&mut sequencer, &mut live).await;
+        self.log.routes.unwatch();
         // However it ended: received events are stored, also those above a hole.
         // Unconstrained: tokio's budget for a task would end the loop after some 100 items, as if there were no more.
         while let Some(Some(item)) = unconstrained(live.next()).now_or_never() {
@@ -217,9 +275,22 @@ impl Follower {
     }
 }
 
+/// Whether this failure of a sink may end while the collector runs: by itself, or because an operator makes room, gives
+/// rights or a licence, or ends the maintenance of a server. An answer of a server that cannot be read is of this kind; a
+/// row of a store that cannot be read is not.
+fn is_curable(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::AccountLocked
+        | ErrorKind::Closed
+        | ErrorKind::InvalidInput
+        | ErrorKind::LoginRefused
+        | ErrorKind::Unsupported => false,
+        ErrorKind::InvalidData => error.http().is_some(),
+        _ => true,
+    }
+}
+
 /// How many events make a batch, if more are in the queue.
 const BATCH: usize = 1_024;
-/// After so many failures in a row the caller is informed.
-const PERSISTENT: usize = 5;
 /// How long a device that fails is tried again after the collector was told to stop.
 const LAST_CATCH_UP: Duration = Duration::from_secs(10);

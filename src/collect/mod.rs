@@ -8,7 +8,8 @@
 //!                   └── holes are read again            resume point
 //! ```
 //!
-//! [`Collector`] does it; [`CollectOptions`] says how, [`Stop`] how it ends, [`Progress`] and [`Report`] what it did.
+//! [`Collector`] does it; [`CollectOptions`] says how, [`Stop`] how it ends, [`Notice`] what an operator should know,
+//! [`Progress`] and [`Report`] what it did.
 //!
 //! # How nothing is lost
 //!
@@ -26,6 +27,8 @@
 //!   has other events with known ids. Then a new epoch begins, and the old one ends with an open gap.
 //! * **Order is by id, never by time**: clocks are set back.
 //! * **Devices do not wait for each other.** Each has a task of its own; a slow or silent one delays no other.
+//! * **Nothing is given up.** A device, a source or a sink that fails is reported once ([`Notice`]) and tried again for as
+//!   long as the collector listens. A device that two sources reach has a standby.
 //! * **The log is never cleared.**
 //! * **Events are stored, and extras are not.** A record holds one subject. The further subjects that a device gateway
 //!   reports and a person's temperature reach no sink; the log has them as long as the device keeps the event.
@@ -36,26 +39,34 @@
 mod catch_up;
 mod discover;
 mod follow;
+mod notice;
 mod options;
 mod report;
+mod routes;
 mod sequencer;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinError, JoinSet};
 
+pub use notice::{Notice, Party};
 pub use options::{CollectOptions, Stop};
 pub use report::{DeviceReport, EpochReport, Progress, Report};
 
+use crate::codec::DeviceId;
 use crate::device::{Client, Device};
 use crate::sink::Sink;
-use crate::{Error, ErrorKind};
 use catch_up::CatchUp;
 use discover::Discovery;
-use follow::Follower;
-use options::{OnFailure, StopSignal};
+use follow::{Ended, Follower};
+use notice::{Observer, Outages};
+use options::StopSignal;
+use report::add;
+use routes::{Route, Routes, Source};
 
 /// Stores the events of devices in a sink, every event once.
 ///
@@ -92,14 +103,14 @@ pub struct Collector {
     sink: Arc<dyn Sink>,
     options: CollectOptions,
     progress: Arc<Progress>,
-    on_failure: OnFailure,
+    observer: Observer,
 }
 
 impl Collector {
     /// A collector without devices.
     pub fn new(sink: Arc<dyn Sink>) -> Self {
-        let (devices, clients, options, progress, on_failure) = Default::default();
-        Self { devices, clients, sink, options, progress, on_failure }
+        let (devices, clients, options, progress, observer) = Default::default();
+        Self { devices, clients, sink, options, progress, observer }
     }
 
     /// Adds devices, of one client or of several.
@@ -109,16 +120,21 @@ impl Collector {
     }
 
     /// Adds every device of a client, also those that are reached only later: while a collector listens, it looks for
-    /// them again and again.
+    /// them again and again, and waits for a client that reaches nothing yet.
+    ///
+    /// A device that several clients reach is collected once. The first client that reaches it is used; the others stand
+    /// by, and the next one takes over when the device or its client fails.
     pub fn with_client(mut self, client: Client) -> Self {
         self.clients.push(client);
         self
     }
 
-    /// Sets a callback for failures that persist while the collector listens, to inform its operator. It is called once
-    /// for a failure, and again only after the device has worked in between. The work on the device continues.
-    pub fn on_failure(mut self, call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        self.on_failure = OnFailure::new(call);
+    /// Sets a callback for what an operator should know while the collector runs: each outage once, its end once, and
+    /// which source is used where a device is reached over several.
+    ///
+    /// The collector waits for the callback, so it should return soon.
+    pub fn on_notice(mut self, call: impl Fn(&Notice) + Send + Sync + 'static) -> Self {
+        self.observer = Observer::new(call);
         self
     }
 
@@ -144,6 +160,11 @@ impl Collector {
 
     /// Collects, live, until `stop` returns a [`Stop`].
     ///
+    /// After a failure of a device, a client or the sink the work goes on as soon as it can, for as long as the collector
+    /// runs; [`on_notice`](Self::on_notice) reports it. The collector ends early only if the sink fails in a way that
+    /// nobody can cure while it is open ([`Sink`] lists them), or if the first look at a client shows that its settings
+    /// are wrong. The report then has the error.
+    ///
     /// # Examples
     ///
     /// ```
@@ -155,7 +176,7 @@ impl Collector {
     /// # let client = Client::new(Simulator::new("devices=1&backlog=10")?.backend());
     /// # let sink = Arc::new(MemorySink::new());
     /// # let ctrl_c = async {};
-    /// let collector = Collector::new(sink).with_client(client).on_failure(|error| eprintln!("{error}"));
+    /// let collector = Collector::new(sink).with_client(client).on_notice(|notice| eprintln!("{notice}"));
     /// let stop = async {
     ///     ctrl_c.await; // For example tokio::signal::ctrl_c().
     ///     Stop::AfterCatchUp
@@ -172,47 +193,162 @@ impl Collector {
 
     async fn run(self, live: bool, stop: impl Future<Output = Stop>) -> Report {
         let (stopper, stopped) = StopSignal::new();
-        let (mut followers, mut discoveries) = (JoinSet::new(), JoinSet::new());
+        let mut discoveries = JoinSet::new();
         let (found, mut arrived) = mpsc::unbounded_channel();
-        let (mut report, mut seen) = (Report::default(), BTreeSet::new());
-        let mut waiting = self.devices;
-        for client in self.clients {
-            let (options, on_failure, stop) = (self.options, self.on_failure.clone(), stopped.clone());
-            discoveries.spawn(Discovery { client, options, on_failure, stop }.run(live, found.clone()));
+        let mut report = Report::default();
+        let mut names: Vec<_> = self.clients.iter().map(|client| client.name().to_owned()).collect();
+        let given = group(self.devices, &mut names);
+        let outages = Arc::new(Outages::new(self.observer, names, live));
+        for (number, client) in self.clients.into_iter().enumerate() {
+            let source = Arc::new(Source { number, look: Some(Notify::new()) });
+            let (options, outages, stop) = (self.options, Arc::clone(&outages), stopped.clone());
+            discoveries.spawn(Discovery { client, source, options, outages, stop }.run(live, found.clone()));
         }
         drop(found);
+        let (sink, options, progress) = (self.sink, self.options, self.progress);
+        let mut work = Work {
+            live,
+            sink,
+            options,
+            progress,
+            outages,
+            stopped,
+            followers: JoinSet::new(),
+            devices: BTreeMap::new(),
+        };
+        work.take(given);
         let mut stop = std::pin::pin!(stop);
-        loop {
-            for device in waiting.drain(..) {
-                if !seen.insert(device.id()) {
-                    let message = "the device is given twice; name it in one source only";
-                    let error = Error::new(ErrorKind::InvalidInput, message).with_device(device.id());
-                    report.devices.push(DeviceReport::failed(device.id(), error));
-                    continue;
-                }
-                let (sink, progress) = (Arc::clone(&self.sink), Arc::clone(&self.progress));
-                let log = CatchUp::new(device, sink, self.options, progress, stopped.clone());
-                let follower = Follower { log, on_failure: self.on_failure.clone() };
-                followers.spawn(async move {
-                    if live { follower.run_live().await } else { follower.run_once().await }
-                });
-            }
-            if followers.is_empty() && discoveries.is_empty() && arrived.is_empty() {
-                break;
-            }
+        while !(work.followers.is_empty() && discoveries.is_empty() && arrived.is_empty()) {
             tokio::select! {
                 // Stops the tasks, also if some of them have ended.
                 how = &mut stop, if stopper.borrow().is_none() => {
                     stopper.send_replace(Some(how));
                 }
-                Some(device) = arrived.recv() => waiting.push(device),
-                Some(ended) = followers.join_next() => report.devices.push(unless_panicked(ended)),
-                Some(ended) = discoveries.join_next() => report.unreached.extend(unless_panicked(ended)),
+                Some(routes) = arrived.recv() => work.take(routes),
+                Some(ended) = work.followers.join_next() => {
+                    if work.ended(unless_panicked(ended), stopper.borrow().is_some()) {
+                        // No device can go on, and the caller learns it from the end of the run.
+                        stopper.send_replace(Some(Stop::Now));
+                    }
+                }
+                Some(ended) = discoveries.join_next() => match unless_panicked(ended) {
+                    Ok(unreached) => report.unreached.extend(unreached),
+                    Err(error) => {
+                        report.unreached.push(error);
+                        stopper.send_replace(Some(Stop::Now));
+                    }
+                },
             }
         }
-        report.devices.sort_by_key(|device| device.device);
+        report.devices = work.devices.into_values().filter_map(|assignment| assignment.report).collect();
         report
     }
+}
+
+/// The work on all devices, each with a task of its own.
+struct Work {
+    live: bool,
+    sink: Arc<dyn Sink>,
+    options: CollectOptions,
+    progress: Arc<Progress>,
+    outages: Arc<Outages>,
+    stopped: StopSignal,
+    followers: JoinSet<Ended>,
+    devices: BTreeMap<DeviceId, Assignment>,
+}
+
+/// The work on one device: its task, or what a task has left.
+#[derive(Default)]
+struct Assignment {
+    /// While a task runs: where it takes further routes from, and the number of the source that it uses.
+    task: Option<(mpsc::UnboundedSender<Route>, Arc<AtomicUsize>)>,
+    /// The numbers of the sources that the task knows.
+    sources: BTreeSet<usize>,
+    /// Routes that came in the moment in which the task ended.
+    late: Vec<Route>,
+    report: Option<DeviceReport>,
+}
+
+impl Work {
+    /// Takes devices that were found together.
+    fn take(&mut self, routes: Vec<Route>) {
+        let (mut standbys, mut new) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+        for route in routes {
+            let (device, number) = (route.device.id(), route.source.number);
+            let assignment = self.devices.entry(device).or_insert_with(|| {
+                add(&self.progress.devices, 1);
+                Assignment::default()
+            });
+            let is_other = assignment.sources.insert(number);
+            match &assignment.task {
+                Some((task, used)) => {
+                    let used = used.load(Ordering::Relaxed);
+                    if is_other && used != number {
+                        standbys.entry((used, number)).or_default().push(device);
+                    }
+                    if let Err(SendError(route)) = task.send(route) {
+                        assignment.late.push(route);
+                    }
+                }
+                // Its log was read over another source.
+                None if !self.live
+                    && assignment.report.as_ref().is_some_and(|report| report.error.is_none()) => {}
+                None => {
+                    let (sender, arrivals) = mpsc::unbounded_channel();
+                    let routes = Routes::new(route, arrivals, Arc::clone(&self.outages));
+                    assignment.task = Some((sender, routes.used_number()));
+                    new.push(routes);
+                }
+            }
+        }
+        new.into_iter().for_each(|routes| self.follow(routes));
+        for ((used, standby), devices) in standbys {
+            self.outages.standby(devices, used, standby);
+        }
+    }
+
+    fn follow(&mut self, routes: Routes) {
+        let (sink, progress) = (Arc::clone(&self.sink), Arc::clone(&self.progress));
+        let log = CatchUp::new(routes, sink, self.options, progress, self.stopped.clone());
+        let (follower, live) = (Follower { log }, self.live);
+        self.followers
+            .spawn(async move { if live { follower.run_live().await } else { follower.run_once().await } });
+    }
+
+    /// Notes the end of a task. Returns whether no device can go on.
+    fn ended(&mut self, ended: Ended, is_stopped: bool) -> bool {
+        let Ended { report, is_sink_lost, mut unused } = ended;
+        let (device, has_failed) = (report.device, report.error.is_some());
+        if let Some(error) = report.error.clone().filter(|_| self.live && !is_stopped && !is_sink_lost) {
+            self.outages.report(&Notice::Ended { device, error });
+        }
+        let assignment = self.devices.entry(device).or_default();
+        assignment.task = None;
+        assignment.sources.clear();
+        unused.append(&mut assignment.late);
+        assignment.report = Some(match assignment.report.take() {
+            Some(before) => report.after(before),
+            None => report,
+        });
+        if !is_sink_lost && !is_stopped && (self.live || has_failed) {
+            self.take(unused);
+        }
+        is_sink_lost
+    }
+}
+
+/// Devices of one client come from one source.
+fn group(devices: Vec<Device>, names: &mut Vec<String>) -> Vec<Route> {
+    let mut routes: Vec<Route> = Vec::with_capacity(devices.len());
+    for device in devices {
+        let known = routes.iter().find(|known| known.device.has_client_of(&device));
+        let source = known.map(|known| Arc::clone(&known.source)).unwrap_or_else(|| {
+            names.push(device.client_name().to_owned());
+            Arc::new(Source { number: names.len() - 1, look: None })
+        });
+        routes.push(Route { device, source });
+    }
+    routes
 }
 
 fn unless_panicked<T>(ended: Result<T, JoinError>) -> T {

@@ -1,12 +1,11 @@
-//! How a collector works, how it ends, and whom it informs.
+//! How a collector works, and how it ends.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::{Error, RetryPolicy};
+use crate::RetryPolicy;
 
 /// Options of a [`Collector`](super::Collector).
 #[derive(Clone, Copy)]
@@ -44,7 +43,8 @@ impl CollectOptions {
         self
     }
 
-    /// Sets when to try again after a failure of a device.
+    /// Sets when to try again after a failure of a device, of a source or of the sink; by default with waits of at most
+    /// 5 s, and a random part of as much.
     #[must_use]
     pub const fn with_retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
@@ -52,7 +52,9 @@ impl CollectOptions {
     }
 
     /// Sets how many failures in a row end the work on a device in
-    /// [`Collector::run_once`](super::Collector::run_once); 8 by default.
+    /// [`Collector::run_once`](super::Collector::run_once), and how many failures in a row that no operator can cure
+    /// while the collector runs end the work in [`Collector::run_until`](super::Collector::run_until) (see
+    /// [`Sink`](crate::sink::Sink)); 8 by default.
     #[must_use]
     pub const fn with_attempts(mut self, failures: usize) -> Self {
         self.attempts = failures;
@@ -74,7 +76,7 @@ impl Default for CollectOptions {
             page: 4_096,
             settle: Duration::from_millis(100),
             poll: Duration::from_secs(30),
-            retry: RetryPolicy::default(),
+            retry: RetryPolicy::default().with_longest(Duration::from_secs(5)),
             attempts: 8,
             estimate: false,
         }
@@ -132,29 +134,5 @@ impl StopSignal {
         if !ordered {
             std::future::pending::<()>().await; // The sender is gone: nobody can order it any more.
         }
-    }
-}
-
-/// The caller's function for failures that persist.
-#[derive(Clone, Default)]
-pub(super) struct OnFailure(Option<Arc<Callback>>);
-
-type Callback = dyn Fn(&Error) + Send + Sync;
-
-impl OnFailure {
-    pub(super) fn new(call: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(call)))
-    }
-
-    pub(super) fn call(&self, error: &Error) {
-        if let Some(call) = &self.0 {
-            call(error);
-        }
-    }
-}
-
-impl fmt::Debug for OnFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("OnFailure").field(&self.0.is_some()).finish()
     }
 }

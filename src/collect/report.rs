@@ -32,7 +32,8 @@ use crate::sink::Gap;
 pub struct Report {
     /// The devices, ascending.
     pub devices: Vec<DeviceReport>,
-    /// Why devices of a [client](super::Collector::with_client) were not reached in the end.
+    /// Why devices of a [client](super::Collector::with_client), or the client as a whole
+    /// ([`Error::concerns_backend`]), were not reached in the end.
     pub unreached: Vec<Error>,
 }
 
@@ -77,6 +78,21 @@ impl DeviceReport {
     pub(super) fn failed(device: DeviceId, error: Error) -> Self {
         Self { device, epochs: Vec::new(), error: Some(error) }
     }
+
+    /// This report with the counts of an earlier one of the same run.
+    pub(super) fn after(mut self, before: Self) -> Self {
+        for old in before.epochs {
+            match self.epochs.iter_mut().find(|epoch| epoch.epoch == old.epoch) {
+                Some(epoch) => {
+                    epoch.stored += old.stored;
+                    epoch.repeated += old.repeated;
+                }
+                None => self.epochs.push(old),
+            }
+        }
+        self.epochs.sort_by_key(|epoch| epoch.epoch);
+        self
+    }
 }
 
 /// What a collector did with one epoch of one device.
@@ -102,6 +118,7 @@ pub struct Progress {
     pub(super) stored: AtomicU64,
     pub(super) repeated: AtomicU64,
     pub(super) caught_up: AtomicU64,
+    pub(super) devices: AtomicU64,
 }
 
 impl Progress {
@@ -122,6 +139,12 @@ impl Progress {
     #[must_use]
     pub fn repeated(&self) -> u64 {
         self.repeated.load(Ordering::Relaxed)
+    }
+
+    /// How many devices were found.
+    #[must_use]
+    pub fn devices(&self) -> u64 {
+        self.devices.load(Ordering::Relaxed)
     }
 
     /// How many devices have been read to the end of their log.

@@ -1,7 +1,7 @@
 //! Calls of a backend: each with a deadline, on a connected device, and made again when the connection was lost.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::backend::Backend;
@@ -12,6 +12,8 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 /// What a client, its devices and its subscriptions share.
 pub(super) struct Calls {
     pub(super) backend: Arc<dyn Backend>,
+    /// What messages call the client; empty for none.
+    pub(super) name: OnceLock<String>,
     pub(super) deadline: Duration,
     pub(super) queue_capacity: usize,
     pub(super) retry: RetryPolicy,
@@ -19,6 +21,10 @@ pub(super) struct Calls {
 }
 
 impl Calls {
+    pub(super) fn name(&self) -> &str {
+        self.name.get().map_or("", String::as_str)
+    }
+
     /// Makes one call to a connected device, and makes it again if the connection was lost: at most [`CALL_RETRIES`]
     /// times, and not after the deadline.
     pub(super) async fn call<T, F>(
@@ -85,9 +91,9 @@ pub(super) async fn within<T: Send>(
     })
 }
 
-/// The error, with the device that it concerns.
+/// The error, with the device that it concerns, unless it concerns all devices of the backend.
 pub(super) fn of_device(error: Error, device: DeviceId) -> Error {
-    if error.device().is_some() { error } else { error.with_device(device) }
+    if error.device().is_some() || error.concerns_backend() { error } else { error.with_device(device) }
 }
 
 impl fmt::Debug for Calls {

@@ -1,7 +1,7 @@
 //! The client of all devices that one backend reaches.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -47,8 +47,22 @@ impl Client {
     /// A client with these options.
     pub fn with_options(backend: Arc<dyn Backend>, options: ClientOptions) -> Self {
         let ClientOptions { deadline, queue_capacity, retry } = options;
-        let states = StateBoard::new();
-        Self { calls: Arc::new(Calls { backend, deadline, queue_capacity, retry, states }) }
+        let (name, states) = (OnceLock::new(), StateBoard::new());
+        Self { calls: Arc::new(Calls { backend, name, deadline, queue_capacity, retry, states }) }
+    }
+
+    /// Sets what messages call this client, for all its clones; the first name counts. [`open`](Self::open) takes it
+    /// from the URL.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        let _ = self.calls.name.set(name.into());
+        self
+    }
+
+    /// What messages call this client; empty if it has no name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.calls.name()
     }
 
     /// The device with this id. Whether it exists shows at the first call.

@@ -60,6 +60,18 @@ impl Device {
         self.id
     }
 
+    /// What messages call the client of the device; empty if it has no name.
+    #[cfg(feature = "collect")]
+    pub(crate) fn client_name(&self) -> &str {
+        self.calls.name()
+    }
+
+    /// Whether both devices come from one client.
+    #[cfg(feature = "collect")]
+    pub(crate) fn has_client_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.calls, &other.calls)
+    }
+
     /// Whether the flags of this device's events say its UTC offset and daylight saving. A device gateway does not report
     /// them: both are unknown then, and the bits are 0.
     #[must_use]

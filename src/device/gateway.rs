@@ -18,6 +18,9 @@
 //!   subject, like events, and no others.
 //! * The gateway reports errors with gRPC's codes, not with those of the vendor's library:
 //!   [`Error::sdk_code`](crate::Error::sdk_code) is `None`.
+//! * Live events of a slave come with the slave's number. The backend finds its master, whose log has them, and reports
+//!   them as events of the master. Events of a number that nobody knows have the logs read, and are counted in the log of
+//!   the program.
 //! * The events do not contain the time zone and daylight saving of the device: these bits of
 //!   [`EventFlags`](crate::codec::EventFlags) are 0 and mean nothing ([`Device::has_clock`](super::Device::has_clock)).
 
@@ -152,6 +155,10 @@ impl Gateway {
         } else {
             self.identify_all(&session).await.failures
         };
+        let replaced = self.configured.iter().find_map(|one| Some((one, one.replacement_of(device)?)));
+        if let Some((configured, by)) = replaced.filter(|_| known().is_none()) {
+            return Err(configured.replaced(device, by));
+        }
         // It may be any of the devices that cannot be reached.
         let not_found = || Error::new(ErrorKind::NotFound, "the gateway has no such device");
         known().ok_or_else(|| failures.into_iter().next().unwrap_or_else(not_found).with_device(device))

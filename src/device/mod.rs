@@ -31,4 +31,6 @@ pub use info::{Capabilities, DeviceInfo, ImageFilter, ImageLog};
 pub use live::Live;
 pub use page::EventPage;
 pub use recorder::{RecordCounts, Recorder};
+#[cfg(feature = "collect")]
+pub(crate) use subscription::Interruption;
 pub use subscription::{LogListener, Subscription};

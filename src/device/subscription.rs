@@ -11,12 +11,12 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet, coop};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::backend::{LiveSink, Monitoring};
-use super::calls::Calls;
+use super::calls::{Calls, of_device};
 use super::connection::ConnectionState;
 use super::live::{Live, Receiver, Sender, queue};
 use crate::codec::{DeviceId, Event};
@@ -54,12 +54,28 @@ pub struct Subscription {
     /// Taken out of the queue already. Taking everything at once keeps the two sides out of each other's way.
     taken: VecDeque<Live>,
     unreached: Vec<Error>,
+    /// Why the connection is lost at present. With several devices it is that of the last one that changed.
+    #[cfg_attr(not(feature = "collect"), allow(dead_code, reason = "only the collector asks"))]
+    interruption: watch::Receiver<Option<Interruption>>,
     _connections: JoinSet<()>,
 }
 
 impl Subscription {
+    /// Of one connection, which is not watched.
     pub(super) fn new(queue: Receiver, unreached: Vec<Error>, connections: JoinSet<()>) -> Self {
-        Self { queue, taken: VecDeque::new(), unreached, _connections: connections }
+        Self {
+            queue,
+            taken: VecDeque::new(),
+            unreached,
+            interruption: watch::channel(None).1,
+            _connections: connections,
+        }
+    }
+
+    /// Why the connection of the only device is lost at present; `None` while it is connected.
+    #[cfg(feature = "collect")]
+    pub(crate) fn interruption(&self) -> watch::Receiver<Option<Interruption>> {
+        self.interruption.clone()
     }
 
     /// The next item; `None` when the stream has ended. The same as `StreamExt::next`, without an import.
@@ -98,6 +114,14 @@ impl fmt::Debug for Subscription {
             .field("waiting", &(self.queue.len() + self.taken.len()))
             .finish_non_exhaustive()
     }
+}
+
+/// Since when and why a connection is lost.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "collect"), allow(dead_code, reason = "only the collector asks"))]
+pub(crate) struct Interruption {
+    pub(crate) since: Instant,
+    pub(crate) error: Error,
 }
 
 /// Calls a function for every live event until it is dropped. Made by
@@ -184,8 +208,11 @@ pub(super) async fn subscribe(calls: &Arc<Calls>, devices: &[DeviceId]) -> Resul
         return Err(Error::new(ErrorKind::InvalidInput, "a subscription needs at least one device"));
     }
     let (sender, receiver) = queue(calls.queue_capacity);
+    let interruption = watch::Sender::default();
+    let interruptions = interruption.subscribe();
     let starts = devices.iter().map(|&device| {
-        let feed = Feed { calls: Arc::clone(calls), device, queue: sender.clone() };
+        let (calls, queue, interruption) = (Arc::clone(calls), sender.clone(), interruption.clone());
+        let feed = Feed { calls, device, queue, interruption };
         async move {
             let connection = feed.start(false).await;
             (feed, connection)
@@ -209,7 +236,7 @@ pub(super) async fn subscribe(calls: &Arc<Calls>, devices: &[DeviceId]) -> Resul
     for error in &unreached {
         tracing::warn!("a device reports no live events yet: {error}");
     }
-    Ok(Subscription::new(receiver, unreached, connections))
+    Ok(Subscription { interruption: interruptions, ..Subscription::new(receiver, unreached, connections) })
 }
 
 /// One device's part of a subscription.
@@ -217,6 +244,7 @@ struct Feed {
     calls: Arc<Calls>,
     device: DeviceId,
     queue: Sender,
+    interruption: watch::Sender<Option<Interruption>>,
 }
 
 /// A monitoring under way, and where its end is reported.
@@ -246,12 +274,17 @@ impl Feed {
                 // `None`: the backend has dropped its sink without a reason, which ends the monitoring too.
                 let error = connection.broken.recv().await;
                 tracing::info!(device = %self.device, ?error, "monitoring was interrupted");
+                let error =
+                    error.unwrap_or_else(|| Error::new(ErrorKind::Disconnected, "the connection is lost"));
+                let error = of_device(error, self.device);
+                self.interruption.send_replace(Some(Interruption { since: Instant::now(), error }));
                 self.calls.states.set(self.device, ConnectionState::Disconnected);
                 retry.reset();
             }
             let Some(again) = self.restart(&mut retry).await else { return };
             // Unless an event has come already, and this before it.
             self.queue.resumed(self.device, &again.resumed);
+            self.interruption.send_replace(None);
             connection = Some(again);
         }
     }

@@ -114,7 +114,8 @@ pub struct BiostarXServer {
     certificates: Certificates,
     tasks: [JoinHandle<()>; 2],
     /// Dropped with the server, which closes the sockets.
-    _end: watch::Sender<()>,
+    /// Closes every socket, also when it is dropped.
+    end: watch::Sender<()>,
 }
 
 impl BiostarXServer {
@@ -149,7 +150,7 @@ impl BiostarXServer {
             tokio::spawn(http::accept(listener, acceptor, Arc::clone(&app))),
             tokio::spawn(app::make_events(Arc::clone(&app), rate)),
         ];
-        Ok(Self { app, address, certificates, tasks, _end: sender })
+        Ok(Self { app, address, certificates, tasks, end: sender })
     }
 
     // How clients reach it.
@@ -215,6 +216,13 @@ impl BiostarXServer {
     /// Removes all planned faults.
     pub fn clear_plans(&self) {
         lock(&self.app).faults.clear();
+    }
+
+    /// Closes every socket of live events, as a network that fails. The sessions stay. What happens before a client has
+    /// opened another socket is sent to nobody.
+    pub fn cut_sockets(&self) {
+        lock(&self.app).sessions.unbind_all();
+        self.end.send_replace(());
     }
 
     /// Ends every session. The server refuses the next request of each with HTTP 401 and code 10.

@@ -21,7 +21,7 @@
 //! of memory, so the kernel has the old one or the new one. A line that was cut counts as never written. Nothing is
 //! synced to the disk: a killed process loses nothing, a power cut may.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock};
@@ -31,7 +31,7 @@ use super::options::{SimOptions, Start};
 use super::recorded_log::file_error;
 use crate::codec::{DeviceId, Timestamp};
 use crate::sync::lock;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, files};
 
 /// A file that grows, used by one process at a time.
 pub(super) struct Journal {
@@ -49,19 +49,14 @@ impl Journal {
     /// Fails with [`ErrorKind::NotFound`] where its folder does not exist, [`ErrorKind::PermissionDenied`] and
     /// [`ErrorKind::Storage`] where it cannot be read and written, [`ErrorKind::Busy`] where another process uses it.
     pub(super) fn open(path: &Path) -> Result<(Self, Vec<u8>)> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600); // It may hold user ids.
-        let failed = |error| file_error(STATE_FILE, path, "opened", error);
-        let mut file = options.open(path).map_err(failed)?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::WouldBlock => {
                 let message = format!("state file `{}` is in use by another process", path.display());
                 Error::new(ErrorKind::Busy, message)
             }
-            TryLockError::Error(error) => failed(error),
-        })?;
+            _ => file_error(STATE_FILE, path, "opened", error),
+        };
+        let mut file = files::open_locked(path).map_err(failed)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let writer = Writer { file, end: bytes.len() as u64 };

@@ -84,6 +84,7 @@ mod setting;
 #[cfg(feature = "sim-servers")]
 pub use crate::tls::certificates::Certificates;
 pub use fault_injector::{FaultInjector, FaultOptions, Faults};
+pub use ground_truth::create_truth_file;
 pub use options::{ReplaySource, SimOptions, Start};
 pub use profile::DeviceProfile;
 pub use reader::Reader;
@@ -251,7 +252,8 @@ impl Simulator {
     }
 
     /// Writes every event that ever happened and will happen, also those that a ring has overwritten: a line
-    /// `device_id epoch event_id hex` each, separated by tabs, where `hex` is the 48 bytes.
+    /// `device_id epoch event_id hex` each, separated by tabs, where `hex` is the 48 bytes. [`create_truth_file`] makes a
+    /// file for it.
     ///
     /// The epoch counts from 0; it rises when ids begin again. Lines of one device are in its order. Rows that a
     /// recorded log repeats are written once.

@@ -1,28 +1,32 @@
 //! A BioStar X server as a destination: authentications of devices become events of a virtual device.
 
+mod journal;
 mod state;
 
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{Batch, Gap, ResumePoint, Sink, Stored};
-use crate::biostar_x::import::{ImportStatus, UnmappedCount};
-use crate::biostar_x::{
-    BiostarX, BiostarXOptions, Import, ImportEvent, ImportOptions, VirtualDeviceId, parse_settings,
-};
+use crate::biostar_x::import::ImportStatus;
+use crate::biostar_x::{BiostarX, BiostarXOptions, Import, ImportOptions, VirtualDeviceId, parse_settings};
 use crate::codec::{DeviceId, Event};
 use crate::device::DeviceInfo;
 use crate::error::invalid;
 use crate::settings::{SettingsText, Url};
-use crate::{Error, ErrorKind, HttpError, Result};
-use state::{Pending, State};
+use crate::sync::lock;
+use crate::{Error, ErrorKind, HttpError, Result, files};
+use journal::storage;
+use state::{Group, State};
+pub use state::{RefusedEvent, Summary};
 
 /// A virtual device of a BioStar X server that receives every authentication of the devices once.
 ///
@@ -33,31 +37,42 @@ use state::{Pending, State};
 /// # How each event arrives once
 ///
 /// The server confirms a request as a whole and does not notice a repeated one. So a batch is written into the state file
-/// before it is sent, and removed when it is confirmed. A batch that is still there, after a lost answer or in a new
-/// process, is looked up on the server before the rest of it is sent. An event of another device that looks the same is
-/// told apart: the state file keeps the events of the batch's seconds, or, where it does not keep them any more, they are
-/// looked up before the batch is sent. One thing cannot be seen: an event that another program adds meanwhile with the
-/// same virtual device, person, verdict and second. Let nothing else write to the virtual device.
+/// before it is sent. A batch that is still there without its end, after a lost answer or in a new process, is looked up
+/// on the server before the rest of it is sent. An event of another device that looks the same is told apart: the state
+/// file keeps or counts the events of the batch's seconds, or, where it does not any more, they are looked up before the
+/// batch is sent. One thing cannot be seen: an event that another program adds meanwhile with the same virtual device,
+/// person, verdict and second. Let nothing else write to the virtual device.
+///
+/// # Many devices
+///
+/// Batches that wait while others are sent go together, up to 5 000 events: they share requests, one sync of the state
+/// file, and, where the server fails, the error.
 ///
 /// # The state file
 ///
-/// One JSON object, replaced as a whole (written, synced, renamed), and locked by `FILE.lock` while a sink has it:
+/// Only its owner may read it. It is locked by `FILE.lock` while a sink has it. Each line is a checksum (CRC-32 of the
+/// rest of the line, 8 hexadecimal digits), a space, and a JSON object. The first object is a snapshot:
 ///
 /// | key | |
 /// |---|---|
-/// | `format` | 1 |
+/// | `format` | 2 |
 /// | `server`, `virtual_device` | what the state belongs to |
 /// | `readers` | a list of objects with `device`, `epoch`, `first`, `watermark`, `gaps` (`[from, to, reason]`), `events` |
-/// | `pending` | the batch that is being sent: the same keys; `null` for none |
-/// | `before` | events on the server before `pending` that look like one of its events: `[granted, person, second, key]` |
-/// | `forgotten` | the first and the last second of imported events that are not in `events` any more |
+/// | `looks` | counts of imported events that are not in `events` any more, by second, person and verdict |
+/// | `forgotten` | the first and the last second of those that are not counted any more |
 /// | `imported` | how many events are on the server |
 /// | `refused` | `[device, epoch, event id, code]` of each event that the server rejected |
 /// | `unmapped` | how many events could not be imported, by reason |
 ///
+/// The others are changes. `finished` ends the batches that were being sent, with what the server rejected of them;
+/// `begun` has the next `batches`, with the keys of `readers`, and `before`: events on the server that look like one of
+/// theirs, `[granted, person, second, key]`. A last line that is incomplete counts as never written. When the changes are
+/// longer than the snapshot, a new snapshot replaces the file. A file of the first edition, format 1, is read; the first
+/// change replaces it.
+///
 /// `events` are records of 48 bytes in base64: the oldest and the newest 128 of each epoch, and those outside the
-/// watermark. They contain user ids, so nobody else may read the file. [`event`](Sink::event) returns only these: a
-/// device that was reset is noticed by the next event under one of their ids.
+/// watermark. [`event`](Sink::event) returns only these: a device that was reset is noticed by the next event under one
+/// of their ids.
 ///
 /// # Examples
 ///
@@ -97,6 +112,8 @@ pub struct BiostarXSink {
     import: ImportOptions,
     path: PathBuf,
     state: Mutex<State>,
+    /// The batches of calls that wait for the state, oldest first.
+    waiting: StdMutex<Vec<Arc<Waiting>>>,
     lock: File,
     closed: AtomicBool,
 }
@@ -125,32 +142,6 @@ pub struct BiostarXSinkOptions {
     state: Option<PathBuf>,
 }
 
-/// What a [`BiostarXSink`] brought to the server and what not, since its state file was made.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Summary {
-    /// Events that are on the server.
-    pub imported: u64,
-    /// Events that cannot be imported, by reason.
-    pub unmapped: UnmappedCount,
-    /// Events that the server rejected.
-    pub refused: Vec<RefusedEvent>,
-}
-
-/// An event that the server rejected.
-#[derive(Clone, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct RefusedEvent {
-    /// The device.
-    pub device: DeviceId,
-    /// The epoch of its id counter.
-    pub epoch: u32,
-    /// The event's id.
-    pub id: u32,
-    /// The server's code, such as 201 for an unknown user; empty where it gave none.
-    pub code: String,
-}
-
 impl BiostarXSink {
     /// Opens the sink for a URL such as `biostar-x://192.0.2.10?virtual-device=100001&user=operator`; see
     /// [`BiostarXSinkOptions`]. Sends nothing.
@@ -174,19 +165,12 @@ impl BiostarXSink {
         let path = state.as_ref().to_owned();
         let mut lock = path.clone().into_os_string();
         lock.push(".lock");
-        let lock = File::create(lock).map_err(|error| state::storage(&path, error))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("another program uses the state file `{}`", path.display());
-                return Err(Error::new(ErrorKind::Busy, message));
-            }
-            Err(TryLockError::Error(error)) => return Err(state::storage(&path, error)),
-        }
+        let lock = files::open_locked(lock).map_err(|error| storage(&path, error))?;
         let state = Mutex::new(State::open(&path, &client.server(), device)?);
         // The collector retries. It has to learn at once that the server fails.
         let import = ImportOptions::default().with_patience(Duration::ZERO);
-        Ok(Self { client, device, import, path, state, lock, closed: AtomicBool::new(false) })
+        let (waiting, closed) = Default::default();
+        Ok(Self { client, device, import, path, state, waiting, lock, closed })
     }
 
     /// Sets how batches are imported. By default a failure is returned at once, because the collector retries.
@@ -205,43 +189,127 @@ impl BiostarXSink {
         self.state.lock().await.summary_of_run()
     }
 
-    /// The state, when the batch that was being sent is finished.
+    /// The state, when the batches that were being sent are finished.
     async fn settled(&self) -> Result<MutexGuard<'_, State>> {
         let mut state = self.state.lock().await;
-        if self.closed.load(Ordering::SeqCst) {
-            return Err(closed());
-        }
-        if let Some(pending) = state.pending() {
-            let mut import = self.import(&state, &pending)?.resumed();
-            import.run(&self.import, |_| ()).await?;
-            self.finish(&mut state, &pending, &import)?;
-        }
+        self.settle(&mut state).await?;
         Ok(state)
     }
 
-    fn import(&self, state: &State, pending: &Pending) -> Result<Import> {
-        let events = pending.mapped().map(|(_, event)| event).collect();
-        Ok(self.client.import(self.device, events)?.after(state.others_on_server(pending)))
+    async fn settle(&self, state: &mut State) -> Result<()> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(closed());
+        }
+        let Some(group) = state.group() else { return Ok(()) };
+        let import = self.import(&group)?.resumed().after(state.others_on_server(&group));
+        self.finish(state, &group, import).await.map(drop)
     }
 
-    /// Records a batch of which every event is confirmed or rejected.
-    fn finish(&self, state: &mut State, pending: &Pending, import: &Import) -> Result<Stored> {
+    /// Stores the batches that wait, as many as go together, and gives each its result.
+    async fn store_waiting(&self, state: &mut State) {
+        let settled = self.settle(state).await;
+        let mut waiting = lock(&self.waiting).clone();
+        let results = match settled {
+            Ok(()) => {
+                let mut taken = BTreeSet::new();
+                let mut events: usize = 0;
+                // The first one goes in any case.
+                waiting.retain(|waiting| {
+                    let batch = &waiting.batch;
+                    let is_first = taken.is_empty();
+                    events = events.saturating_add(batch.events.len());
+                    (is_first || events <= GROUP) && taken.insert((batch.device, batch.epoch))
+                });
+                self.store_group(state, &waiting).await
+            }
+            Err(error) => Err(error),
+        };
+        for waiting in &waiting {
+            let key = (waiting.batch.device, waiting.batch.epoch);
+            let stored = results.as_ref().map(|stored| stored.get(&key).copied().unwrap_or_default());
+            *lock(&waiting.result) = Some(stored.map_err(Clone::clone));
+        }
+        lock(&self.waiting).retain(|waiting| lock(&waiting.result).is_none());
+    }
+
+    /// Stores batches of different devices and epochs together.
+    async fn store_group(
+        &self,
+        state: &mut State,
+        batches: &[Arc<Waiting>],
+    ) -> Result<HashMap<(DeviceId, u32), Stored>> {
+        let (mut group, mut outcomes) = (Group::default(), HashMap::new());
+        for waiting in batches {
+            let (batch, repeated) = state.new_of(waiting.batch.clone());
+            outcomes.insert((batch.device, batch.epoch), Stored { new: 0, repeated });
+            group.push(batch);
+        }
+        let older = state.older_than_kept(&group);
+        if !older.is_empty() {
+            group = group.with_before(self.client.import(self.device, older)?.already_there().await?);
+        }
+        let mut import = self.import(&group)?;
+        state.begin(group.clone())?;
+        let sent = import.send(&self.import).await;
+        if !import.is_complete() {
+            import = import.after(state.others_on_server(&group));
+        }
+        if let Err(error) = sent
+            && !self.import.is_patient()
+        {
+            // A server that cannot be searched either is the greater trouble.
+            return import.look_up(&self.import).await.and(Err(error));
+        }
+        for (device, epoch, stored) in self.finish(state, &group, import).await? {
+            if let Some(outcome) = outcomes.get_mut(&(device, epoch)) {
+                outcome.new = stored.new;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn import(&self, group: &Group) -> Result<Import> {
+        self.client.import(self.device, group.mapped().collect())
+    }
+
+    /// Imports what is not confirmed or rejected yet, and records the group.
+    async fn finish(
+        &self,
+        state: &mut State,
+        group: &Group,
+        mut import: Import,
+    ) -> Result<Vec<(DeviceId, u32, Stored)>> {
+        import.run(&self.import, |_| ()).await?;
         let mut refused = Vec::new();
-        for ((id, _), status) in pending.mapped().zip(import.statuses()) {
+        for ((device, epoch, id), status) in group.mapped_ids().zip(import.statuses()) {
             match status {
                 ImportStatus::Confirmed => {}
-                ImportStatus::Rejected(error) => refused.push((id, code(error))),
+                ImportStatus::Rejected(error) => refused.push((device.get(), epoch, id, code(error))),
                 ImportStatus::Unknown { .. } | ImportStatus::Pending { .. } => {
                     let message = "the server has not confirmed every event of the batch";
                     return Err(Error::new(ErrorKind::TimedOut, message));
                 }
             }
         }
-        let mut next = state.clone();
-        let stored = next.finish(pending, refused)?;
-        next.save(&self.path)?;
-        *state = next;
-        Ok(stored)
+        state.finish(refused)
+    }
+}
+
+/// A call that waits for its batch to be stored.
+struct Waiting {
+    batch: Batch,
+    result: StdMutex<Option<Result<Stored>>>,
+}
+
+/// The place of a call among those that wait. A call that is dropped leaves it.
+struct Place<'a> {
+    waiting: &'a StdMutex<Vec<Arc<Waiting>>>,
+    own: Arc<Waiting>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        lock(self.waiting).retain(|other| !Arc::ptr_eq(other, &self.own));
     }
 }
 
@@ -327,24 +395,18 @@ impl Sink for BiostarXSink {
     }
 
     async fn store(&self, batch: Batch) -> Result<Stored> {
-        let mut state = self.settled().await?;
         batch.check()?;
-        let (mut pending, repeated) = state.new_of(batch);
-        let mut import = self.import(&state, &pending)?;
-        if state.may_have_forgotten(&pending) {
-            pending = pending.with_before(import.already_there().await?);
-            import = self.import(&state, &pending)?;
+        let own = Arc::new(Waiting { batch, result: StdMutex::default() });
+        lock(&self.waiting).push(Arc::clone(&own));
+        let place = Place { waiting: &self.waiting, own };
+        let mut state = self.state.lock().await;
+        loop {
+            // Another call may have stored it. If not, this one stores what waits, itself included.
+            if let Some(result) = lock(&place.own.result).take() {
+                return result;
+            }
+            self.store_waiting(&mut state).await;
         }
-        if !import.is_empty() {
-            // From here on, whatever happens, the file knows what may be on the server.
-            let mut next = state.clone();
-            next.begin(pending.clone());
-            next.save(&self.path)?;
-            *state = next;
-            import.run(&self.import, |_| ()).await?;
-        }
-        let stored = self.finish(&mut state, &pending, &import)?;
-        Ok(Stored { repeated, ..stored })
     }
 
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
@@ -361,8 +423,10 @@ impl Sink for BiostarXSink {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Err(closed());
         }
+        let synced = state.sync();
         drop(state);
-        self.lock.unlock().map_err(|error| state::storage(&self.path, error))
+        self.lock.unlock().map_err(|error| storage(&self.path, error))?;
+        synced
     }
 }
 
@@ -385,9 +449,5 @@ fn code(error: &Error) -> String {
     error.http().and_then(HttpError::code).unwrap_or_default().to_owned()
 }
 
-/// The events of a batch that can be imported, with their ids.
-impl Pending {
-    fn mapped(&self) -> impl Iterator<Item = (u32, ImportEvent)> {
-        self.events().filter_map(|event| Some((event.id(), ImportEvent::try_from(event).ok()?)))
-    }
-}
+/// So many events go together at most, unless one batch has more.
+const GROUP: usize = 5_000;

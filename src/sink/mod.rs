@@ -79,6 +79,13 @@ use crate::{Error, ErrorKind, Result};
 /// [`Busy`](crate::ErrorKind::Busy) when another program holds it, and [`Closed`](crate::ErrorKind::Closed) after
 /// [`close`](Self::close).
 ///
+/// A collector that listens tries again after every failure, for as long as it runs: an operator makes room, gives rights
+/// or a licence, or ends the maintenance of a server. Some kinds can pass only for a moment. After a few of them in a row
+/// the collector ends: [`InvalidData`](crate::ErrorKind::InvalidData) unless it is the answer of an HTTP server
+/// ([`Error::http`](crate::Error::http)), [`InvalidInput`](crate::ErrorKind::InvalidInput),
+/// [`Unsupported`](crate::ErrorKind::Unsupported), and a login that is refused. After
+/// [`Closed`](crate::ErrorKind::Closed) it ends at once.
+///
 /// # Examples
 ///
 /// ```

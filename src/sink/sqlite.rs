@@ -86,6 +86,7 @@
 //! A program can link SQLite only once. If your program uses SQLite too, use the [`rusqlite`] that this module
 //! re-exports, or depend on the same version of it.
 
+mod file;
 mod rows;
 mod schema;
 mod upgrade;
@@ -100,6 +101,7 @@ pub use rusqlite;
 use rusqlite::Connection;
 pub use verify::{Defect, EpochVerification, Verification, verify};
 
+use self::file::Examination;
 use self::schema::Store;
 use self::writer::Writer;
 use super::{Batch, Gap, ResumePoint, Sink, Stored};
@@ -109,6 +111,14 @@ use crate::settings::{Settings, Url};
 use crate::{Error, ErrorKind, Result};
 
 /// A destination in one SQLite file; the [module](self) describes its schema.
+///
+/// If the file is deleted or replaced while it is open, the next call fails with [`Storage`](ErrorKind::Storage), and the
+/// sink goes on with what the path holds then: a store, or nothing, which becomes a new store. A batch of a device that
+/// has not [resumed](Sink::resume) since is refused in the same way. A file that is no store is left alone, and every call
+/// fails as [`open`](Self::open) does.
+///
+/// A damaged file is found when it is opened, or soon after if it is larger than 64 MiB. Every call then fails with
+/// [`InvalidData`](ErrorKind::InvalidData).
 ///
 /// One thread writes. Batches that wait for it go into one transaction, so that many devices share the cost of making
 /// a batch durable. A process that is killed at any moment leaves a store that [`verify`] finds sound. Several
@@ -135,6 +145,8 @@ use crate::{Error, ErrorKind, Result};
 /// ```
 pub struct SqliteSink {
     store: Store,
+    /// `None` for a file that was found whole when it was opened.
+    examination: Option<Examination>,
     writer: Writer,
 }
 
@@ -151,19 +163,28 @@ impl SqliteSink {
     /// the file system fails.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let (store, connection) = schema::open(path.as_ref())?;
+        let examination = Examination::begin(&store, &connection)?;
         let writer = Writer::spawn(store.clone(), connection)?;
-        Ok(Self { store, writer })
+        Ok(Self { store, examination, writer })
     }
 
     /// Runs `call` on the writer's thread, after the calls that came before.
     async fn call<T: Send + 'static>(
         &self,
-        doing: &'static str,
+        doing: Doing,
         device: DeviceId,
         call: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let result = self.writer.call(call).await.ok_or_else(|| self.store.closed())?;
-        result.map_err(|error| self.store.failed(doing, &error).with_device(device))
+        self.check()?;
+        let resumes = matches!(doing, Doing::Resume).then_some(device);
+        let result = self.writer.call(resumes, call).await.ok_or_else(|| self.store.closed())?;
+        let failed = |error| self.store.failed(doing.words(), &error);
+        result.and_then(|result| result.map_err(failed)).map_err(|error| error.with_device(device))
+    }
+
+    /// Fails once the file is known to be damaged.
+    fn check(&self) -> Result<()> {
+        self.examination.as_ref().map_or(Ok(()), Examination::check)
     }
 }
 
@@ -171,7 +192,7 @@ impl SqliteSink {
 impl Sink for SqliteSink {
     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
         let info = device.clone();
-        self.call("read the resume point", info.id, move |connection| {
+        self.call(Doing::Resume, info.id, move |connection| {
             rows::upsert_device(connection, &info)?;
             rows::resume(connection, info.id)
         })
@@ -180,19 +201,42 @@ impl Sink for SqliteSink {
 
     async fn store(&self, batch: Batch) -> Result<Stored> {
         batch.check()?;
+        self.check()?;
         self.writer.store(batch).await.unwrap_or_else(|| Err(self.store.closed()))
     }
 
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-        self.call("read an event", device, move |connection| rows::event(connection, device, epoch, id)).await
+        self.call(Doing::Event, device, move |connection| rows::event(connection, device, epoch, id)).await
     }
 
     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
-        self.call("read the gaps", device, move |connection| rows::gaps(connection, device)).await
+        self.call(Doing::Gaps, device, move |connection| rows::gaps(connection, device)).await
     }
 
     async fn close(&self) -> Result<()> {
-        self.writer.close().await.unwrap_or_else(|| Err(self.store.closed()))
+        let is_whole = match &self.examination {
+            Some(examination) => examination.finish().await,
+            None => Ok(()),
+        };
+        self.writer.close().await.unwrap_or_else(|| Err(self.store.closed())).and(is_whole)
+    }
+}
+
+/// What a call does, for its error.
+#[derive(Clone, Copy)]
+enum Doing {
+    Resume,
+    Event,
+    Gaps,
+}
+
+impl Doing {
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Resume => "read the resume point",
+            Self::Event => "read an event",
+            Self::Gaps => "read the gaps",
+        }
     }
 }
 

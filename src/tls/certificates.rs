@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, files};
 
 /// The certificate of a simulated server, its key, and the authority that clients must trust.
 ///
@@ -85,12 +85,12 @@ impl Certificates {
         let made = Self::make(names)?;
         fs::create_dir_all(&folder).map_err(|error| failed("make folder", folder.as_ref(), error))?;
         // The key is the last: if one file is there, all are.
-        for (name, pem, mode) in [
-            (CA, made.ca.as_deref().unwrap_or_default(), 0o644),
-            (CERTIFICATE, &made.certificate, 0o644),
-            (KEY, made.key_pem(), 0o600),
+        for (name, pem, is_secret) in [
+            (CA, made.ca.as_deref().unwrap_or_default(), false),
+            (CERTIFICATE, &made.certificate, false),
+            (KEY, made.key_pem(), true),
         ] {
-            write(&path(name), pem, mode).map_err(|error| failed("write", &path(name), error))?;
+            write(&path(name), pem, is_secret).map_err(|error| failed("write", &path(name), error))?;
         }
         Ok(made)
     }
@@ -192,15 +192,10 @@ fn made(names: Vec<String>) -> Result<Certificates, rcgen::Error> {
     })
 }
 
-/// Writes a new file, on Unix with these rights.
-fn write(path: &Path, pem: &str, mode: u32) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    options.open(path)?.write_all(pem.as_bytes())
+/// Writes a new file, which everybody or only its owner can read.
+fn write(path: &Path, pem: &str, is_secret: bool) -> io::Result<()> {
+    let mut file = if is_secret { files::create_new(path) } else { File::create_new(path) }?;
+    file.write_all(pem.as_bytes())
 }
 
 fn read(path: &Path) -> Result<String> {

@@ -1,7 +1,7 @@
 //! Imports against the simulated server: every event once, whatever is cut, refused or stored in part.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bs2_events::ErrorKind;
 use bs2_events::biostar_x::import::*;
@@ -104,6 +104,50 @@ async fn a_refused_event_is_found_among_many_and_the_others_arrive() {
     assert_eq!(import.count(), ImportCount { confirmed: 198, rejected: 2, unknown: 0, pending: 0 });
     given.retain(|event| event.user() != "nobody-here");
     assert_eq!(stored(&server), expected(&given));
+}
+
+#[tokio::test]
+async fn five_unknown_persons_among_500_cost_an_import_a_few_seconds() {
+    for seconds_between in [1, 600, 100_000] {
+        let server = start("users=3").await;
+        let mut given: Vec<_> = (0..500)
+            .map(|number| {
+                let time = Timestamp::from_unix_seconds(1_700_000_000 + number * seconds_between);
+                ImportEvent::granted((number % 3 + 1).to_string(), time)
+            })
+            .collect();
+        let strangers = [3, 120, 121, 333, 499];
+        for position in strangers {
+            given[position] = ImportEvent::granted(format!("nobody-{position}"), given[position].time());
+        }
+        let mut import = client(&server).import(gate(), given).unwrap();
+        let began = Instant::now();
+        // As the command line does, with all its waits.
+        let count = import.run(&ImportOptions::default(), |_| ()).await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+        assert_eq!((count.confirmed, count.rejected), (495, 5));
+        assert_eq!(import.rejected().map(|(position, _)| position).collect::<Vec<_>>(), strangers);
+        assert_eq!(server.snapshot().imported().count(), 495);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_looked_up_among_many_events_of_others() {
+    let server = start("").await;
+    let (client, options) = (client(&server), options().with_chunk(6_000));
+    let time = |second| Timestamp::from_unix_seconds(1_761_837_120 + second);
+    let others = (0..6_000).map(|second| ImportEvent::granted("3", time(second)));
+    client.import(gate(), others.collect()).unwrap().send(&options).await.unwrap();
+    for fault in [PlannedFault::CutAfter, PlannedFault::CutBefore] {
+        let before = server.snapshot().imported().count();
+        let given = (0..40).map(|number| ImportEvent::denied("2", time(number * 150 + before as u32)));
+        let mut import = client.import(gate(), given.collect()).unwrap();
+        server.plan(IMPORT, fault);
+        assert!(import.send(&options).await.is_err());
+        import.reconcile(&options).await.unwrap();
+        assert!(import.is_complete());
+        assert_eq!(server.snapshot().imported().count(), before + 40);
+    }
 }
 
 #[tokio::test]

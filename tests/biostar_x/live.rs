@@ -5,7 +5,7 @@ use std::time::Duration;
 use bs2_events::ErrorKind;
 use bs2_events::biostar_x::subscription::*;
 use bs2_events::biostar_x::*;
-use bs2_events::codec::DeviceId;
+use bs2_events::codec::{DeviceId, Event, EventCode, Timestamp};
 use bs2_events::sim::biostar_x::{BiostarXServer, PlannedFault, StoredEvent};
 use bs2_events::tls::Trust;
 use tokio::time::timeout;
@@ -58,6 +58,46 @@ async fn a_replaced_session_opens_the_socket_anew_and_nothing_is_lost() {
     assert_eq!(items.iter().filter(|item| same(item, &first)).count(), 0, "{items:?}");
     let last = server.make_event().unwrap();
     assert!(same(&next(&mut live).await, &last));
+}
+
+/// A door event of a device at this time.
+fn event(index: u32, seconds: u32) -> Event {
+    Event::builder(DeviceId::new(543), index, EventCode::DOOR_OPENED)
+        .timestamp(Timestamp::from_unix_seconds(seconds))
+        .build()
+}
+
+#[tokio::test]
+async fn what_reached_the_server_late_is_found_after_the_connection_was_lost() {
+    let server = start("backlog=40").await;
+    let client = client(&server);
+    // A day in March 2025, an hour before the backlog ends, the first day of a clock without a battery, and months of
+    // which nothing is known.
+    let now = server.snapshot().events().iter().map(|event| event.time).max().unwrap();
+    let times = [now - 7_200, 946_684_800, now - 90 * 86_400, 0, now - 7_200, now + 5, u32::MAX];
+    let early = server.report(&event(1, 946_684_805)).unwrap();
+    let mut live = client.subscribe(&Default::default()).await.unwrap();
+    let first = server.report(&event(2, now)).unwrap();
+    assert!(same(&next(&mut live).await, &first));
+    for round in 0..3 {
+        server.end_sessions();
+        let number = |place: usize| 10 + 10 * round + u32::try_from(place).unwrap();
+        let late = |(place, time): (usize, &u32)| server.report(&event(number(place), *time)).unwrap();
+        let late: Vec<_> = times.iter().enumerate().map(late).collect();
+        client.event_types().await.unwrap();
+        let mut items = Vec::new();
+        loop {
+            items.push(next(&mut live).await);
+            if items.last() == Some(&LiveRow::Resumed) {
+                break;
+            }
+        }
+        for event in late.iter().filter(|event| event.time < u32::MAX) {
+            assert_eq!(items.iter().filter(|item| same(item, event)).count(), 1, "{round}: {event:?}");
+        }
+        assert!(!items.iter().any(|item| same(item, &early) || same(item, &first)), "{round}");
+        assert!(items.len() <= late.len() + 1, "{round}: {items:?}");
+    }
 }
 
 #[tokio::test]

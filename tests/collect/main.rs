@@ -3,6 +3,7 @@
 mod epochs;
 mod history;
 mod interrupted;
+mod outages;
 mod patience;
 mod scripted;
 #[path = "../support/scripted_backend/mod.rs"]

@@ -35,8 +35,9 @@ async fn a_failure_that_persists_is_reported_once_and_the_work_goes_on() {
     reader.fail_next([Failure::Error(ErrorKind::Busy); 6]);
     reader.put([event(2, 0)]);
     reader.happen(event(3, 0));
-    until(|| sink.watermark(DEVICE, 0) == Some((1, 3)) || listening.reported().len() > 1).await;
-    assert_eq!(listening.reported(), ["device 7: the script says so"]);
+    until(|| sink.watermark(DEVICE, 0) == Some((1, 3)) && listening.reported().len() > 1).await;
+    let said = ["device 7: the script says so; it is tried again", "device 7 works again"];
+    assert_eq!(listening.reported(), said);
     assert!(listening.stop().await.is_complete());
 }
 
@@ -58,9 +59,10 @@ async fn a_reader_that_is_reached_later_is_collected() {
     reader.hide(true);
     let sink = MemorySink::new();
     let listening = Listening::begin(&reader, &sink);
-    until(|| listening.reported() == ["nobody answers where the reader should be"]).await;
+    until(|| listening.reported() == ["nobody answers where the reader should be; it is tried again"]).await;
     reader.hide(false);
     until(|| sink.watermark(DEVICE, 0) == Some((1, 1))).await;
+    assert_eq!(listening.reported()[1..], ["nobody answers where the reader should be: reached now"]);
     let report = listening.stop().await;
     assert!(report.is_complete() && report.devices.len() == 1);
 }
@@ -109,7 +111,7 @@ impl Listening {
         let failures = Arc::clone(&reported);
         let collector = Collector::new(Arc::new(sink.clone()))
             .with_client(client(reader))
-            .on_failure(move |error| failures.lock().unwrap().push(error.to_string()));
+            .on_notice(move |notice| failures.lock().unwrap().push(notice.to_string()));
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
         Self { reported, stop, task }

@@ -145,10 +145,78 @@ async fn a_state_file_is_for_one_sink_one_server_and_one_virtual_device() {
     assert_eq!(kind(open(&other, gate())), Some(ErrorKind::InvalidInput));
     assert_eq!(kind(open(&server, gate())), None);
     let text = std::fs::read_to_string(&path).unwrap();
-    for damaged in [&text[..text.len() / 2], "", "[]", &text.replace("\"format\":1", "\"format\":2")] {
+    let first_line = text.find('\n').unwrap();
+    for damaged in [&text[..first_line], "", "[]", &text.replacen("format", "fromat", 1), r#"{"format":3}"#] {
         std::fs::write(&path, damaged).unwrap();
         assert_eq!(kind(open(&server, gate())), Some(ErrorKind::InvalidData), "{damaged}");
     }
+    // The end of a change that was being written.
+    std::fs::write(&path, format!("{text}0123abcd {{\"begun\":")).unwrap();
+    assert_eq!(kind(open(&server, gate())), None);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_may_read_the_state_and_its_lock_overwrites_nothing() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let server = start("").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    std::fs::write(folder.path().join("state.lock"), "of another program").unwrap();
+    let sink = sink(client(&server), gate(), &path).unwrap();
+    sink.store(batch(1..=1)).await.unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_to_string(folder.path().join("state.lock")).unwrap(), "of another program");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+fn entry_of(device: u32, id: u32) -> Event {
+    Event::builder(DeviceId::new(device), id, EventCode::new(0x1301))
+        .subject(Subject::User(&UserId::new("1").unwrap()))
+        .timestamp(Timestamp::from_unix_seconds(1_761_837_120 + id))
+        .build()
+}
+
+#[tokio::test]
+async fn batches_of_many_devices_share_their_requests_and_their_failures() {
+    let server = start("").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state");
+    let sink = Arc::new(sink(client(&server), gate(), &path).unwrap());
+    let store = |id: u32| {
+        let calls = (1..=300).map(|device| {
+            let sink = Arc::clone(&sink);
+            let batch = Batch::new(DeviceId::new(device), 0, 1, id).with_events([entry_of(device, id)]);
+            tokio::spawn(async move { sink.store(batch).await })
+        });
+        futures_util::future::join_all(calls.collect::<Vec<_>>())
+    };
+    let requests = || server.requests().iter().filter(|request| request.target() == IMPORT).count();
+    for result in store(1).await {
+        assert_eq!(result.unwrap().unwrap(), Stored { new: 1, repeated: 0 });
+    }
+    assert!(requests() <= 10, "{}", requests());
+    // All calls learn that the server fails, and those that come again find what arrived.
+    server.plan(IMPORT, PlannedFault::CutAfter);
+    server.plan(SEARCH, PlannedFault::Answer { status: 403, body: String::new() });
+    let before = requests();
+    let results: Vec<_> = store(2).await.into_iter().map(Result::unwrap).collect();
+    assert!(results.iter().any(Result::is_err) && requests() - before <= 10, "{}", requests());
+    for again in store(2).await {
+        let again = again.unwrap().unwrap();
+        assert_eq!(again.new + again.repeated, 1);
+    }
+    assert_eq!(server.snapshot().imported().count(), 600);
+    // Calls that are dropped, of which one may be sending, leave nothing undecided.
+    let calls = (1..=20).map(|device| sink.store(Batch::new(DeviceId::new(device), 0, 1, 3)));
+    drop(futures_util::future::select_all(calls.map(Box::pin)).await);
+    sink.close().await.unwrap();
+    drop(sink);
+    let sink = self::sink(client(&server), gate(), &path).unwrap();
+    sink.resume(&DeviceInfo::new(READER)).await.unwrap();
+    let imported = u64::try_from(server.snapshot().imported().count()).unwrap();
+    assert_eq!(sink.summary().await.imported, imported);
 }
 
 #[tokio::test]

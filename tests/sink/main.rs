@@ -6,5 +6,6 @@ mod biostar_x;
 mod biostar_x_simulated;
 mod conformance;
 mod crash;
+mod displaced;
 mod sqlite;
 mod verify;

@@ -168,6 +168,7 @@ Settings for --set, as name=value joined by &; the same seed gives the same log,
   lowest        the lowest id of a virtual device [100001]
   flag          the accepted form of is_virtual_device: either, boolean, text [either]
   batch         the maximum number of events in an import, 0 for no limit [0]
+  rows          the maximum number of rows in the response to a search, 0 for no limit [0]
   encrypted     whether only operators 0, 1 and 2 work on the column of users [false]
   frames        the form of the socket's frames: text, binary, fragmented [text]
   unbound       the response to a start of events without a bound socket: silence, error [silence]

@@ -1,14 +1,15 @@
 //! `bs2 x import`: events from a file for a virtual device.
 
+use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::{ErrorKind as IoErrorKind, Write};
+use std::io::{self, ErrorKind as IoErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bs2_events::biostar_x::import::VirtualDeviceFlag;
 use bs2_events::biostar_x::{self, BiostarX, ImportOptions, VirtualDeviceId};
-use bs2_events::{Error, ErrorKind, HttpError, Result};
+use bs2_events::{Error, ErrorKind, HttpError, Result, files};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -129,9 +130,13 @@ impl Import {
     }
 }
 
-/// The note of a file's import, so that the file is not imported twice by mistake.
+/// The note of a file's import, so that the file is not imported twice: not by mistake, and not by two processes at the
+/// same time, because it is locked.
 struct ImportNote {
     path: PathBuf,
+    file: File,
+    /// How many bytes the file has.
+    length: Cell<usize>,
     entry: Entry,
     /// The note of an earlier run.
     before: Option<Entry>,
@@ -148,6 +153,7 @@ struct Entry {
 }
 
 impl ImportNote {
+    /// Opens and locks the note.
     fn open(path: PathBuf, client: &BiostarX, device: VirtualDeviceId, file: &[u8]) -> Result<Self> {
         let entry = Entry {
             format: FORMAT,
@@ -157,13 +163,26 @@ impl ImportNote {
             crc32: crc32fast::hash(file),
             finished: false,
         };
-        let before = match fs::read(&path) {
-            // Other text in the file is not a note of an import.
-            Ok(text) => serde_json::from_slice(&text).ok(),
-            Err(error) if error.kind() == IoErrorKind::NotFound => None,
-            Err(error) => return Err(storage(&path, error)),
+        let mut file = files::open_locked(&path).map_err(|error| match error.kind() {
+            IoErrorKind::WouldBlock => {
+                let message =
+                    format!("another import uses the state file `{}`: wait for its end", path.display());
+                Error::new(ErrorKind::Busy, message)
+            }
+            _ => storage(&path, error),
+        })?;
+        let mut text = Vec::new();
+        file.read_to_end(&mut text).map_err(|error| storage(&path, error))?;
+        // A process that was killed before it sent anything leaves an empty file.
+        let before = match text.trim_ascii() {
+            [] => None,
+            text => Some(serde_json::from_slice(text).map_err(|_| {
+                let message =
+                    format!("`{}` is not the note of an import: --state names another file", path.display());
+                Error::new(ErrorKind::InvalidInput, message)
+            })?),
         };
-        Ok(Self { path, entry, before })
+        Ok(Self { path, file, length: Cell::new(text.len()), entry, before })
     }
 
     /// Refuses to send a file again that was sent according to the note.
@@ -195,7 +214,7 @@ impl ImportNote {
         }
         match &self.before {
             Some(before) => self.write(before),
-            None => fs::remove_file(&self.path).map_err(|error| storage(&self.path, error)),
+            None => self.clear(),
         }
     }
 
@@ -203,13 +222,33 @@ impl ImportNote {
         Entry { finished: false, ..before.clone() } == self.entry
     }
 
+    /// Writes the note over the old one, with spaces up to a whole sector: after a power cut it is the old one or the new.
     fn write(&self, entry: &Entry) -> Result<()> {
-        let text = serde_json::to_vec(entry).map_err(|error| storage(&self.path, error.into()))?;
-        let written = File::create(&self.path).and_then(|mut file| {
+        let write = || {
+            let mut text = serde_json::to_vec(entry)?;
+            text.resize(text.len().next_multiple_of(SECTOR).max(self.length.get()), b' ');
+            let mut file = &self.file;
+            file.seek(SeekFrom::Start(0))?;
             file.write_all(&text)?;
+            self.length.set(text.len());
             file.sync_all()
-        });
-        written.map_err(|error| storage(&self.path, error))
+        };
+        write().map_err(|error: io::Error| storage(&self.path, error))
+    }
+
+    fn clear(&self) -> Result<()> {
+        self.length.set(0);
+        self.file.set_len(0).map_err(|error| storage(&self.path, error))
+    }
+}
+
+/// An import that has sent nothing leaves no file.
+impl Drop for ImportNote {
+    fn drop(&mut self) {
+        if self.length.get() == 0 {
+            // An empty file does no harm.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -227,16 +266,20 @@ fn storage(path: &Path, error: std::io::Error) -> Error {
 
 const FORMAT: u32 = 1;
 
+const SECTOR: usize = 512;
+
 const AFTER_HELP: &str = "\
-Columns of a .csv, keys of a .jsonl, as in the server's own interface:
+Columns of a .csv, keys of a .jsonl, as in the server's own interface, in capitals or not:
   datetime  UTC or with an offset, whole seconds: 2026-01-31T12:00:00Z
   user_id   a person that the server knows
   evt       4088 or granted, 6400 or denied
-  tna_key   the time and attendance key, 1 to 16; may be empty or missing
+  tna_key   the time and attendance key, 1 to 16; may be missing, empty or 0 for none
   dev_id    the virtual device; may be missing, and may not be another one
 
 Example:
   bs2 x import punches.csv --virtual-device 100001 --server https://192.0.2.10 --user operator
 
-Other columns and keys are refused. FILE.ID.state notes that a file was imported.
+A .csv is separated by commas, semicolons or tabs. A file is UTF-8, or UTF-16 with a byte order mark, as
+spreadsheets write it. Other columns and keys are refused. FILE.ID.state notes that a file was imported;
+while an import runs, it is locked.
 Exit code: 0 if the server has every event.";

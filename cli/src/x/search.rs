@@ -36,7 +36,7 @@ pub(super) struct Search {
     /// A person's id
     #[arg(long, value_name = "ID")]
     user_id: Option<String>,
-    /// How many events to read at once
+    /// How many events to read at once, 10000 at most
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     page: u32,
     /// End after so many events
@@ -97,8 +97,11 @@ impl Search {
 
 /// Print the server's events as they happen, until Ctrl-C
 ///
-/// Persons appear with --json only, which prints each event as the server sent it. When the connection is lost, the
-/// events of the time between are searched for; a note on stderr says what was lost.
+/// Persons appear with --json only, which prints each event as the server sent it. When the connection is lost, bs2
+/// searches for what the server received meanwhile: by time, from ten minutes before the newest event, and by the number
+/// of the row, so that events are found that a device delivered hours late or with a wrong clock. It cannot be proved
+/// that these are all: late events near the turn of a month, and rows without a number, may be missing. A note on stderr
+/// marks each such place, and says what was lost for another reason.
 #[derive(Args)]
 pub(super) struct Watch {
     #[command(flatten)]
@@ -148,7 +151,7 @@ impl Watch {
                 LiveRow::Unreadable { frames } => {
                     note(&format!("{frames} messages of the server could not be read as events"));
                 }
-                LiveRow::Resumed => note("connected again"),
+                LiveRow::Resumed => note(RESUMED),
                 // Items of a later version, which are not events.
                 _ => {}
             }
@@ -173,6 +176,9 @@ pub(super) fn parse_time(text: &str) -> Result<Timestamp, &'static str> {
     };
     time().ok_or("a time such as 2026-01-31T12:00:00Z is expected")
 }
+
+const RESUMED: &str = "connected again; the events before this line include what arrived meanwhile, and it cannot be \
+                       proved that these are all: late events near the turn of a month may be missing";
 
 const AFTER_HELP: &str = "\
 Example:

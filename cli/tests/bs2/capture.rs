@@ -180,7 +180,8 @@ fn what_came_beside_an_event_gives_way_to_it_wherever_it_stands() {
     let blob = CapturePayload::SmallBlob(&blob);
     let image = CapturePayload::ImageLog { event: &event, jpeg: b"\xFF\xD8" };
     let came = CapturePayload::Event(&event);
-    let whole = [json!(event)];
+    let mut whole = [json!(event)];
+    whole[0]["job_code"] = json!(777);
     for payloads in [
         vec![came, blob, image],
         vec![blob, image, came],

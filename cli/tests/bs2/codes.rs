@@ -70,6 +70,7 @@ fn the_object_of_a_code_has_all_that_is_known() {
                 {"code": "0x1C01", "name": "BYPASS_FAIL_THERMAL_VIOLATION"},
                 {"code": "0x1C02", "name": "BYPASS_FAIL_MASK_VIOLATION"},
                 {"code": "0x1C03", "name": "BYPASS_FAIL_MASK_THERMAL_VIOLATION"},
+                {"code": "0x1C14", "name": "ACCESS_DENIED_TEMPERATURE_NOT_MEASURED_PROPERLY"},
             ],
         })
     );

@@ -103,21 +103,27 @@ fn a_reader_without_events_is_told_as_such() {
 }
 
 #[test]
-fn a_reader_that_fails_is_told_and_the_others_are_collected() {
+fn a_reader_of_two_sources_is_collected_once_and_it_is_said_which_one_is_used() {
     let folder = tempfile::tempdir().unwrap();
-    let arguments = ["collect", "--from", "sim:", "--from", "sim:devices=2", "--once"];
-    let sentence = "device 541000001: the device is given twice; name it in one source only";
+    let sources = ["sim:backlog=1000", "sim:devices=2&backlog=1000"];
+    let arguments = ["collect", "--from", sources[0], "--from", sources[1], "--once"];
     let run = bs2_in(folder.path(), &[arguments.as_slice(), &["--json"]].concat());
-    assert_eq!((run.code, run.stderr.as_str()), (Some(1), format!("bs2: {sentence}\n").as_str()));
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let said = |used: &str, standby: &str| {
+        format!(
+            "bs2: device 541000001 is reached over `{used}` and over `{standby}`: `{used}` is used, `{standby}` stands by\n"
+        )
+    };
+    let [one, two] = sources;
+    assert!([said(one, two), said(two, one)].contains(&run.stderr), "{}", run.stderr);
     let report = object(&run);
-    let devices = report["devices"].as_array().unwrap();
-    let errors: Vec<_> = devices.iter().filter_map(|device| device["error"].as_str()).collect();
-    assert_eq!(errors, [sentence]);
+    let devices: Vec<_> =
+        report["devices"].as_array().unwrap().iter().map(|one| one["device_id"].as_u64().unwrap()).collect();
+    assert_eq!(devices, [541_000_001, 541_000_002]);
     assert_eq!(stored(&folder.path().join("bs2-events.db")).len(), 2_000);
 
     let run = bs2_in(folder.path(), &arguments);
-    assert_eq!(run.code, Some(1));
-    assert!(run.stdout.ends_with("0 missing, 1 device failed\n"), "{}", run.stdout);
+    assert!(run.stdout.ends_with("has all events of 2 devices\n"), "{}", run.stdout);
 }
 
 #[test]

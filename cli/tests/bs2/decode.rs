@@ -20,6 +20,33 @@ fn prints_the_object_of_a_measured_event_field_by_field() {
 }
 
 #[test]
+fn bytes_are_read_as_people_paste_them() {
+    let pairs: Vec<_> = TOUCH.as_bytes().chunks(2).map(|pair| str::from_utf8(pair).unwrap()).collect();
+    let of = |before: &str, between: &str| format!("{before}{}", pairs.join(between));
+    let forms = [
+        of("", "-").to_uppercase(),
+        of("", ":"),
+        format!(r"\x{TOUCH}"),
+        of(r"\x", r"\x"),
+        format!("X'{TOUCH}'"),
+        of("0x", ", 0x"),
+        format!("{{ {} }}", of("0x", ", 0x")),
+        format!("unsigned char event[48] = {{{}}};", of("0x", ",0x")),
+    ];
+    for form in &forms {
+        let run = bs2(&["decode", "--json", "--hex", form], b"");
+        assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{form}");
+        assert_eq!(serde_json::from_str::<Value>(&run.stdout).unwrap()["raw"], TOUCH, "{form}");
+    }
+    // A file has one record a line, each in a form of its own.
+    let run = bs2(&["decode", "--json"], forms.join("\n").as_bytes());
+    assert_eq!((run.code, run.stderr.as_str(), lines(&run.stdout).len()), (Some(0), "", forms.len()));
+    let over_lines = format!("{{\n    {}\n}};\n", of("0x", ",\n    0x"));
+    let run = bs2(&["decode", "--hex", &over_lines], b"");
+    assert_eq!((run.code, lines(&run.stdout).len(), run.stderr.as_str()), (Some(0), 1, ""));
+}
+
+#[test]
 fn reads_measured_subjects_as_the_member_that_the_code_stands_for() {
     for (hex, subject) in [
         (DOOR, json!({"kind": "door", "door_id": 3_490_561_775_u32})),
@@ -42,6 +69,11 @@ fn reads_subjects_made_by_hand_and_ignores_their_reserved_bytes() {
     let data = "a5".repeat(28);
     for (code, subject, expected) in [
         (0x1102, "cafe00", json!({"kind": "card", "card_data": format!("cafe00{}a5", data)})),
+        (
+            0x1102,
+            &format!("3735{}", "00".repeat(30)),
+            json!({"kind": "card", "card_data": format!("3735{}", "00".repeat(30)), "card_text": "75"}),
+        ),
         (0x3F00, "010000000200ff", json!({"kind": "input", "io_device_id": 1, "port": 2, "value": -1})),
         (
             0xA000,

@@ -8,11 +8,15 @@ mod decode;
 mod encode;
 #[path = "../../../tests/support/fake_gateway/mod.rs"]
 mod fake_gateway;
+#[cfg(unix)]
+mod files;
 mod gateway;
 mod images;
 mod logs;
 #[cfg(target_os = "linux")]
 mod native_simulated;
+#[cfg(unix)]
+mod outages;
 mod record;
 #[cfg(unix)]
 mod signals;

@@ -148,7 +148,12 @@ fn kills_of_gateway_and_collector_cost_no_event_and_add_none() {
 }
 
 /// Starts a gateway, and gives it with its address and what it said.
-fn start(folder: &Path, source: &str, listen: &str, more: &[&str]) -> (Child, String, Vec<String>) {
+pub(crate) fn start(
+    folder: &Path,
+    source: &str,
+    listen: &str,
+    more: &[&str],
+) -> (Child, String, Vec<String>) {
     let arguments = ["sim", "gateway", source, "--listen", listen, "--make-certs", "certs"];
     let mut gateway = start_in(folder, &[&arguments, more].concat());
     let mut said = Vec::new();
@@ -162,7 +167,7 @@ fn start(folder: &Path, source: &str, listen: &str, more: &[&str]) -> (Child, St
     panic!("{}", finish(gateway).stderr);
 }
 
-fn kill(child: &mut Child) {
+pub(crate) fn kill(child: &mut Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }

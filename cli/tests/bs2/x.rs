@@ -1,8 +1,10 @@
 //! `bs2 x` and `bs2 collect --into biostar-x:` against the simulated server.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use bs2_events::codec::{DeviceId, Event, EventCode, Timestamp};
 use bs2_events::sim::biostar_x::{BiostarXServer, PlannedFault};
 use serde_json::Value;
 
@@ -138,7 +140,11 @@ async fn a_file_with_a_wrong_field_is_refused_with_its_line_before_anything_is_s
         |more: &str| format!(r#"{{"datetime":"2026-01-31T12:00:00Z","user_id":"1","evt":4088{more}}}"#);
     let number = |number: &str| event("").replace(r#""1""#, number);
     for (name, text, problem) in [
-        ("a.csv", "datetime,user_id,evt,door\n".to_owned(), "line 1: column `door` is not known"),
+        (
+            "a.csv",
+            "datetime,user_id,evt,door\n".to_owned(),
+            "line 1: column `door` is not known; there are column `datetime`",
+        ),
         ("a.csv", "datetime,user_id,evt,evt\n".to_owned(), "line 1: column `evt` is given twice"),
         ("a.csv", "2026-01-31T12:00:00Z,canary,4088\n".to_owned(), "line 1: there is no column `datetime`"),
         ("a.csv", String::new(), "the file is empty"),
@@ -164,6 +170,115 @@ async fn a_file_with_a_wrong_field_is_refused_with_its_line_before_anything_is_s
     let run = site.x(&["import", "a.csv", "--virtual-device", "100001"]).await;
     assert!(run.stderr.contains("line 2: field `user_id` is not UTF-8"), "{}", run.stderr);
     assert_eq!(site.server.snapshot().imported().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_as_a_spreadsheet_writes_it_is_imported() {
+    let site = Site::new("").await;
+    site.x(&["virtual-devices", "create", "100001", "Main gate"]).await;
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(bytes).collect()
+    };
+    let plain = "datetime,user_id,evt,tna_key\r\n2025-10-30T15:12:00Z,2,4088,0\r\n";
+    let files: [(&str, Vec<u8>); 9] = [
+        ("semicolon.csv", "datetime;user_id;evt\n2025-10-30T15:12:00Z;2;4088\n".into()),
+        ("tab.tsv", "datetime\tuser_id\tevt\n2025-10-30T15:12:00Z\t2\t4088\n".into()),
+        (
+            "quoted.csv",
+            "\u{feff}\"Datetime\";\"User_ID\";\"EVT\"\r\n\"2025-10-30T15:12:00Z\";\"2\";\"4088\"\r\n".into(),
+        ),
+        ("little.csv", utf16(plain, u16::to_le_bytes)),
+        ("big.csv", utf16(&plain.replace(',', "\t"), u16::to_be_bytes)),
+        ("wide.csv", "evt;user_id;;datetime;;\n4088;2;;2025-10-30T15:12:00Z;;\n;;;;;\n".into()),
+        ("zero.csv", plain.into()),
+        ("zero.jsonl", br#"{"Datetime":"2025-10-30T15:12:00Z","USER_ID":2,"evt":4088,"tna_key":0}"#.into()),
+        (
+            "wide.jsonl",
+            utf16(r#"{"datetime":"2025-10-30T15:12:00Z","user_id":"2","evt":4088}"#, u16::to_le_bytes),
+        ),
+    ];
+    for (number, (name, bytes)) in (1..).zip(files) {
+        std::fs::write(site.folder.path().join(name), bytes).unwrap();
+        let run = site.x(&["import", name, "--virtual-device", "100001"]).await;
+        assert_eq!(run.code, Some(0), "{name}: {}", run.stderr);
+        let state = site.server.snapshot();
+        assert_eq!(state.imported().count(), number, "{name}");
+        let event = state.imported().last().unwrap();
+        assert_eq!((event.user_id.as_deref(), event.tna_key.as_deref()), (Some("2"), None), "{name}");
+    }
+    let broken: [(Vec<u8>, &str); 6] = [
+        (
+            utf16(plain, u16::to_le_bytes).split_last().unwrap().1.to_vec(),
+            "ends within a character of UTF-16",
+        ),
+        (b"\xff\xfed\0\0\xd8".into(), "line 1: the text is not UTF-16"),
+        (plain.encode_utf16().flat_map(u16::to_le_bytes).collect(), "without a byte order mark"),
+        (plain.replace(",0", ",zero").into(), "line 2: field `tna_key` is not from 1 to 16"),
+        (
+            "Date;User ID;evt\n".into(),
+            "line 1: there is no column `datetime`; there are column `Date`, column `User ID`, column `evt`; \
+             known are datetime, user_id, evt, tna_key, dev_id",
+        ),
+        (
+            "2026-01-31T12:00:00Z;canary;4088\n".into(),
+            "line 1: there is no column `datetime`; there are column 1, column 2, column 3; known",
+        ),
+    ];
+    for (bytes, problem) in broken {
+        std::fs::write(site.folder.path().join("a.csv"), bytes).unwrap();
+        let run = site.x(&["import", "a.csv", "--virtual-device", "100001"]).await;
+        assert_eq!(run.code, Some(1), "{problem}");
+        assert!(run.stderr.contains(problem) && !run.stderr.contains("canary"), "{problem}: {}", run.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_imports_of_one_file_at_the_same_time_import_it_once() {
+    let site = Site::new("").await;
+    site.x(&["virtual-devices", "create", "100001", "Main gate"]).await;
+    site.write("a.csv", "datetime,user_id,evt\n2026-01-31T12:00:00Z,1,4088\n");
+    let import = ["import", "a.csv", "--virtual-device", "100001"];
+    // The login of one of them takes so long that the other one comes.
+    for _ in 0..2 {
+        site.server.plan("/api/login", PlannedFault::Slow(std::time::Duration::from_millis(1_500)));
+    }
+    let (one, other) = tokio::join!(site.x(&import), site.x(&import));
+    let mut codes = [one.code, other.code];
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(1)], "{} {}", one.stderr, other.stderr);
+    let refused = if one.code == Some(1) { &one } else { &other };
+    assert!(
+        refused.stderr.contains("another import uses") || refused.stderr.contains("imported already"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(site.server.snapshot().imported().count(), 1);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_note_of_an_import_is_for_its_owner_and_overwrites_no_other_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let site = Site::new("").await;
+    site.x(&["virtual-devices", "create", "100001", "Main gate"]).await;
+    site.write("a.csv", "datetime,user_id,evt\n2026-01-31T12:00:00Z,1,4088\n");
+    site.write("notes.txt", "Do not lose this.");
+    let import = ["import", "a.csv", "--virtual-device", "100001"];
+    let refused = site.x(&[&import[..], &["--again", "--state", "notes.txt"]].concat()).await;
+    assert_eq!((refused.code, site.server.snapshot().imported().count()), (Some(1), 0));
+    assert!(refused.stderr.contains("`notes.txt` is not the note of an import"), "{}", refused.stderr);
+    let path = |name: &str| site.folder.path().join(name);
+    assert_eq!(std::fs::read_to_string(path("notes.txt")).unwrap(), "Do not lose this.");
+    assert_eq!(site.x(&import).await.code, Some(0));
+    let note = path("a.csv.100001.state");
+    assert_eq!(std::fs::metadata(&note).unwrap().permissions().mode() & 0o777, 0o600);
+    // A note of the first edition.
+    let text = std::fs::read_to_string(&note).unwrap().trim_end().to_owned();
+    std::fs::write(&note, text).unwrap();
+    assert!(site.x(&import).await.stderr.contains("imported already"));
+    assert_eq!(site.x(&[&import[..], &["--again"]].concat()).await.code, Some(0));
+    assert_eq!(site.server.snapshot().imported().count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,10 +365,54 @@ async fn search_event_types_and_login_check_tell_what_there_is() {
     let found = site.x(&["search", "--page", "50", "--json"]).await;
     assert_eq!(found.json().len(), 300, "{}", found.stderr);
     assert_eq!(site.x(&["search", "--max", "7"]).await.stdout.lines().count(), 7);
+    // One second with more rows than the server returns at once.
+    let few = Site::new("rows=10&backlog=30").await;
+    let second = few.server.snapshot().events()[7].time;
+    for index in 1..=57 {
+        few.server.report(&event(index, second)).unwrap();
+    }
+    let found = few.x(&["search", "--json"]).await;
+    assert_eq!(found.json().len(), 87, "{}", found.stderr);
     let types = site.x(&["event-types", "--json"]).await.json();
     assert!(types.iter().any(|kind| kind["code"] == 4_088));
     let login = site.x(&["login-check", "--json"]).await.json();
     assert_eq!(login[0]["event_log_api"], true);
+}
+
+fn event(index: u32, second: u32) -> Event {
+    let event = Event::builder(DeviceId::new(543), index, EventCode::DOOR_OPENED);
+    event.timestamp(Timestamp::from_unix_seconds(second)).build()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_prints_what_came_late_while_the_connection_was_lost_and_what_cannot_be_proved() {
+    let site = Site::new("backlog=5").await;
+    let url = site.server.url();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bs2"));
+    command.args(["x", "watch", "--server", &url, "--user", "admin", "--ca", "ca.pem", "--max", "4"]);
+    command.current_dir(site.folder.path()).env("BS2_X_PASSWORD", "simulated");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    while !site.server.requests().iter().any(|request| request.target() == "/api/events/start") {
+        tokio::task::yield_now().await;
+    }
+    site.server.report(&event(1, 1_742_774_400)).unwrap();
+    site.server.cut_sockets();
+    // Two hours late, and with a clock that was reset.
+    site.server.report(&event(2, 1_742_774_400 - 7_200)).unwrap();
+    site.server.report(&event(3, 946_684_800)).unwrap();
+    let note = tokio::task::spawn_blocking(move || {
+        let mut note = String::new();
+        stderr.read_line(&mut note).unwrap();
+        note
+    });
+    let note = note.await.unwrap();
+    assert!(note.contains("connected again") && note.contains("cannot be proved"), "{note}");
+    site.server.report(&event(4, 1_742_774_401)).unwrap();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(stdout.lines().count(), 4, "{stdout}");
+    assert!(stdout.contains("2000-01-01T00:00:00Z"), "{stdout}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

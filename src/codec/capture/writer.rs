@@ -1,7 +1,7 @@
 //! Writing captures.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::vec::Vec;
@@ -14,6 +14,7 @@ use super::reader::{
     Broken, CHECKED, CaptureError, FileHead, MAGIC, RecordHead, VERSION, check_file_head, checked_header,
 };
 use super::record::{CapturePayload, CaptureRecord, ConnectionStateRecord};
+use crate::files;
 
 /// Writes a capture.
 ///
@@ -100,7 +101,7 @@ impl<W: Write> CaptureWriter<W> {
 }
 
 impl CaptureWriter<BufWriter<File>> {
-    /// Opens a capture to append to it, or begins one if there is no such file. A record that was not written to its end
+    /// Opens a capture to append to it, or begins one, which only its owner can read, if there is no such file. A record that was not written to its end
     /// is cut off; the second value is the number of these bytes.
     ///
     /// Only headers are read, and nothing of the file is kept in memory. On Unix the file is locked against other
@@ -112,7 +113,7 @@ impl CaptureWriter<BufWriter<File>> {
     /// damaged: such a file is not changed. [`WouldBlock`](ErrorKind::WouldBlock) if another writer has locked it. The
     /// errors of the file system.
     pub fn open(path: impl AsRef<Path>) -> io::Result<(Self, u64)> {
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = files::open(path)?;
         lock(&file)?;
         let length = file.metadata()?.len();
         let whole = whole_records(BufReader::new(&file), length)?;

@@ -194,6 +194,12 @@ impl ConnectionStates {
         self.lock().entry(device).or_default();
     }
 
+    /// Notes that a device was connected at this address.
+    pub(super) fn connected(&self, device: DeviceId, host: &str, port: u16) {
+        self.lock().entry(device).or_default().address = Some((host.to_owned(), port));
+        self.set(device, ConnectionState::Connected);
+    }
+
     /// Sets a state.
     pub(super) fn set(&self, device: DeviceId, state: ConnectionState) {
         let mut known = self.lock();

@@ -29,7 +29,7 @@ use crate::{Error, Result};
 /// | `device=[ID@]IP[:PORT]` | a device to connect; may be given again for more devices | the devices that the gateway has |
 /// | `device-tls=[ID@]IP[:PORT]` | the same for a device that is set to TLS | |
 /// | `deadline=DURATION` | how long one call may take | `25s` |
-/// | `heartbeat=DURATION` | how often the client asks whether the gateway is still there | `15s` |
+/// | `heartbeat=DURATION` | how often the client asks whether the gateway is still there | `6s` |
 /// | `queue=EVENTS` | how many live events the gateway keeps for this client before it drops some | `16384` |
 ///
 /// The default port is 4000, of a master gateway 4010, and of a device 51211. If the `ID` of a device is given, the
@@ -338,7 +338,8 @@ const GATEWAY_PORT: u16 = 4_000;
 const MASTER_PORT: u16 = 4_010;
 const DEVICE_PORT: u16 = 51_211;
 const DEADLINE: Duration = Duration::from_secs(25);
-const HEARTBEAT: Duration = Duration::from_secs(15);
+/// A gateway that has fallen silent is found after twice this time at most.
+const HEARTBEAT: Duration = Duration::from_secs(6);
 const QUEUE: u32 = 16_384;
 /// The gateway takes a signed number.
 const MOST_EVENTS: u32 = i32::MAX.cast_unsigned();

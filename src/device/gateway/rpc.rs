@@ -48,6 +48,11 @@ impl RpcClient {
         Self { channel, gateway, deadline, login }
     }
 
+    /// `HOST:PORT`.
+    pub(super) fn gateway(&self) -> &str {
+        &self.gateway
+    }
+
     pub(super) fn deadline(&self) -> Duration {
         self.deadline
     }

@@ -83,7 +83,8 @@ impl Sessions {
         let rpc = RpcClient::new(self.channels.channel(), gateway, options.deadline, certificate);
         let connections = Connections::new(rpc, options.master.clone());
         let known = (Arc::clone(&self.states), Arc::clone(&self.sources));
-        let opened = SessionGuard::open(connections, known, options).await?;
+        // Whatever fails here concerns the gateway and not a device.
+        let opened = SessionGuard::open(connections, known, options).await.map_err(Error::of_backend)?;
         let session = Arc::clone(&opened.session);
         *guard = Some(opened);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&session));
@@ -207,7 +208,8 @@ impl Session {
     pub(super) fn subscribe(&self, sink: LiveSink) -> Result<u64> {
         let mut subscribers = self.write();
         if subscribers.is_over {
-            return Err(Error::new(ErrorKind::Disconnected, "the connection to the gateway is lost"));
+            let lost = Error::new(ErrorKind::Disconnected, "the connection to the gateway is lost");
+            return Err(lost.of_backend());
         }
         subscribers.tickets += 1;
         let ticket = subscribers.tickets;
@@ -247,10 +249,8 @@ impl Session {
         }
         self.states.forget_states();
         self.sources.report_unplaced();
-        for (device, sinks) in subscribers.by_device.drain() {
-            for (_, sink) in sinks {
-                sink.disconnected(error().with_device(device));
-            }
+        for (_, sink) in subscribers.by_device.drain().flat_map(|(_, sinks)| sinks) {
+            sink.disconnected(error().of_backend());
         }
     }
 
@@ -333,6 +333,12 @@ impl Session {
         Ok(())
     }
 
+    /// The error of a stream that the gateway has ended, as it does when it is stopped.
+    fn ended(&self, what: &str) -> Error {
+        let gateway = self.rpc().gateway();
+        Error::new(ErrorKind::Disconnected, format!("{what}: the gateway at {gateway} has ended the stream"))
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, Subscribers> {
         self.subscribers.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -377,7 +383,7 @@ async fn watch_events(session: Arc<Session>, opening: Opening<LiveLogs>) {
                 }
                 session.deliver(&logs[delivered..]);
             }
-            Ok(None) => return session.end(|| ended(LIVE_EVENTS)),
+            Ok(None) => return session.end(|| session.ended(LIVE_EVENTS)),
             Err(status) => return session.end(|| session.rpc().error(LIVE_EVENTS, &status)),
         }
         // The subscribers may run on this thread too.
@@ -393,7 +399,7 @@ async fn watch_statuses(session: Arc<Session>, opening: Opening<StatusChange>) {
     loop {
         let change = match stream.message().await {
             Ok(Some(change)) => change,
-            Ok(None) => return session.end(|| ended(CONNECTION_STATES)),
+            Ok(None) => return session.end(|| session.ended(CONNECTION_STATES)),
             Err(status) => return session.end(|| session.rpc().error(CONNECTION_STATES, &status)),
         };
         let device = DeviceId::new(change.device_id);
@@ -424,7 +430,10 @@ async fn watch_silence(session: Arc<Session>, heartbeat: Duration) {
         if let Ok(Ok(())) = timeout(heartbeat, session.refresh()).await {
             continue;
         }
-        let silent = || Error::new(ErrorKind::Disconnected, "the gateway has become silent");
+        let silent = || {
+            let gateway = session.rpc().gateway();
+            Error::new(ErrorKind::Disconnected, format!("the gateway at {gateway} has become silent"))
+        };
         return session.end(silent);
     }
 }
@@ -446,10 +455,6 @@ async fn watch_slaves(session: Arc<Session>, heartbeat: Duration) {
 
 fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the client of the gateway is closed")
-}
-
-fn ended(what: &str) -> Error {
-    Error::new(ErrorKind::Disconnected, format!("{what}: the gateway has ended the stream"))
 }
 
 /// How long a stream may take to open. A slower one may be silent until its first item.

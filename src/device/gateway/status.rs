@@ -28,7 +28,8 @@ pub(super) fn call_error(call: &str, status: &Status, gateway: &str) -> Error {
     if let Some(error) = causes().find_map(|cause| cause.downcast_ref::<WireError>()) {
         return Error::new(ErrorKind::InvalidData, format!("{call}: {error}")).with_source(*error);
     }
-    match causes().find_map(certificate_error) {
+    // It concerns the gateway and not a device.
+    let error = match causes().find_map(certificate_error) {
         Some(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure)) => {
             let message =
                 format!("{call}: the certificate of the gateway at {gateway} is not the pinned one");
@@ -47,7 +48,8 @@ pub(super) fn call_error(call: &str, status: &Status, gateway: &str) -> Error {
             let message = format!("{call}: the connection to the gateway at {gateway} is lost");
             Error::new(ErrorKind::Disconnected, message).with_source(last(source).to_string())
         }
-    }
+    };
+    error.of_backend()
 }
 
 /// The errors of single devices in the status of a call to many; `None` if the status names no device.

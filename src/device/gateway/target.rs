@@ -1,6 +1,7 @@
 //! A device that the options name, and how it is connected.
 
-use std::sync::OnceLock;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -10,37 +11,67 @@ use super::connections::ConnectionState;
 use super::options::TargetAddress;
 use super::session::Session;
 use crate::codec::DeviceId;
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result};
 
 /// A device that the options name, and its id as soon as it is known.
 pub(super) struct ConfiguredDevice {
     address: TargetAddress,
-    id: OnceLock<DeviceId>,
+    known: std::sync::Mutex<Known>,
     /// Locked while the device is being connected, so that it is not connected twice.
     connecting: Mutex<()>,
 }
 
+/// The devices that were at an address.
+#[derive(Default)]
+struct Known {
+    /// The one that is there now.
+    id: Option<DeviceId>,
+    /// Those that were replaced.
+    replaced: BTreeSet<DeviceId>,
+}
+
 impl ConfiguredDevice {
     pub(super) fn new(address: &TargetAddress) -> Self {
-        let id = address.id.map(OnceLock::from).unwrap_or_default();
-        Self { address: address.clone(), id, connecting: Mutex::default() }
+        let known = Known { id: address.id, ..Known::default() };
+        Self { address: address.clone(), known: known.into(), connecting: Mutex::default() }
     }
 
     /// The device's id, if it is known.
     pub(super) fn id(&self) -> Option<DeviceId> {
-        self.id.get().copied()
+        lock(&self.known).id
+    }
+
+    /// The device that is at the address now, if this one was there before.
+    pub(super) fn replacement_of(&self, device: DeviceId) -> Option<DeviceId> {
+        let known = lock(&self.known);
+        known.id.filter(|_| known.replaced.contains(&device))
     }
 
     /// The id of the device at this address. If it is unknown, the device is connected to find it.
     pub(super) async fn identify(&self, session: &Session) -> Result<DeviceId> {
-        if let Some(&id) = self.id.get() {
+        if let Some(id) = self.id_at_address(session) {
             return Ok(id);
         }
         let _connecting = self.connecting.lock().await;
-        match self.id.get() {
-            Some(&id) => Ok(id),
+        match self.id_at_address(session) {
+            Some(id) => Ok(id),
             None => self.connect_now(session).await,
         }
+    }
+
+    /// The known id, unless the gateway has connected this device at another address, or another device here.
+    fn id_at_address(&self, session: &Session) -> Option<DeviceId> {
+        let id = self.id()?;
+        let TargetAddress { host, port, .. } = &self.address;
+        // The gateway lists addresses and not names.
+        if self.address.id.is_some() || host.parse::<IpAddr>().is_err() {
+            return Some(id);
+        }
+        let is_elsewhere = session.states.state(id) == Some(ConnectionState::Connected)
+            && session.states.address(id).is_some_and(|address| address != (host.clone(), *port));
+        let is_other = session.states.connected_at(host, *port).is_some_and(|other| other != id);
+        Some(id).filter(|_| !is_elsewhere && !is_other)
     }
 
     /// Makes the gateway connect the device, and waits until it is connected.
@@ -54,11 +85,14 @@ impl ConfiguredDevice {
         }
         match self.connect_now(session).await? {
             id if id == device => Ok(()),
-            other => {
-                let message = format!("the device at {} is {other} now", self.address);
-                Err(Error::new(ErrorKind::NotFound, message).with_device(device))
-            }
+            other => Err(self.replaced(device, other)),
         }
+    }
+
+    /// The error of a device that was at the address before another one.
+    pub(super) fn replaced(&self, device: DeviceId, by: DeviceId) -> Error {
+        let message = format!("the device at {} is {by} now", self.address);
+        Error::new(ErrorKind::NotFound, message).with_device(device).with_replacement(by)
     }
 
     async fn connect_now(&self, session: &Session) -> Result<DeviceId> {
@@ -68,7 +102,7 @@ impl ConfiguredDevice {
             Some(id) => id,
             None => match session.connections.connect(&self.address).await {
                 Ok(id) => {
-                    session.states.set(id, ConnectionState::Connected);
+                    session.states.connected(id, host, *port);
                     id
                 }
                 Err(error) => {
@@ -80,8 +114,11 @@ impl ConfiguredDevice {
                 }
             },
         };
-        // If the address had another device before, a call for that device reports it.
-        let _ = self.id.set(id);
+        let mut known = lock(&self.known);
+        if let Some(before) = known.id.replace(id).filter(|before| *before != id) {
+            known.replaced.insert(before);
+        }
+        known.replaced.remove(&id);
         Ok(id)
     }
 

@@ -47,6 +47,10 @@ impl Database {
                 let (journal, bytes) = Journal::open(path)?;
                 let lines = whole_lines(&bytes);
                 let changes = changes(path, lines)?;
+                // The file of another program may have no line break, and stays as it is.
+                if lines.is_empty() && !FIRST_LINE.starts_with(&bytes) {
+                    return Err(no_change(path, 1));
+                }
                 // A part of a line was never acknowledged.
                 journal.truncate(lines.len() as u64)?;
                 (Some(journal), changes)
@@ -261,14 +265,19 @@ impl fmt::Debug for Snapshot {
 fn changes(path: &Path, lines: &[u8]) -> Result<Vec<Change>> {
     let lines = (1..).zip(lines.split_inclusive(|byte| *byte == b'\n'));
     let changes = lines.map(|(number, line)| {
-        serde_json::from_slice(line).map_err(|_| {
-            // The source would quote the line.
-            let message = format!("state file `{}`, line {number} is not a change", path.display());
-            Error::new(ErrorKind::InvalidData, message)
-        })
+        // The source would quote the line.
+        serde_json::from_slice(line).map_err(|_| no_change(path, number))
     });
     changes.collect()
 }
+
+fn no_change(path: &Path, line: u64) -> Error {
+    let message = format!("state file `{}`, line {line} is not a change", path.display());
+    Error::new(ErrorKind::InvalidData, message)
+}
+
+/// What every state file begins with: the first start of the server.
+const FIRST_LINE: &[u8] = b"\"start\"\n";
 
 /// Year and month of a time: each month has its own log.
 fn month(seconds: u32) -> (i16, i8) {

@@ -123,7 +123,10 @@ pub(super) fn search(
 ) -> Result<ApiResponse, Refusal> {
     let body = request.json(Refusal::BAD_JSON)?;
     let query = body.get("Query").filter(|query| query.is_object()).ok_or(Refusal::BAD_QUERY)?;
-    let query = Query::read(query, options.encrypted)?;
+    let mut query = Query::read(query, options.encrypted)?;
+    if options.rows > 0 {
+        query.limit = query.limit.min(options.rows as usize);
+    }
     let zone = options.zone_minutes;
     let found = query.run(&database.events, zone);
     let rows = found.into_iter().map(|event| event.row(database.device_name(event.device_id), zone));

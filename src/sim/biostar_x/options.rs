@@ -37,6 +37,7 @@ options_struct! {
     /// | `lowest` | the lowest id of a virtual device; the documents contain both 100001 and 100000 | 100001 |
     /// | `flag` | the accepted form of `is_virtual_device`: `either`, `boolean` or `text` | `either` |
     /// | `batch` | the maximum number of events in an import, at most 1 000 000; 0 for no limit | 0 |
+    /// | `rows` | the maximum number of rows in the response to a search, at most 1 000 000; 0 for no limit | 0 |
     /// | `encrypted` | whether the database is encrypted: then only three operators work on the column of users | `false` |
     /// | `frames` | the form of the socket's frames: `text`, `binary` or `fragmented` | `text` |
     /// | `unbound` | the response to a start of events without a bound socket: `silence` (success, and no events) or `error` | `silence` |
@@ -98,6 +99,8 @@ options_struct! {
         fn with_flag(form) => flag: FlagForm = FlagForm::Either, "flag": word(&FLAG_FORMS);
         /// Sets the maximum number of events in an import. The default is 0, no limit.
         fn with_batch(events) => batch: u32 = 0, "batch": number(0..=1_000_000);
+        /// Sets the maximum number of rows in the response to a search. The default is 0, no limit.
+        fn with_rows(rows) => rows: u32 = 0, "rows": number(0..=1_000_000);
         /// Sets whether the database is encrypted. The default is `false`.
         fn with_encrypted(encrypted) => encrypted: bool = false, "encrypted": switch();
         /// Sets the form of the socket's frames. The default is text.
@@ -330,6 +333,7 @@ mod tests {
             ("lowest", "100000"),
             ("flag", "boolean"),
             ("batch", "100"),
+            ("rows", "100"),
             ("encrypted", "true"),
             ("frames", "fragmented"),
             ("unbound", "error"),

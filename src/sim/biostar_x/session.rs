@@ -165,6 +165,10 @@ impl Sessions {
         }
     }
 
+    pub(super) fn unbind_all(&mut self) {
+        self.open.values_mut().for_each(|session| session.socket = None);
+    }
+
     pub(super) fn end(&mut self, id: &str) {
         self.open.remove(id);
     }

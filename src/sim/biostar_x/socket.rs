@@ -31,6 +31,8 @@ pub(super) async fn serve(app: Arc<Mutex<App>>, connection: Upgraded, delay: Dur
         app.sockets += 1;
         (app.end.clone(), app.options.frames, app.sockets)
     };
+    // Only what is closed from now on concerns this socket.
+    end.mark_unchanged();
     let (sender, mut frames) = mpsc::channel(MAX_FRAMES);
     let mut session: Option<String> = None;
     loop {

@@ -1,101 +1,155 @@
-//! The state of the sink: which ids are stored, which batch is being sent; and the file that keeps it.
+//! The state of the sink: which ids are stored, which batches are being sent, and how the file keeps both.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{RefusedEvent, Summary};
+use super::journal::Journal;
 use crate::biostar_x::import::{Unmapped, UnmappedCount};
 use crate::biostar_x::{ImportEvent, Verdict, VirtualDeviceId};
 use crate::codec::{DeviceId, Event, Timestamp};
+use crate::sink::batch::{Batch, Gap, GapReason, Stored};
+use crate::sink::ledger::Ledger;
 use crate::sink::memory::{Epoch, Epochs};
-use crate::sink::{Batch, Gap, GapReason, Ledger, Stored};
 use crate::{Error, ErrorKind, Result};
 
-/// The state of a sink.
-#[derive(Clone)]
+/// What a [`BiostarXSink`](super::BiostarXSink) brought to the server and what not, since its state file was made.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// Events that are on the server.
+    pub imported: u64,
+    /// Events that cannot be imported, by reason.
+    pub unmapped: UnmappedCount,
+    /// Events that the server rejected.
+    pub refused: Vec<RefusedEvent>,
+}
+
+/// An event that the server rejected.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct RefusedEvent {
+    /// The device.
+    pub device: DeviceId,
+    /// The epoch of its id counter.
+    pub epoch: u32,
+    /// The event's id.
+    pub id: u32,
+    /// The server's code, such as 201 for an unknown user; empty where it gave none.
+    pub code: String,
+}
+
+/// The state of a sink, with its file.
 pub(super) struct State {
     server: String,
     virtual_device: VirtualDeviceId,
     epochs: Epochs,
-    pending: Option<Pending>,
-    /// The first and the last second of imported events that are not kept.
-    forgotten: Option<(u32, u32)>,
+    /// The batches that are being sent.
+    group: Option<Group>,
+    forgotten: Forgotten,
     summary: Summary,
     /// The summary since the sink was opened.
     of_run: Summary,
+    journal: Journal,
+    /// The end of the last group, which the file has in a note alone.
+    unsynced: Option<Vec<Refused>>,
 }
 
-/// A batch without what is stored already.
-#[derive(Clone)]
-pub(super) struct Pending {
-    batch: Batch,
-    /// Events that were on the server before it and look like one of its events; `None` where the kept events are enough.
-    before: Option<Vec<ImportEvent>>,
+/// Batches that are sent together, without what is stored already: at most one of each device and epoch.
+#[derive(Clone, Default)]
+pub(super) struct Group {
+    batches: Vec<Batch>,
+    /// Events that were on the server before it, look like one of its events, and are neither kept nor counted.
+    before: Vec<ImportEvent>,
 }
 
-impl Pending {
-    pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
-        self.batch.events.iter()
+impl Group {
+    pub(super) fn push(&mut self, batch: Batch) {
+        self.batches.push(batch);
     }
 
     pub(super) fn with_before(self, before: Vec<ImportEvent>) -> Self {
-        Self { before: Some(before), ..self }
+        Self { before, ..self }
+    }
+
+    /// The events that can be imported, in the order of the batches.
+    pub(super) fn mapped(&self) -> impl Iterator<Item = ImportEvent> {
+        self.events().filter_map(|event| ImportEvent::try_from(event).ok())
+    }
+
+    /// The identities of [`mapped`](Self::mapped).
+    pub(super) fn mapped_ids(&self) -> impl Iterator<Item = (DeviceId, u32, u32)> {
+        self.batches.iter().flat_map(|batch| {
+            let mapped = batch.events.iter().filter(|event| ImportEvent::try_from(*event).is_ok());
+            mapped.map(|event| (batch.device, batch.epoch, event.id()))
+        })
+    }
+
+    fn events(&self) -> impl Iterator<Item = &Event> {
+        self.batches.iter().flat_map(|batch| &batch.events)
     }
 }
 
 impl State {
     /// Reads the file; without a file the state is empty.
     pub(super) fn open(path: &Path, server: &str, virtual_device: VirtualDeviceId) -> Result<Self> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self {
-                    server: server.to_owned(),
-                    virtual_device,
-                    epochs: Epochs::default(),
-                    pending: None,
-                    forgotten: None,
-                    of_run: Summary::default(),
-                    summary: Summary::default(),
-                });
-            }
-            Err(error) => return Err(storage(path, error)),
+        let (journal, objects) = Journal::open(path)?;
+        let mut state = Self {
+            server: server.to_owned(),
+            virtual_device,
+            epochs: Epochs::default(),
+            group: None,
+            forgotten: Forgotten::default(),
+            summary: Summary::default(),
+            of_run: Summary::default(),
+            journal,
+            unsynced: None,
         };
-        let damaged =
-            || Error::new(ErrorKind::InvalidData, format!("state file `{}` is damaged", path.display()));
-        // Without the parser's error, which may repeat what the file contains.
-        let written: Written = serde_json::from_slice(&text).map_err(|_| damaged())?;
-        if written.format != FORMAT {
+        let mut objects = objects.iter();
+        if let Some(snapshot) = objects.next() {
+            state.load(snapshot)?;
+        }
+        for change in objects {
+            // Without the parser's error, which may repeat what the file contains.
+            let change: Change = serde_json::from_str(change).map_err(|_| state.journal.damaged())?;
+            state.apply(change)?;
+        }
+        if state.unsynced.is_some() {
+            state.journal.take_last_for_note();
+        }
+        // What an earlier process did is not of this run.
+        state.of_run = Summary::default();
+        Ok(state)
+    }
+
+    fn load(&mut self, snapshot: &str) -> Result<()> {
+        let damaged = self.journal.damaged();
+        let damaged = || damaged.clone();
+        let path = self.journal.path().display();
+        let written: Snapshot = serde_json::from_str(snapshot).map_err(|_| damaged())?;
+        if ![FIRST_FORMAT, FORMAT].contains(&written.format) {
             let message = format!(
-                "state file `{}` has format {}, which this version does not know",
-                path.display(),
+                "state file `{path}` has format {}, which this version does not know",
                 written.format
             );
             return Err(Error::new(ErrorKind::InvalidData, message));
         }
-        if written.server != server || written.virtual_device != virtual_device.get() {
-            let message =
-                format!("state file `{}` belongs to another server or virtual device", path.display());
+        if written.server != self.server || written.virtual_device != self.virtual_device.get() {
+            let message = format!("state file `{path}` belongs to another server or virtual device");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
-        let mut epochs = Epochs::default();
         for row in written.readers {
-            epochs.insert(epoch_of(row.read().ok_or_else(damaged)?));
+            self.epochs.insert(epoch_of(row.read().ok_or_else(damaged)?));
         }
-        let pending = match written.pending {
-            Some(row) => {
-                let batch = row.read().ok_or_else(damaged)?;
-                let before = written.before.map(|before| before.into_iter().map(of_written).collect());
-                Some(Pending { batch, before })
-            }
-            None => None,
-        };
+        let looks = written.looks.map_or(Some(BTreeMap::new()), |looks| read_looks(&looks));
+        self.forgotten = Forgotten { looks: looks.ok_or_else(damaged)?, span: written.forgotten };
+        if let Some(row) = written.pending {
+            let before = written.before.unwrap_or_default().into_iter().map(of_written).collect();
+            self.group = Some(Group { batches: vec![row.read().ok_or_else(damaged)?], before });
+        }
         let refused = written.refused.into_iter().map(|(device, epoch, id, code)| RefusedEvent {
             device: DeviceId::new(device),
             epoch,
@@ -108,24 +162,104 @@ impl State {
             let reason = reason.ok_or_else(damaged)?;
             unmapped.add_many(reason, count);
         }
-        let summary = Summary { imported: written.imported, unmapped, refused: refused.collect() };
-        let (forgotten, of_run) = (written.forgotten, Summary::default());
-        Ok(Self { server: server.to_owned(), virtual_device, epochs, pending, forgotten, summary, of_run })
+        self.summary = Summary { imported: written.imported, unmapped, refused: refused.collect() };
+        Ok(())
     }
 
-    /// Replaces the file: writes a new one, syncs it and renames it.
-    pub(super) fn save(&self, path: &Path) -> Result<()> {
-        let written = Written {
+    /// Does what a line of the file says.
+    fn apply(&mut self, change: Change) -> Result<()> {
+        if let Some(refused) = change.finished {
+            let Some(group) = self.group.take() else { return Err(self.journal.damaged()) };
+            self.take(group, &refused)?;
+            self.unsynced = Some(refused);
+        }
+        if let Some(begun) = change.begun {
+            let batches: Option<Vec<_>> = begun.batches.into_iter().map(Row::read).collect();
+            let batches = batches.ok_or_else(|| self.journal.damaged())?;
+            let before = begun.before.into_iter().map(of_written).collect();
+            self.group = Some(Group { batches, before });
+            self.unsynced = None;
+        }
+        Ok(())
+    }
+
+    /// Notes in the file that these batches are about to be sent. Whatever happens from here on, the file knows what may
+    /// be on the server.
+    pub(super) fn begin(&mut self, group: Group) -> Result<()> {
+        if self.journal.needs_snapshot() {
+            self.snapshot()?;
+        }
+        let begun = Begun {
+            batches: group.batches.iter().map(Row::of_batch).collect(),
+            before: group.before.iter().map(as_written).collect(),
+        };
+        self.journal.append(&Change { finished: self.unsynced.clone(), begun: Some(begun) })?;
+        self.unsynced = None;
+        self.group = Some(group);
+        Ok(())
+    }
+
+    /// Records the group as stored, with the events of it that the server rejected; returns the outcome of each batch.
+    pub(super) fn finish(&mut self, refused: Vec<Refused>) -> Result<Vec<(DeviceId, u32, Stored)>> {
+        // It is not synced: where it is lost, the group is looked up on the server and ends in the same way.
+        if !self.journal.needs_snapshot() {
+            self.journal.note(&Change { finished: Some(refused.clone()), begun: None })?;
+        }
+        let group = self.group.take().unwrap_or_default();
+        let stored = self.take(group, &refused)?;
+        self.unsynced = Some(refused);
+        if self.journal.needs_snapshot() || self.journal.is_long() {
+            // What failed is done again before the next group. Until then the old file says all that is needed.
+            if let Err(error) = self.snapshot() {
+                tracing::warn!(%error, "the state file could not be made shorter");
+            }
+        }
+        Ok(stored)
+    }
+
+    fn take(&mut self, group: Group, refused: &[Refused]) -> Result<Vec<(DeviceId, u32, Stored)>> {
+        let mut outcomes = Vec::with_capacity(group.batches.len());
+        for batch in group.batches {
+            let (device, epoch) = (batch.device, batch.epoch);
+            let of_batch = |event: &&Refused| (event.0, event.1) == (device.get(), epoch);
+            let refused: Vec<_> = refused
+                .iter()
+                .filter(of_batch)
+                .map(|(_, _, id, code)| RefusedEvent { device, epoch, id: *id, code: code.clone() })
+                .collect();
+            for summary in [&mut self.summary, &mut self.of_run] {
+                let mut mapped: u64 = 0;
+                for event in &batch.events {
+                    match ImportEvent::try_from(event) {
+                        Ok(_) => mapped = mapped.saturating_add(1),
+                        Err(reason) => summary.unmapped.add(reason),
+                    }
+                }
+                let refused_count = refused.len().try_into().unwrap_or(u64::MAX);
+                let imported = mapped.saturating_sub(refused_count);
+                summary.imported = summary.imported.saturating_add(imported);
+                summary.refused.extend(refused.iter().cloned());
+            }
+            let (stored, state) = self.epochs.store(batch)?;
+            for event in forget(state).iter().filter_map(|event| ImportEvent::try_from(event).ok()) {
+                self.forgotten.insert(&event);
+            }
+            outcomes.push((device, epoch, stored));
+        }
+        Ok(outcomes)
+    }
+
+    /// Replaces the file, while no batch is being sent.
+    fn snapshot(&mut self) -> Result<()> {
+        let snapshot = Snapshot {
             format: FORMAT,
             server: self.server.clone(),
             virtual_device: self.virtual_device.get(),
             readers: self.epochs.iter().map(Row::of_epoch).collect(),
-            pending: self.pending.as_ref().map(|pending| Row::of_batch(&pending.batch)),
-            before: self
-                .pending
-                .as_ref()
-                .and_then(|pending| Some(pending.before.as_ref()?.iter().map(as_written).collect())),
-            forgotten: self.forgotten,
+            pending: None,
+            before: None,
+            forgotten: self.forgotten.span,
+            looks: Some(write_looks(&self.forgotten.looks)),
             imported: self.summary.imported,
             refused: self
                 .summary
@@ -140,84 +274,63 @@ impl State {
                 .map(|(reason, count)| (as_word(reason).to_owned(), count))
                 .collect(),
         };
-        replace(path, &written).map_err(|error| storage(path, error))
+        self.journal.replace(&snapshot)?;
+        self.unsynced = None;
+        Ok(())
     }
 
-    pub(super) fn pending(&self) -> Option<Pending> {
-        self.pending.clone()
+    /// Syncs the file.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.journal.sync()
     }
 
-    pub(super) fn begin(&mut self, pending: Pending) {
-        self.pending = Some(pending);
+    /// The batches that an earlier call, or an earlier process, has begun to send.
+    pub(super) fn group(&self) -> Option<Group> {
+        self.group.clone()
     }
 
     /// The batch without the events that are stored already, and how many these are.
-    pub(super) fn new_of(&self, mut batch: Batch) -> (Pending, u64) {
+    pub(super) fn new_of(&self, mut batch: Batch) -> (Batch, u64) {
         let epoch = self.epochs.get(batch.device, batch.epoch);
         let all = batch.events.len();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         batch.events.retain(|event| {
             seen.insert(event.id()) && !epoch.is_some_and(|epoch| epoch.ledger.contains(event.id()))
         });
         let repeated = all.saturating_sub(batch.events.len());
-        (Pending { batch, before: None }, repeated.try_into().unwrap_or(u64::MAX))
+        (batch, repeated.try_into().unwrap_or(u64::MAX))
     }
 
-    /// Records a batch in its ledger.
-    pub(super) fn finish(&mut self, pending: &Pending, refused: Vec<(u32, String)>) -> Result<Stored> {
-        let batch = pending.batch.clone();
-        let (device, epoch) = (batch.device, batch.epoch);
-        let refused: Vec<_> =
-            refused.into_iter().map(|(id, code)| RefusedEvent { device, epoch, id, code }).collect();
-        for summary in [&mut self.summary, &mut self.of_run] {
-            let mut mapped: u64 = 0;
-            for event in &batch.events {
-                match ImportEvent::try_from(event) {
-                    Ok(_) => mapped += 1,
-                    Err(reason) => summary.unmapped.add(reason),
-                }
+    /// The events of the group of which only the server knows what else looks the same.
+    pub(super) fn older_than_kept(&self, group: &Group) -> Vec<ImportEvent> {
+        group.mapped().filter(|event| self.forgotten.is_in_span(event)).collect()
+    }
+
+    /// The events that are certainly on the server, besides this group, and may look like one of its events.
+    pub(super) fn others_on_server(&self, group: &Group) -> Vec<ImportEvent> {
+        let refused: HashSet<_> =
+            self.summary.refused.iter().map(|event| (event.device, event.epoch, event.id)).collect();
+        let mut others = group.before.clone();
+        let (mut seconds, mut seen) = (HashSet::new(), HashSet::new());
+        for event in group.mapped().filter(|event| !self.forgotten.is_in_span(event)) {
+            seconds.insert(event.time().as_unix_seconds());
+            let look = look(&event);
+            if seen.insert(look) {
+                let count = self.forgotten.looks.get(&look).copied().unwrap_or_default();
+                others.extend((0..count).map(|_| event.clone()));
             }
-            summary.imported += mapped.saturating_sub(refused.len().try_into().unwrap_or(u64::MAX));
-            summary.refused.extend(refused.iter().cloned());
         }
-        let (stored, state) = self.epochs.store(batch)?;
-        let forgotten = forget(state);
-        for event in forgotten.iter().filter_map(|event| ImportEvent::try_from(event).ok()) {
-            let second = event.time().as_unix_seconds();
-            let (from, to) = self.forgotten.unwrap_or((second, second));
-            self.forgotten = Some((from.min(second), to.max(second)));
+        for Epoch { ledger, events } in self.epochs.iter() {
+            let (device, epoch) = (ledger.device(), ledger.epoch());
+            others.extend(
+                events
+                    .values()
+                    .filter(|event| seconds.contains(&event.timestamp().as_unix_seconds()))
+                    .filter(|event| !refused.contains(&(device, epoch, event.id())))
+                    .filter_map(|event| ImportEvent::try_from(event).ok()),
+            );
         }
-        self.pending = None;
-        Ok(stored)
-    }
-
-    /// Whether an event that is not kept may look like one of this batch, so that only the server knows it.
-    pub(super) fn may_have_forgotten(&self, pending: &Pending) -> bool {
-        self.forgotten.is_some_and(|(from, to)| {
-            let mut mapped = pending.events().filter_map(|event| ImportEvent::try_from(event).ok());
-            mapped.any(|event| (from..=to).contains(&event.time().as_unix_seconds()))
-        })
-    }
-
-    /// The events that are certainly on the server, besides this batch, and may look like one of its events.
-    pub(super) fn others_on_server(&self, pending: &Pending) -> Vec<ImportEvent> {
-        pending.before.clone().unwrap_or_else(|| self.on_server())
-    }
-
-    /// The newest events that are certainly on the server.
-    fn on_server(&self) -> Vec<ImportEvent> {
-        let refused = |device, epoch, id| {
-            let mut refused = self.summary.refused.iter();
-            refused.any(|event| (event.device, event.epoch, event.id) == (device, epoch, id))
-        };
-        self.epochs
-            .iter()
-            .flat_map(|Epoch { ledger, events }| {
-                let (device, epoch) = (ledger.device(), ledger.epoch());
-                events.values().filter(move |event| !refused(device, epoch, event.id()))
-            })
-            .filter_map(|event| ImportEvent::try_from(event).ok())
-            .collect()
+        others
     }
 
     /// The epochs. Of each only some events are kept: the oldest, the newest, and all outside the span from the first id
@@ -233,6 +346,62 @@ impl State {
     pub(super) fn summary_of_run(&self) -> Summary {
         self.of_run.clone()
     }
+}
+
+/// The imported events that are not kept, by what an event of another device may have in common with them.
+#[derive(Default)]
+struct Forgotten {
+    /// How many there are of each second and [`look`].
+    looks: BTreeMap<Look, u32>,
+    /// The first and the last second of those that are not counted any more.
+    span: Option<(u32, u32)>,
+}
+
+/// A second, and a checksum of person and verdict. The time and attendance key is no part of it, because not every
+/// server shows it.
+type Look = (u32, u32);
+
+impl Forgotten {
+    fn insert(&mut self, event: &ImportEvent) {
+        if self.is_in_span(event) {
+            return;
+        }
+        let count = self.looks.entry(look(event)).or_default();
+        *count = count.saturating_add(1);
+        if self.looks.len() > LOOKS
+            && let Some(((second, _), _)) = self.looks.pop_first()
+        {
+            let (from, to) = self.span.unwrap_or((second, second));
+            self.span = Some((from.min(second), to.max(second)));
+        }
+    }
+
+    fn is_in_span(&self, event: &ImportEvent) -> bool {
+        let second = event.time().as_unix_seconds();
+        self.span.is_some_and(|(from, to)| (from..=to).contains(&second))
+    }
+}
+
+fn look(event: &ImportEvent) -> Look {
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(&[u8::from(event.verdict() == Verdict::Granted)]);
+    checksum.update(event.user().trim().as_bytes());
+    (event.time().as_unix_seconds(), checksum.finalize())
+}
+
+/// Three numbers of 32 bits, little-endian, for each look, in base64.
+fn write_looks(looks: &BTreeMap<Look, u32>) -> String {
+    let numbers = looks.iter().flat_map(|((second, checksum), count)| [*second, *checksum, *count]);
+    STANDARD.encode(numbers.flat_map(u32::to_le_bytes).collect::<Vec<_>>())
+}
+
+fn read_looks(text: &str) -> Option<BTreeMap<Look, u32>> {
+    let bytes = STANDARD.decode(text).ok()?;
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    let numbers: Vec<_> = numbers.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+    let (looks, more) = numbers.as_chunks::<3>();
+    (rest.is_empty() && more.is_empty())
+        .then(|| looks.iter().map(|[second, checksum, count]| ((*second, *checksum), *count)).collect())
 }
 
 /// The epoch that the file keeps as this batch. Inside the span every id is stored that is not in a gap.
@@ -269,31 +438,6 @@ fn span(ledger: &Ledger) -> (u32, u32) {
     ledger.first().zip(ledger.watermark()).unwrap_or_default()
 }
 
-pub(super) fn storage(path: &Path, error: io::Error) -> Error {
-    Error::new(ErrorKind::Storage, format!("cannot use the state file `{}`", path.display()))
-        .with_source(error)
-}
-
-fn replace(path: &Path, written: &Written) -> io::Result<()> {
-    let mut new = path.to_owned().into_os_string();
-    new.push(".new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    // Its events name people.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&new)?;
-    file.write_all(&serde_json::to_vec(written)?)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    // The new name must survive a power cut too. On systems where a folder cannot be opened there is no such call.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    match File::open(folder) {
-        Ok(folder) if cfg!(unix) => folder.sync_all(),
-        _ => Ok(()),
-    }
-}
-
 /// The key of a reason in the file. It stays the same when the sentence for people changes.
 const fn as_word(reason: Unmapped) -> &'static str {
     match reason {
@@ -322,22 +466,45 @@ fn of_written((is_granted, user, second, key): Before) -> ImportEvent {
 /// Whether the person was granted access, the person, the second, and the time and attendance key.
 type Before = (bool, String, u32, Option<u8>);
 
-/// The content of the file.
+/// An event that the server rejected: device, epoch, event id, the server's code.
+pub(super) type Refused = (u32, u32, u32, String);
+
+/// The first line of the file; in the first edition the whole file, with the one batch that was being sent.
 #[derive(Deserialize, Serialize)]
-struct Written {
+struct Snapshot {
     format: u32,
     server: String,
     virtual_device: u32,
     readers: Vec<Row>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pending: Option<Row>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     before: Option<Vec<Before>>,
     #[serde(default)]
     forgotten: Option<(u32, u32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    looks: Option<String>,
     #[serde(default)]
     imported: u64,
-    refused: Vec<(u32, u32, u32, String)>,
+    refused: Vec<Refused>,
     unmapped: BTreeMap<String, u64>,
+}
+
+/// A further line: the end of the group that was begun before, the begin of the next one, or both.
+#[derive(Deserialize, Serialize)]
+struct Change {
+    /// The events of the group that the server rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    finished: Option<Vec<Refused>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begun: Option<Begun>,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Begun {
+    batches: Vec<Row>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<Before>,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -384,39 +551,123 @@ impl Row {
     }
 }
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// One JSON object without a line break, which was replaced with every change.
+const FIRST_FORMAT: u32 = 1;
 
 /// How many of the newest events of an epoch are kept.
 const KEPT: usize = 128;
 
+/// How many looks are counted. They are what a busy site imports in an hour, and 4 MB.
+const LOOKS: usize = 200_000;
+
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::codec::{EventCode, Subject, UserId};
+
+    const SERVER: &str = "https://192.0.2.10";
+
+    fn open(path: &Path) -> State {
+        State::open(path, SERVER, VirtualDeviceId::MIN).unwrap()
+    }
+
+    fn batch(ids: std::ops::RangeInclusive<u32>) -> Batch {
+        let device = DeviceId::new(7);
+        let event = |id| {
+            Event::builder(device, id, EventCode::new(0x1301))
+                .subject(Subject::User(&UserId::new("1").unwrap()))
+                .timestamp(Timestamp::from_unix_seconds(1_000 + id))
+                .build()
+        };
+        Batch::new(device, 0, *ids.start(), *ids.end()).with_events(ids.map(event))
+    }
+
+    fn store(state: &mut State, batch: Batch) {
+        state.begin(Group { batches: vec![batch], before: Vec::new() }).unwrap();
+        state.finish(Vec::new()).unwrap();
+    }
 
     #[test]
-    fn a_file_of_the_first_edition_is_read_and_written_as_it_is() {
+    fn a_file_of_the_first_edition_is_read_and_becomes_lines_with_the_first_change() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gate.state");
-        let event = STANDARD.encode(
-            Event::builder(DeviceId::new(7), 2, crate::codec::EventCode::new(0x1301)).build().as_bytes(),
-        );
+        let event =
+            STANDARD.encode(Event::builder(DeviceId::new(7), 2, EventCode::new(0x1301)).build().as_bytes());
         let text = format!(
             concat!(
                 r#"{{"format":1,"server":"https://192.0.2.10","virtual_device":100001,"#,
-                r#""readers":[{{"device":7,"epoch":0,"first":1,"watermark":2,"gaps":[[1,1,"unknown"]],"events":["{}"]}}],"#,
-                r#""pending":null,"before":null,"forgotten":[5,9],"imported":3,"refused":[[7,0,2,"201"]],"#,
+                r#""readers":[{{"device":7,"epoch":0,"first":1,"watermark":2,"gaps":[[1,1,"unknown"]],"events":["{0}"]}}],"#,
+                r#""pending":{{"device":8,"epoch":0,"first":2,"watermark":2,"gaps":[],"events":["{0}"]}},"#,
+                r#""before":[[true,"1",5,null]],"forgotten":[5,9],"imported":3,"refused":[[7,0,2,"201"]],"#,
                 r#""unmapped":{{"the event is no authentication":4,"the event names nobody":1,"#,
                 r#""the event's code says neither granted nor denied":2,"the person's id is no text":6}}}}"#,
             ),
             event
         );
         fs::write(&path, &text).unwrap();
-        let state = State::open(&path, "https://192.0.2.10", VirtualDeviceId::MIN).unwrap();
+        let mut state = open(&path);
         assert_eq!((state.summary.imported, state.summary.unmapped.total()), (3, 13));
         assert_eq!(state.epochs.gaps(DeviceId::new(7)).len(), 1);
-        state.save(&path).unwrap();
-        let [read, written] = [text.as_bytes(), &fs::read(&path).unwrap()]
-            .map(|bytes| serde_json::from_slice::<serde_json::Value>(bytes).unwrap());
-        assert_eq!(read, written);
+        let group = state.group().unwrap();
+        assert_eq!((group.batches.len(), group.before.len()), (1, 1));
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        state.finish(Vec::new()).unwrap();
+        store(&mut state, batch(3..=3));
+        let state = open(&path);
+        assert!(state.group.is_none() && state.epochs.get(DeviceId::new(8), 0).is_some());
+        assert_eq!((state.summary.imported, state.forgotten.span), (4, Some((5, 9))));
+        assert_eq!(state.summary.refused.len(), 1);
+    }
+
+    #[test]
+    fn lines_say_the_same_as_a_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gate.state");
+        let mut state = open(&path);
+        for first in (1..1_000).step_by(37) {
+            store(&mut state, batch(first..=first + 36));
+        }
+        let said = |state: &State| {
+            let epochs: Vec<_> = state
+                .epochs
+                .iter()
+                .map(|epoch| (epoch.ledger.clone(), epoch.events.keys().copied().collect::<Vec<_>>()))
+                .collect();
+            (epochs, state.forgotten.looks.clone(), state.summary.clone())
+        };
+        let expected = said(&state);
+        assert!(!expected.1.is_empty());
+        assert_eq!(said(&open(&path)), expected);
+        let mut state = open(&path);
+        state.snapshot().unwrap();
+        assert_eq!(said(&open(&path)), expected);
+    }
+
+    #[test]
+    fn the_file_stays_short_however_much_is_stored() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gate.state");
+        let mut state = open(&path);
+        for first in (1..60_000).step_by(1_000) {
+            store(&mut state, batch(first..=first + 999));
+        }
+        let length = fs::metadata(&path).unwrap().len();
+        assert!(length < 3_500_000, "{length}");
+    }
+
+    #[test]
+    fn what_is_not_counted_any_more_is_in_the_span() {
+        let mut forgotten = Forgotten::default();
+        let event = |second| ImportEvent::granted("1", Timestamp::from_unix_seconds(second));
+        for second in 0..u32::try_from(LOOKS).unwrap() + 10 {
+            forgotten.insert(&event(second));
+        }
+        assert_eq!((forgotten.looks.len(), forgotten.span), (LOOKS, Some((0, 9))));
+        forgotten.insert(&event(5));
+        assert_eq!(forgotten.looks.len(), LOOKS);
     }
 }

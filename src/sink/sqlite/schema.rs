@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, TransactionBehavior, p
 use super::upgrade;
 use crate::codec::code::Outcome;
 use crate::codec::{EventCode, SubjectKind};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, files};
 
 /// The file of a store, which its errors name.
 #[derive(Clone)]
@@ -32,6 +32,13 @@ impl Store {
         Error::new(kind, format!("store `{}`: {}", self.0.display(), what.as_ref()))
     }
 
+    /// The error for a damaged file. A collector must not go on with it.
+    pub(super) fn damaged(&self, doing: &str) -> Error {
+        let path = self.0.display();
+        let advice = format!("examine it with `bs2 verify sqlite:{path}`, and restore it from a copy");
+        self.error(ErrorKind::InvalidData, format!("cannot {doing}: the file is damaged; {advice}"))
+    }
+
     pub(super) fn closed(&self) -> Error {
         self.error(ErrorKind::Closed, "is closed")
     }
@@ -47,6 +54,9 @@ impl Store {
                 (ErrorKind::Busy, "another process is writing")
             }
             ErrorCode::NotADatabase => (ErrorKind::InvalidData, "the file is not an SQLite database"),
+            ErrorCode::DatabaseCorrupt if doing != VERIFY => {
+                return self.damaged(doing).with_source(code);
+            }
             ErrorCode::DatabaseCorrupt => (ErrorKind::InvalidData, "the file is damaged"),
             ErrorCode::PermissionDenied
             | ErrorCode::AuthorizationForStatementDenied
@@ -66,7 +76,18 @@ pub(super) fn open(path: &Path) -> Result<(Store, Connection)> {
     if !store.path().exists() && !store.path().parent().is_some_and(Path::exists) {
         return Err(store.error(ErrorKind::NotFound, "its folder does not exist"));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    // SQLite gives the rights of the store to the files beside it.
+    match files::create_new(store.path()) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            let kind = match error.kind() {
+                io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+                _ => ErrorKind::Storage,
+            };
+            return Err(store.error(kind, "the file cannot be made").with_source(error));
+        }
+        _ => {}
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
     let mut connection = connect(&store, flags)?;
     let read_only = connection.is_readonly(MAIN_DB).map_err(|error| store.failed("open", &error))?;
     if read_only || fs::metadata(store.path()).is_ok_and(|file| file.permissions().readonly()) {
@@ -216,6 +237,9 @@ const fn subject_word(kind: SubjectKind) -> &'static str {
         SubjectKind::Zone => "zone",
     }
 }
+
+/// What [`verify`](super::verify()) does, in its errors. It need not be advised.
+pub(super) const VERIFY: &str = "verify";
 
 /// "bs2E".
 const APPLICATION_ID: i64 = 0x6273_3245;

@@ -53,7 +53,7 @@ use crate::{ErrorKind, Result};
 pub fn verify(path: impl AsRef<Path>) -> Result<Verification> {
     let (store, connection) = schema::open_read_only(path.as_ref())?;
     let Some((connection, version)) = connection else { return Ok(Verification::default()) };
-    let failed = |error| store.failed("verify", &error);
+    let failed = |error| store.failed(schema::VERIFY, &error);
     // The rows are read by their keys, so the keys must be in order. SQLite reports `ok` for a whole file.
     let order: String =
         connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(failed)?;

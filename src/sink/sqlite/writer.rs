@@ -1,12 +1,15 @@
 //! The thread that owns the connection. Batches that wait for it share a transaction.
 
+use std::collections::BTreeSet;
 use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use super::file::{OpenFiles, displaced};
 use super::rows;
-use super::schema::Store;
+use super::schema::{self, Store};
+use crate::codec::DeviceId;
 use crate::sink::{Batch, Stored};
 use crate::{ErrorKind, Result};
 
@@ -21,7 +24,9 @@ impl Writer {
     /// Starts the thread.
     pub(super) fn spawn(store: Store, connection: Connection) -> Result<Self> {
         let (sender, commands) = mpsc::channel(WAITING);
-        let writer = WriterThread { store: store.clone(), connection, commands };
+        let files = OpenFiles::at(store.path());
+        let (store_of_thread, connection) = (store.clone(), Some(connection));
+        let writer = WriterThread { store: store_of_thread, connection, files, resumed: None, commands };
         let thread = thread::Builder::new().name("bs2-sqlite".into()).spawn(move || writer.run());
         let thread = thread.map_err(|error| {
             store.error(ErrorKind::Storage, "cannot start the thread that writes").with_source(error)
@@ -34,16 +39,19 @@ impl Writer {
         self.send(|reply| Command::Store(Waiting { batch, reply })).await
     }
 
-    /// Runs `call` on the thread; `None` once closed.
+    /// Runs `call` on the thread; `None` once closed. The outer error is that of a store that is not open. `resumes` is
+    /// the device that begins again after the call.
     pub(super) async fn call<T: Send + 'static>(
         &self,
+        resumes: Option<DeviceId>,
         call: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Option<rusqlite::Result<T>> {
+    ) -> Option<Result<rusqlite::Result<T>>> {
         self.send(|reply| {
-            Command::Call(Box::new(move |connection| {
+            let call: Call = Box::new(move |connection| {
                 // The caller may have dropped its future.
-                let _ = reply.send(call(connection));
-            }))
+                let _ = reply.send(connection.map(call));
+            });
+            Command::Call(resumes, call)
         })
         .await
     }
@@ -73,9 +81,12 @@ impl Drop for Joined {
 
 enum Command {
     Store(Waiting),
-    Call(Box<dyn FnOnce(&Connection) + Send>),
+    /// With the device that begins again after it.
+    Call(Option<DeviceId>, Call),
     Close(oneshot::Sender<Result<()>>),
 }
+
+type Call = Box<dyn FnOnce(Result<&Connection>) + Send>;
 
 /// A batch, and where its result goes.
 struct Waiting {
@@ -85,7 +96,12 @@ struct Waiting {
 
 struct WriterThread {
     store: Store,
-    connection: Connection,
+    /// `None` while the path holds no store.
+    connection: Option<Connection>,
+    files: OpenFiles,
+    /// Once the files were replaced: the devices that have begun again since. A batch of another one continues what is
+    /// not in the store.
+    resumed: Option<BTreeSet<DeviceId>>,
     commands: mpsc::Receiver<Command>,
 }
 
@@ -95,10 +111,21 @@ impl WriterThread {
         while let Some(command) = next.take().or_else(|| self.commands.blocking_recv()) {
             match command {
                 Command::Store(waiting) => next = self.store(waiting),
-                Command::Call(call) => call(&self.connection),
+                Command::Call(resumes, call) => match self.open() {
+                    Ok(()) => {
+                        if let (Some(resumed), Some(device)) = (&mut self.resumed, resumes) {
+                            resumed.insert(device);
+                        }
+                        call(self.connection.as_ref().ok_or_else(|| self.store.closed()));
+                    }
+                    Err(error) => call(Err(error)),
+                },
                 Command::Close(reply) => {
-                    let Self { store, connection, commands } = self;
-                    let closed = connection.close().map_err(|(_, error)| store.failed("close", &error));
+                    let Self { store, connection, commands, .. } = self;
+                    let close = |connection: Connection| {
+                        connection.close().map_err(|(_, error)| store.failed("close", &error))
+                    };
+                    let closed = connection.map_or(Ok(()), close);
                     drop(commands);
                     let _ = reply.send(closed);
                     return;
@@ -123,17 +150,35 @@ impl WriterThread {
                 Err(_) => break,
             }
         }
+        let opened = self.open();
+        let (group, stale): (Vec<_>, Vec<_>) = group.into_iter().partition(|waiting| {
+            let device = waiting.batch.device;
+            opened.is_ok() && self.resumed.as_ref().is_none_or(|resumed| resumed.contains(&device))
+        });
+        for waiting in stale {
+            let error = opened.as_ref().err().cloned().unwrap_or_else(|| displaced(&self.store));
+            let _ = waiting.reply.send(Err(error.with_device(waiting.batch.device)));
+        }
+        let Some(connection) = self.connection.as_mut().filter(|_| !group.is_empty()) else { return next };
+        let result = transaction(connection, &group);
+        // Only now it is certain that the file has what was stored.
+        let in_place = self.open();
         let failed = |error: &rusqlite::Error, batch: &Batch| {
             Err(self.store.failed("store events", error).with_device(batch.device))
         };
-        match transaction(&mut self.connection, &group) {
-            Ok(results) => {
+        match (result, in_place) {
+            (_, Err(error)) => {
+                for waiting in group {
+                    let _ = waiting.reply.send(Err(error.clone().with_device(waiting.batch.device)));
+                }
+            }
+            (Ok(results), Ok(())) => {
                 for (waiting, result) in group.into_iter().zip(results) {
                     let result = result.or_else(|error| failed(&error, &waiting.batch));
                     let _ = waiting.reply.send(result);
                 }
             }
-            Err(error) => {
+            (Err(error), Ok(())) => {
                 for waiting in group {
                     let result = failed(&error, &waiting.batch);
                     let _ = waiting.reply.send(result);
@@ -141,6 +186,26 @@ impl WriterThread {
             }
         }
         next
+    }
+
+    /// Opens the store again if its path names other files than those that are open.
+    /// Errors: `Storage`, once, if so; the errors of [`schema::open`] as long as the path holds no store.
+    fn open(&mut self) -> Result<()> {
+        let was_open = self.connection.is_some();
+        if was_open && self.files.are_in_place() {
+            return Ok(());
+        }
+        if let Some(connection) = self.connection.take() {
+            // Wherever the old file is now, it gets all that was stored in it.
+            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            drop(connection);
+            self.files.remove_leftovers();
+        }
+        self.resumed = Some(BTreeSet::new());
+        let (_, connection) = schema::open(self.store.path())?;
+        self.files = OpenFiles::at(self.store.path());
+        self.connection = Some(connection);
+        if was_open { Err(displaced(&self.store)) } else { Ok(()) }
     }
 }
 

@@ -1,4 +1,5 @@
-//! A log that is searched as a server does: by the window, in the order that is asked for, at most so many at once.
+//! A log that is searched as a server does: by the window and the id, in the order that is asked for, at most so many at
+//! once.
 
 use serde_json::{Value, json};
 
@@ -11,8 +12,17 @@ pub(crate) fn search(rows: &[Value], body: &str, most: usize) -> Vec<Value> {
     let (from, to) = (values[0].as_str().unwrap(), values[1].as_str().unwrap());
     let time = |row: &Value| row["datetime"].as_str().unwrap_or(from).to_owned();
     let id = |row: &Value| row["id"].as_str().and_then(|id| id.parse::<u32>().ok()).unwrap_or_default();
-    let mut found: Vec<_> =
-        rows.iter().filter(|row| (from..=to).contains(&time(row).as_str())).cloned().collect();
+    // "Greater", where the client continues behind an id.
+    let above = query["conditions"].as_array().unwrap().iter().find(|one| one["column"] == json!("id"));
+    let above = above.map(|one| {
+        assert_eq!(one["operator"], json!(5));
+        one["values"][0].as_str().unwrap().parse::<u32>().unwrap()
+    });
+    let mut found: Vec<_> = rows
+        .iter()
+        .filter(|row| (from..=to).contains(&time(row).as_str()) && above.is_none_or(|above| id(row) > above))
+        .cloned()
+        .collect();
     let order = &query["orders"][0];
     match order["column"].as_str() {
         Some("id") => found.sort_by_key(id),

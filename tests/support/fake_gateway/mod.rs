@@ -158,7 +158,8 @@ async fn serve(listener: TcpListener, state: Arc<State>, tls: ServerTlsConfig) {
         .add_service(Raw::<3>(Arc::clone(&state)))
         .add_service(Raw::<4>(Arc::clone(&state)))
         .add_service(Raw::<5>(Arc::clone(&state)))
-        .add_service(Raw::<6>(state))
+        .add_service(Raw::<6>(Arc::clone(&state)))
+        .add_service(Raw::<7>(state))
         .serve_with_incoming(incoming.with_nodelay(Some(true)))
         .await
         .unwrap();

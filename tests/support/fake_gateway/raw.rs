@@ -20,7 +20,7 @@ use super::State;
 #[derive(Clone)]
 pub struct Raw<const N: usize>(pub Arc<State>);
 
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "gsdk.connect.Connect",
     "gsdk.event.Event",
     "gsdk.device.Device",
@@ -28,6 +28,7 @@ const NAMES: [&str; 7] = [
     "gsdk.admin.Admin",
     "gsdk.login.Login",
     "gsdk.connect_master.ConnectMaster",
+    "gsdk.tna.TNA",
 ];
 
 impl<const N: usize> NamedService for Raw<N> {

@@ -554,24 +554,44 @@ static void report(uint32_t device, const Event *event, int late) {
     if (ex) ex(device, event, 3650);
 }
 
-void stub_make_events(uint32_t device, uint32_t count) {
+/* Writes an event of this source into the log of the device. Returns whether it is reported. */
+static int append(uint32_t device, uint32_t source, Event *copy) {
     int at = reader(device);
-    for (uint32_t i = 0; i < count; i++) {
-        pthread_mutex_lock(&lock);
-        if (readers[at].count == readers[at].room) {
-            readers[at].room = readers[at].room * 2 + 1024;
-            readers[at].log = realloc(readers[at].log, readers[at].room * sizeof(Event));
-        }
-        Event *event = &readers[at].log[readers[at].count++], copy;
-        memset(event, 0, sizeof *event);
-        event->id = ++readers[at].next, event->time = 1700000000u + event->id, event->device = device;
-        event->code = 0x1000, event->bits = picture_size(event->id) ? 1 : 0;
-        memcpy(event->subject, "17", 2);
-        copy = *event;
-        int live = readers[at].connected && readers[at].monitored;
-        pthread_mutex_unlock(&lock);
-        if (live) report(device, &copy, 0);
+    pthread_mutex_lock(&lock);
+    if (readers[at].count == readers[at].room) {
+        readers[at].room = readers[at].room * 2 + 1024;
+        readers[at].log = realloc(readers[at].log, readers[at].room * sizeof(Event));
     }
+    Event *event = &readers[at].log[readers[at].count++];
+    memset(event, 0, sizeof *event);
+    event->id = ++readers[at].next, event->time = 1700000000u + event->id, event->device = source;
+    event->code = 0x1000, event->bits = picture_size(event->id) ? 1 : 0;
+    memcpy(event->subject, "17", 2);
+    *copy = *event;
+    int live = readers[at].connected && readers[at].monitored;
+    pthread_mutex_unlock(&lock);
+    return live;
+}
+
+void stub_make_events(uint32_t device, uint32_t count) {
+    Event event;
+    for (uint32_t i = 0; i < count; i++)
+        if (append(device, device, &event)) report(device, &event, 0);
+}
+
+#define SLAVE 541000900u
+
+/* An event of a slave; the callback names the device whose log has it. */
+void stub_make_event_of_slave(uint32_t device) {
+    Event event;
+    if (append(device, SLAVE, &event)) report(device, &event, 0);
+}
+
+/* The same; the callback names the slave. */
+void stub_make_event_named_after_slave(uint32_t device) {
+    Event event;
+    int at = reader(device);
+    if (append(device, SLAVE, &event)) readers[at].on_log_ex(SLAVE, &event, 0);
 }
 
 void stub_disconnect(uint32_t device) {

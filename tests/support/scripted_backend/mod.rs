@@ -50,6 +50,14 @@ struct State {
     lacks_clock: bool,
     /// The next tries to listen to a device fail with these kinds.
     deaf: Vec<(DeviceId, ErrorKind)>,
+    /// The gateway of the reader is not there.
+    is_broken_down: bool,
+    /// The gateway has no reader.
+    is_empty: bool,
+    /// The list of readers is refused.
+    refusal: Option<ErrorKind>,
+    /// Another reader with the same log is at the address.
+    replaced_by: Option<DeviceId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +149,50 @@ impl Scripted {
         self.lock().failures.extend(failures);
     }
 
+    /// The same reader behind another gateway: with the log of this moment.
+    pub(crate) fn twin(&self) -> Self {
+        Self::new(self.log())
+    }
+
+    /// Breaks every connection to the gateway, or has it be there again.
+    pub(crate) fn break_down(&self, is_broken_down: bool) {
+        let mut state = self.lock();
+        state.is_broken_down = is_broken_down;
+        if is_broken_down {
+            state.listeners.drain(..).for_each(|listener| listener.disconnected(no_gateway()));
+        }
+    }
+
+    /// Takes the reader from the gateway, or gives it back.
+    pub(crate) fn empty(&self, is_empty: bool) {
+        self.lock().is_empty = is_empty;
+    }
+
+    /// Refuses the list of readers.
+    pub(crate) fn refuse_to_list(&self, kind: ErrorKind) {
+        self.lock().refusal = Some(kind);
+    }
+
+    /// Puts a reader with another number and the same log at the address.
+    pub(crate) fn replace(&self, by: DeviceId) {
+        self.lock().replaced_by = Some(by).filter(|by| *by != DEVICE);
+        self.disconnect();
+    }
+
+    fn check(&self, device: DeviceId) -> Result<()> {
+        let state = self.lock();
+        if state.is_broken_down {
+            return Err(no_gateway());
+        }
+        match state.replaced_by.unwrap_or(DEVICE) {
+            now if now != device => {
+                let error = Error::new(ErrorKind::NotFound, "another reader is at the address");
+                Err(error.with_replacement(now))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether nobody can find out its number.
     pub(crate) fn hide(&self, is_hidden: bool) {
         self.lock().is_hidden = is_hidden;
@@ -178,15 +230,22 @@ impl Scripted {
 #[async_trait]
 impl Backend for Scripted {
     async fn devices(&self) -> Result<DeviceList> {
-        if self.lock().is_hidden {
+        let state = self.lock();
+        if state.is_broken_down {
+            return Err(no_gateway());
+        }
+        if let Some(kind) = state.refusal {
+            return Err(Error::new(kind, "the list is refused"));
+        }
+        if state.is_hidden {
             let failure = Error::new(ErrorKind::Disconnected, "nobody answers where the reader should be");
             return Ok(DeviceList::default().with_failures([failure]));
         }
-        Ok(DeviceList::new([DEVICE]))
+        Ok(DeviceList::new(Some(state.replaced_by.unwrap_or(DEVICE)).filter(|_| !state.is_empty)))
     }
 
-    async fn connect(&self, _: DeviceId) -> Result<()> {
-        Ok(())
+    async fn connect(&self, device: DeviceId) -> Result<()> {
+        self.check(device)
     }
 
     async fn info(&self, device: DeviceId) -> Result<DeviceInfo> {
@@ -202,6 +261,7 @@ impl Backend for Scripted {
     }
 
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
+        self.check(device)?;
         let failure = {
             let mut state = self.lock();
             state.reads += 1;
@@ -289,4 +349,8 @@ impl Backend for Scripted {
     fn has_clock(&self) -> bool {
         !self.lock().lacks_clock
     }
+}
+
+fn no_gateway() -> Error {
+    Error::new(ErrorKind::Disconnected, "there is no gateway").of_backend()
 }
