@@ -294,4 +294,6 @@ device_id, epoch, stored, repeated, gaps (from, to, reason), watermark, and erro
 `biostar_x` is what this run did there: imported, unmapped (how many by reason), refused
 (device_id, epoch, event_id, code).
 Exit code: 0 if no device failed and the server refused no event. A gap is not a failure, and an
-event that cannot be imported is not one either.";
+event that cannot be imported is not one either. A collection that listens ends by itself, with 1,
+if its store cannot be used any more (its file is damaged, or is no store), if the login at the
+server is refused, or if the settings of a source are wrong.";

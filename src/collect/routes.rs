@@ -35,6 +35,8 @@ pub(super) struct Routes {
     outages: Arc<Outages>,
     /// Why the connection of the live stream is lost at present.
     interruption: Option<watch::Receiver<Option<Interruption>>>,
+    /// When the connection was lost that [`lost`](Self::lost) has reported.
+    lost_at: Option<Instant>,
     /// Whether the device reports no live events at present: its log can be read, and the failure goes on.
     is_deaf: bool,
     /// How many routes in a row have failed, counted from the last success.
@@ -72,7 +74,7 @@ impl Source {
 impl Routes {
     /// The routes to a device that is reached over `first`; others arrive later.
     pub(super) fn new(first: Route, arrivals: mpsc::UnboundedReceiver<Route>, outages: Arc<Outages>) -> Self {
-        let (standby, interruption, is_deaf, failed, of_device, before) = Default::default();
+        let (standby, interruption, lost_at, is_deaf, failed, of_device, before) = Default::default();
         let used_number = Arc::new(AtomicUsize::new(first.source.number));
         let used = first;
         Self {
@@ -81,6 +83,7 @@ impl Routes {
             arrivals,
             outages,
             interruption,
+            lost_at,
             is_deaf,
             failed,
             of_device,
@@ -131,7 +134,10 @@ impl Routes {
             match timeout(MOMENT, interruption.wait_for(Option::is_none)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(_)) => break, // The subscription has ended, and says so itself.
-                Err(_) => return error,
+                Err(_) => {
+                    self.lost_at = Some(since);
+                    return error;
+                }
             }
         }
         std::future::pending().await
@@ -165,6 +171,8 @@ impl Routes {
     /// Notes that the route has failed, and goes over to the next one.
     pub(super) fn failed(&mut self, error: &Error) -> Next {
         let number = self.used.source.number;
+        // Not the time at which it was noticed: the source may work again since.
+        let at = self.lost_at.take().unwrap_or_else(Instant::now);
         self.take_arrivals();
         if error.kind() == ErrorKind::Closed {
             return if self.give_up() { Next::Now } else { Next::Closed };
@@ -182,7 +190,7 @@ impl Routes {
         self.before.get_or_insert_with(|| (number, error.clone()));
         if !error.concerns_backend() {
             self.of_device = Some(error.clone());
-        } else if self.outages.failed(&Key::Source(number), number, error, Instant::now()) {
+        } else if self.outages.failed(&Key::Source(number), number, error, at) {
             self.used.source.look();
         }
         self.failed += 1;

@@ -7,6 +7,7 @@ mod fake_gateway;
 mod hostile;
 mod proto;
 mod refusals;
+mod replaced;
 mod slaves;
 #[path = "../support/traces/mod.rs"]
 mod traces;

@@ -547,7 +547,7 @@ async fn null_events_and_events_of_unknown_devices_are_logged_once() {
     let count = |sentence: &str| log.matches(sentence).count();
     assert_eq!(count("calls back without an event; each such call counts as one lost event"), 1, "{log}");
     assert_eq!(count(r#"device=1000 callback="OnLogReceivedEx""#), 1, "{log}");
-    assert_eq!(count("a live event is of a device that nobody knows"), 1, "{log}");
+    assert_eq!(count("a live event is of an unknown device"), 1, "{log}");
 }
 
 #[tokio::test]
@@ -673,8 +673,24 @@ async fn connecting_without_an_id_and_to_another_device_are_errors() {
     hostile.set("other_id", 1_005);
     hostile.of("stub_disconnect", DEVICE);
     let error = backend.connect(DEVICE).await.unwrap_err();
+    let other = DeviceId::new(1_005);
     assert_eq!(error.to_string(), "device 1000: another device, 1005, is at its address");
+    assert_eq!(error.replacement(), Some(other));
+
+    // The other one is a device like any other, until the first one is back.
+    let error = backend.connect(DEVICE).await.unwrap_err();
+    assert_eq!((error.kind(), error.replacement()), (ErrorKind::NotFound, Some(other)));
+    assert_eq!(backend.devices().await.unwrap().devices, [other]);
+    backend.connect(other).await.unwrap();
+    assert!(backend.time(other).await.is_ok());
+    hostile.set("other_id", 0);
+    hostile.of("stub_disconnect", other);
+    assert_eq!(backend.connect(other).await.unwrap_err().replacement(), Some(DEVICE));
+    assert_eq!(backend.devices().await.unwrap().devices, [DEVICE]);
+    backend.connect(DEVICE).await.unwrap();
+    assert!(backend.time(DEVICE).await.is_ok());
     backend.close().await.unwrap();
+    hostile.assert_nothing_is_held();
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! Tests of the command line, run as its users run it.
 
 mod capture;
+#[cfg(target_os = "linux")]
+mod chaos;
 mod codes;
 mod collect;
 mod command_line;

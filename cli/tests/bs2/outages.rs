@@ -238,8 +238,8 @@ fn a_store_with_a_damaged_page_is_not_collected_into_and_verify_is_named() {
 }
 
 /// A process, and the lines that it writes to stderr.
-struct Running {
-    child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     said: Arc<Mutex<Vec<String>>>,
     reader: JoinHandle<()>,
 }
@@ -249,7 +249,7 @@ impl Running {
         Self::spawn(folder, command(arguments))
     }
 
-    fn spawn(folder: &Path, mut command: Command) -> Self {
+    pub(crate) fn spawn(folder: &Path, mut command: Command) -> Self {
         command.current_dir(folder).env_remove("BS2_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -261,7 +261,7 @@ impl Running {
         Self { child, said, reader }
     }
 
-    fn said(&self) -> Vec<String> {
+    pub(crate) fn said(&self) -> Vec<String> {
         self.said.lock().unwrap().clone()
     }
 
@@ -270,7 +270,7 @@ impl Running {
         self.wait(|said| said.iter().find(|line| line.contains(text)).cloned())
     }
 
-    fn wait_for_lines(&self, count: usize) {
+    pub(crate) fn wait_for_lines(&self, count: usize) {
         self.wait(|said| (said.len() >= count).then_some(()));
     }
 
@@ -286,14 +286,14 @@ impl Running {
     }
 
     /// The exit code, and what was said.
-    fn finish(mut self) -> (Option<i32>, Vec<String>) {
+    pub(crate) fn finish(mut self) -> (Option<i32>, Vec<String>) {
         let code = self.child.wait().unwrap().code();
         self.reader.join().unwrap();
         (code, self.said.lock().unwrap().clone())
     }
 }
 
-fn assert_sound(folder: &Path) {
+pub(crate) fn assert_sound(folder: &Path) {
     let verified = bs2_in(folder, &["verify", "sqlite:a.db"]);
     assert_eq!(verified.code, Some(0), "{}", verified.stdout);
 }

@@ -71,6 +71,9 @@ pub struct NativeBackend {
     options: NativeOptions,
     presence: Arc<Presence>,
     connections: Mutex<Vec<Arc<Connection>>>,
+    /// The connections of devices that were replaced at their addresses, with the devices that are there now. They are
+    /// used no more.
+    replaced: Mutex<Vec<(Arc<Connection>, DeviceId)>>,
     /// Makes the calls that concern the whole library.
     control: Worker,
     /// Released after the last call.
@@ -109,6 +112,7 @@ impl NativeBackend {
             context,
             presence,
             connections: Mutex::new(connections.collect::<Result<_>>()?),
+            replaced: Mutex::default(),
             options,
             control,
             opened: Arc::new(Mutex::new(Some(opened))),
@@ -179,13 +183,33 @@ impl NativeBackend {
     /// Errors: `NotFound` for an unknown device; `Closed` after the backend was closed.
     fn connection(&self, device: DeviceId) -> Result<Arc<Connection>> {
         self.check_open()?;
-        self.connections().into_iter().find(|connection| connection.device() == Some(device)).ok_or_else(
-            || {
-                let message =
-                    "the vendor's library does not know this device: name its address, or search for devices";
-                Error::new(ErrorKind::NotFound, message).with_device(device)
-            },
-        )
+        let is_of_device = |connection: &Arc<Connection>| connection.device() == Some(device);
+        self.connections().into_iter().find(is_of_device).ok_or_else(|| {
+            let not_found = |message| Error::new(ErrorKind::NotFound, message).with_device(device);
+            match lock(&self.replaced).iter().rev().find(|(connection, _)| is_of_device(connection)) {
+                Some((_, by)) => not_found("another device is at its address").with_replacement(*by),
+                None => not_found(
+                    "the vendor's library does not know this device: name its address, or search for devices",
+                ),
+            }
+        })
+    }
+
+    /// Connects a device. If another one is at its address, that one is a device of its own from now on.
+    async fn connect_over(&self, connection: Arc<Connection>) -> Result<()> {
+        let result = connection.connect().await;
+        let error = match &result {
+            Err(error) => error,
+            Ok(()) => return result,
+        };
+        let (Some(by), Some(address)) = (error.replacement(), connection.address()) else { return result };
+        let mut connections = lock(&self.connections);
+        if let Some(used) = connections.iter_mut().find(|used| Arc::ptr_eq(used, &connection)) {
+            *used = Connection::at(address, self.context, self.options.deadline)?;
+            connection.device().into_iter().for_each(callbacks::forget);
+            lock(&self.replaced).push((connection, by));
+        }
+        result
     }
 
     /// Makes a call to a device.
@@ -212,8 +236,10 @@ impl NativeBackend {
             return;
         }
         self.ticket.close();
+        let replaced =
+            std::mem::take(&mut *lock(&self.replaced)).into_iter().map(|(connection, _)| connection);
         let threads: Vec<_> =
-            self.connections().iter().filter_map(|connection| connection.finish()).collect();
+            self.connections().into_iter().chain(replaced).filter_map(|one| one.finish()).collect();
         let (opened, released) = (Arc::clone(&self.opened), self.released.clone());
         self.control.finish(move || {
             for thread in threads {
@@ -259,7 +285,7 @@ impl Backend for NativeBackend {
             }
             connection => connection?,
         };
-        connection.connect().await
+        self.connect_over(connection).await
     }
 
     async fn info(&self, device: DeviceId) -> Result<DeviceInfo> {

@@ -152,6 +152,12 @@ pub(super) fn closed(device: DeviceId) {
     });
 }
 
+/// Takes a device out of the table: another one is at its address.
+pub(super) fn forget(device: DeviceId) {
+    let old = write(&ROUTES).remove(&device);
+    drop(old); // Outside the lock.
+}
+
 /// Ends the device's listeners with this error.
 pub(super) fn end_listening(device: DeviceId, error: impl Fn() -> Error) {
     if !has_listeners(device) {

@@ -121,7 +121,8 @@ impl Endpoint {
             // Its events must not be mixed with those of the expected device.
             let _ = self.context.disconnect(device);
             let message = format!("another device, {device}, is at its address");
-            return Err(Error::new(ErrorKind::NotFound, message).with_device(expected));
+            let error = Error::new(ErrorKind::NotFound, message);
+            return Err(error.with_device(expected).with_replacement(device));
         }
         callbacks::connected(device, self.address)?;
         let _ = self.device.set(device); // It may be known already.
