@@ -109,7 +109,9 @@ impl EventGenerator {
             }
             if count >= context.backlog {
                 let mut generator = Self::starting_at(end - span, context, device, index);
-                (context.backlog..count).for_each(|_| drop(generator.next()));
+                for _ in context.backlog..count {
+                    generator.next();
+                }
                 generator.shift = end - last;
                 return generator;
             }
