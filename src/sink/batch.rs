@@ -203,10 +203,11 @@ pub enum GapReason {
     Overwritten,
     /// The device was reset: a reset event follows the gap, or the ids began again.
     Reset,
-    /// The device has events before and after the gap and lacks these; the reason is not known.
+    /// The device has events before and after the gap and lacks these; the reason is not known. The device may have them
+    /// later: a collector reads such a gap again.
     Unknown,
-    /// The device has the event, and a record of 48 bytes cannot hold its values
-    /// ([`Error::unreadable_event`](crate::Error::unreadable_event)).
+    /// The device has the events, and does not give them, or a record of 48 bytes cannot hold their values
+    /// ([`Error::unreadable_event`](crate::Error::unreadable_event)). A collector tries again.
     Unreadable,
 }
 
