@@ -59,7 +59,8 @@
 //! ```
 //!
 //! [`biostar_x`][biostar-x] is the client of the BioStar X server. [`settings`][settings] is the grammar of every URL,
-//! [`tls`][tls] decides whom a client trusts. [`Error`][error] is the one error.
+//! [`tls`][tls] decides whom a client trusts, [`files`][files] makes what holds personal data. [`Error`][error] is the
+//! one error.
 //!
 //! # Features
 //!
@@ -101,6 +102,7 @@
 [sim-gateway]: sim::gateway
 [sim-biostar-x]: sim::biostar_x
 [biostar-x]: biostar_x
+[files]: files
 [settings]: settings
 [tls]: tls
 [error]: Error
@@ -126,6 +128,7 @@
 [sim-gateway]: #features
 [sim-biostar-x]: #features
 [biostar-x]: #features
+[files]: #features
 [settings]: #features
 [tls]: #features
 [error]: #features

@@ -1,15 +1,17 @@
 //! `bs2 decode`: bytes as records.
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bs2_events::codec::DecodeError;
-use bs2_events::codec::capture::CaptureReader;
+use bs2_events::codec::capture::{CapturePayload, CaptureReader, CaptureRecord};
 use bs2_events::codec::hex::{HexError, from_hex};
 use bs2_events::{Error, ErrorKind, Result};
 use clap::Args;
+use serde_json::Value;
 
 use crate::explain::{explain, explain_payload};
 
@@ -148,19 +150,46 @@ impl Decoder<'_> {
                 return Ok(());
             }
         };
+        // The devices whose events come without a clock byte.
+        let mut without_clock = BTreeSet::new();
         for record in reader.with_blobs_checked() {
-            match record {
-                Ok(record) if self.verb.json => self.output.json(&record)?,
-                Ok(record) => {
-                    self.output.line(capture_line(&record))?;
-                    if self.verb.explain {
-                        self.output.line(explain_payload(&record.payload))?;
-                    }
+            let record = match record {
+                Ok(record) => record,
+                Err(error) => {
+                    self.fail("capture", error);
+                    continue;
                 }
-                Err(error) => self.fail("capture", error),
+            };
+            if let CapturePayload::State(state) = record.payload
+                && state.is_no_clock()
+            {
+                without_clock.insert(record.device);
+            }
+            let has_clock = !without_clock.contains(&record.device);
+            if self.verb.json {
+                self.capture_object(&record, has_clock)?;
+                continue;
+            }
+            self.output.line(capture_line(&record))?;
+            if self.verb.explain {
+                self.output.line(explain_payload(&record.payload, has_clock))?;
             }
         }
         Ok(())
+    }
+
+    /// Prints a record of a capture as JSON, without what the clock byte of its event does not say.
+    fn capture_object(&mut self, record: &CaptureRecord<'_>, has_clock: bool) -> Result<()> {
+        if has_clock || record.event().is_none() {
+            return self.output.json(record);
+        }
+        let mut object = serde_json::to_value(record).map_err(|error| stdio::failed(error.into()))?;
+        if let Some(event) = object.get_mut("event").and_then(Value::as_object_mut) {
+            for field in ["dst", "utc_offset_minutes"] {
+                event.shift_remove(field);
+            }
+        }
+        self.output.json(&object)
     }
 
     /// Decodes a capture that is written as text. A line that is not hexadecimal is left out, and its record is lost.

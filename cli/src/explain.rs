@@ -43,20 +43,26 @@ pub(crate) fn explain(record: &Record<'_>) -> String {
     dump.text
 }
 
-/// The same for the payload of a capture's record; offsets count from its beginning.
-pub(crate) fn explain_payload(payload: &CapturePayload<'_>) -> String {
+/// The same for the payload of a capture's record; offsets count from its beginning. `has_clock` says whether the clock
+/// byte of its event is known.
+pub(crate) fn explain_payload(payload: &CapturePayload<'_>, has_clock: bool) -> String {
+    let dump_of = |bytes| Dump { has_clock, ..Dump::new(bytes) };
     match *payload {
-        CapturePayload::Event(event) => explain(&Record::Event(event)),
+        CapturePayload::Event(event) => {
+            let mut dump = dump_of(event.as_bytes());
+            dump.event(event);
+            dump.text
+        }
         CapturePayload::EventWithTemperature(event, temperature) => {
             let bytes = [event.as_bytes(), &temperature.hundredths().to_le_bytes()].concat();
-            let mut dump = Dump::new(&bytes);
+            let mut dump = dump_of(&bytes);
             dump.event(event);
             dump.field(4, "temperature", celsius(temperature));
             dump.text
         }
         CapturePayload::ImageLog { event, jpeg } => {
             let bytes = [event.as_bytes(), jpeg].concat();
-            let mut dump = Dump::new(&bytes);
+            let mut dump = dump_of(&bytes);
             dump.event(event);
             dump.field(jpeg.len(), "image", "");
             dump.text
@@ -89,11 +95,13 @@ struct Dump<'a> {
     /// The bytes of the fields to come.
     rest: &'a [u8],
     offset: usize,
+    /// Whether the flags of an event say the offset from UTC and daylight saving.
+    has_clock: bool,
 }
 
 impl<'a> Dump<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Self { text: String::from(HEADER), rest: bytes, offset: 0 }
+        Self { text: String::from(HEADER), rest: bytes, offset: 0, has_clock: true }
     }
 
     fn event(&mut self, event: &Event) {
@@ -114,11 +122,11 @@ impl<'a> Dump<'a> {
         self.field(1, "param", event.param());
         let (image, summer) = (flags.has_image(), flags.daylight_saving());
         let offset = flags.utc_offset_minutes();
-        self.field(
-            1,
-            "flags",
-            format_args!("image {image}, daylight saving {summer}, {offset} minutes from UTC"),
-        );
+        let meaning = match self.has_clock {
+            true => format!("image {image}, daylight saving {summer}, {offset} minutes from UTC"),
+            false => format!("image {image}, daylight saving and offset from UTC unknown"),
+        };
+        self.field(1, "flags", meaning);
     }
 
     fn info(&mut self, info: &ExtInfo, note: &str) {

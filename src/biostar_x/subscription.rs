@@ -204,6 +204,8 @@ struct Follower {
     given: HashMap<Identity, Timestamp>,
     /// The greatest row number of each month, by the month's first second; `None` where it could not be read.
     numbers: Option<BTreeMap<Timestamp, u64>>,
+    /// Where the search for what a lost connection missed begins, until it has come to its end.
+    search: Option<MissedSearch>,
     /// How many events were lost and not reported as lost yet.
     missed: u64,
     /// How many messages were not events, and not reported yet.
@@ -230,8 +232,19 @@ impl Follower {
         let is_fresh = given.is_empty();
         let mark = if is_fresh { now() } else { mark };
         let socket = opened(&client).await?;
-        let (missed, unreadable) = (0, 0);
-        Ok(Self { client, options, socket, items, mark, is_fresh, given, numbers, missed, unreadable })
+        Ok(Self {
+            client,
+            options,
+            socket,
+            items,
+            mark,
+            is_fresh,
+            given,
+            numbers,
+            search: None,
+            missed: 0,
+            unreadable: 0,
+        })
     }
 
     /// Runs until the subscription is dropped, or until the server refuses for good.
@@ -335,17 +348,28 @@ impl Follower {
     async fn resume(&mut self) -> Result<()> {
         // First the socket, then the search: no event is missed between the two, and one that both have is left out.
         self.socket = Socket::open(&self.client).await?;
-        let since = if self.is_fresh { self.mark } else { self.options.before(self.mark) };
-        let known = self.numbers.clone();
-        self.report(self.client.events(EventQuery::new().since(since))).await?;
+        let search = || MissedSearch {
+            since: if self.is_fresh { self.mark } else { self.options.before(self.mark) },
+            numbers: self.numbers.clone(),
+        };
+        let MissedSearch { since, numbers: known } = self.search.take().unwrap_or_else(search);
+        self.search = Some(MissedSearch { since, numbers: known.clone() });
+        self.report(self.client.events(EventQuery::new().since(since)), None).await?;
         // What arrived late, which is all that happened before.
-        let numbers = row_numbers(&self.client, &self.client.read_policy()).await?;
+        let numbers = match row_numbers(&self.client, &self.client.read_policy()).await {
+            Err(error) if !error.is_retryable() => {
+                tracing::warn!(%error, "what arrived late cannot be searched for");
+                self.search = None;
+                return Ok(());
+            }
+            numbers => numbers?,
+        };
         let second_before = Timestamp::from_unix_seconds(since.as_unix_seconds().saturating_sub(1));
         for (start, last) in known.iter().flat_map(|_| &numbers).filter(|(start, _)| **start < since) {
             let known = known.as_ref().and_then(|known| known.get(start)).copied().unwrap_or_default();
             if *last > known {
                 let window = (*start, month(*start).1.min(second_before));
-                self.report(self.client.events_above(known, window)).await?;
+                self.report(self.client.events_above(known, window), Some(*start)).await?;
             }
         }
         let own = self.numbers.get_or_insert_default();
@@ -353,11 +377,12 @@ impl Follower {
             let number = own.entry(start).or_default();
             *number = last.max(*number);
         }
+        self.search = None;
         Ok(())
     }
 
-    /// Reports those of these events that were not reported.
-    async fn report(&mut self, mut rows: EventStream) -> Result<()> {
+    /// Reports those of these events that were not reported. Those of a month are in the order of their numbers.
+    async fn report(&mut self, mut rows: EventStream, month: Option<Timestamp>) -> Result<()> {
         while let Some(row) = rows.next().await {
             let row = row?;
             if self.missed > 0 {
@@ -370,6 +395,10 @@ impl Follower {
                 let sent = self.items.send(Ok(LiveRow::Event(Box::new(row.clone())))).await;
                 drop(sent);
                 self.note(&row);
+            }
+            let read = self.search.as_mut().and_then(|search| search.numbers.as_mut());
+            if let (Some(read), Some(month), Some(id)) = (read, month, row.id) {
+                read.insert(month, id);
             }
         }
         Ok(())
@@ -411,6 +440,14 @@ impl Follower {
         }
         true
     }
+}
+
+/// Where the search for what a lost connection missed begins.
+struct MissedSearch {
+    /// The second where the search by time begins.
+    since: Timestamp,
+    /// The number up to which the rows of each month are known.
+    numbers: Option<BTreeMap<Timestamp, u64>>,
 }
 
 /// What the server's log has: its newest second, the events shortly before it, and the last row number of each month.

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{Client, ConnectionSubscription, Device, ImageLog, Live, StateChange, Subscription};
 use crate::codec::blob::EventMask;
-use crate::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter};
+use crate::codec::capture::{CapturePayload, CaptureRecord, CaptureWriter, ConnectionStateRecord};
 use crate::codec::portable::PortableBlob;
 use crate::codec::{DeviceId, Event, Extras, Temperature};
 use crate::sync::since_1970;
@@ -154,6 +154,9 @@ impl Recorder {
 
     async fn record_all(&mut self, client: &Client, devices: &[Device], live: bool) -> Result<()> {
         self.states = Some(client.states());
+        for device in devices.iter().filter(|device| !device.has_clock()) {
+            self.file.append(device.id(), now(), CapturePayload::State(ConnectionStateRecord::NO_CLOCK))?;
+        }
         for device in devices {
             let task = Recording {
                 device: device.clone(),

@@ -77,7 +77,7 @@ impl Sources {
         let is_due = before == 0 || count.ilog2() > before.ilog2();
         drop(unplaced);
         if before == 0 {
-            tracing::warn!(%source, "a live event is of a device that nobody knows; the logs are read, in case it is a slave");
+            tracing::warn!(%source, "a live event is of an unknown device; if that is a slave, the log of its master has the event");
         }
         is_due
     }
@@ -91,7 +91,7 @@ impl Sources {
                     tracing::info!(%source, %device, events, "live events came before their device was known")
                 }
                 None => {
-                    tracing::warn!(%source, events, "live events belong to no device here; they are not in any log")
+                    tracing::warn!(%source, events, "live events are of an unknown device, and no log that was read has events of it")
                 }
             }
         }

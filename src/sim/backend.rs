@@ -212,7 +212,7 @@ impl Backend for SimBackend {
     }
 
     fn has_clock(&self) -> bool {
-        true
+        self.inner.has_clock
     }
 }
 

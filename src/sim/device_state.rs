@@ -130,11 +130,11 @@ impl DeviceState {
     pub(super) fn command(&mut self, command: &Command) -> Event {
         let kept = match command {
             // A replay needs to know only that there was a picture.
-            Command::Push(PushedEvent { event, picture, .. }) => Command::Push(PushedEvent {
-                event: *event,
+            Command::Push(pushed) => Command::Push(Box::new(PushedEvent {
+                event: pushed.event,
                 extras: Extras::default(),
-                picture: picture.as_ref().map(|_| Bytes::new()),
-            }),
+                picture: pushed.picture.as_ref().map(|_| Bytes::new()),
+            })),
             command => command.clone(),
         };
         self.note(HistoryEntry::Command(kept));

@@ -7,6 +7,7 @@
 //!
 //! | question | answer of this gateway |
 //! |---|---|
+//! | an asynchronous connection to a device that is connected | its state is sent again |
 //! | which slaves are listed | those of the devices that are connected, or are to be; `SearchSlaveDevice` answers like `GetSlaveDevice` |
 //! | the numbers that a stream's filter selects | the device whose log has the event, or the slave that saw it |
 //! | a device that connects by itself and is refused | waits in the pending list until an accept filter lets it in |

@@ -34,8 +34,11 @@ pub(super) enum Command {
     ClearLog,
     ClientConnected,
     ClientDisconnected,
-    FactoryReset { restart_ids: bool },
-    Push(PushedEvent),
+    FactoryReset {
+        restart_ids: bool,
+    },
+    /// Boxed, since a history of years has many smaller entries.
+    Push(Box<PushedEvent>),
     SetClock(Timestamp),
 }
 
@@ -59,7 +62,7 @@ impl HistoryEntry {
             "clock" => Self::Command(Command::SetClock(time(parts.next()?)?)),
             "filters" => Self::Filters(parts.by_ref().map(parse_filter).collect::<Option<_>>()?),
             "now" => Self::Now(time(parts.next()?)?),
-            "push" => Self::Command(Command::Push(parse_pushed(&mut parts)?)),
+            "push" => Self::Command(Command::Push(Box::new(parse_pushed(&mut parts)?))),
             "time" => Self::SetTime(time(parts.next()?)?),
             _ => return None,
         };
@@ -77,7 +80,8 @@ impl fmt::Display for HistoryEntry {
             Self::Command(Command::FactoryReset { restart_ids }) => {
                 write!(f, "reset {}", u8::from(*restart_ids))
             }
-            Self::Command(Command::Push(PushedEvent { event, extras, picture })) => {
+            Self::Command(Command::Push(pushed)) => {
+                let PushedEvent { event, extras, picture } = &**pushed;
                 write!(f, "push {}", event.to_hex())?;
                 if let Some(JobCode(code)) = extras.job_code {
                     write!(f, " job={code}")?;
@@ -173,10 +177,10 @@ mod tests {
             (HistoryEntry::Filters(filters), "filters 6400/0/1 4865/1/1"),
             (HistoryEntry::Now(Timestamp::from_unix_seconds(8)), "now 8"),
             (HistoryEntry::SetTime(Timestamp::from_unix_seconds(9)), "time 9"),
-            (HistoryEntry::Command(Command::Push(alone)), &format!("push {hex}")),
-            (HistoryEntry::Command(Command::Push(empty)), &format!("push {hex} picture=")),
+            (HistoryEntry::Command(Command::Push(alone.into())), &format!("push {hex}")),
+            (HistoryEntry::Command(Command::Push(empty.into())), &format!("push {hex} picture=")),
             (
-                HistoryEntry::Command(Command::Push(whole)),
+                HistoryEntry::Command(Command::Push(whole.into())),
                 &format!("push {hex} job=7 temperature=3655 door={door} picture=6a706567"),
             ),
         ] {

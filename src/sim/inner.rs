@@ -35,6 +35,8 @@ pub(super) struct Inner {
     pub(super) backends: AtomicU64,
     /// The record inside which a replayed capture ends.
     pub(super) replay_cut: Option<CaptureError>,
+    /// Whether the events have a clock byte.
+    pub(super) has_clock: bool,
 }
 
 impl Inner {
@@ -50,7 +52,7 @@ impl Inner {
             None => (None, None),
         };
         let context = GeneratorContext::new(&options)?;
-        let RecordedLogs { devices: recorded, order, cut } =
+        let RecordedLogs { devices: recorded, order, cut, lacks_clock } =
             options.replay.as_ref().map_or_else(|| Ok(RecordedLogs::default()), RecordedLogs::read)?;
         let origins = origins(&options, recorded)?;
         let ids: Vec<_> = origins.iter().map(|(device, _)| *device).collect();
@@ -85,6 +87,7 @@ impl Inner {
             ticker: Mutex::new(Ticker { rng, rows, run: 0, task: None, is_stopped: false }),
             backends: AtomicU64::new(0),
             replay_cut: cut,
+            has_clock: !lacks_clock,
             options,
         })
     }

@@ -76,7 +76,8 @@ impl Reader {
     /// As [`push`](Self::push), with what is known of the event beyond its 48 bytes, and with its picture, a JPEG. An
     /// event with a picture has the flag for it, also where the picture has no bytes.
     pub fn push_with(&self, event: EventBuilder, extras: Extras, picture: impl Into<Option<Bytes>>) -> Event {
-        self.command(Command::Push(PushedEvent { event: event.build(), extras, picture: picture.into() }))
+        let pushed = PushedEvent { event: event.build(), extras, picture: picture.into() };
+        self.command(Command::Push(pushed.into()))
     }
 
     /// Sets the clock, forward or back, without an event. With [`Start::Now`](super::Start::Now) it goes on from there.

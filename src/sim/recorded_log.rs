@@ -25,6 +25,8 @@ pub(super) struct RecordedLogs {
     pub(super) order: Vec<DeviceId>,
     /// The record inside which a capture ends.
     pub(super) cut: Option<CaptureError>,
+    /// Whether a device has events without a clock byte: rows have none, and a capture says so.
+    pub(super) lacks_clock: bool,
 }
 
 /// The log of one device of a source.
@@ -78,6 +80,7 @@ pub(super) fn file_error(file: &str, path: &Path, cannot_be: &str, error: io::Er
 fn read_capture(bytes: &[u8]) -> Result<RecordedLogs> {
     let damaged = |error: CaptureError| Error::new(ErrorKind::InvalidData, error.to_string());
     let (mut devices, mut order, mut cut) = (BTreeMap::<DeviceId, RecordedLog>::new(), Vec::new(), None);
+    let mut lacks_clock = false;
     // For each event the row that a blob or an image log stands for, until the event itself is found.
     let mut substitutes: HashMap<(DeviceId, u32), Option<usize>> = HashMap::new();
     for record in CaptureReader::new(bytes).map_err(damaged)?.with_blobs_checked() {
@@ -90,6 +93,9 @@ fn read_capture(bytes: &[u8]) -> Result<RecordedLogs> {
             }
             Err(error) => return Err(damaged(error)),
         };
+        if let CapturePayload::State(state) = record.payload {
+            lacks_clock |= state.is_no_clock();
+        }
         let Some((event, extras, picture)) = event(&record) else { continue };
         let (log, id) = (devices.entry(record.device).or_default(), event.id());
         log.pictures.extend(picture.map(|jpeg| (id, jpeg)));
@@ -123,7 +129,7 @@ fn read_capture(bytes: &[u8]) -> Result<RecordedLogs> {
     if devices.is_empty() {
         return Err(Error::new(ErrorKind::InvalidData, "it holds no event"));
     }
-    Ok(RecordedLogs { devices, order, cut })
+    Ok(RecordedLogs { devices, order, cut, lacks_clock })
 }
 
 /// The event of a record, with its extras and its picture.
@@ -164,7 +170,7 @@ fn parse(text: &str) -> Result<RecordedLogs> {
     if devices.is_empty() {
         return Err(Error::new(ErrorKind::InvalidData, "it holds no row"));
     }
-    Ok(RecordedLogs { devices, order, cut: None })
+    Ok(RecordedLogs { devices, order, cut: None, lacks_clock: true })
 }
 
 /// One row, such as `7562`, `0x4200`, `2025-12-24T14:40:17`, `540000001`.

@@ -337,7 +337,8 @@ async fn codes_at_random_are_errors_and_lose_nothing() {
             }
         }
     }
-    assert!(ids.into_iter().eq(1..=3_000) && failures > 5, "{failures} failures");
+    // Most pages are asked for again by themselves.
+    assert!(ids.into_iter().eq(1..=3_000) && failures < 60, "{failures} failures");
     hostile.set("random_codes", 0);
     client.close().await.unwrap();
     hostile.assert_nothing_is_held();
@@ -547,7 +548,7 @@ async fn null_events_and_events_of_unknown_devices_are_logged_once() {
     let count = |sentence: &str| log.matches(sentence).count();
     assert_eq!(count("calls back without an event; each such call counts as one lost event"), 1, "{log}");
     assert_eq!(count(r#"device=1000 callback="OnLogReceivedEx""#), 1, "{log}");
-    assert_eq!(count("a live event is of a device that nobody knows"), 1, "{log}");
+    assert_eq!(count("a live event is of an unknown device"), 1, "{log}");
 }
 
 #[tokio::test]

@@ -58,7 +58,11 @@ async fn what_is_beyond_the_48_bytes_and_the_picture_are_those_that_were_given()
     let device = client.device(reader.id());
     assert_eq!(device.image_log(1).await.unwrap(), jpeg);
     assert!(device.image_log(2).await.is_err());
-    assert!(device.image_log(3).await.unwrap().is_empty());
+    // The client says that a picture without bytes is none.
+    assert!(device.image_log(3).await.is_err());
+    let backend = simulator.backend();
+    backend.connect(reader.id()).await.unwrap();
+    assert!(backend.image_log(reader.id(), 3).await.unwrap().is_empty());
     assert_eq!(device.logs(0, 9).await.unwrap().extras(), [(1, extras)]);
     let blobs = device.blobs(0, 9, EventMask::all()).await.unwrap();
     let told = |at: usize| (blobs[at].head().job_code(), blobs[at].image(), blobs[at].temperature());

@@ -18,7 +18,7 @@ use crate::gateway_client::quiet;
 #[tokio::test(flavor = "multi_thread")]
 async fn the_backend_keeps_its_contract_over_the_simulated_gateway() {
     for api in [ApiVersion::UpTo17, ApiVersion::From18] {
-        for settings in ["devices=1", "devices=1&backlog=0", "devices=1&backlog=100&capacity=120"] {
+        for settings in ["devices=1", "devices=1&backlog=0", "devices=1&backlog=100&capacity=120&slaves=2"] {
             let stage = Behind::new(settings, |settings| settings.with_api(api)).await;
             check_backend(&stage)
                 .await

@@ -126,6 +126,11 @@ async fn a_device_logs_that_a_client_connects_and_disconnects() {
     // A lost connection is the device's too, and one that is made again.
     let mut statuses = client.statuses().await;
     client.keep_connected(&[FIRST]).await;
+    assert_eq!(
+        next(&mut statuses).await,
+        (FIRST, State::TcpConnected),
+        "who waits for it is told, also again"
+    );
     reader.disconnect();
     for expected in [State::Disconnected, State::TcpConnected] {
         assert_eq!(next(&mut statuses).await, (FIRST, expected));
@@ -264,6 +269,12 @@ async fn devices_that_connect_by_themselves_wait_until_the_filter_lets_them_in()
     }
     let expected = [FIRST + 1, FIRST + 2].map(|id| [(id, State::Disconnected), (id, State::TcpConnected)]);
     assert_eq!(seen, expected.concat().into_iter().collect());
+
+    // Who is not let in any more waits again once its connection is lost.
+    let_in(&mut client, AcceptFilter { device_i_ds: vec![FIRST + 1], ..Default::default() }).await;
+    server.simulator().reader(DeviceId::new(FIRST + 2)).unwrap().disconnect();
+    assert_eq!(next(&mut statuses).await, (FIRST + 2, State::Disconnected));
+    assert_eq!(pending(&mut client).await, [FIRST + 2]);
 
     // A gateway that is started again has forgotten the filter.
     server.restart();

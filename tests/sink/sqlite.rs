@@ -230,11 +230,8 @@ async fn a_store_of_the_first_edition_gets_the_columns_of_today_filled_from_its_
         let flags = EventFlags::from_bits_retain(flags);
         let event = Event::builder(source, id, code).flags(flags).subject(subject).build();
         let sql = "INSERT INTO events VALUES (?1, 0, ?2, 0, ?3, 0, ?4, NULL, NULL, 1, ?5)";
-        old.execute(
-            sql,
-            rusqlite::params![device.get(), id, code.get(), flags.bits(), &event.as_bytes()[..]],
-        )
-        .unwrap();
+        old.execute(sql, rusqlite::params![device.get(), id, code.get(), flags.bits(), event.as_bytes()])
+            .unwrap();
     }
     old.execute_batch("CREATE INDEX of_another_program ON events (time)").unwrap();
     drop(old);

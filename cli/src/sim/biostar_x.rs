@@ -160,7 +160,8 @@ Settings for --set, as name=value joined by &; the same seed gives the same log,
   devices       the number of devices that report to the server [2]
   backlog       the number of their events at the start [0]
   rate          the number of their live events a second [0]
-  start         the clock stands still at `fixed` or at an RFC 3339 time, or runs: now [now]
+  start         the clock stands still at `fixed` or at an RFC 3339 time, or runs: now; then the backlog ends now, and
+                live events have the time at which they happen [now]
   zone          the server's time zone in minutes ahead of UTC; only server_datetime uses it [540]
   simultaneous  whether an account may have several sessions [true]
   lock          the number of wrong passwords that lock an account, 0 for never [0]

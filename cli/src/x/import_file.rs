@@ -36,10 +36,10 @@ pub(super) fn read(path: &Path, bytes: &[u8], device: VirtualDeviceId) -> Result
 
 /// The text without its byte order mark, which says whether it is UTF-16.
 fn as_utf8(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
-    let (units, read): (&[u8], fn([u8; 2]) -> u16) = match bytes {
+    let (units, is_little) = match bytes {
         [0xef, 0xbb, 0xbf, text @ ..] => return Ok(text.into()),
-        [0xff, 0xfe, text @ ..] => (text, u16::from_le_bytes),
-        [0xfe, 0xff, text @ ..] => (text, u16::from_be_bytes),
+        [0xff, 0xfe, text @ ..] => (text, true),
+        [0xfe, 0xff, text @ ..] => (text, false),
         // Text of this kind has bytes of 0 and no mark.
         [_, 0, ..] | [0, ..] => {
             return Err(invalid(1, "the text is UTF-16 without a byte order mark: save it as UTF-8"));
@@ -47,6 +47,7 @@ fn as_utf8(bytes: &[u8]) -> Result<Cow<'_, [u8]>> {
         _ => return Ok(bytes.into()),
     };
     let (units, rest) = units.as_chunks::<2>();
+    let read = if is_little { u16::from_le_bytes } else { u16::from_be_bytes };
     let mut text = String::with_capacity(units.len());
     for unit in char::decode_utf16(units.iter().copied().map(read)) {
         let Ok(character) = unit else {

@@ -105,6 +105,12 @@ fn over_a_gateway_the_offset_is_missing_and_an_event_of_a_slave_is_its_masters()
         lines(&decoded).into_iter().filter(|line| line.contains("source_device_id")).collect();
     assert_eq!(slaves.len(), 1);
     assert_eq!(bs2(&["encode", "--as", "capture"], slaves[0].as_bytes()).code, Some(0));
+    // It says too that the offset is unknown, and so does a replay of it.
+    assert!(decoded.contains("\"event_id\"") && !decoded.contains("utc_offset_minutes"), "{decoded}");
+    let explained = self::run(&fake, &["decode", "--explain", "door.bs2cap"]).stdout;
+    assert_eq!(explained.matches("daylight saving and offset from UTC unknown").count(), 2);
+    let replayed = self::run(&fake, &["logs", "sim:replay=door.bs2cap", "--json"]).stdout;
+    assert!(replayed.contains("\"event_id\"") && !replayed.contains("utc_offset_minutes"), "{replayed}");
 }
 
 #[test]

@@ -147,7 +147,8 @@ impl fmt::Debug for Size<'_> {
 
 /// A state of the connection to a device.
 ///
-/// The codes are 1 connected, 2 connecting, 3 disconnected. A later version may know more, so the name is stored too.
+/// The codes are 1 connected, 2 connecting, 3 disconnected, and 4 no clock ([`NO_CLOCK`](Self::NO_CLOCK)). A later version
+/// may know more, so the name is stored too.
 ///
 /// # Examples
 ///
@@ -167,6 +168,16 @@ pub struct ConnectionStateRecord<'a> {
 }
 
 impl<'a> ConnectionStateRecord<'a> {
+    /// The connection does not pass on the clock byte of events, like that over a device gateway: in the events of the
+    /// device that follow, the UTC offset and daylight saving are unknown, and their bits are 0.
+    pub const NO_CLOCK: ConnectionStateRecord<'static> = ConnectionStateRecord { code: 4, name: "no clock" };
+
+    /// Whether this is [`NO_CLOCK`](Self::NO_CLOCK).
+    #[must_use]
+    pub const fn is_no_clock(&self) -> bool {
+        self.code == Self::NO_CLOCK.code
+    }
+
     fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let layout = Layout { record: "state", start: None, fields: &[("code", 0)], size: 1 };
         let (&code, name) = bytes.split_first().ok_or_else(|| layout.truncated(0, 0))?;

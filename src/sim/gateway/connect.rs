@@ -30,7 +30,7 @@ impl Connect for ConnectService {
         let position = position.ok_or_else(|| {
             Status::unavailable("cannot handshake the connection: nothing answers at this address")
         })?;
-        if self.0.connections.at(position).lock().mode == ConnectionMode::DeviceToServer {
+        if self.0.connections.at(position).lock().connects_itself() {
             return Err(Status::unavailable(
                 "cannot handshake the connection: the device connects by itself",
             ));

@@ -127,9 +127,9 @@ impl ConnectionState {
         self.open.as_ref().map_or(self.wants_tls, |open| open.tls)
     }
 
-    /// Whether a lost connection is opened again without a request of a client.
-    pub(super) fn reconnects(&self) -> bool {
-        self.is_asynchronous || self.mode == ConnectionMode::DeviceToServer
+    /// Whether the device connects to the gateway, and no client connects it.
+    pub(super) fn connects_itself(&self) -> bool {
+        self.mode == ConnectionMode::DeviceToServer
     }
 
     pub(super) fn stop_trying(&mut self) {

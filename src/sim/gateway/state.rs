@@ -17,9 +17,7 @@ use super::options::{ApiVersion, GatewayServerOptions};
 use super::status::{not_connected, status, timed_out};
 use crate::codec::{DeviceId, Event, Extras};
 use crate::device::backend::{Backend, LiveSink, LiveTarget};
-use crate::device::gateway::proto::gsdk::connect::{
-    AcceptFilter, ConnectionMode, Status as WireStatus, StatusChange,
-};
+use crate::device::gateway::proto::gsdk::connect::{AcceptFilter, Status as WireStatus, StatusChange};
 use crate::sim::{DeviceProfile, Simulator};
 use crate::sync::now;
 use crate::{Error, Result};
@@ -325,7 +323,8 @@ impl GatewayState {
         was_open
     }
 
-    /// Connects a device in the background, and again whenever the connection is lost.
+    /// Connects a device in the background, and again whenever the connection is lost. The state of a device that is
+    /// connected already is sent again: the client waits for it.
     pub(super) fn keep_connected(self: &Arc<Self>, position: usize, tls: bool) {
         let mut connection = self.connections.at(position).lock();
         connection.is_asynchronous = true;
@@ -346,13 +345,9 @@ impl GatewayState {
 
     /// Accepts or refuses a device that connects by itself, unless it is connected.
     pub(super) fn admit(self: &Arc<Self>, position: usize) {
-        let device = self.device(position);
-        let is_allowed = {
-            let filter = self.connections.filter();
-            filter.allow_all || filter.device_i_ds.contains(&device)
-        };
+        let is_allowed = self.is_allowed(position);
         let mut connection = self.connections.at(position).lock();
-        if connection.mode != ConnectionMode::DeviceToServer || connection.is_open() {
+        if !connection.connects_itself() || connection.is_open() {
             return;
         }
         if is_allowed {
@@ -361,6 +356,12 @@ impl GatewayState {
         } else {
             connection.refused_at = Some(now().as_unix_seconds());
         }
+    }
+
+    /// Whether the accept filter lets a device in.
+    fn is_allowed(&self, position: usize) -> bool {
+        let filter = self.connections.filter();
+        filter.allow_all || filter.device_i_ds.contains(&self.device(position))
     }
 
     /// Fails with `NOT_FOUND` for a device that is not connected.
@@ -384,9 +385,22 @@ impl GatewayState {
         let gateway = Arc::downgrade(self);
         let attempt = self.runtime.spawn(async move {
             tokio::time::sleep(CONNECT_TIME).await;
+            if let Some(gateway) = gateway.upgrade() {
+                let connection = gateway.connections.at(position).lock();
+                if connection.is_open() {
+                    return gateway.send_status(gateway.device(position), connection.status());
+                }
+            }
             while let Some(gateway) = gateway.upgrade() {
-                if gateway.connect(position, tls, ConnectionState::reconnects).await.is_ok() {
+                let is_wanted = |connection: &ConnectionState| {
+                    connection.is_asynchronous || connection.connects_itself() && gateway.is_allowed(position)
+                };
+                if gateway.connect(position, tls, is_wanted).await.is_ok() {
                     return;
+                }
+                let is_wanted = is_wanted(&gateway.connections.at(position).lock());
+                if !is_wanted {
+                    return gateway.admit(position); // It waits again.
                 }
                 let status = if tls { WireStatus::TlsCannotConnect } else { WireStatus::TcpCannotConnect };
                 gateway.send_status(gateway.device(position), status);
@@ -434,10 +448,11 @@ impl LiveTarget for DeviceFeed {
             return;
         };
         gateway.send_status(gateway.device(self.position), WireStatus::Disconnected);
-        if connection.reconnects() {
+        if connection.is_asynchronous {
             gateway.try_until_connected(self.position, open.tls, &mut connection);
         }
         drop(connection);
+        gateway.admit(self.position);
         // Not here: the device may be locked.
         let (runtime, position) = (gateway.runtime.clone(), self.position);
         runtime.spawn(async move { gateway.log_closed(position) });

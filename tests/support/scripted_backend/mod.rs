@@ -184,8 +184,8 @@ impl Scripted {
         if state.is_broken_down {
             return Err(no_gateway());
         }
-        match state.replaced_by.unwrap_or(DEVICE) {
-            now if now != device => {
+        match state.replaced_by {
+            Some(now) if now != device => {
                 let error = Error::new(ErrorKind::NotFound, "another reader is at the address");
                 Err(error.with_replacement(now))
             }
