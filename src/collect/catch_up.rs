@@ -132,6 +132,7 @@ impl CatchUp {
 
     /// Continues where the sink says.
     pub(super) async fn open(&mut self) -> Outcome<Sequencer> {
+        self.routes.begin();
         let device = self.device.clone();
         let info = match self.unless_stopped(device.info()).await? {
             Ok(info) => info,

@@ -167,7 +167,8 @@ impl BiostarXSink {
         lock.push(".lock");
         let lock = files::open_locked(lock).map_err(|error| storage(&path, error))?;
         let state = Mutex::new(State::open(&path, &client.server(), device)?);
-        // The collector retries. It has to learn at once that the server fails.
+        // The collector retries. It has to learn soon that the server fails. A page that fails now and then is read again.
+        let client = client.with_read_patience(READS);
         let import = ImportOptions::default().with_patience(Duration::ZERO);
         let (waiting, closed) = Default::default();
         Ok(Self { client, device, import, path, state, waiting, lock, closed })
@@ -456,3 +457,5 @@ fn code(error: &Error) -> String {
 
 /// So many events go together at most, unless one batch has more.
 const GROUP: usize = 5_000;
+/// How long a read of the server is retried.
+const READS: Duration = Duration::from_secs(4);
