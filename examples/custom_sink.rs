@@ -58,6 +58,13 @@ impl Journal {
         Ok(stored)
     }
 
+    fn resume_point(&self, ledger: &Ledger) -> Option<ResumePoint> {
+        let event = |id| self.events.get(&(ledger.device(), ledger.epoch(), id)).copied();
+        let above = ledger.above().filter_map(event).collect();
+        let (first, watermark) = ledger.first().zip(ledger.watermark())?;
+        Some(ResumePoint { epoch: ledger.epoch(), first, watermark, above })
+    }
+
     fn of(&self, device: DeviceId) -> impl DoubleEndedIterator<Item = &Ledger> {
         self.ledgers.range((device, 0)..=(device, u32::MAX)).map(|(_, ledger)| ledger)
     }
@@ -67,17 +74,14 @@ impl Journal {
 impl Sink for JsonSink {
     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>> {
         self.with(|journal| {
-            let newest = journal.of(device.id).next_back();
-            Ok(newest.and_then(|ledger| {
-                let event = |id| journal.events.get(&(device.id, ledger.epoch(), id)).copied();
-                let above = ledger.above().filter_map(event).collect();
-                Some(ResumePoint {
-                    epoch: ledger.epoch(),
-                    first: ledger.first()?,
-                    watermark: ledger.watermark()?,
-                    above,
-                })
-            }))
+            Ok(journal.of(device.id).next_back().and_then(|ledger| journal.resume_point(ledger)))
+        })
+    }
+
+    async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>> {
+        self.with(|journal| {
+            let ledger = journal.ledgers.get(&(device, epoch));
+            Ok(ledger.and_then(|ledger| journal.resume_point(ledger)))
         })
     }
 

@@ -41,7 +41,8 @@ struct Inner {
     message: String,
     device: Option<DeviceId>,
     sdk_code: Option<SdkCode>,
-    unreadable_event: Option<u32>,
+    /// The first and the last.
+    unreadable_events: Option<(u32, u32)>,
     position: Option<usize>,
     http: Option<HttpError>,
     /// The call creates something, and a second call would create it twice.
@@ -61,7 +62,7 @@ impl Error {
             message: message.into(),
             device: None,
             sdk_code: None,
-            unreadable_event: None,
+            unreadable_events: None,
             position: None,
             http: None,
             is_creation: false,
@@ -85,7 +86,13 @@ impl Error {
     /// Adds the id of an event that the log has and that no record can represent.
     #[must_use]
     pub fn with_unreadable_event(self, id: u32) -> Self {
-        self.set(|inner| inner.unreadable_event = Some(id))
+        self.set(|inner| inner.unreadable_events = Some((id, id)))
+    }
+
+    /// Adds the ids of events that the device does not give.
+    #[cfg(feature = "device")]
+    pub(crate) fn with_unreadable_events(self, first: u32, last: u32) -> Self {
+        self.set(|inner| inner.unreadable_events = Some((first, last)))
     }
 
     /// Adds the position of what is wrong: the index in a list, or the line in a file.
@@ -137,11 +144,17 @@ impl Error {
         self.0.device
     }
 
-    /// The event that the log has and that no record can represent. It is the first one after the id from which the
-    /// caller read; a read after its id returns the events behind it.
+    /// The event that the log has and that no record can represent, or that the device does not give. It is the first one
+    /// after the id from which the caller read, or the last of several; a read after its id returns the events behind it.
     #[must_use]
     pub fn unreadable_event(&self) -> Option<u32> {
-        self.0.unreadable_event
+        self.0.unreadable_events.map(|(_, last)| last)
+    }
+
+    /// The first and the last id of the events that cannot be read.
+    #[cfg(feature = "collect")]
+    pub(crate) fn unreadable_events(&self) -> Option<(u32, u32)> {
+        self.0.unreadable_events
     }
 
     /// Whether the way to all devices of a backend failed, not one device.

@@ -252,6 +252,53 @@ impl Event {
     pub const fn flags(&self) -> EventFlags {
         EventFlags::from_bits_retain(self.flags)
     }
+
+    /// Whether two records of one log are the same event: id, time, code and subject agree.
+    ///
+    /// The rest may differ by the way to the device. A device gateway has no clock byte, a device may report an event
+    /// before its picture is ready, and bytes that the subject does not use mean nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags};
+    ///
+    /// let event = Event::builder(DeviceId::new(7), 9, EventCode::VERIFY_SUCCESS);
+    /// assert!(event.build().is_same_event(&event.flags(EventFlags::IMAGE).param(3).build()));
+    /// assert!(!event.build().is_same_event(&Event::builder(DeviceId::new(7), 9, EventCode::VERIFY_FAIL).build()));
+    /// ```
+    #[must_use]
+    pub fn is_same_event(&self, other: &Self) -> bool {
+        let own = (self.id, self.date_time, self.code);
+        own == (other.id, other.date_time, other.code) && self.subject().agrees_with(other.subject())
+    }
+
+    /// This record, with what only another record of the same event knows: that there is a picture, and the parameter.
+    /// With `clock` the UTC offset and daylight saving are those of `other`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags};
+    ///
+    /// // Over a device gateway, and over the vendor's library: UTC+9.
+    /// let event = Event::builder(DeviceId::new(7), 9, EventCode::VERIFY_SUCCESS);
+    /// let one = event.flags(EventFlags::IMAGE).build();
+    /// let other = event.flags(EventFlags::from_bits_retain(72)).param(3).build();
+    /// let known = one.completed_with(&other, true);
+    /// assert!(known.flags().has_image());
+    /// assert_eq!((known.flags().utc_offset_minutes(), known.param()), (540, 3));
+    /// ```
+    #[must_use]
+    pub const fn completed_with(mut self, other: &Self, clock: bool) -> Self {
+        let image = EventFlags::IMAGE.bits();
+        let clock = if clock { other.flags } else { self.flags };
+        self.flags = (self.flags | other.flags) & image | clock & !image;
+        if self.param == 0 {
+            self.param = other.param;
+        }
+        self
+    }
 }
 
 impl fmt::Debug for Event {

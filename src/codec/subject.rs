@@ -149,6 +149,29 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// Whether two records of an event have this subject: they agree as far as both say something. Some ways to a device
+    /// do not give the state of a port, nor all bytes of a subject that no source explains.
+    pub(super) fn agrees_with(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::User(one), Self::User(other)) => one.as_bytes() == other.as_bytes(),
+            (
+                Self::Input { io_device_id: one, port: one_port, value: one_value },
+                Self::Input { io_device_id: other, port: other_port, value: other_value },
+            ) => {
+                let is_said = [one_value, other_value].iter().all(|value| *value != PortValue::UNKNOWN);
+                (one, one_port) == (other, other_port) && (!is_said || one_value == other_value)
+            }
+            (Self::Osdp { .. }, Self::Osdp { .. }) | (Self::Unknown(_), Self::Unknown(_)) => {
+                let (one, other) = (self.to_bytes(), other.to_bytes());
+                let used =
+                    |bytes: &[u8; 32]| bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                let both = used(&one).min(used(&other));
+                one.get(..both) == other.get(..both)
+            }
+            (one, other) => one == other,
+        }
+    }
+
     /// The 32 bytes of the union; reserved bytes are 0.
     #[must_use]
     pub fn to_bytes(self) -> [u8; 32] {

@@ -1,16 +1,17 @@
 //! Follows one device: listens, catches up with its log, stores, and tries again after failures.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use super::catch_up::{CatchUp, Interrupt, Outcome};
-use super::options::{Stop, StopSignal};
+use super::catch_up::{CatchUp, Interrupt, Outcome, is_lap};
+use super::options::{CollectOptions, Stop, StopSignal};
 use super::report::DeviceReport;
 use super::routes::{Next, Route};
-use super::sequencer::{Offered, Sequencer, is_same};
+use super::sequencer::{Offered, Sequencer};
 use crate::codec::Event;
 use crate::device::{Live, Subscription};
 use crate::retry::Retry;
@@ -33,6 +34,7 @@ pub(super) struct Ended {
 impl Follower {
     /// Reads the log to its end.
     pub(super) async fn run_once(mut self) -> Ended {
+        self.log.looks = usize::MAX;
         let mut retry = Retry::new(self.log.options.retry);
         let error = loop {
             let Err(interrupt) = self.read_to_end().await else { break None };
@@ -40,6 +42,7 @@ impl Follower {
                 Interrupt::Stopped => break None,
                 Interrupt::Unstored(error) => (self.unstored(&error), error),
                 Interrupt::Failed(error) => (self.switch(&error), error),
+                Interrupt::Decided(next, error) => (next, error),
             };
             match next {
                 Next::Now => continue,
@@ -70,6 +73,7 @@ impl Follower {
                 Err(Interrupt::Unstored(error)) => (self.unstored(&error), false, error),
                 // Any error of a device may pass, and nobody else would try this device again.
                 Err(Interrupt::Failed(error)) => (self.switch(&error), true, error),
+                Err(Interrupt::Decided(next, error)) => (next, true, error),
             };
             if self.log.stop.get() == Some(Stop::Now) {
                 break Some(error); // The last batch did not reach the sink, and there is no further try.
@@ -108,6 +112,7 @@ impl Follower {
     async fn catch_up_once_more(&mut self) -> Option<Error> {
         let (never, stop) = StopSignal::new();
         self.log.stop = stop;
+        self.log.look_next_time();
         self.log.routes.unwatch();
         let mut delays = self.log.options.retry.delays().take(self.log.options.attempts);
         let give_up = Instant::now() + LAST_CATCH_UP;
@@ -117,6 +122,7 @@ impl Follower {
                 Interrupt::Stopped => break None,
                 Interrupt::Unstored(error) => (self.unstored(&error), error),
                 Interrupt::Failed(error) => (self.switch(&error), error),
+                Interrupt::Decided(next, error) => (next, error),
             };
             let may_help = error.is_retryable() && Instant::now() < give_up;
             match (next, delays.next().filter(|_| may_help)) {
@@ -182,12 +188,8 @@ impl Follower {
                 Live::Resumed { .. } => break,
                 Live::Lagged { .. } => continue,
             };
-            if sequencer.offer(event) == Offered::Below {
-                // Its id may have become a gap while it waited in the queue.
-                let stored = self.log.stored(sequencer.epoch(), event.id()).await;
-                if matches!(stored, Ok(None)) {
-                    sequencer.take_late(event);
-                }
+            if sequencer.offer(event) == Offered::Below && sequencer.lacks(event.id()) {
+                sequencer.take_late(event);
             }
         }
         self.log.store(&mut sequencer, true).await?;
@@ -195,18 +197,14 @@ impl Follower {
     }
 
     async fn listen(&mut self, sequencer: &mut Sequencer, live: &mut Subscription) -> Outcome {
-        self.log.run(sequencer).await?;
-        let mut last_read = Instant::now();
-        let mut out_of_order: Option<Instant> = None;
+        let mut reads = LogReads::new(self.log.options);
+        self.read_log(sequencer, &mut reads).await?;
         loop {
-            let waits =
-                sequencer.hole().is_some() || !sequencer.has_begun() && sequencer.first_waiting().is_some();
-            out_of_order = out_of_order.or_else(|| Some(Instant::now())).filter(|_| waits);
-            // Counted from its begin, so that a steady stream of events does not put off the read for ever.
-            let wait = match out_of_order {
-                Some(since) => self.log.options.settle.saturating_sub(since.elapsed()),
-                None => self.log.options.poll.saturating_sub(last_read.elapsed()),
-            };
+            // Also if the device always has something to report.
+            if self.log.stop.get().is_some() {
+                return Err(Interrupt::Stopped);
+            }
+            let wait = reads.wait(sequencer);
             let next = self.log.unless_stopped(tokio::time::timeout(wait, live.next())).await?;
             let mut item = match next {
                 Ok(Some(item)) => Some(item),
@@ -218,60 +216,172 @@ impl Follower {
             };
             let mut read_log = item.is_none() || wait.is_zero();
             // Takes every item that is in the queue, so that many events make one batch.
+            let mut unplaced = Vec::new();
             while let Some(next) = item {
                 match next {
-                    Live::Event { event, .. } => self.receive(sequencer, event).await?,
-                    // Before any later item is taken: if the ids have restarted, a later one may fit the watermark.
-                    Live::Lagged { .. } | Live::Resumed { .. } => {
+                    // Behind an event whose place is not known, the ids may have restarted, and a later event may fit the
+                    // watermark.
+                    Live::Event { event, .. } if !unplaced.is_empty() => unplaced.push(event),
+                    Live::Event { event, .. } => match sequencer.offer(event) {
+                        Offered::Taken => {}
+                        Offered::Repeated => self.log.count_repeated(sequencer, 1),
+                        Offered::Below => unplaced.push(event),
+                    },
+                    Live::Resumed { .. } => {
+                        self.log.store(sequencer, true).await?;
+                        self.log.compare_again();
+                        read_log = true;
+                        break;
+                    }
+                    Live::Lagged { .. } => {
                         read_log = true;
                         break;
                     }
                 }
-                if sequencer.ready() >= BATCH || sequencer.waiting() >= BATCH {
-                    read_log |= sequencer.waiting() >= BATCH;
+                if sequencer.ready().max(sequencer.unstored()).max(unplaced.len()) >= BATCH {
                     break;
                 }
-                item = live.next().now_or_never().flatten();
+                item = unconstrained(live.next()).now_or_never().flatten();
             }
-            self.log.store(sequencer, false).await?;
+            let all = sequencer.unstored() >= BATCH;
+            if unplaced.is_empty() {
+                self.log.store(sequencer, all).await?;
+            } else {
+                self.place(sequencer, unplaced, &mut reads).await?;
+            }
             if read_log {
-                self.log.run(sequencer).await?;
-                last_read = Instant::now();
+                self.read_log(sequencer, &mut reads).await?;
             }
         }
     }
 
-    /// Takes a live event.
-    async fn receive(&mut self, sequencer: &mut Sequencer, event: Event) -> Outcome {
-        match sequencer.offer(event) {
-            Offered::Taken => return Ok(()),
-            Offered::Repeated => {
-                self.log.count_repeated(sequencer, 1);
-                return Ok(());
+    /// Reads the log. A device that fails is read again later; meanwhile its live events are stored.
+    async fn read_log(&mut self, sequencer: &mut Sequencer, reads: &mut LogReads) -> Outcome {
+        match self.log.run(sequencer).await {
+            Ok(()) => {
+                reads.succeeded(sequencer);
+                Ok(())
             }
-            Offered::Below => {}
+            Err(Interrupt::Failed(error)) => {
+                let next = self.switch(&error);
+                if self.log.failures == 0 {
+                    reads.retry.reset();
+                }
+                match reads.retry.next_delay().filter(|_| next == Next::Later) {
+                    Some(delay) => {
+                        tracing::info!(device = %self.log.device.id(), %error, "the log cannot be read");
+                        self.log.failures += 1;
+                        reads.failed(delay);
+                        self.log.store(sequencer, true).await
+                    }
+                    None => Err(Interrupt::Decided(next, error)),
+                }
+            }
+            Err(interrupt) => Err(interrupt),
         }
-        self.log.store(sequencer, false).await?;
-        let stored = self.log.stored(sequencer.epoch(), event.id()).await?;
-        if stored.is_some_and(|stored| is_same(&stored, &event)) {
-            self.log.count_repeated(sequencer, 1);
-            return Ok(());
-        }
-        // Another event with a known id: the log shows whether the device has restarted its event ids.
+    }
+
+    /// Places live events of which the first is not above the watermark: they are repetitions, or came late, or the device
+    /// has restarted its event ids. One look into the log decides for all of them.
+    async fn place(
+        &mut self,
+        sequencer: &mut Sequencer,
+        events: Vec<Event>,
+        reads: &mut LogReads,
+    ) -> Outcome {
         let epoch = sequencer.epoch();
-        self.log.run(sequencer).await?;
-        if sequencer.epoch() != epoch {
-            if sequencer.offer(event) != Offered::Taken {
-                self.log.count_repeated(sequencer, 1);
+        let is_below = |event: &Event| event.id() <= sequencer.watermark() && !sequencer.lacks(event.id());
+        let known: Vec<Event> = events.iter().copied().filter(is_below).collect();
+        let known = known.iter().map(Event::id).zip(self.log.compare_stored(epoch, &known).await?);
+        let known: BTreeMap<u32, Option<bool>> = known.collect();
+        let is_repeated = |event: &Event| matches!(known.get(&event.id()), Some(Some(true) | None));
+        let repeated = events.iter().take_while(|event| is_repeated(event)).count();
+        self.log.count_repeated(sequencer, u64::try_from(repeated).unwrap_or(u64::MAX));
+        let mut events = events.into_iter().skip(repeated).peekable();
+        let is_next = |event: &Event, sequencer: &Sequencer| event.id() > sequencer.watermark();
+        let mut is_looked_up = false;
+        while let Some(event) = events.next() {
+            if !is_looked_up && !is_next(&event, sequencer) && !is_repeated(&event) {
+                self.log.store(sequencer, false).await?;
+                self.read_log(sequencer, reads).await?;
+                is_looked_up = true;
             }
-        } else if stored.is_none() {
-            sequencer.take_late(event);
-        } else {
-            let (device, id) = (self.log.device.id(), event.id());
-            tracing::warn!(%device, id, "two different events have one id; the first is kept");
-            self.log.count_repeated(sequencer, 1);
+            let is_new_epoch = sequencer.epoch() != epoch;
+            match sequencer.offer(event) {
+                Offered::Taken => {}
+                Offered::Repeated => self.log.count_repeated(sequencer, 1),
+                Offered::Below if sequencer.lacks(event.id()) => {
+                    if is_lap(event.id(), sequencer.watermark()) {
+                        let (device, id) = (self.log.device.id(), event.id());
+                        tracing::warn!(%device, id, "the log does not show yet that the id counter went past its end");
+                    } else {
+                        sequencer.take_late(event);
+                    }
+                }
+                Offered::Below => {
+                    if !is_new_epoch && known.get(&event.id()) == Some(&Some(false)) {
+                        let (device, id) = (self.log.device.id(), event.id());
+                        tracing::warn!(%device, id, "two different events have one id; the first is kept");
+                    }
+                    self.log.count_repeated(sequencer, 1);
+                }
+            }
         }
-        Ok(())
+        self.log.store(sequencer, sequencer.unstored() >= BATCH).await
+    }
+}
+
+/// When the log is read while the collector listens.
+struct LogReads {
+    settle: Duration,
+    poll: Duration,
+    retry: Retry,
+    last: Instant,
+    /// When to read again after a failure.
+    after_failure: Option<Instant>,
+    /// Since when events wait above a hole, and how long until the log is read for what is missing. It is twice as long
+    /// after each read in vain.
+    hole: Option<(Instant, Duration)>,
+    /// How many events waited when this was last decided.
+    waiting: usize,
+}
+
+impl LogReads {
+    fn new(options: CollectOptions) -> Self {
+        let (settle, poll, retry) = (options.settle, options.poll, Retry::new(options.retry));
+        let (after_failure, hole, waiting) = Default::default();
+        Self { settle, poll, retry, last: Instant::now(), after_failure, hole, waiting }
+    }
+
+    /// How long to listen before the next read. It is counted from the begin, so that a steady stream of events does not
+    /// put off the read for ever.
+    fn wait(&mut self, sequencer: &Sequencer) -> Duration {
+        if let Some(at) = self.after_failure {
+            return at.saturating_duration_since(Instant::now());
+        }
+        let is_unsettled = sequencer.hole().is_some() || !sequencer.has_begun() && sequencer.waiting() > 0;
+        let is_news =
+            sequencer.waiting() > self.waiting && self.hole.is_none_or(|(_, wait)| wait > self.settle);
+        self.waiting = sequencer.waiting();
+        if !is_unsettled {
+            self.hole = None;
+        } else if is_news || self.hole.is_none() {
+            self.hole = Some((Instant::now(), self.settle));
+        }
+        let left = |(since, wait): (Instant, Duration)| wait.saturating_sub(since.elapsed());
+        let poll = left((self.last, self.poll));
+        self.hole.map_or(poll, |hole| left(hole).min(poll))
+    }
+
+    fn succeeded(&mut self, sequencer: &Sequencer) {
+        self.retry.reset();
+        (self.last, self.after_failure, self.waiting) = (Instant::now(), None, sequencer.waiting());
+        let longer = |(_, wait): (Instant, Duration)| (Instant::now(), wait.saturating_mul(2).min(self.poll));
+        self.hole = self.hole.map(longer);
+    }
+
+    fn failed(&mut self, delay: Duration) {
+        self.after_failure = Some(Instant::now() + delay);
     }
 }
 

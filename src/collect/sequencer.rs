@@ -2,23 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use crate::codec::{DeviceId, Event, EventFlags};
+use crate::codec::{DeviceId, Event};
 use crate::sink::{Batch, Gap, GapReason, ResumePoint};
 
 /// The events of one epoch of one device, in the order of their ids: a contiguous watermark, the events that wait above
-/// it, and the batch that is not stored yet.
+/// it, the gaps below it, and the batch that is not stored yet.
 ///
-/// The watermark passes an id only when its event is stored or in the batch, or when a gap covers the id.
+/// The watermark passes an id only when its event is stored or in the batch, or when a gap covers the id. A hole becomes a
+/// gap only when the log has shown an event above it: a live event proves nothing of the log.
 pub(super) struct Sequencer {
     device: DeviceId,
     epoch: u32,
     /// The first id that the collection covers; not known until the device's log was read for the first time.
     first: Option<u32>,
     watermark: u32,
+    /// The watermark of the last batch.
+    kept: u32,
     /// The event at the watermark; `None` if only the sink has it.
     last: Option<Event>,
     /// The events above the watermark, and whether each is stored already.
     waiting: BTreeMap<u32, (Event, bool)>,
+    /// How many of them are not.
+    unstored: usize,
+    /// The gaps up to the watermark, by their first id.
+    gaps: BTreeMap<u32, Gap>,
+    /// The newest id that the log has shown.
+    shown: Option<u32>,
     batch: Batch,
     /// A batch did not reach the sink: no further batch may be taken.
     abandoned: bool,
@@ -31,24 +40,38 @@ pub(super) enum Offered {
     Taken,
     /// The same event waits already.
     Repeated,
-    /// Its id is not above the watermark: the event is a repetition, or the device has restarted its event ids.
+    /// Its id is not above the watermark: the event is a repetition, came late, or the device has restarted its event ids.
     Below,
 }
 
 impl Sequencer {
     /// An epoch of which nothing is known.
     pub(super) fn new(device: DeviceId, epoch: u32) -> Self {
-        let (first, watermark, last, waiting, abandoned) = Default::default();
+        let (first, watermark, kept, last, waiting, unstored, gaps, shown, abandoned) = Default::default();
         let batch = Batch::new(device, epoch, 0, 0);
-        Self { device, epoch, first, watermark, last, waiting, batch, abandoned }
+        Self { device, epoch, first, watermark, kept, last, waiting, unstored, gaps, shown, batch, abandoned }
     }
 
-    /// An epoch that continues where a sink left it.
-    pub(super) fn resume(device: DeviceId, point: ResumePoint) -> Self {
+    /// An epoch that continues where a sink left it, with the gaps of the device.
+    ///
+    /// An epoch that was closed ends with a gap up to the last possible id, and with gaps between events that waited then.
+    /// It continues before them.
+    pub(super) fn resume(device: DeviceId, point: ResumePoint, gaps: &[Gap]) -> Self {
+        let gaps = gaps.iter().filter(|gap| gap.epoch == point.epoch);
+        let mut watermark = point.watermark;
+        for gap in gaps.clone().rev() {
+            let is_end = gap.reason == GapReason::Reset && watermark - gap.to.min(watermark) <= MOST_WAITING;
+            if point.watermark < u32::MAX || !is_end || watermark == u32::MAX && !gap.is_open() {
+                break;
+            }
+            watermark = gap.from.saturating_sub(1);
+        }
         Self {
             first: Some(point.first),
-            watermark: point.watermark,
+            watermark,
+            kept: watermark,
             waiting: point.above.into_iter().map(|event| (event.id(), (event, true))).collect(),
+            gaps: gaps.filter(|gap| gap.from <= watermark).map(|gap| (gap.from, *gap)).collect(),
             ..Self::new(device, point.epoch)
         }
     }
@@ -66,6 +89,14 @@ impl Sequencer {
                 }
             }
             self.advance();
+        }
+    }
+
+    /// Covers the ids from `id` on, which the log shows below the first one: those between become a gap.
+    pub(super) fn extend_to(&mut self, id: u32) {
+        if let Some(first) = self.first.filter(|first| id < *first) {
+            self.gap(id, first - 1, GapReason::Unknown);
+            self.first = Some(id);
         }
     }
 
@@ -95,24 +126,74 @@ impl Sequencer {
         if self.first.is_some() && event.id() <= self.watermark {
             return Offered::Below;
         }
-        if let Some((known, _)) = self.waiting.get(&event.id()) {
-            return if is_same(known, &event) { Offered::Repeated } else { Offered::Below };
+        if let Some((known, is_stored)) = self.waiting.get_mut(&event.id()) {
+            if !known.is_same_event(&event) {
+                return Offered::Below;
+            }
+            let completed = known.completed_with(&event, false);
+            if completed != *known {
+                // A sink learns from the repetition.
+                *known = completed;
+                if *is_stored {
+                    self.batch.events.push(completed);
+                }
+            }
+            return Offered::Repeated;
         }
         self.waiting.insert(event.id(), (event, false));
+        self.unstored += 1;
         self.advance();
         Offered::Taken
     }
 
-    /// Takes an event below the watermark that arrived after its id had become a gap, or after a higher id had become the
-    /// first one; then its id becomes the first one.
+    /// Takes an event that the log shows. It stands for the log where another event was reported live under its id, as
+    /// long as that one is not stored.
+    pub(super) fn offer_logged(&mut self, event: Event) -> Offered {
+        if let Some((known, false)) = self.waiting.get_mut(&event.id())
+            && !known.is_same_event(&event)
+        {
+            *known = event;
+            return Offered::Taken;
+        }
+        self.offer(event)
+    }
+
+    /// Notes that the log has shown this id.
+    pub(super) fn show(&mut self, id: u32) {
+        self.shown = self.shown.max(Some(id));
+    }
+
+    /// Whether this id is missing up to the watermark, or below the first id.
+    pub(super) fn lacks(&self, id: u32) -> bool {
+        self.first.is_some_and(|first| id < first) || self.gap_of(id).is_some()
+    }
+
+    /// Takes an event that is missing up to the watermark, or below the first id.
     pub(super) fn take_late(&mut self, event: Event) {
-        if let Some(before) = self.first.filter(|first| event.id() < *first).map(|first| first - 1) {
-            if event.id() < before {
-                self.gap(event.id() + 1, before, GapReason::Unknown);
-            }
-            self.first = Some(event.id());
+        let id = event.id();
+        self.extend_to(id);
+        if let Some(gap) = self.gap_of(id) {
+            self.gaps.remove(&gap.from);
+            self.gaps.extend(gap.without([(id, id)]).into_iter().map(|piece| (piece.from, piece)));
         }
         self.batch.events.push(event);
+    }
+
+    #[allow(dead_code)]
+    /// Puts a record into the batch whose event is stored, so that the sink learns what it did not know.
+    pub(super) fn learn(&mut self, event: Event) {
+        self.batch.events.push(event);
+    }
+
+    /// The part of the first gap at or above `id`: its ids from `id` on.
+    pub(super) fn gap_from(&self, id: u32) -> Option<(u32, u32)> {
+        let gap = self.gap_of(id).or_else(|| self.gaps.range(id..).next().map(|(_, gap)| *gap))?;
+        Some((gap.from.max(id), gap.to))
+    }
+
+    /// The last missing id from `from` to `to`.
+    pub(super) fn last_missing(&self, from: u32, to: u32) -> u32 {
+        self.gaps.range(..=to).next_back().map_or(to, |(_, gap)| gap.to.min(to)).max(from)
     }
 
     /// The first hole: the ids that are missing below the first waiting event, both ends included.
@@ -120,6 +201,26 @@ impl Sequencer {
         self.first?;
         let (&next, _) = self.waiting.first_key_value()?;
         Some((self.watermark.checked_add(1)?, next.checked_sub(1)?))
+    }
+
+    /// The first hole, if the log has shown an event above it.
+    pub(super) fn shown_hole(&self) -> Option<(u32, u32)> {
+        self.hole().filter(|(_, to)| self.shown.is_some_and(|shown| *to < shown))
+    }
+
+    /// The last id of the last hole above which the log has shown an event.
+    pub(super) fn end_of_holes(&self) -> Option<u32> {
+        let (_, mut end) = self.shown_hole()?;
+        let shown = self.waiting.range(..=self.shown?);
+        let mut above: Option<u32> = None;
+        for (&id, _) in shown.rev() {
+            if above.is_some_and(|above| above - id > 1) {
+                end = above.map_or(end, |above| above - 1);
+                break;
+            }
+            above = Some(id);
+        }
+        Some(end)
     }
 
     /// The event that follows the first hole.
@@ -132,39 +233,33 @@ impl Sequencer {
         if let Some((from, to)) = self.hole() {
             self.gap(from, to, reason);
             self.watermark = to;
+            self.last = None;
             self.advance();
         }
     }
 
-    /// Makes a gap of an event that the log has and that cannot be read. It is the first one of the log after the
-    /// watermark, so the log lacks the ids below it. Returns `false` if it is not above the watermark.
-    pub(super) fn pass_over(&mut self, id: u32) -> bool {
-        self.begin_at(id);
-        if id <= self.watermark {
+    /// Makes a gap of events that the log has and that cannot be read. They are the first ones of the log after the
+    /// watermark, so the log lacks the ids below them. Returns `false` if they are not above the watermark.
+    pub(super) fn pass_over(&mut self, from: u32, to: u32) -> bool {
+        self.begin_at(from);
+        self.show(to);
+        if to <= self.watermark {
             return false;
         }
-        while self.hole().is_some_and(|(_, to)| to < id) {
-            self.explain_hole(GapReason::Unknown);
-        }
-        if self.watermark < id {
-            let missing = self.watermark.saturating_add(1);
-            if missing < id {
-                self.gap(missing, id - 1, GapReason::Unknown);
+        while self.watermark < to {
+            let next = self.watermark + 1;
+            let end = self.first_waiting().map_or(to, |waiting| to.min(waiting - 1));
+            if next < from {
+                self.gap(next, end.min(from - 1), GapReason::Unknown);
             }
-            self.gap(id, id, GapReason::Unreadable);
-            self.watermark = id;
+            if end >= from {
+                self.gap(next.max(from), end, GapReason::Unreadable);
+            }
+            self.watermark = end;
+            self.last = None;
             self.advance();
         }
         true
-    }
-
-    /// Removes the event above the first hole: it will be stored, and the watermark does not wait for it. Returns its id.
-    pub(super) fn set_aside(&mut self) -> Option<u32> {
-        let (id, (event, stored)) = self.waiting.pop_first()?;
-        if !stored {
-            self.batch.events.push(event);
-        }
-        Some(id)
     }
 
     /// Ends the epoch: no further event of it will come. Returns the waiting events that are not stored; they belong to
@@ -173,11 +268,11 @@ impl Sequencer {
         let waiting = std::mem::take(&mut self.waiting);
         let (stored, unstored): (BTreeMap<_, _>, BTreeMap<_, _>) =
             waiting.into_iter().partition(|(_, (_, stored))| *stored);
-        self.waiting = stored;
+        (self.waiting, self.unstored) = (stored, 0);
         while self.hole().is_some() {
             self.explain_hole(GapReason::Reset);
         }
-        if let Some(from) = self.watermark.checked_add(1) {
+        if let Some(from) = self.watermark.checked_add(1).filter(|_| self.first.is_some()) {
             self.gap(from, u32::MAX, GapReason::Reset);
             self.watermark = u32::MAX;
         }
@@ -187,21 +282,35 @@ impl Sequencer {
     /// Takes what is not stored yet, with the watermark that is right once it is stored; `None` if nothing changed.
     ///
     /// Waiting events are left out unless `all` is set: usually the hole below them is filled in a moment. Before the
-    /// first id is known there is no batch: a watermark made from live events alone would skip the log.
+    /// log was read there is no batch without `all`; with it, the account begins at the first waiting event.
     pub(super) fn take_batch(&mut self, all: bool) -> Option<Batch> {
+        if let Some(waiting) = self.first_waiting().filter(|_| all) {
+            self.begin_at(waiting);
+        }
         let first = self.first?;
-        if all {
+        if all && self.unstored > 0 {
             for (event, stored) in self.waiting.values_mut().filter(|(_, stored)| !stored) {
                 self.batch.events.push(*event);
                 *stored = true;
             }
+            self.unstored = 0;
         }
         if self.abandoned || self.batch.events.is_empty() && self.batch.gaps.is_empty() {
             return None;
         }
         let mut batch = std::mem::replace(&mut self.batch, Batch::new(self.device, self.epoch, 0, 0));
         (batch.first, batch.watermark) = (first, self.watermark);
+        self.kept = self.watermark;
         Some(batch)
+    }
+
+    /// Takes the events that are not stored out again: they are of another epoch.
+    pub(super) fn take_unstored(&mut self) -> Vec<Event> {
+        let mut events = std::mem::take(&mut self.batch.events);
+        events.extend(self.waiting.values().filter(|(_, stored)| !stored).map(|(event, _)| *event));
+        self.waiting.retain(|_, (_, stored)| *stored);
+        (self.unstored, self.watermark, self.last) = (0, self.kept, None);
+        events
     }
 
     /// Ends the work after a batch did not reach the sink: a later batch would hide the loss. The work continues with a
@@ -214,13 +323,39 @@ impl Sequencer {
         self.epoch
     }
 
-    /// The event at the watermark; `None` if only the sink has it.
+    /// The event at the watermark; `None` if only the sink has it, or nobody.
     pub(super) fn last(&self) -> Option<&Event> {
         self.last.as_ref()
     }
 
+    /// The stored ids at which the log can be compared with the account, the newest first: those that the log has shown,
+    /// or all.
+    pub(super) fn stored_ids(&self) -> impl Iterator<Item = u32> {
+        let newest = self.shown.map_or(self.watermark, |shown| shown.min(self.watermark));
+        let first = self.first.unwrap_or(u32::MAX);
+        let mut next = Some(newest);
+        std::iter::from_fn(move || {
+            let mut id = next?;
+            while let Some(gap) = self.gap_of(id) {
+                id = gap.from.checked_sub(1)?;
+            }
+            next = id.checked_sub(1);
+            Some(id).filter(|id| *id >= first)
+        })
+    }
+
     pub(super) fn has_begun(&self) -> bool {
         self.first.is_some()
+    }
+
+    /// The first id that the collection covers.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.first
+    }
+
+    /// Whether ids up to the watermark, or below the first one, are missing that the log may show later.
+    pub(super) fn may_lack(&self) -> bool {
+        !self.gaps.is_empty() || self.first.is_some_and(|first| first > 1)
     }
 
     /// The id after which to read: the watermark, or 0 for a log that was never read.
@@ -238,13 +373,24 @@ impl Sequencer {
         self.waiting.keys().next().copied()
     }
 
-    /// How many events wait.
+    /// How many events wait, stored or not.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
+    /// How many waiting events are not stored.
+    pub(super) fn unstored(&self) -> usize {
+        self.unstored
+    }
+
+    fn gap_of(&self, id: u32) -> Option<Gap> {
+        self.gaps.range(..=id).next_back().map(|(_, gap)| *gap).filter(|gap| gap.to >= id)
+    }
+
     fn gap(&mut self, from: u32, to: u32, reason: GapReason) {
-        self.batch.gaps.push(Gap { device: self.device, epoch: self.epoch, from, to, reason });
+        let gap = Gap { device: self.device, epoch: self.epoch, from, to, reason };
+        self.gaps.insert(from, gap);
+        self.batch.gaps.push(gap);
     }
 
     /// Moves the watermark over the waiting events that follow it without a hole.
@@ -266,20 +412,13 @@ impl Sequencer {
         self.last = Some(event);
         if !stored {
             self.batch.events.push(event);
+            self.unstored = self.unstored.saturating_sub(1);
         }
     }
 }
 
-/// Whether two records with one id are the same event: all their bytes agree, except the flag of the image. A device may
-/// report an event before its picture is ready, and one bit is not enough to conclude that the ids have restarted.
-pub(super) fn is_same(one: &Event, other: &Event) -> bool {
-    match (one.as_bytes().split_last(), other.as_bytes().split_last()) {
-        (Some((flags, record)), Some((other_flags, other_record))) => {
-            record == other_record && (flags ^ other_flags) & !EventFlags::IMAGE.bits() == 0
-        }
-        _ => false,
-    }
-}
+/// No more events wait when an epoch is closed.
+const MOST_WAITING: u32 = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -326,8 +465,8 @@ mod tests {
         let mut sequencer = begun(1);
         sequencer.offer(event(1));
         sequencer.offer(event(4));
-        assert!(sequencer.pass_over(7));
-        assert!(!sequencer.pass_over(7));
+        assert!(sequencer.pass_over(7, 7));
+        assert!(!sequencer.pass_over(7, 7));
         sequencer.offer(event(8));
         let batch = sequencer.take_batch(false).unwrap();
         let gaps: Vec<_> = batch.gaps.iter().map(|gap| (gap.from, gap.to, gap.reason)).collect();
@@ -376,12 +515,22 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_stored_before_the_log_was_read() {
+    fn live_events_alone_begin_an_account_and_what_the_log_shows_below_them_is_a_gap() {
         let mut sequencer = Sequencer::new(DEVICE, 0);
         sequencer.offer(event(500));
-        assert!(sequencer.take_batch(true).is_none());
-        sequencer.begin_at(1);
-        assert_eq!((sequencer.hole(), sequencer.watermark()), (Some((1, 499)), 0));
+        assert!(sequencer.take_batch(false).is_none());
+        let batch = sequencer.take_batch(true).unwrap();
+        assert_eq!((batch.first, batch.watermark, ids(&batch)), (500, 500, vec![500]));
+        assert!(sequencer.lacks(1) && !sequencer.lacks(500));
+        sequencer.extend_to(3);
+        assert_eq!(
+            (sequencer.gap_from(0), sequencer.gap_from(7), sequencer.gap_from(500)),
+            (Some((3, 499)), Some((7, 499)), None)
+        );
+        sequencer.take_late(event(4));
+        let batch = sequencer.take_batch(false).unwrap();
+        assert_eq!((batch.first, batch.watermark, ids(&batch)), (3, 500, vec![4]));
+        assert_eq!((sequencer.gap_from(0), sequencer.gap_from(4)), (Some((3, 3)), Some((5, 499))));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::live::Sender;
-use super::paging;
+use super::paging::{self, PageSize};
 use super::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::codec::blob::EventMask;
 use crate::codec::portable::PortableBlob;
@@ -363,10 +363,10 @@ pub async fn scan_image_logs(
     after: u32,
     max: u32,
 ) -> Result<Vec<ImageLog>> {
-    let (mut images, mut cursor) = (Vec::new(), after);
+    let (mut images, mut cursor, size) = (Vec::new(), after, PageSize::default());
     loop {
         let ask = |from, amount| backend.logs(device, from, amount);
-        let page = paging::page(cursor, SCAN_PAGE, ask).await?;
+        let page = paging::page(cursor, SCAN_PAGE, &size, ask).await?;
         let Some(last) = page.last() else { return Ok(images) };
         cursor = last.id();
         for event in page.iter().filter(|event| event.flags().has_image()) {

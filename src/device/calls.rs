@@ -1,12 +1,15 @@
 //! Calls of a backend: each with a deadline, on a connected device, and made again when the connection was lost.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::backend::Backend;
 use super::connection::{ConnectionState, StateBoard};
+use super::paging::PageSize;
 use crate::codec::DeviceId;
+use crate::sync::lock;
 use crate::{Error, ErrorKind, Result, RetryPolicy};
 
 /// What a client, its devices and its subscriptions share.
@@ -18,11 +21,25 @@ pub(super) struct Calls {
     pub(super) queue_capacity: usize,
     pub(super) retry: RetryPolicy,
     pub(super) states: StateBoard,
+    /// How large pages may be, by device.
+    pub(super) page_sizes: Mutex<HashMap<(DeviceId, Records), Arc<PageSize>>>,
+}
+
+/// What a page holds.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) enum Records {
+    Blobs,
+    Events,
+    Images,
 }
 
 impl Calls {
     pub(super) fn name(&self) -> &str {
         self.name.get().map_or("", String::as_str)
+    }
+
+    pub(super) fn page_size(&self, device: DeviceId, records: Records) -> Arc<PageSize> {
+        Arc::clone(lock(&self.page_sizes).entry((device, records)).or_default())
     }
 
     /// Makes one call to a connected device, and makes it again if the connection was lost: at most [`CALL_RETRIES`]

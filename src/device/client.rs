@@ -1,7 +1,7 @@
 //! The client of all devices that one backend reaches.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -47,8 +47,9 @@ impl Client {
     /// A client with these options.
     pub fn with_options(backend: Arc<dyn Backend>, options: ClientOptions) -> Self {
         let ClientOptions { deadline, queue_capacity, retry } = options;
-        let (name, states) = (OnceLock::new(), StateBoard::new());
-        Self { calls: Arc::new(Calls { backend, name, deadline, queue_capacity, retry, states }) }
+        let (name, states, page_sizes) = (OnceLock::new(), StateBoard::new(), Mutex::default());
+        let calls = Calls { backend, name, deadline, queue_capacity, retry, states, page_sizes };
+        Self { calls: Arc::new(calls) }
     }
 
     /// Sets what messages call this client, for all its clones; the first name counts. [`open`](Self::open) takes it

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use super::backend::{Backend, LiveSink};
 use super::live::queue;
-use super::paging;
+use super::paging::{self, PageSize};
 use super::{Client, ClientOptions, EventPage, ImageFilter, Live, Subscription};
 use crate::codec::blob::EventMask;
 use crate::codec::{DeviceId, Event, EventCode};
@@ -203,7 +203,7 @@ async fn blobs_belong_to_the_events_of_the_log(
     let point = "blobs belong to the events of the log and have no field that was not asked for";
     let mask = EventMask::INFO | EventMask::SUBJECT | EventMask::TNA_KEY;
     let ask = |from, amount| backend.blobs(device, from, amount, mask);
-    let blobs = match paging::fill(3, 20, ask).await {
+    let blobs = match paging::fill(3, 20, &PageSize::default(), ask).await {
         Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(()),
         result => result.kept(point)?,
     };
@@ -334,7 +334,7 @@ async fn clearing_does_not_restart_the_ids(stage: &dyn BackendStage) -> Result<(
 
 /// A page, as a client reads it.
 async fn read(backend: &dyn Backend, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
-    paging::page(after, max, |from, amount| backend.logs(device, from, amount)).await
+    paging::page(after, max, &PageSize::default(), |from, amount| backend.logs(device, from, amount)).await
 }
 
 /// A sink, and what a backend puts into it.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::stream;
 
-use super::calls::{Calls, of_device};
+use super::calls::{Calls, Records, of_device};
 use super::subscription::subscribe;
 use super::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog, LogListener, Subscription, paging};
 use crate::codec::blob::EventMask;
@@ -101,14 +101,17 @@ impl Device {
     ///
     /// A short page does not mean the end of the log; only an empty page does.
     ///
+    /// A device or a link that fails with many events is asked again for half as many, down to one. The client remembers
+    /// what worked, for each device.
+    ///
     /// The vendor's library takes an exclusive id, its gateway an inclusive one; here the id is always exclusive. Records
     /// that a device gives twice are left out and counted ([`EventPage::repeated`]).
     ///
     /// # Errors
     ///
     /// [`InvalidInput`](ErrorKind::InvalidInput) if `max` is 0. [`InvalidData`](ErrorKind::InvalidData) if no record can
-    /// hold the first event: read on from its id, [`Error::unreadable_event`]. Also if different events have one id, and
-    /// if full answers never get beyond `after`.
+    /// hold the first event, or if the device does not give it and gives others: read on from its id,
+    /// [`Error::unreadable_event`]. Also if different events have one id, and if full answers never get beyond `after`.
     #[doc(alias("BS2_GetLog", "GetLog"))]
     pub async fn logs(&self, after: u32, max: u32) -> Result<EventPage> {
         if max == 0 {
@@ -118,7 +121,9 @@ impl Device {
         let ask = |from, amount| {
             self.calls.call(self.id, "logs", move || self.calls.backend.logs(self.id, from, amount))
         };
-        paging::page(after, max, ask).await.map_err(|error| of_device(error, self.id))
+        paging::page(after, max, &self.calls.page_size(self.id, Records::Events), ask)
+            .await
+            .map_err(|error| of_device(error, self.id))
     }
 
     /// The whole log after `after`, page by page, to its end.
@@ -278,7 +283,9 @@ impl Device {
             let call = move || self.calls.backend.blobs(self.id, from, amount, mask);
             self.calls.call(self.id, "blobs", call)
         };
-        paging::fill(after, max, ask).await.map_err(|error| of_device(error, self.id))
+        paging::fill(after, max, &self.calls.page_size(self.id, Records::Blobs), ask)
+            .await
+            .map_err(|error| of_device(error, self.id))
     }
 
     /// The picture of one event, a JPEG. Call this only if the event's flags say that there is one.
@@ -307,7 +314,9 @@ impl Device {
             let call = move || self.calls.backend.image_logs(self.id, from, amount);
             self.calls.call(self.id, "image logs", call)
         };
-        paging::fill(after, max, ask).await.map_err(|error| of_device(error, self.id))
+        paging::fill(after, max, &self.calls.page_size(self.id, Records::Images), ask)
+            .await
+            .map_err(|error| of_device(error, self.id))
     }
 
     /// The pictures of the events after `after` for which `wanted` is true, one by one.

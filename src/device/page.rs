@@ -136,6 +136,13 @@ impl EventPage {
         self
     }
 
+    /// The first `count` events.
+    pub(crate) fn truncated(mut self, count: usize) -> Self {
+        self.bytes.truncate(count.saturating_mul(Event::SIZE));
+        self.drop_extras_of_others();
+        self
+    }
+
     fn drop_extras_of_others(&mut self) {
         if self.extras.is_empty() {
             return;
@@ -147,6 +154,8 @@ impl EventPage {
 }
 
 impl Answer for EventPage {
+    const IS_DENSE: bool = true;
+
     fn count(&self) -> usize {
         self.len().saturating_add(self.unreadable.len())
     }
@@ -174,12 +183,18 @@ impl Answer for EventPage {
         let answered = self.len();
         let mut events: Vec<Event> = self.iter().filter(|event| event.id() > after).copied().collect();
         events.sort_by_key(Event::id);
-        let one_id = |pair: &&[Event]| matches!(pair, [a, b] if a.id() == b.id() && a != b);
+        let one_id = |pair: &&[Event]| matches!(pair, [a, b] if a.id() == b.id() && !a.is_same_event(b));
         if let Some(event) = events.windows(2).find(one_id).and_then(<[_]>::first) {
             let message = format!("different events have the id {}", event.id());
             return Err(Error::new(ErrorKind::InvalidData, message));
         }
-        events.dedup();
+        events.dedup_by(|more, kept| {
+            let is_repetition = more.id() == kept.id();
+            if is_repetition {
+                *kept = kept.completed_with(more, false);
+            }
+            is_repetition
+        });
         let asked_for = usize::from(had_after_here && self.overlaps);
         let dropped = u64::try_from(answered - events.len() - asked_for).unwrap_or(u64::MAX);
         let page = Self {
@@ -201,15 +216,15 @@ impl Answer for EventPage {
             }
         }
         let end = end.min(usize::try_from(max).unwrap_or(usize::MAX));
-        if end < self.len() {
-            self.bytes.truncate(end * Event::SIZE);
-            self.drop_extras_of_others();
-        }
-        Ok(self)
+        Ok(if end < self.len() { self.truncated(end) } else { self })
     }
 
     fn is_empty(&self) -> bool {
         self.count() == 0
+    }
+
+    fn lowest(&self) -> Option<u32> {
+        self.iter().map(Event::id).chain(self.unreadable.iter().map(|(id, _)| *id)).min()
     }
 
     fn repeated(&self) -> u64 {
@@ -280,11 +295,12 @@ mod tests {
 
     #[test]
     fn two_different_events_with_one_id_are_an_error_and_no_repetition() {
-        let build =
-            |param| Event::builder(DeviceId::new(1), 9, EventCode::VERIFY_SUCCESS).param(param).build();
-        let page = EventPage::from(vec![build(1), build(1)]).in_order(0).unwrap().answer;
-        assert_eq!((page.len(), page.repeated()), (1, 1));
-        let error = EventPage::from(vec![build(1), build(2)]).in_order(0).err().unwrap();
+        let build = |code| Event::builder(DeviceId::new(1), 9, code);
+        let (event, other) = (build(EventCode::VERIFY_SUCCESS), build(EventCode::VERIFY_FAIL).build());
+        // The second time it knows the T&A key.
+        let page = EventPage::from(vec![event.build(), event.param(3).build()]).in_order(0).unwrap().answer;
+        assert_eq!((page.first().unwrap().param(), page.len(), page.repeated()), (3, 1, 1));
+        let error = EventPage::from(vec![event.build(), other]).in_order(0).err().unwrap();
         assert_eq!(
             (error.kind(), error.to_string().as_str()),
             (ErrorKind::InvalidData, "different events have the id 9")

@@ -150,7 +150,7 @@ impl Gap {
     }
 
     /// The parts of the gap that lie outside `taken`: ranges of ids, ascending by their first id.
-    pub(super) fn without(self, taken: impl IntoIterator<Item = (u32, u32)>) -> Vec<Self> {
+    pub(crate) fn without(self, taken: impl IntoIterator<Item = (u32, u32)>) -> Vec<Self> {
         let mut pieces = Vec::new();
         // The next id that may be missing; `None` when nothing of the gap is left.
         let mut next = Some(self.from);

@@ -394,6 +394,11 @@ impl Sink for BiostarXSink {
         Ok(self.settled().await?.epochs().resume(device.id))
     }
 
+    async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>> {
+        let state = self.settled().await?;
+        Ok(state.epochs().get(device, epoch).and_then(|epoch| epoch.resume_point()))
+    }
+
     async fn store(&self, batch: Batch) -> Result<Stored> {
         batch.check()?;
         let own = Arc::new(Waiting { batch, result: StdMutex::default() });

@@ -105,6 +105,10 @@ impl Sink for MemorySink {
         Ok(self.lock_open()?.resume(device.id))
     }
 
+    async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>> {
+        Ok(self.lock_open()?.get(device, epoch).and_then(Epoch::resume_point))
+    }
+
     async fn store(&self, batch: Batch) -> Result<Stored> {
         Ok(self.lock_open()?.store(batch)?.0)
     }
@@ -142,6 +146,15 @@ pub(super) struct Epoch {
     pub(super) events: BTreeMap<u32, Event>,
 }
 
+impl Epoch {
+    pub(super) fn resume_point(&self) -> Option<ResumePoint> {
+        let Self { ledger, events } = self;
+        let (first, watermark) = ledger.first().zip(ledger.watermark())?;
+        let above = ledger.above().filter_map(|id| events.get(&id).copied()).collect();
+        Some(ResumePoint { epoch: ledger.epoch(), first, watermark, above })
+    }
+}
+
 impl Epochs {
     #[cfg(feature = "biostar-x")]
     pub(super) fn insert(&mut self, epoch: Epoch) {
@@ -172,10 +185,7 @@ impl Epochs {
     }
 
     pub(super) fn resume(&self, device: DeviceId) -> Option<ResumePoint> {
-        let Epoch { ledger, events } = self.of(device).last()?;
-        let (first, watermark) = ledger.first().zip(ledger.watermark())?;
-        let above = ledger.above().filter_map(|id| events.get(&id).copied()).collect();
-        Some(ResumePoint { epoch: ledger.epoch(), first, watermark, above })
+        self.of(device).last()?.resume_point()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Epoch> {

@@ -53,8 +53,8 @@ use crate::{Error, ErrorKind, Result};
 ///   follow the stored ones (a second collector may store one) changes neither the first id nor the watermark.
 /// * **Late events.** An event that lies in a stored gap is stored and taken out of the gap, which may split the gap.
 ///   In the same way a gap is stored around events and gaps that are stored, so that no id is both stored and missing.
-/// * **Resume.** [`resume`](Self::resume) returns what the last successful `store` left, also in a new process, and
-///   also after a process that was killed.
+/// * **Resume.** [`resume`](Self::resume) and [`resume_epoch`](Self::resume_epoch) return what the last successful `store`
+///   left, also in a new process, and also after a process that was killed.
 ///
 /// [`Ledger`] applies these rules except the first and the last.
 ///
@@ -65,6 +65,7 @@ use crate::{Error, ErrorKind, Result};
 ///
 /// ```text
 /// async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>>
+/// async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>>
 /// async fn store(&self, batch: Batch) -> Result<Stored>
 /// async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>>
 /// async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>>
@@ -110,6 +111,10 @@ pub trait Sink: fmt::Debug + Send + Sync + 'static {
     /// Notes the device, and returns where a collector continues: the newest epoch of the device; `None` for a device
     /// of which nothing is stored.
     async fn resume(&self, device: &DeviceInfo) -> Result<Option<ResumePoint>>;
+
+    /// Returns where this epoch of a device continues; `None` for an epoch of which nothing is stored. A device may come
+    /// back to the log of an earlier epoch.
+    async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>>;
 
     /// Stores a batch, whole or not at all.
     async fn store(&self, batch: Batch) -> Result<Stored>;

@@ -194,9 +194,14 @@ impl Sink for SqliteSink {
         let info = device.clone();
         self.call(Doing::Resume, info.id, move |connection| {
             rows::upsert_device(connection, &info)?;
-            rows::resume(connection, info.id)
+            rows::resume(connection, info.id, None)
         })
         .await
+    }
+
+    async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>> {
+        let call = move |connection: &Connection| rows::resume(connection, device, Some(epoch));
+        self.call(Doing::Epoch, device, call).await
     }
 
     async fn store(&self, batch: Batch) -> Result<Stored> {
@@ -226,6 +231,7 @@ impl Sink for SqliteSink {
 #[derive(Clone, Copy)]
 enum Doing {
     Resume,
+    Epoch,
     Event,
     Gaps,
 }
@@ -234,6 +240,7 @@ impl Doing {
     const fn words(self) -> &'static str {
         match self {
             Self::Resume => "read the resume point",
+            Self::Epoch => "read the resume point of an epoch",
             Self::Event => "read an event",
             Self::Gaps => "read the gaps",
         }

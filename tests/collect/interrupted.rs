@@ -123,7 +123,7 @@ async fn after_the_order_to_stop_a_reader_that_fails_is_not_waited_for_long() {
     let reader = Scripted::new([event(1, 0)]);
     let sink = MemorySink::new();
     let run = Run::start(&reader, &sink).await;
-    reader.fail_next([Failure::Error(ErrorKind::TimedOut); 50]);
+    reader.fail_next([Failure::Error(ErrorKind::TimedOut); 5_000]);
     let ordered = Instant::now();
     assert!(!run.stop(Stop::AfterCatchUp).await.is_complete());
     assert!(ordered.elapsed() < Duration::from_secs(30), "{:?}", ordered.elapsed());

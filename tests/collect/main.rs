@@ -3,6 +3,7 @@
 mod epochs;
 mod history;
 mod interrupted;
+mod model;
 mod outages;
 mod patience;
 mod scripted;

@@ -309,6 +309,10 @@ impl Sink for Sick {
         self.memory.resume(device).await
     }
 
+    async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>> {
+        self.memory.resume_epoch(device, epoch).await
+    }
+
     async fn store(&self, batch: Batch) -> Result<Stored> {
         self.check(batch.device)?;
         self.memory.store(batch).await

@@ -32,7 +32,7 @@ async fn a_failure_that_persists_is_reported_once_and_the_work_goes_on() {
     let listening = Listening::begin(&reader, &sink);
     until(|| sink.watermark(DEVICE, 0) == Some((1, 1))).await;
     assert!(listening.reported().is_empty());
-    reader.fail_next([Failure::Error(ErrorKind::Busy); 6]);
+    reader.fail_next([Failure::Error(ErrorKind::Busy); 220]);
     reader.put([event(2, 0)]);
     reader.happen(event(3, 0));
     until(|| sink.watermark(DEVICE, 0) == Some((1, 3)) && listening.reported().len() > 1).await;

@@ -151,6 +151,10 @@ impl Sink for Broken {
         Ok(point)
     }
 
+    async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>> {
+        self.inner.resume_epoch(device, epoch).await
+    }
+
     async fn store(&self, mut batch: Batch) -> Result<Stored> {
         match self.broken {
             Break::AcceptsContradictions if batch.check().is_err() => return Ok(Stored::default()),

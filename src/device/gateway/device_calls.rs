@@ -26,7 +26,8 @@ use super::wire::Reader;
 use crate::codec::blob::{BlobHead, EventMask};
 use crate::codec::portable::PortableBlob;
 use crate::codec::{DeviceId, Event, EventCode, JobCode, Temperature, Timestamp};
-use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog, paging};
+use crate::device::paging::{self, PageSize};
+use crate::device::{Capabilities, DeviceInfo, EventPage, ImageFilter, ImageLog};
 use crate::{Error, ErrorKind, Result};
 
 /// The calls about one device, in one session.
@@ -99,9 +100,22 @@ impl DeviceCalls {
     ///
     /// The request begins at `after` itself. That costs one record. It works with gateways that take the start as the
     /// first id to return, as the manual says, and with gateways that take it as the last known id.
+    ///
+    /// If one event is wanted and the two records cannot be had, the one of `after` may be in the way; then the request
+    /// begins behind it.
     pub(super) async fn logs(&self, after: u32, max: u32) -> Result<EventPage> {
-        let max_num_of_log = max.min(PAGE).saturating_add((after > 0).into());
-        let request = GetLogRequest { device_id: self.device.get(), start_event_id: after, max_num_of_log };
+        let overlap = u32::from(after > 0);
+        let result = self.logs_from(after, max.min(PAGE).saturating_add(overlap)).await;
+        match (result, after.checked_add(1)) {
+            (Err(error), Some(next)) if max == 1 && after > 0 && error.kind() != ErrorKind::Disconnected => {
+                self.logs_from(next, 1).await.map_err(|_| error)
+            }
+            (result, _) => result,
+        }
+    }
+
+    async fn logs_from(&self, start_event_id: u32, max_num_of_log: u32) -> Result<EventPage> {
+        let request = GetLogRequest { device_id: self.device.get(), start_event_id, max_num_of_log };
         let response = match self.rpc().call_with::<PageCodec>("logs", GET_LOG, request).await {
             // The device says that it has nothing to return.
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(EventPage::default()),
@@ -124,11 +138,11 @@ impl DeviceCalls {
         max: u32,
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
-        let (mut blobs, mut cursor) = (Vec::new(), after);
+        let (mut blobs, mut cursor, size) = (Vec::new(), after, PageSize::default());
         // Every event has the fields of `INFO`. Other fields may be rare.
         let wanted = if mask.contains(EventMask::INFO) { max } else { PAGE };
         while blobs.is_empty() {
-            let page = paging::page(cursor, wanted, |from, amount| self.logs(from, amount)).await?;
+            let page = paging::page(cursor, wanted, &size, |from, amount| self.logs(from, amount)).await?;
             let Some(last) = page.last() else { break };
             let job_codes = self.job_codes(cursor, &page, mask).await?;
             cursor = last.id();
@@ -275,7 +289,8 @@ impl DeviceCalls {
     /// The event from the log, if the log still has it.
     async fn logged(&self, id: u32) -> Result<Option<Event>> {
         let Some(before) = id.checked_sub(1) else { return Ok(None) };
-        let page = paging::page(before, 1, |from, amount| self.logs(from, amount)).await?;
+        let page =
+            paging::page(before, 1, &PageSize::default(), |from, amount| self.logs(from, amount)).await?;
         Ok(page.first().copied().filter(|event| event.id() == id))
     }
 

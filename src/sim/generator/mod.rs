@@ -61,8 +61,9 @@ pub(super) struct EventGenerator {
     readers: SeededRng,
     /// Who sees the people of the scenario that is planned: the device or a slave.
     reader: DeviceId,
-    /// What is added to the times of all events, in seconds.
+    /// What is added to the times of the events from `shifted_from` on, in seconds.
     shift: i64,
+    shifted_from: i64,
 }
 
 impl EventGenerator {
@@ -90,11 +91,12 @@ impl EventGenerator {
             readers: rng(1),
             reader: device,
             shift: 0,
+            shifted_from: 0,
         }
     }
 
     /// A generator whose backlog has its last event exactly at this time. So that people still come in the morning,
-    /// the events before the backlog are left out, and the rest is moved by the minutes or hours that are missing.
+    /// the events before the backlog are left out, and only the last minutes of it are moved to the end.
     fn ending_at(end: i64, context: &GeneratorContext, device: DeviceId, index: u32) -> Self {
         let mut span = SECONDS_A_DAY + MEAN_PAUSE * i64::try_from(context.backlog).unwrap_or(i64::MAX / 2);
         loop {
@@ -112,7 +114,7 @@ impl EventGenerator {
                 for _ in context.backlog..count {
                     generator.next();
                 }
-                generator.shift = end - last;
+                (generator.shift, generator.shifted_from) = (end - last, last - LAST_SECONDS);
                 return generator;
             }
             span *= 2;
@@ -122,7 +124,9 @@ impl EventGenerator {
     pub(super) fn next(&mut self) -> PlannedEvent {
         loop {
             if let Some(mut event) = self.planner.planned.pop_front() {
-                event.at += self.shift;
+                if event.at >= self.shifted_from {
+                    event.at += self.shift;
+                }
                 // What people do is seen by a reader; everything else by the device, to which the door is connected.
                 if (0x1000..=0x1FFF).contains(&event.code.get()) {
                     event.source = self.reader;
@@ -252,6 +256,8 @@ const LAST_NAMES: [&str; 8] = ["novak", "kim", "silva", "haddad", "weber", "ross
 const OTHER_SCRIPTS: [&str; 6] = ["Zoë Müller", "김민준", "Иванова", "王芳", "Ångström", "محمد"];
 
 const SECONDS_A_DAY: i64 = 86_400;
+/// About as long as one scenario takes: what belongs together is moved together.
+const LAST_SECONDS: i64 = 120;
 /// About the mean time from one event to the next.
 const MEAN_PAUSE: i64 = 300;
 const MORNING: i64 = 6 * 3_600 + 45 * 60;

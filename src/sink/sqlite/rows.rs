@@ -228,11 +228,15 @@ fn insert(rows: usize) -> String {
     sql
 }
 
-/// The resume point: the newest epoch of a device.
-pub(super) fn resume(connection: &Connection, device: DeviceId) -> rusqlite::Result<Option<ResumePoint>> {
-    let newest =
-        "SELECT epoch, first_id, event_id FROM watermarks WHERE device_id = ?1 ORDER BY epoch DESC LIMIT 1";
-    let point = connection.prepare_cached(newest)?.query_row([device.get()], |row| {
+/// The resume point of an epoch, or of the newest one of a device.
+pub(super) fn resume(
+    connection: &Connection,
+    device: DeviceId,
+    epoch: Option<u32>,
+) -> rusqlite::Result<Option<ResumePoint>> {
+    let sql = "SELECT epoch, first_id, event_id FROM watermarks
+               WHERE device_id = ?1 AND epoch = coalesce(?2, epoch) ORDER BY epoch DESC LIMIT 1";
+    let point = connection.prepare_cached(sql)?.query_row(params![device.get(), epoch], |row| {
         Ok(ResumePoint { epoch: row.get(0)?, first: row.get(1)?, watermark: row.get(2)?, above: Vec::new() })
     });
     let Some(mut point) = point.optional()? else { return Ok(None) };

@@ -58,6 +58,10 @@ impl Sink for Failing {
         self.inner.resume(device).await
     }
 
+    async fn resume_epoch(&self, device: DeviceId, epoch: u32) -> Result<Option<ResumePoint>> {
+        self.inner.resume_epoch(device, epoch).await
+    }
+
     async fn store(&self, batch: Batch) -> Result<Stored> {
         if self.countdown.fetch_sub(1, Ordering::Relaxed) == 1 {
             return Err(Error::new(self.kind, "the script says so"));
