@@ -12,7 +12,7 @@ use super::routes::{Next, Routes};
 use super::sequencer::{Offered, Sequencer};
 use crate::codec::{Event, EventCode};
 use crate::device::{Device, DeviceInfo, EventPage};
-use crate::sink::{Batch, GapReason, ResumePoint, Sink, Stored};
+use crate::sink::{Batch, Gap, GapReason, ResumePoint, Sink, Stored};
 use crate::{Error, ErrorKind, Result};
 
 /// Reads one device's log into the sink, and counts what it stores.
@@ -172,8 +172,7 @@ impl CatchUp {
         let began = Instant::now();
         let mut page = self.first_page(sequencer).await?;
         self.is_compared = true;
-        // One that reads once looks again also for what it lacks since a moment ago.
-        let known = if self.looks < usize::MAX { sequencer.watermark() } else { u32::MAX };
+        let known = sequencer.watermark();
         loop {
             self.count_repeated(sequencer, page.repeated());
             let Some(last) = page.last().map(Event::id) else { break };
@@ -405,7 +404,8 @@ impl CatchUp {
     }
 
     /// Looks for events that were missing when the log was read before, up to the id `known`: the log may show them now,
-    /// as long as its oldest event lies below them. A look reads a few pages; the next one goes on where it ended.
+    /// as long as its oldest event lies below them. A look reads a few pages; the next one goes on where it ended. A
+    /// collector that reads once looks also for what is missing since a moment ago, unless it cannot be read.
     async fn look_again(&mut self, sequencer: &mut Sequencer, known: u32) -> Outcome {
         if !sequencer.may_lack() {
             return Ok(());
@@ -418,7 +418,12 @@ impl CatchUp {
             (pages, self.look_from) = (usize::MAX, None);
         }
         let mut cursor = self.look_from.take().unwrap_or(0).max(oldest);
-        while let Some((from, to)) = sequencer.gap_from(cursor).filter(|(from, _)| *from <= known) {
+        while let Some(Gap { from, to, reason, .. }) = sequencer.gap_from(cursor) {
+            if from > known && (self.looks < usize::MAX || reason == GapReason::Unreadable) {
+                let Some(next) = to.checked_add(1).filter(|_| self.looks == usize::MAX) else { break };
+                cursor = next;
+                continue;
+            }
             if pages == 0 {
                 self.look_from = Some(from);
                 break;

@@ -198,9 +198,9 @@ impl Sequencer {
     }
 
     /// The part of the first gap at or above `id`: its ids from `id` on.
-    pub(super) fn gap_from(&self, id: u32) -> Option<(u32, u32)> {
+    pub(super) fn gap_from(&self, id: u32) -> Option<Gap> {
         let gap = self.gap_of(id).or_else(|| self.gaps.range(id..).next().map(|(_, gap)| *gap))?;
-        Some((gap.from.max(id), gap.to))
+        Some(Gap { from: gap.from.max(id), ..gap })
     }
 
     /// The last missing id from `from` to `to`.
@@ -544,15 +544,16 @@ mod tests {
         let batch = sequencer.take_batch(true).unwrap();
         assert_eq!((batch.first, batch.watermark, ids(&batch)), (500, 500, vec![500]));
         assert!(sequencer.lacks(1) && !sequencer.lacks(500));
+        let gap_from = |sequencer: &Sequencer, id| sequencer.gap_from(id).map(|gap| (gap.from, gap.to));
         sequencer.extend_to(3);
         assert_eq!(
-            (sequencer.gap_from(0), sequencer.gap_from(7), sequencer.gap_from(500)),
+            (gap_from(&sequencer, 0), gap_from(&sequencer, 7), gap_from(&sequencer, 500)),
             (Some((3, 499)), Some((7, 499)), None)
         );
         sequencer.take_late(event(4));
         let batch = sequencer.take_batch(false).unwrap();
         assert_eq!((batch.first, batch.watermark, ids(&batch)), (3, 500, vec![4]));
-        assert_eq!((sequencer.gap_from(0), sequencer.gap_from(4)), (Some((3, 3)), Some((5, 499))));
+        assert_eq!((gap_from(&sequencer, 0), gap_from(&sequencer, 4)), (Some((3, 3)), Some((5, 499))));
     }
 
     #[test]
