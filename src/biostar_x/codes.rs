@@ -69,6 +69,11 @@ pub(super) fn is_refusal_of_values(error: &Error) -> bool {
     }
 }
 
+/// Whether the server does not know the person of an event.
+pub(super) fn is_about_person(error: &Error) -> bool {
+    matches!(error.http().and_then(HttpError::code), Some("201" | "65649"))
+}
+
 /// Whether the server gives this answer before it looks at the request, so that nothing was done.
 fn is_refused_unseen(http: &HttpError, kind: ErrorKind) -> bool {
     match http.status {

@@ -131,6 +131,29 @@ async fn what_cannot_be_imported_is_counted_and_named() {
 }
 
 #[tokio::test]
+async fn a_person_that_the_server_does_not_know_costs_one_request_for_each_group() {
+    let server = start("users=3").await;
+    let folder = tempfile::tempdir().unwrap();
+    let sink = sink(client(&server), gate(), folder.path().join("state")).unwrap();
+    let requests = || server.requests().iter().filter(|request| request.target() == IMPORT).count();
+    let batch = |ids: std::ops::RangeInclusive<u32>| {
+        let (first, last) = (*ids.start(), *ids.end());
+        let person = |id: u32| if id.is_multiple_of(3) { "stranger" } else { "1" };
+        Batch::new(READER, 0, first, last).with_events(ids.map(|id| entry(id, person(id))))
+    };
+    sink.store(batch(1..=90)).await.unwrap();
+    let before = requests();
+    sink.store(batch(91..=180)).await.unwrap();
+    assert_eq!(requests() - before, 2);
+    assert_eq!((sink.summary().await.imported, sink.summary().await.refused.len()), (120, 60));
+    // Once the server knows the person, the events arrive.
+    server.add_user("stranger").unwrap();
+    sink.store(batch(181..=270)).await.unwrap();
+    assert_eq!((sink.summary().await.imported, sink.summary().await.refused.len()), (210, 60));
+    assert_eq!(server.snapshot().imported().count(), 210);
+}
+
+#[tokio::test]
 async fn a_state_file_is_for_one_sink_one_server_and_one_virtual_device() {
     let (server, other) = (start("").await, start("").await);
     let folder = tempfile::tempdir().unwrap();
