@@ -22,7 +22,8 @@ struct JsonSink(Mutex<Option<Journal>>);
 struct Journal {
     file: File,
     ledgers: BTreeMap<(DeviceId, u32), Ledger>,
-    events: BTreeMap<(DeviceId, u32, u32), Event>,
+    /// Each event, and whether it came with a clock.
+    events: BTreeMap<(DeviceId, u32, u32), (Event, bool)>,
 }
 
 impl JsonSink {
@@ -53,16 +54,28 @@ impl Journal {
     fn note(&mut self, mut batch: Batch) -> Result<Stored> {
         let (device, epoch) = (batch.device, batch.epoch);
         let ledger = self.ledgers.entry((device, epoch)).or_insert_with(|| Ledger::new(device, epoch));
+        for event in &batch.events {
+            if let Some((stored, has_clock)) = self.events.get_mut(&(device, epoch, event.id()))
+                && let Some(completed) = batch.completed(event, stored, *has_clock)
+            {
+                (*stored, *has_clock) = (completed, *has_clock || batch.has_clock);
+            }
+        }
         let stored = ledger.record(&mut batch)?; // It leaves the new events in the batch.
-        self.events.extend(batch.events.into_iter().map(|event| ((device, epoch, event.id()), event)));
+        let has_clock = batch.has_clock;
+        self.events
+            .extend(batch.events.into_iter().map(|event| ((device, epoch, event.id()), (event, has_clock))));
         Ok(stored)
     }
 
     fn resume_point(&self, ledger: &Ledger) -> Option<ResumePoint> {
-        let event = |id| self.events.get(&(ledger.device(), ledger.epoch(), id)).copied();
+        let (device, epoch) = (ledger.device(), ledger.epoch());
+        let event = |id| self.events.get(&(device, epoch, id)).map(|(event, _)| *event);
         let above = ledger.above().filter_map(event).collect();
         let (first, watermark) = ledger.first().zip(ledger.watermark())?;
-        Some(ResumePoint { epoch: ledger.epoch(), first, watermark, above })
+        let newest = self.events.range((device, epoch, 0)..=(device, epoch, watermark)).next_back();
+        let has_clock = newest.is_none_or(|(_, (_, has_clock))| *has_clock);
+        Some(ResumePoint { epoch, first, watermark, above, has_clock })
     }
 
     fn of(&self, device: DeviceId) -> impl DoubleEndedIterator<Item = &Ledger> {
@@ -105,7 +118,7 @@ impl Sink for JsonSink {
     }
 
     async fn event(&self, device: DeviceId, epoch: u32, id: u32) -> Result<Option<Event>> {
-        self.with(|journal| Ok(journal.events.get(&(device, epoch, id)).copied()))
+        self.with(|journal| Ok(journal.events.get(&(device, epoch, id)).map(|(event, _)| *event)))
     }
 
     async fn gaps(&self, device: DeviceId) -> Result<Vec<Gap>> {
@@ -141,6 +154,7 @@ impl SinkStage for Stage {
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let path = std::env::temp_dir().join(format!("bs2-example-{}.jsonl", std::process::id()));
     conformance::check(&Stage(path.clone())).await?;
+    conformance::check_completion(&Stage(path.clone())).await?;
 
     let sink = Arc::new(JsonSink::open(&path)?);
     let client = Client::new(Simulator::new("devices=2&backlog=100")?.backend());

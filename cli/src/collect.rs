@@ -41,6 +41,9 @@ pub(crate) struct Collect {
     /// Listen for this long, such as 20s, 5m or 1h, then read the logs to their end
     #[arg(long = "for", value_name = "DURATION", value_parser = runtime::duration)]
     time: Option<Duration>,
+    /// How many events one read of a log asks for at most; a device that fails with so many is asked for fewer
+    #[arg(long, value_name = "EVENTS", value_parser = clap::value_parser!(u32).range(1..))]
+    page: Option<u32>,
     /// Write every event that the simulated devices ever made: lines of device_id, epoch, event_id and hex
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
@@ -58,6 +61,9 @@ impl Collect {
         }
         let opened = store.open()?;
         let mut options = CollectOptions::default();
+        if let Some(events) = self.page {
+            options = options.with_page(events);
+        }
         if is_bar_seen() {
             options = options.with_estimate();
         }

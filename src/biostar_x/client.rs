@@ -54,13 +54,12 @@ use crate::{Error, ErrorKind, Result, RetryPolicy};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct BiostarX(pub(super) Arc<Shared>);
+pub struct BiostarX(pub(super) Arc<Shared>, RetryPolicy);
 
 /// What the clones share.
 pub(super) struct Shared {
     pub(super) transport: Transport,
     pub(super) sessions: Sessions,
-    read_policy: RetryPolicy,
 }
 
 impl BiostarX {
@@ -80,11 +79,15 @@ impl BiostarX {
         let credentials = options.credentials()?;
         let tls = trust.client_config(None, &[])?;
         let (connect, timeout, limit) = (options.connect_timeout, options.timeout, options.answer_limit);
-        Ok(Self(Arc::new(Shared {
-            transport: Transport::new(address, tls, connect, timeout, limit),
-            sessions: Sessions::new(credentials),
-            read_policy: read_policy(options.patience),
-        })))
+        let transport = Transport::new(address, tls, connect, timeout, limit);
+        let shared = Shared { transport, sessions: Sessions::new(credentials) };
+        Ok(Self(Arc::new(shared), read_policy(options.patience)))
+    }
+
+    /// This client, with the same session, for a caller that retries itself: its reads are retried for this long at most.
+    #[cfg(feature = "collect")]
+    pub(crate) fn with_read_patience(self, limit: std::time::Duration) -> Self {
+        Self(self.0, read_policy(limit))
     }
 
     /// A client for a URL such as `biostar-x://192.0.2.10?user=operator&pin=server.pem`; see [`BiostarXOptions`].
@@ -134,7 +137,7 @@ impl BiostarX {
             let reply = self.0.transport.send(&request, None).await?;
             ApiResponse::of(request.endpoint(), &reply)
         };
-        let response = self.0.read_policy.retry(call, Error::is_retryable).await?;
+        let response = self.1.retry(call, Error::is_retryable).await?;
         // No document shows the file; these are the names that other answers have for it.
         let places: [&[&str]; 4] =
             [&["version"], &["biostarVersion"], &["version", "biostarVersion"], &["info", "version"]];
@@ -189,7 +192,7 @@ impl BiostarX {
 
     /// A call that only reads: retried while the server is busy, fails or cannot be reached.
     pub(super) async fn read(&self, request: &Request) -> Result<ApiResponse> {
-        self.read_with(&self.0.read_policy, request).await
+        self.read_with(&self.1, request).await
     }
 
     pub(super) async fn read_with(&self, policy: &RetryPolicy, request: &Request) -> Result<ApiResponse> {
@@ -236,7 +239,7 @@ impl BiostarX {
     }
 
     pub(super) fn read_policy(&self) -> RetryPolicy {
-        self.0.read_policy
+        self.1
     }
 }
 

@@ -40,6 +40,14 @@ pub(super) fn login_refused(error: &Error) -> Error {
     }
 }
 
+/// Whether another server than BioStar X gave this answer, such as the page of a proxy while the server is in maintenance:
+/// it is not JSON.
+pub(super) fn is_foreign(error: &Error) -> bool {
+    let body = error.http().and_then(HttpError::body).unwrap_or_default();
+    let body = body.trim_start_matches('\u{feff}').trim_start();
+    !body.is_empty() && !body.starts_with(['{', '['])
+}
+
 /// Whether the server refuses the events of an import, and may take others: the reason is not the session, the licence,
 /// the device or the address.
 pub(super) fn is_refusal_of_values(error: &Error) -> bool {
@@ -51,11 +59,19 @@ pub(super) fn is_refusal_of_values(error: &Error) -> bool {
             | ErrorKind::PartlyDone
             | ErrorKind::Refused
     );
+    if is_foreign(error) {
+        return false;
+    }
     match error.http().and_then(HttpError::code) {
         Some("102" | "103" | "301" | "309" | "317") => false,
         None => is_about_values && error.http().and_then(HttpError::status) != Some(404),
         Some(_) => is_about_values,
     }
+}
+
+/// Whether the server does not know the person of an event.
+pub(super) fn is_about_person(error: &Error) -> bool {
+    matches!(error.http().and_then(HttpError::code), Some("201" | "65649"))
 }
 
 /// Whether the server gives this answer before it looks at the request, so that nothing was done.

@@ -1,13 +1,13 @@
 //! Importing events for a virtual device: once each, as far as a server without receipts allows.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::ops::Range;
 use std::time::Duration;
 
 use hyper::Method;
 
 use super::client::BiostarX;
-use super::codes::is_refusal_of_values;
+use super::codes::{is_about_person, is_refusal_of_values};
 use super::import_event::{Body, ImportEvent};
 pub use super::import_event::{Unmapped, UnmappedCount, VirtualDeviceFlag};
 use super::lookup::{MatchKey, ServerRows, Windows};
@@ -53,6 +53,8 @@ pub struct Import {
     statuses: Vec<ImportStatus>,
     /// Events of an earlier import of the same device that are certainly on the server.
     before: Vec<ImportEvent>,
+    /// Persons that the server may not know. The first event of each is sent alone, and answers for the others.
+    suspects: HashSet<String>,
 }
 
 /// How an import sends, looks up and gives up.
@@ -187,7 +189,8 @@ impl BiostarX {
             }
         }
         let statuses = vec![ImportStatus::Pending { at_once: usize::MAX }; events.len()];
-        Ok(Import { client: self.clone(), device, events, statuses, before: Vec::new() })
+        let (before, suspects) = Default::default();
+        Ok(Import { client: self.clone(), device, events, statuses, before, suspects })
     }
 }
 
@@ -245,32 +248,36 @@ impl Import {
     /// What leaves events unknown, and what every further request meets too. A server that rejects some of the events is
     /// no error here: they are unknown until search has shown that they are not there.
     pub async fn step(&mut self, options: &ImportOptions) -> Result<bool> {
-        let Some(chunk) = self.next_chunk(options.chunk) else { return Ok(false) };
-        let events = self.events.get(chunk.clone()).unwrap_or_default();
+        let chunk = self.next_chunk(options.chunk);
+        let Some(pending) = chunk.first().and_then(|first| self.statuses.get(*first)).cloned() else {
+            return Ok(false);
+        };
+        let events = chunk.iter().filter_map(|position| self.events.get(*position));
         let body = Body::new(self.device, options.flag, events);
         let request = Request::plain(Method::POST, IMPORT).with_json(&body)?.once();
-        let (among, pending) = (chunk.len(), self.statuses.get(chunk.start).cloned());
+        let among = chunk.len();
         // Before it is sent: if this future is dropped on the way, the outcome is unknown.
-        self.set(chunk.clone(), &ImportStatus::Unknown { error: None, among });
+        self.set(&chunk, &ImportStatus::Unknown { error: None, among });
         let result = self
             .client
             .call(&request)
             .await
             .and_then(|response| response.confirmed("the answer to the import does not confirm it"));
         let Err(error) = result else {
-            self.set(chunk, &ImportStatus::Confirmed);
+            self.set(&chunk, &ImportStatus::Confirmed);
+            self.trust_persons_of(&chunk);
             return Ok(true);
         };
         // When the login fails, the import was not sent.
         let was_sent = error.http().is_some_and(|http| http.endpoint() == IMPORT);
         if !was_sent || !error.may_have_been_done() {
-            self.set(chunk, &pending.unwrap_or(ImportStatus::Pending { at_once: among }));
+            self.set(&chunk, &pending);
             return Err(error);
         }
         // No document says whether the server takes the other events when it rejects one of several, or stores a part
         // before it fails. Search shows it.
         let is_about_values = is_refusal_of_values(&error);
-        self.set(chunk, &ImportStatus::Unknown { error: Some(error.clone()), among });
+        self.set(&chunk, &ImportStatus::Unknown { error: Some(error.clone()), among });
         if is_about_values { Ok(true) } else { Err(error) }
     }
 
@@ -468,6 +475,7 @@ impl Import {
         let unclear = Error::new(ErrorKind::InvalidData, UNCLEAR);
         let mut is_clear = true;
         let ambiguous = found.ambiguous();
+        let mut unknown_persons = HashMap::new();
         for (event, status) in open {
             let ImportStatus::Unknown { error, among } = status else { continue };
             if ambiguous.could_be(&MatchKey::of_event(event)) {
@@ -478,7 +486,14 @@ impl Import {
             *status = match error {
                 // The server rejected it, or stored only a part of it, and search agrees.
                 Some(error) if is_refusal_of_values(error) && *among == 1 => {
+                    if is_about_person(error) {
+                        unknown_persons.insert(event.user().to_owned(), error.clone());
+                    }
                     ImportStatus::Rejected(error.clone())
+                }
+                Some(error) if is_about_person(error) && *among <= FEW => {
+                    self.suspects.insert(event.user().to_owned());
+                    ImportStatus::Pending { at_once: 1 }
                 }
                 Some(error) if is_refusal_of_values(error) => {
                     ImportStatus::Pending { at_once: among.div_ceil(PARTS) }
@@ -486,26 +501,88 @@ impl Import {
                 _ => ImportStatus::Pending { at_once: (*among).max(1) },
             };
         }
+        // What is true of a person is true of all events of that person that are not on the server.
+        for (event, status) in self.events.iter().zip(&mut self.statuses) {
+            if matches!(status, ImportStatus::Pending { .. })
+                && let Some(error) = unknown_persons.get(event.user())
+            {
+                *status = ImportStatus::Rejected(error.clone());
+            }
+        }
         if is_clear { Ok(()) } else { Err(unclear) }
     }
 
-    /// The first pending events, as many as one request may have.
-    fn next_chunk(&self, limit: usize) -> Option<Range<usize>> {
-        let pending = |status: &ImportStatus| match status {
-            ImportStatus::Pending { at_once } => Some(*at_once),
-            _ => None,
-        };
-        let start = self.statuses.iter().position(|status| pending(status).is_some())?;
-        let rest = self.statuses.get(start..).unwrap_or_default();
-        let at_once = rest.first().and_then(pending)?;
-        let most = at_once.min(limit);
-        let length = rest.iter().take(most).take_while(|status| pending(status) == Some(at_once)).count();
-        Some(start..start.saturating_add(length))
+    /// The positions of the next pending events, as many as one request may have; none where all others wait for a lookup.
+    fn next_chunk(&self, limit: usize) -> Vec<usize> {
+        let events = || self.events.iter().zip(&self.statuses).enumerate();
+        // Whose event was refused alone: the lookup decides about the others.
+        let doubted: HashSet<_> = events()
+            .filter(|(_, (_, status))| {
+                matches!(status, ImportStatus::Unknown { error: Some(error), among: 1 } if is_about_person(error))
+            })
+            .map(|(_, (event, _))| event.user())
+            .collect();
+        let mut pending = events()
+            .filter_map(|(position, (event, status))| match status {
+                ImportStatus::Pending { at_once } if !doubted.contains(event.user()) => {
+                    let is_suspect = self.suspects.contains(event.user());
+                    Some((position, if is_suspect { 1 } else { *at_once }))
+                }
+                _ => None,
+            })
+            .peekable();
+        let Some((_, at_once)) = pending.peek().copied() else { return Vec::new() };
+        let same = pending.filter(|(_, other)| *other == at_once);
+        same.map(|(position, _)| position).take(at_once.min(limit)).collect()
     }
 
-    fn set(&mut self, chunk: Range<usize>, status: &ImportStatus) {
-        for place in self.statuses.get_mut(chunk).unwrap_or_default() {
-            *place = status.clone();
+    /// Notes that the server knows these persons.
+    fn trust_persons_of(&mut self, chunk: &[usize]) {
+        for position in chunk {
+            let Some(event) = self.events.get(*position) else { continue };
+            if !self.suspects.remove(event.user()) {
+                continue;
+            }
+            for (other, status) in self.events.iter().zip(&mut self.statuses) {
+                if let ImportStatus::Pending { at_once } = status
+                    && other.user() == event.user()
+                {
+                    *at_once = usize::MAX;
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, chunk: &[usize], status: &ImportStatus) {
+        for position in chunk {
+            if let Some(place) = self.statuses.get_mut(*position) {
+                *place = status.clone();
+            }
+        }
+    }
+}
+
+#[cfg(feature = "collect")]
+impl Import {
+    /// Names persons that the server did not know a short time ago.
+    pub(crate) fn with_suspects(mut self, persons: &HashSet<String>) -> Self {
+        let suspects = self.events.iter().map(ImportEvent::user).filter(|user| persons.contains(*user));
+        self.suspects.extend(suspects.map(str::to_owned));
+        self
+    }
+
+    /// Brings a list of persons that the server does not know up to date.
+    pub(crate) fn update_suspects(&self, persons: &mut HashSet<String>) {
+        for (event, status) in self.events.iter().zip(&self.statuses) {
+            match status {
+                ImportStatus::Confirmed => {
+                    persons.remove(event.user());
+                }
+                ImportStatus::Rejected(error) if is_about_person(error) => {
+                    persons.insert(event.user().to_owned());
+                }
+                _ => {}
+            }
         }
     }
 }
@@ -578,6 +655,9 @@ const FAILURES_IN_A_ROW: u32 = 3;
 /// A request in which the server rejects an event is sent again in so many parts. More would be fewer lookups, and more
 /// requests.
 const PARTS: usize = 4;
+
+/// Among so few events the server is asked about each person.
+const FEW: usize = 8;
 
 const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 

@@ -157,7 +157,11 @@ struct EventBody<'a> {
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn new(device: VirtualDeviceId, flag: VirtualDeviceFlag, events: &'a [ImportEvent]) -> Self {
+    pub(super) fn new(
+        device: VirtualDeviceId,
+        flag: VirtualDeviceFlag,
+        events: impl IntoIterator<Item = &'a ImportEvent>,
+    ) -> Self {
         let dev_id = device.get();
         let event = |event: &'a ImportEvent| EventBody {
             dev_id,
@@ -170,7 +174,7 @@ impl<'a> Body<'a> {
             VirtualDeviceFlag::Boolean => true.into(),
             VirtualDeviceFlag::Text => "true".into(),
         };
-        Self { packet_device_id: dev_id, is_virtual_device, events: events.iter().map(event).collect() }
+        Self { packet_device_id: dev_id, is_virtual_device, events: events.into_iter().map(event).collect() }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::lenient::{ApiResponse, at, flag, text};
 use super::transport::{Request, Transport};
-use crate::biostar_x::codes::login_refused;
+use crate::biostar_x::codes::{is_foreign, login_refused};
 use crate::error::invalid;
 use crate::{Error, ErrorKind, Result};
 
@@ -163,9 +163,10 @@ impl Login {
     }
 }
 
-/// A login uses no session, so "session ended" means that the login was refused.
+/// A login uses no session, so "session ended" means that the login was refused, if BioStar X says it.
 fn of_login(error: Error) -> Error {
-    if error.kind() == ErrorKind::SessionExpired { login_refused(&error) } else { error }
+    let is_refused = error.kind() == ErrorKind::SessionExpired && !is_foreign(&error);
+    if is_refused { login_refused(&error) } else { error }
 }
 
 /// Whether the same login fails again.

@@ -28,7 +28,7 @@
 //! | 2 | an [`Event`](super::Event), then its temperature as 32 bits, hundredths of a degree Celsius | 52 |
 //! | 3 | a [portable blob](super::portable::PortableBlob) | any |
 //! | 4 | an [`Event`](super::Event), then its image, a JPEG | 48 and more |
-//! | 5 | a state of the connection: its code as one byte (1 connected, 2 connecting, 3 disconnected), then its name as UTF-8 | 1 and more |
+//! | 5 | a state of the connection: its code as one byte (1 connected, 2 connecting, 3 disconnected, 4 no clock), then its name as UTF-8 | 1 and more |
 //! | other | not known to this version; kept unchanged | any |
 //!
 //! # Reading and writing

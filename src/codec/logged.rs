@@ -53,6 +53,18 @@ impl<'a> LoggedEvent<'a> {
         self
     }
 
+    /// The device whose log has the event.
+    #[must_use]
+    pub const fn device(&self) -> DeviceId {
+        self.device
+    }
+
+    /// Whether the flags say the UTC offset and daylight saving.
+    #[must_use]
+    pub const fn has_clock(&self) -> bool {
+        self.has_clock
+    }
+
     /// The device that saw the event, if it is not the one whose log has it.
     #[must_use]
     pub fn other_source(&self) -> Option<DeviceId> {

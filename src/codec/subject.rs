@@ -163,8 +163,9 @@ impl<'a> Subject<'a> {
             }
             (Self::Osdp { .. }, Self::Osdp { .. }) | (Self::Unknown(_), Self::Unknown(_)) => {
                 let (one, other) = (self.to_bytes(), other.to_bytes());
-                let used =
-                    |bytes: &[u8; 32]| bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+                let used = |bytes: &[u8; 32]| {
+                    bytes.len().saturating_sub(bytes.iter().rev().take_while(|byte| **byte == 0).count())
+                };
                 let both = used(&one).min(used(&other));
                 one.get(..both) == other.get(..both)
             }

@@ -132,6 +132,7 @@ impl CatchUp {
 
     /// Continues where the sink says.
     pub(super) async fn open(&mut self) -> Outcome<Sequencer> {
+        self.routes.begin();
         let device = self.device.clone();
         let info = match self.unless_stopped(device.info()).await? {
             Ok(info) => info,
@@ -184,6 +185,9 @@ impl CatchUp {
         }
         if self.looked.is_none_or(|looked| looked.elapsed() >= self.options.poll) {
             self.look_again(sequencer, known).await?;
+            if sequencer.lacks_clock() && self.device.has_clock() {
+                self.learn_clock(sequencer).await?;
+            }
             self.looked = Some(Instant::now());
         }
         // What still waits was reported live, and the log does not show it yet.
@@ -448,6 +452,29 @@ impl CatchUp {
             let Some(next) = read_to.and_then(|id| id.checked_add(1)) else { break };
             cursor = next.max(from.saturating_add(1));
         }
+        Ok(())
+    }
+
+    /// Reads again what is stored without a clock, as it came over a device gateway: this way to the device knows more.
+    /// The newest event comes last. As long as it has no clock, the next start reads again.
+    async fn learn_clock(&mut self, sequencer: &mut Sequencer) -> Outcome {
+        let (first, watermark) = (sequencer.first().unwrap_or_default(), sequencer.watermark());
+        let mut cursor = first.saturating_sub(1);
+        while cursor < watermark {
+            let (epoch, page) = match self.try_read(cursor, self.options.page).await? {
+                Ok(page) => (sequencer.epoch(), page),
+                Err(unreadable) => {
+                    cursor = unreadable.last;
+                    continue;
+                }
+            };
+            let Some(last) = page.last() else { break };
+            cursor = last.id();
+            let known = page.iter().filter(|event| event.id() <= watermark && !sequencer.lacks(event.id()));
+            let batch = Batch::new(self.device.id(), epoch, first, watermark).with_events(known.copied());
+            self.sink.store(batch).await.map_err(Interrupt::Unstored)?;
+        }
+        sequencer.set_has_clock();
         Ok(())
     }
 

@@ -74,7 +74,7 @@ impl Discovery {
                 Err(error) if error.kind() == ErrorKind::Closed => return Ok(vec![error.of_backend()]),
                 Err(error) if live && was_first && is_of_settings(&error) => return Err(error.of_backend()),
                 Err(error) => {
-                    self.outages.failed(&Key::Source(number), number, &error, Instant::now());
+                    self.outages.failed(&Key::Source(number), number, &error, began);
                     vec![error.of_backend()]
                 }
             };

@@ -297,10 +297,10 @@ impl Follower {
         let is_repeated = |event: &Event| matches!(known.get(&event.id()), Some(Some(true) | None));
         let repeated = events.iter().take_while(|event| is_repeated(event)).count();
         self.log.count_repeated(sequencer, u64::try_from(repeated).unwrap_or(u64::MAX));
-        let mut events = events.into_iter().skip(repeated).peekable();
+        let events = events.into_iter().skip(repeated);
         let is_next = |event: &Event, sequencer: &Sequencer| event.id() > sequencer.watermark();
         let mut is_looked_up = false;
-        while let Some(event) = events.next() {
+        for event in events {
             if !is_looked_up && !is_next(&event, sequencer) && !is_repeated(&event) {
                 self.log.store(sequencer, false).await?;
                 self.read_log(sequencer, reads).await?;

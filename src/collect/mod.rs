@@ -16,15 +16,23 @@
 //! * **Live first.** A collector listens before it reads the log, so that no event falls between the two. It drops what
 //!   comes twice by its id.
 //! * **The log decides.** A live event is a hint: if its id is not the next one, or if the stream reports a loss, the
-//!   collector reads the log from the watermark. Queues may overflow; the log still has what they dropped.
+//!   collector reads the log from the watermark. Queues may overflow; the log still has what they dropped. A live event
+//!   that the log does not show yet is stored above the watermark, and explains nothing.
 //! * **The watermark is contiguous**, never a maximum: every id up to it is stored or in a gap. It is stored in the
 //!   transaction that stores the events, and every start continues from it.
-//! * **Holes are read again.** If the device does not have the events, the hole becomes a gap with a reason
+//! * **Holes are read again.** If the log has events above a hole and not in it, the hole becomes a gap with a reason
 //!   ([`GapReason`](crate::sink::GapReason)), which is stored like events. An event that cannot be read
 //!   ([`Error::unreadable_event`](crate::Error::unreadable_event)) becomes a gap too, and does not keep back the events
 //!   behind it.
-//! * **Epochs.** When the ids of a device restart (after a reset, or with a new unit under the same number), the device
-//!   has other events with known ids. Then a new epoch begins, and the old one ends with an open gap.
+//! * **A gap is provisional** as long as the oldest event of the log lies below it: it is read again at every start and
+//!   from time to time, and what the log shows then is stored and leaves the gap. The same holds for ids below the first
+//!   one.
+//! * **Epochs.** When the ids of a device restart (after a reset, with a new unit under the same number, or after
+//!   4 294 967 295), the device has other events with known ids. Then a new epoch begins, and the old one ends with an open
+//!   gap. A device that comes back with the log of an earlier epoch continues that epoch.
+//! * **Two ways, one event.** Two records are the same event when id, time, code and subject agree
+//!   ([`Event::is_same_event`](crate::codec::Event::is_same_event)). What another way to the device knows more, the sink
+//!   learns; what came without a clock byte is read again once it can be had with it.
 //! * **Order is by id, never by time**: clocks are set back.
 //! * **Devices do not wait for each other.** Each has a task of its own; a slow or silent one delays no other.
 //! * **Nothing is given up.** A device, a source or a sink that fails is reported once ([`Notice`]) and tried again for as
@@ -34,7 +42,7 @@
 //!   reports and a person's temperature reach no sink; the log has them as long as the device keeps the event.
 //!
 //! A collection begins at the oldest event that a device has when the collector first reads its log. What the device lost
-//! before then is not a gap.
+//! before then is not a gap. If that event cannot be read, the collection begins at the first id.
 
 mod catch_up;
 mod discover;

@@ -35,6 +35,8 @@ pub(super) struct Routes {
     outages: Arc<Outages>,
     /// Why the connection of the live stream is lost at present.
     interruption: Option<watch::Receiver<Option<Interruption>>>,
+    /// When the present try began.
+    began: Instant,
     /// When the connection was lost that [`lost`](Self::lost) has reported.
     lost_at: Option<Instant>,
     /// Whether the device reports no live events at present: its log can be read, and the failure goes on.
@@ -76,13 +78,14 @@ impl Routes {
     pub(super) fn new(first: Route, arrivals: mpsc::UnboundedReceiver<Route>, outages: Arc<Outages>) -> Self {
         let (standby, interruption, lost_at, is_deaf, failed, of_device, before) = Default::default();
         let used_number = Arc::new(AtomicUsize::new(first.source.number));
-        let used = first;
+        let (used, began) = (first, Instant::now());
         Self {
             used,
             standby,
             arrivals,
             outages,
             interruption,
+            began,
             lost_at,
             is_deaf,
             failed,
@@ -106,6 +109,12 @@ impl Routes {
     /// The device, over the route that is used.
     pub(super) fn device(&self) -> Device {
         self.used.device.clone()
+    }
+
+    /// Notes that a try begins.
+    pub(super) fn begin(&mut self) {
+        self.began = Instant::now();
+        self.lost_at = None;
     }
 
     /// Notes whether the device reports live events, and from where [`lost`](Self::lost) learns that it does no more.
@@ -171,8 +180,8 @@ impl Routes {
     /// Notes that the route has failed, and goes over to the next one.
     pub(super) fn failed(&mut self, error: &Error) -> Next {
         let number = self.used.source.number;
-        // Not the time at which it was noticed: the source may work again since.
-        let at = self.lost_at.take().unwrap_or_else(Instant::now);
+        // Not the time at which it is noticed: the source may work again since.
+        let at = self.lost_at.take().unwrap_or(self.began);
         self.take_arrivals();
         if error.kind() == ErrorKind::Closed {
             return if self.give_up() { Next::Now } else { Next::Closed };

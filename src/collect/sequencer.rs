@@ -28,6 +28,8 @@ pub(super) struct Sequencer {
     gaps: BTreeMap<u32, Gap>,
     /// The newest id that the log has shown.
     shown: Option<u32>,
+    /// The newest event up to the watermark is stored with a clock, or from this run.
+    has_clock: bool,
     batch: Batch,
     /// A batch did not reach the sink: no further batch may be taken.
     abandoned: bool,
@@ -49,7 +51,22 @@ impl Sequencer {
     pub(super) fn new(device: DeviceId, epoch: u32) -> Self {
         let (first, watermark, kept, last, waiting, unstored, gaps, shown, abandoned) = Default::default();
         let batch = Batch::new(device, epoch, 0, 0);
-        Self { device, epoch, first, watermark, kept, last, waiting, unstored, gaps, shown, batch, abandoned }
+        let has_clock = true;
+        Self {
+            device,
+            epoch,
+            first,
+            watermark,
+            kept,
+            last,
+            has_clock,
+            waiting,
+            unstored,
+            gaps,
+            shown,
+            batch,
+            abandoned,
+        }
     }
 
     /// An epoch that continues where a sink left it, with the gaps of the device.
@@ -70,6 +87,7 @@ impl Sequencer {
             first: Some(point.first),
             watermark,
             kept: watermark,
+            has_clock: point.has_clock,
             waiting: point.above.into_iter().map(|event| (event.id(), (event, true))).collect(),
             gaps: gaps.filter(|gap| gap.from <= watermark).map(|gap| (gap.from, *gap)).collect(),
             ..Self::new(device, point.epoch)
@@ -176,12 +194,6 @@ impl Sequencer {
             self.gaps.remove(&gap.from);
             self.gaps.extend(gap.without([(id, id)]).into_iter().map(|piece| (piece.from, piece)));
         }
-        self.batch.events.push(event);
-    }
-
-    #[allow(dead_code)]
-    /// Puts a record into the batch whose event is stored, so that the sink learns what it did not know.
-    pub(super) fn learn(&mut self, event: Event) {
         self.batch.events.push(event);
     }
 
@@ -342,6 +354,16 @@ impl Sequencer {
             next = id.checked_sub(1);
             Some(id).filter(|id| *id >= first)
         })
+    }
+
+    /// Whether stored events lack the clock that the log may give: the newest one does.
+    pub(super) fn lacks_clock(&self) -> bool {
+        !self.has_clock
+    }
+
+    /// The events up to the watermark have been read with their clock.
+    pub(super) fn set_has_clock(&mut self) {
+        self.has_clock = true;
     }
 
     pub(super) fn has_begun(&self) -> bool {

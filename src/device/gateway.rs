@@ -255,6 +255,8 @@ impl Backend for Gateway {
 
     async fn monitor(&self, device: DeviceId, sink: LiveSink) -> Result<Monitoring> {
         let DeviceCalls { session, .. } = self.connected(device).await?;
+        // The gateway names the slaves of connected devices only.
+        session.know_slaves().await;
         // The subscription comes before the first report, so that no event is missed.
         let ticket = session.subscribe(sink)?;
         let subscribed = Subscribed { session: Arc::clone(&session), device, ticket };

@@ -3,6 +3,8 @@
 //! A slave (an RS-485 reader, a door module) keeps no log. Its events are in the log of its master, and a live event of it
 //! may come with its own number alone. Which slave belongs to which master is learned from the backend, and from the logs
 //! themselves: a record with another number than that of its log is of a slave.
+// With both features everything is used.
+#![cfg_attr(not(all(feature = "gateway", feature = "native")), allow(dead_code))]
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};

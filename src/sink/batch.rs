@@ -73,6 +73,32 @@ impl Batch {
         self
     }
 
+    /// The record of a stored event, with what an event of this batch knows beyond it: the picture, the parameter, and, if
+    /// the stored record has no clock, the UTC offset and daylight saving. `None` if it is another event, or knows no more.
+    ///
+    /// For sinks, which replace the stored record with it. `has_clock` is [`Batch::has_clock`] of the batch that the
+    /// stored event came with; afterwards it is `true` if it is so for either batch.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bs2_events::codec::{DeviceId, Event, EventCode, EventFlags};
+    /// use bs2_events::sink::Batch;
+    ///
+    /// // Stored from a device gateway; and once more, from the vendor's library: UTC+9.
+    /// let event = Event::builder(DeviceId::new(7), 9, EventCode::VERIFY_SUCCESS);
+    /// let (stored, again) = (event.build(), event.flags(EventFlags::from_bits_retain(72)).build());
+    /// let batch = Batch::new(DeviceId::new(7), 0, 9, 9);
+    /// assert_eq!(batch.completed(&again, &stored, false), Some(again));
+    /// assert_eq!(batch.completed(&again, &again, true), None);
+    /// ```
+    #[must_use]
+    pub fn completed(&self, event: &Event, stored: &Event, has_clock: bool) -> Option<Event> {
+        let learns_clock = self.has_clock && !has_clock;
+        let completed = stored.completed_with(event, learns_clock);
+        (stored.is_same_event(event) && (learns_clock || completed != *stored)).then_some(completed)
+    }
+
     /// Checks that the batch does not contradict itself. Every sink calls this before it stores a batch.
     ///
     /// # Errors
@@ -177,10 +203,11 @@ pub enum GapReason {
     Overwritten,
     /// The device was reset: a reset event follows the gap, or the ids began again.
     Reset,
-    /// The device has events before and after the gap and lacks these; the reason is not known.
+    /// The device has events before and after the gap and lacks these; the reason is not known. The device may have them
+    /// later: a collector reads such a gap again.
     Unknown,
-    /// The device has the event, and a record of 48 bytes cannot hold its values
-    /// ([`Error::unreadable_event`](crate::Error::unreadable_event)).
+    /// The device has the events, and does not give them, or a record of 48 bytes cannot hold their values
+    /// ([`Error::unreadable_event`](crate::Error::unreadable_event)). A collector tries again.
     Unreadable,
 }
 
@@ -243,6 +270,10 @@ pub struct ResumePoint {
     pub watermark: u32,
     /// Stored events above the watermark, ascending.
     pub above: Vec<Event>,
+    /// Whether the newest stored event up to the watermark came with a clock ([`Batch::has_clock`]); `true` if there is
+    /// none.
+    #[cfg_attr(feature = "serde", serde(default = "has_clock"))]
+    pub has_clock: bool,
 }
 
 impl fmt::Debug for ResumePoint {
@@ -305,7 +336,7 @@ mod tests {
         assert_eq!((read.device, read.epoch, read.first, read.watermark), (device, 1, 1, 9));
         assert_eq!((read.events, read.gaps), (batch.events, batch.gaps));
 
-        let point = ResumePoint { epoch: 1, first: 1, watermark: 8, above: vec![event] };
+        let point = ResumePoint { epoch: 1, first: 1, watermark: 8, above: vec![event], has_clock: false };
         let text = serde_json::to_string(&point).unwrap();
         assert_eq!(serde_json::from_str::<ResumePoint>(&text).unwrap(), point);
 

@@ -3,7 +3,7 @@
 mod journal;
 mod state;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -114,6 +114,8 @@ pub struct BiostarXSink {
     state: Mutex<State>,
     /// The batches of calls that wait for the state, oldest first.
     waiting: StdMutex<Vec<Arc<Waiting>>>,
+    /// Persons that the server did not know when it was last asked.
+    unknown_persons: StdMutex<HashSet<String>>,
     lock: File,
     closed: AtomicBool,
 }
@@ -167,10 +169,11 @@ impl BiostarXSink {
         lock.push(".lock");
         let lock = files::open_locked(lock).map_err(|error| storage(&path, error))?;
         let state = Mutex::new(State::open(&path, &client.server(), device)?);
-        // The collector retries. It has to learn at once that the server fails.
+        // The collector retries. It has to learn soon that the server fails. A page that fails now and then is read again.
+        let client = client.with_read_patience(READS);
         let import = ImportOptions::default().with_patience(Duration::ZERO);
-        let (waiting, closed) = Default::default();
-        Ok(Self { client, device, import, path, state, waiting, lock, closed })
+        let (waiting, unknown_persons, closed) = Default::default();
+        Ok(Self { client, device, import, path, state, waiting, unknown_persons, lock, closed })
     }
 
     /// Sets how batches are imported. By default a failure is returned at once, because the collector retries.
@@ -269,7 +272,8 @@ impl BiostarXSink {
     }
 
     fn import(&self, group: &Group) -> Result<Import> {
-        self.client.import(self.device, group.mapped().collect())
+        let import = self.client.import(self.device, group.mapped().collect())?;
+        Ok(import.with_suspects(&lock(&self.unknown_persons)))
     }
 
     /// Imports what is not confirmed or rejected yet, and records the group.
@@ -280,6 +284,7 @@ impl BiostarXSink {
         mut import: Import,
     ) -> Result<Vec<(DeviceId, u32, Stored)>> {
         import.run(&self.import, |_| ()).await?;
+        import.update_suspects(&mut lock(&self.unknown_persons));
         let mut refused = Vec::new();
         for ((device, epoch, id), status) in group.mapped_ids().zip(import.statuses()) {
             match status {
@@ -456,3 +461,5 @@ fn code(error: &Error) -> String {
 
 /// So many events go together at most, unless one batch has more.
 const GROUP: usize = 5_000;
+/// How long a read of the server is retried.
+const READS: Duration = Duration::from_secs(4);

@@ -69,6 +69,7 @@ pub async fn check(stage: &dyn SinkStage) -> Result<(), Violation> {
     refused(&*sink).await?;
     atomic(&*sink).await?;
     once(&*sink).await?;
+    completed(&*sink, false).await?;
     late(&*sink).await?;
     around(&*sink).await?;
     bytes(&*sink).await?;
@@ -92,8 +93,7 @@ pub async fn check(stage: &dyn SinkStage) -> Result<(), Violation> {
     let sink = crash.call(stage.open().await)?;
     is_kept(&*sink, crash).await?;
     let resumed = crash.call(sink.resume(&info(test_device(31))).await)?;
-    let expected =
-        ResumePoint { epoch: 1, first: 1, watermark: 3, above: events(test_device(31), [6]).collect() };
+    let expected = resume_point(1, 1, 3, events(test_device(31), [6]).collect());
     crash.holds(
         resumed == Some(expected),
         "the last batch before the crash is not stored, or a part of it is missing",
@@ -167,6 +167,64 @@ async fn once(sink: &dyn Sink) -> Result<(), Violation> {
         point.holds(kept == Some(event(device, id)), "a repeated event replaced the first")?;
     }
     Ok(())
+}
+
+/// Checks that a sink learns from a repetition that knows more, and not only keeps the first record, as a destination may
+/// that cannot change an event. It opens the store once, and writes events of the device 4 294 967 233.
+///
+/// # Errors
+///
+/// The first [`Violation`], as for [`check`].
+pub async fn check_completion(stage: &dyn SinkStage) -> Result<(), Violation> {
+    let sink = OPEN.call(stage.open().await)?;
+    completed(&*sink, true).await?;
+    OPEN.call(sink.close().await)
+}
+
+/// A repetition that knows more completes the record; another event under its id changes nothing.
+async fn completed(sink: &dyn Sink, must: bool) -> Result<(), Violation> {
+    let (point, device) = (Point("completed"), test_device(if must { 33 } else { 32 }));
+    let build = |code, flags, param| {
+        let user = UserId::from_array(b"1001\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        let time = Timestamp::from_unix_seconds(1_700_000_000);
+        let event =
+            Event::builder(device, 1, EventCode::new(code)).subject(Subject::User(user)).timestamp(time);
+        event.flags(EventFlags::from_bits_retain(flags)).param(param).build()
+    };
+    let (first, whole) = (build(0x1301, 0, 0), build(0x1301, 0x49, 3));
+    let steps = [
+        // Without a clock byte.
+        (first, false, first),
+        // Another way knows the picture, the parameter and the offset.
+        (whole, true, whole),
+        // The first way again knows less.
+        (first, false, whole),
+        // Another event.
+        (build(0x1302, 0x01, 9), true, whole),
+    ];
+    for (given, has_clock, expected) in steps {
+        let batch = Batch::new(device, 0, 1, 1).with_events([given]).with_clock(has_clock);
+        point.call(sink.store(batch).await)?;
+        let kept = point.call(sink.event(device, 0, 1).await)?;
+        let is_kept = kept == Some(expected) || !must && kept == Some(first);
+        point.holds(
+            is_kept,
+            "a repetition that knows more does not complete the record, or it changes more",
+        )?;
+        let resumed = point.call(sink.resume(&info(device)).await)?;
+        let has_clock = resumed.is_some_and(|resumed| resumed.has_clock);
+        point.holds(
+            has_clock == expected.flags().bits().ge(&0x48) || !must,
+            "the resume point does not say whether the newest event has a clock",
+        )?;
+    }
+    let same = point.call(sink.resume_epoch(device, 0).await)?;
+    let other = point.call(sink.resume_epoch(device, 1).await)?;
+    let newest = point.call(sink.resume(&info(device)).await)?;
+    point.holds(
+        same == newest && same.is_some() && other.is_none(),
+        "the resume point of an epoch is not that of the newest one, or there is one of an epoch without events",
+    )
 }
 
 async fn late(sink: &dyn Sink) -> Result<(), Violation> {
@@ -312,7 +370,11 @@ async fn resume(sink: &dyn Sink) -> Result<(), Violation> {
 }
 
 fn expected_of_resume() -> ResumePoint {
-    ResumePoint { epoch: 3, first: 5, watermark: 7, above: events(test_device(23), [12, 30, 40]).collect() }
+    resume_point(3, 5, 7, events(test_device(23), [12, 30, 40]).collect())
+}
+
+fn resume_point(epoch: u32, first: u32, watermark: u32, above: Vec<Event>) -> ResumePoint {
+    ResumePoint { epoch, first, watermark, above, has_clock: true }
 }
 
 async fn empty(sink: &dyn Sink) -> Result<(), Violation> {

@@ -1,6 +1,6 @@
 //! A destination in memory, for tests and for programs that keep nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -144,14 +144,18 @@ pub(super) struct Epochs(BTreeMap<(DeviceId, u32), Epoch>);
 pub(super) struct Epoch {
     pub(super) ledger: Ledger,
     pub(super) events: BTreeMap<u32, Event>,
+    /// The ids of events that came without a clock.
+    pub(super) clockless: BTreeSet<u32>,
 }
 
 impl Epoch {
     pub(super) fn resume_point(&self) -> Option<ResumePoint> {
-        let Self { ledger, events } = self;
+        let Self { ledger, events, clockless } = self;
         let (first, watermark) = ledger.first().zip(ledger.watermark())?;
         let above = ledger.above().filter_map(|id| events.get(&id).copied()).collect();
-        Some(ResumePoint { epoch: ledger.epoch(), first, watermark, above })
+        let newest = events.range(..=watermark).next_back();
+        let has_clock = newest.is_none_or(|(id, _)| !clockless.contains(id));
+        Some(ResumePoint { epoch: ledger.epoch(), first, watermark, above, has_clock })
     }
 }
 
@@ -165,9 +169,27 @@ impl Epochs {
     pub(super) fn store(&mut self, mut batch: Batch) -> Result<(Stored, &mut Epoch)> {
         batch.check()?;
         let (device, epoch) = (batch.device, batch.epoch);
-        let new = || Epoch { ledger: Ledger::new(device, epoch), events: BTreeMap::new() };
+        let new = || Epoch {
+            ledger: Ledger::new(device, epoch),
+            events: BTreeMap::new(),
+            clockless: BTreeSet::new(),
+        };
         let epoch = self.0.entry((device, epoch)).or_insert_with(new);
+        for event in &batch.events {
+            let has_clock = !epoch.clockless.contains(&event.id());
+            if let Some(stored) = epoch.events.get_mut(&event.id())
+                && let Some(completed) = batch.completed(event, stored, has_clock)
+            {
+                *stored = completed;
+                if batch.has_clock {
+                    epoch.clockless.remove(&event.id());
+                }
+            }
+        }
         let stored = epoch.ledger.record(&mut batch)?;
+        if !batch.has_clock {
+            epoch.clockless.extend(batch.events.iter().map(Event::id));
+        }
         epoch.events.extend(batch.events.into_iter().map(|event| (event.id(), event)));
         Ok((stored, epoch))
     }

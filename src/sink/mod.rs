@@ -49,6 +49,9 @@ use crate::{Error, ErrorKind, Result};
 /// * **Refused.** For a batch that contradicts itself ([`Batch::check`]) `store` fails with
 ///   [`InvalidInput`](crate::ErrorKind::InvalidInput).
 /// * **Once.** An event whose identity is stored is not stored again. It counts as repeated, and the first one stays.
+/// * **Completed.** If a repetition is the same event ([`Event::is_same_event`]) and knows more of it, the stored record
+///   is completed ([`Batch::completed`]): another way to the device may know the clock, a picture or the parameter. A
+///   destination that cannot change an event keeps the first record. [`conformance::check_completion`] checks the others.
 /// * **The watermark never falls.** A lower one leaves the higher one as it is. A batch whose ids neither overlap nor
 ///   follow the stored ones (a second collector may store one) changes neither the first id nor the watermark.
 /// * **Late events.** An event that lies in a stored gap is stored and taken out of the gap, which may split the gap.

@@ -132,6 +132,27 @@ async fn five_unknown_persons_among_500_cost_an_import_a_few_seconds() {
 }
 
 #[tokio::test]
+async fn the_server_is_asked_about_each_of_many_unknown_persons_once() {
+    let server = start("users=20").await;
+    let given: Vec<_> = (0..1_000)
+        .map(|number| {
+            let time = Timestamp::from_unix_seconds(1_700_000_000 + number);
+            let person = number * 7 % 60;
+            let known = ImportEvent::granted((person + 1).to_string(), time);
+            if person < 20 { known } else { ImportEvent::granted(format!("nobody-{person}"), time) }
+        })
+        .collect();
+    let known = given.iter().filter(|event| !event.user().starts_with("nobody")).count();
+    let mut import = client(&server).import(gate(), given).unwrap();
+    let count = import.run(&options(), |_| ()).await.unwrap();
+    assert_eq!((count.confirmed, count.rejected), (known, 1_000 - known));
+    assert_eq!(server.snapshot().imported().count(), known);
+    let imports = server.requests().iter().filter(|request| request.target() == IMPORT).count();
+    // Two requests, their parts down to eight events, the persons, and what is left.
+    assert!(imports < 400, "{imports}");
+}
+
+#[tokio::test]
 async fn a_lost_answer_is_looked_up_among_many_events_of_others() {
     let server = start("").await;
     let (client, options) = (client(&server), options().with_chunk(6_000));

@@ -7,7 +7,8 @@ use bs2_events::codec::blob::{
 use bs2_events::codec::filter::EventFilter;
 use bs2_events::codec::subject::PortValue;
 use bs2_events::codec::{
-    CardData, DeviceId, Event, EventCode, EventFlags, JobCode, Subject, SubjectKind, Temperature, UserId,
+    CardData, DeviceId, Event, EventCode, EventFlags, JobCode, LoggedEvent, Subject, SubjectKind,
+    Temperature, UserId,
 };
 use proptest::prelude::*;
 use serde_json::{Value, from_str, from_value, json, to_string, to_value};
@@ -105,6 +106,23 @@ proptest! {
     }
 
     #[test]
+    fn an_event_of_a_log_has_two_devices_and_no_unknown_clock_and_gives_its_record_back(
+        event in crate::strategies::event(), owner: u32, has_clock: bool,
+    ) {
+        let owner = DeviceId::new(owner);
+        let object = to_value(LoggedEvent::new(owner, &event).with_clock(has_clock)).unwrap();
+        prop_assert_eq!(&object["device_id"], &json!(owner.get()));
+        let source = object.get("source_device_id").map_or(owner.get().into(), |id| id.as_u64().unwrap());
+        prop_assert_eq!(source, u64::from(event.source_device(owner).get()));
+        prop_assert_eq!(object.get("dst").is_some(), has_clock);
+        prop_assert_eq!(object.get("utc_offset_minutes").is_some(), has_clock);
+        // A record without a number of its own does not say that it is its owner's.
+        if event.device_id().get() != 0 {
+            prop_assert_eq!(from_value::<Event>(object).unwrap(), event);
+        }
+    }
+
+    #[test]
     fn a_changed_field_is_a_contradiction_and_never_lost(event in crate::strategies::event(), other in crate::strategies::event()) {
         let (mine, theirs) = (to_value(event).unwrap(), to_value(other).unwrap());
         for (name, value) in theirs.as_object().unwrap() {
@@ -124,6 +142,19 @@ proptest! {
         prop_assert_eq!(&subject["kind"], &json!(SubjectKind::of(code).to_string()));
         let of_blob = to_value(BlobSubject::read(EventMask::IO_DEVICE, code, &bytes)).unwrap();
         prop_assert_eq!(&of_blob["kind"], "io_device");
+    }
+}
+
+#[test]
+fn a_temperature_is_a_number_of_degrees_with_two_decimals() {
+    let of = |object: Value| from_value::<Temperature>(object).map_err(|error| error.to_string());
+    assert_eq!(to_value(Temperature::from_hundredths(3_677)).unwrap(), json!(36.77));
+    assert_eq!(to_string(&Temperature::from_hundredths(u32::MAX)).unwrap(), "42949672.95");
+    assert_eq!(of(json!(36)), Ok(Temperature::from_hundredths(3_600)));
+    assert_eq!(of(json!(36.5)), Ok(Temperature::from_hundredths(3_650)));
+    for wrong in [json!(36.777), json!(-0.01), json!(42_949_673), json!("36.77"), json!(null)] {
+        let error = of(wrong.clone()).unwrap_err();
+        assert!(!error.contains("36.777"), "{error}");
     }
 }
 

@@ -138,3 +138,81 @@ async fn ids_that_began_anew_and_lack_the_watermark_open_an_epoch() {
     assert_eq!(ids(&sink, 0), (1..=10).collect::<Vec<_>>());
     assert_eq!(sink.events(DEVICE, 1), reader.log());
 }
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_began_anew_show_by_the_newest_event_that_is_stored_below_an_unreadable_one() {
+    let reader = Scripted::new((1..=9).map(|id| event(id, 0)));
+    reader.spoil([10]);
+    let sink = MemorySink::new();
+    once(&reader, &sink).await;
+    assert_eq!(sink.watermark(DEVICE, 0), Some((1, 10)));
+    let reader = Scripted::new((1..=50).map(|id| event(id, 1)));
+    once(&reader, &sink).await;
+    assert_eq!(sink.events(DEVICE, 1), reader.log());
+    assert_eq!(ids(&sink, 0), (1..=9).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_counter_that_runs_over_begins_a_new_epoch() {
+    let before: Vec<Event> = (u32::MAX - 20..=u32::MAX).map(|id| event(id, 0)).collect();
+    for live in [true, false] {
+        let reader = Scripted::new(before.iter().copied());
+        let sink = MemorySink::new();
+        let run = if live { Some(Run::start(&reader, &sink).await) } else { None };
+        if !live {
+            once(&reader, &sink).await;
+        }
+        assert_eq!(sink.watermark(DEVICE, 0), Some((u32::MAX - 20, u32::MAX)));
+        (1..=30).for_each(|id| reader.happen(event(id, 1)));
+        match run {
+            Some(run) => {
+                until(|| sink.watermark(DEVICE, 1) == Some((1, 30))).await;
+                run.stop(Stop::AfterCatchUp).await;
+            }
+            None => drop(once(&reader, &sink).await),
+        }
+        // The end of the old epoch is still in the log.
+        reader.put([event(31, 1)]);
+        once(&reader, &sink).await;
+        assert_eq!(sink.events(DEVICE, 0), before);
+        assert_eq!(sink.events(DEVICE, 1), (1..=31).map(|id| event(id, 1)).collect::<Vec<_>>());
+        assert_eq!((sink.epochs(DEVICE), gaps(&sink)), (vec![0, 1], vec![]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_devices_that_swap_under_one_number_have_an_epoch_each() {
+    let (one, other) = (Scripted::default(), Scripted::default());
+    let sink = MemorySink::new();
+    for turn in 0..6 {
+        one.put((1..=10 * (turn + 1)).map(|id| event(id, 0)));
+        once(&one, &sink).await;
+        other.put((1..=7 * (turn + 1)).map(|id| event(id, 5)));
+        once(&other, &sink).await;
+    }
+    assert_eq!(sink.epochs(DEVICE), [0, 1]);
+    assert_eq!((sink.events(DEVICE, 0), sink.events(DEVICE, 1)), (one.log(), other.log()));
+    let open = |epoch, from| (epoch, from, u32::MAX, GapReason::Reset);
+    assert_eq!(gaps(&sink), [open(0, 61), open(1, 43)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn devices_that_swap_while_they_are_listened_to_are_told_apart() {
+    let reader = Scripted::new((1..=10).map(|id| event(id, 0)));
+    let sink = MemorySink::new();
+    let run = Run::start(&reader, &sink).await;
+    let mut logs: [Vec<Event>; 2] = [reader.log(), (1..=4).map(|id| event(id, 5)).collect()];
+    for turn in 1..5_usize {
+        reader.wipe();
+        reader.put(logs[turn % 2].iter().copied());
+        reader.disconnect();
+        until(|| reader.is_monitored()).await;
+        let next = logs[turn % 2].last().unwrap().id() + 1;
+        reader.happen(event(next, if turn % 2 == 0 { 0 } else { 5 }));
+        logs[turn % 2] = reader.log();
+        until(|| sink.events(DEVICE, turn as u32 % 2) == reader.log()).await;
+    }
+    run.stop(Stop::AfterCatchUp).await;
+    assert_eq!(sink.epochs(DEVICE), [0, 1]);
+    assert_eq!([0, 1].map(|epoch| sink.events(DEVICE, epoch)), logs);
+}

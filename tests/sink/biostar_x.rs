@@ -5,17 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bs2_events::ErrorKind;
 use bs2_events::biostar_x::import::Unmapped;
 use bs2_events::biostar_x::{BiostarX, ImportEvent, VirtualDeviceId};
 use bs2_events::codec::{DeviceId, Event, EventCode, Subject, Timestamp, UserId};
-use bs2_events::collect::Collector;
+use bs2_events::collect::{CollectOptions, Collector, Stop};
 use bs2_events::device::{Client, DeviceInfo};
 use bs2_events::sim::Simulator;
 use bs2_events::sim::biostar_x::{BiostarXFaults, BiostarXServer, PlannedFault};
 use bs2_events::sink::biostar_x::BiostarXSink;
 use bs2_events::sink::conformance::{self, SinkStage};
 use bs2_events::sink::{Batch, GapReason, Sink, Stored, async_trait};
+use bs2_events::{ErrorKind, RetryPolicy};
 
 use crate::biostar_x_simulated::{builder, client, gate, options, start};
 
@@ -128,6 +128,29 @@ async fn what_cannot_be_imported_is_counted_and_named() {
     }
     assert_eq!(server.snapshot().imported().count(), 2);
     assert_eq!(sink.gaps(READER).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_person_that_the_server_does_not_know_costs_one_request_for_each_group() {
+    let server = start("users=3").await;
+    let folder = tempfile::tempdir().unwrap();
+    let sink = sink(client(&server), gate(), folder.path().join("state")).unwrap();
+    let requests = || server.requests().iter().filter(|request| request.target() == IMPORT).count();
+    let batch = |ids: std::ops::RangeInclusive<u32>| {
+        let (first, last) = (*ids.start(), *ids.end());
+        let person = |id: u32| if id.is_multiple_of(3) { "stranger" } else { "1" };
+        Batch::new(READER, 0, first, last).with_events(ids.map(|id| entry(id, person(id))))
+    };
+    sink.store(batch(1..=90)).await.unwrap();
+    let before = requests();
+    sink.store(batch(91..=180)).await.unwrap();
+    assert_eq!(requests() - before, 2);
+    assert_eq!((sink.summary().await.imported, sink.summary().await.refused.len()), (120, 60));
+    // Once the server knows the person, the events arrive.
+    server.add_user("stranger").unwrap();
+    sink.store(batch(181..=270)).await.unwrap();
+    assert_eq!((sink.summary().await.imported, sink.summary().await.refused.len()), (210, 60));
+    assert_eq!(server.snapshot().imported().count(), 210);
 }
 
 #[tokio::test]
@@ -289,4 +312,74 @@ async fn an_event_of_another_reader_is_not_taken_for_one_that_did_not_arrive() {
     assert_eq!(server.snapshot().imported().count(), 620);
     assert_eq!(sink.summary().await.imported, 620);
     assert_eq!(sink.summary_of_run().await.imported, 20);
+}
+
+/// A proxy shows a page while the server is in maintenance, whatever is asked; then the server is back.
+#[tokio::test]
+async fn maintenance_pages_are_waited_for_and_cost_no_event() {
+    for status in [200, 400, 401, 403, 503] {
+        let server = start("users=100000").await;
+        let simulator = Simulator::new("devices=2&backlog=200&rate=40&seed=3").unwrap();
+        let collected = Client::new(simulator.backend());
+        let folder = tempfile::tempdir().unwrap();
+        let sink = Arc::new(sink(client(&server), gate(), folder.path().join("state")).unwrap());
+        let said = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let log = Arc::clone(&said);
+        let retry = RetryPolicy::default().with_longest(Duration::from_millis(500));
+        let collector = Collector::new(sink.clone())
+            .with_client(collected)
+            .with_options(CollectOptions::default().with_retry(retry))
+            .on_notice(move |notice| log.lock().unwrap().push(notice.to_string()));
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
+        let imported = || server.snapshot().imported().count();
+        until(&format!("{status}: the backlog"), || imported() > 100).await;
+
+        let body = "<html><body>We are back soon.</body></html>".to_owned();
+        for path in [IMPORT, SEARCH, "/api/login"] {
+            for _ in 0..1_000 {
+                server.plan(path, PlannedFault::Answer { status, body: body.clone() });
+            }
+        }
+        until(&format!("{status}: a sentence"), || !said.lock().unwrap().is_empty()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let before = imported();
+        server.clear_plans();
+        let is_over = || said.lock().unwrap().len() > 1 && imported() > before + 20;
+        until(&format!("{status}: the end: {said:?}"), is_over).await;
+        simulator.stop();
+        stop.send(Stop::AfterCatchUp).unwrap();
+        let report = task.await.unwrap();
+        assert!(report.is_complete(), "{status}: {report:?}");
+        let said = said.lock().unwrap().clone();
+        assert_eq!(said.len(), 2, "{status}: {said:#?}");
+        assert!(
+            said[0].ends_with("; it is tried again") && said[1] == "events are stored again",
+            "{said:#?}"
+        );
+        // Every event that can be imported is on the server, once.
+        let mut expected = 0;
+        for device in simulator.device_ids() {
+            let device = Client::new(simulator.backend()).device(device);
+            let page = device.logs(0, 100_000).await.unwrap();
+            expected += page.iter().filter(|event| ImportEvent::try_from(*event).is_ok()).count();
+        }
+        let summary = sink.summary().await;
+        assert_eq!(
+            (imported() + summary.refused.len(), summary.imported as usize),
+            (expected, imported()),
+            "{status}"
+        );
+        assert!(summary.refused.iter().all(|event| event.code == "201"), "{status}: {:?}", summary.refused);
+    }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    for _ in 0..3_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never held: {what}");
 }

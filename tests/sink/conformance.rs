@@ -78,6 +78,17 @@ async fn the_suite_names_the_point_that_a_broken_sink_breaks() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_learns_nothing_is_told_from_one_that_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = SqliteStage { folder: folder.path().into(), crashes: AtomicU32::new(0) };
+    conformance::check_completion(&sqlite).await.unwrap();
+    conformance::check_completion(&BrokenStage::new(None)).await.unwrap();
+    let violation =
+        conformance::check_completion(&BrokenStage::new(Some(Break::LearnsNothing))).await.unwrap_err();
+    assert_eq!(violation.point(), "completed");
+}
+
 /// A store in memory whose sinks have one fault, or none.
 struct BrokenStage {
     broken: Option<Break>,
@@ -121,6 +132,7 @@ enum Break {
     AnswersAfterClosing,
     ForgetsOnReopening,
     ForgetsInCrash,
+    LearnsNothing,
 }
 
 /// A sink in memory with one fault.
@@ -160,6 +172,10 @@ impl Sink for Broken {
             Break::AcceptsContradictions if batch.check().is_err() => return Ok(Stored::default()),
             _ if batch.check().is_err() => {}
             Break::ForgetsGaps => batch.gaps.clear(),
+            Break::LearnsNothing => {
+                let stored = self.inner.events(batch.device, batch.epoch);
+                batch.events.retain(|event| !stored.iter().any(|known| known.id() == event.id()));
+            }
             Break::KeepsLateEventsOut => {
                 let gaps = self.inner.gaps_of(batch.device);
                 batch

@@ -131,6 +131,8 @@ pub(super) struct Session {
     subscribers: RwLock<Subscribers>,
     /// Notified when a live event is of a number that nobody knows.
     unplaced: Notify,
+    /// When the last read of the slaves began; `None` if the gateway has no such call. Whoever holds the lock reads.
+    slaves_read: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -154,7 +156,9 @@ impl SessionGuard {
     ) -> Result<Self> {
         let (queue, heartbeat) = (options.queue, options.heartbeat);
         let (support, subscribers, unplaced) = Default::default();
-        let session = Arc::new(Session { connections, states, sources, support, subscribers, unplaced });
+        let slaves_read = Mutex::new(Some(Instant::now()));
+        let session =
+            Arc::new(Session { connections, states, sources, support, subscribers, unplaced, slaves_read });
         // The streams below begin to open and then wait for the list. They must not hold the lock of the token then.
         session.rpc().log_in().await?;
         let asking = Arc::clone(&session);
@@ -162,8 +166,7 @@ impl SessionGuard {
         let asking = Arc::clone(&session);
         let mut events = begin(async move { asking.events(queue).await }).await;
         session.refresh().await?;
-        // A gateway that does not tell its slaves in time is asked again beside the work.
-        let _ = timeout(PATIENCE, session.read_slaves()).await;
+        session.know_slaves().await;
         // Most gateways respond at once. Then every event of a device that is enabled from now on arrives.
         session.settle(&mut statuses).await?;
         session.settle(&mut events).await?;
@@ -195,7 +198,24 @@ impl Session {
         Ok(())
     }
 
-    /// Reads which devices have slaves. A gateway without this call has none that are known; the logs show them too.
+    /// Reads which devices have slaves, from the connected ones. Callers share a read that begins after their call.
+    ///
+    /// A gateway that does not respond in time is asked again beside the work, and what it does not know is found in the
+    /// logs.
+    pub(super) async fn know_slaves(&self) {
+        let called = Instant::now();
+        let mut last = self.slaves_read.lock().await;
+        if last.is_none_or(|began| began > called) {
+            return;
+        }
+        *last = Some(Instant::now());
+        match timeout(PATIENCE, self.read_slaves()).await {
+            Ok(Err(error)) if error.kind() == ErrorKind::Unsupported => *last = None,
+            Ok(Err(error)) => tracing::debug!(%error, "the slaves of the devices cannot be read"),
+            Ok(Ok(())) | Err(_) => {}
+        }
+    }
+
     async fn read_slaves(&self) -> Result<()> {
         for master in self.connections.slaves().await? {
             let slaves = master.rs485_slave_device_i_ds.iter().chain(&master.wiegand_slave_device_i_ds);
@@ -442,14 +462,8 @@ async fn watch_silence(session: Arc<Session>, heartbeat: Duration) {
 async fn watch_slaves(session: Arc<Session>, heartbeat: Duration) {
     loop {
         let _ = timeout(heartbeat, session.unplaced.notified()).await;
-        match session.read_slaves().await {
-            Ok(()) => sleep(BETWEEN_READS).await,
-            Err(error) if error.kind() == ErrorKind::Unsupported => return,
-            Err(error) => {
-                tracing::debug!(%error, "the slaves of the devices cannot be read");
-                sleep(heartbeat).await;
-            }
-        }
+        session.know_slaves().await;
+        sleep(BETWEEN_READS).await;
     }
 }
 

@@ -320,7 +320,7 @@ impl State {
                 others.extend((0..count).map(|_| event.clone()));
             }
         }
-        for Epoch { ledger, events } in self.epochs.iter() {
+        for Epoch { ledger, events, .. } in self.epochs.iter() {
             let (device, epoch) = (ledger.device(), ledger.epoch());
             others.extend(
                 events
@@ -421,11 +421,13 @@ fn epoch_of(batch: Batch) -> Epoch {
         .with_gaps(batch.gaps)
         .with_stored(stored.into_iter().map(|ids| ids.from..=ids.to))
         .with_stored(ids.into_iter().map(|id| id..=id));
-    Epoch { ledger, events: batch.events.into_iter().map(|event| (event.id(), event)).collect() }
+    // What is on the server is not changed, so nothing has to be learned.
+    let events = batch.events.into_iter().map(|event| (event.id(), event)).collect();
+    Epoch { ledger, events, clockless: BTreeSet::new() }
 }
 
 /// Removes and returns the events inside the span, except the oldest and the newest.
-fn forget(Epoch { ledger, events }: &mut Epoch) -> Vec<Event> {
+fn forget(Epoch { ledger, events, .. }: &mut Epoch) -> Vec<Event> {
     let (first, watermark) = span(ledger);
     if first > watermark {
         return Vec::new();
@@ -518,7 +520,7 @@ struct Row {
 }
 
 impl Row {
-    fn of_epoch(Epoch { ledger, events }: &Epoch) -> Self {
+    fn of_epoch(Epoch { ledger, events, .. }: &Epoch) -> Self {
         Self::new(ledger.device(), ledger.epoch(), span(ledger), ledger.gaps(), events.values())
     }
 

@@ -105,6 +105,9 @@ pub(super) fn store(connection: &Connection, batch: &Batch) -> rusqlite::Result<
     upsert_device(connection, &DeviceInfo::new(batch.device))?;
     let all = u64::try_from(batch.events.len()).unwrap_or(u64::MAX);
     let new = insert_events(connection, batch)?;
+    if new < all {
+        complete_events(connection, batch)?;
+    }
     let before = ledger(connection, batch)?;
     // Most batches touch no gap: then only the span changes.
     let mut recorded = Batch::new(batch.device, batch.epoch, batch.first, batch.watermark);
@@ -142,6 +145,25 @@ fn insert_events(connection: &Connection, batch: &Batch) -> rusqlite::Result<u64
         }
     }
     Ok(new)
+}
+
+/// Completes stored records with what repetitions of their events know.
+fn complete_events(connection: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    let key = "device_id = ?1 AND epoch = ?2 AND event_id = ?3";
+    let mut select = connection.prepare_cached(&format!("SELECT raw, has_clock FROM events WHERE {key}"))?;
+    let mut update = connection.prepare_cached(&format!(
+        "UPDATE events SET param = ?4, flags = ?5, raw = ?6, has_clock = ?7 WHERE {key}"
+    ))?;
+    for event in &batch.events {
+        let (device, epoch, id) = (batch.device.get(), batch.epoch, event.id());
+        let (stored, has_clock) =
+            select.query_row(params![device, epoch, id], |row| Ok((raw(row)?, row.get::<_, bool>(1)?)))?;
+        if let Some(event) = batch.completed(event, &stored, has_clock) {
+            let (flags, has_clock) = (event.flags().bits(), has_clock || batch.has_clock);
+            update.execute(params![device, epoch, id, event.param(), flags, event.as_bytes(), has_clock])?;
+        }
+    }
+    Ok(())
 }
 
 /// What the store knows of the batch's epoch, as far as the batch touches it: the span, the gaps that it may change, and
@@ -237,7 +259,8 @@ pub(super) fn resume(
     let sql = "SELECT epoch, first_id, event_id FROM watermarks
                WHERE device_id = ?1 AND epoch = coalesce(?2, epoch) ORDER BY epoch DESC LIMIT 1";
     let point = connection.prepare_cached(sql)?.query_row(params![device.get(), epoch], |row| {
-        Ok(ResumePoint { epoch: row.get(0)?, first: row.get(1)?, watermark: row.get(2)?, above: Vec::new() })
+        let (epoch, first, watermark) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(ResumePoint { epoch, first, watermark, above: Vec::new(), has_clock: true })
     });
     let Some(mut point) = point.optional()? else { return Ok(None) };
     let above =
@@ -245,6 +268,12 @@ pub(super) fn resume(
     let mut statement = connection.prepare_cached(above)?;
     let rows = statement.query_map(params![device.get(), point.epoch, point.watermark], raw)?;
     point.above = rows.collect::<Result<_, _>>()?;
+    let newest = "SELECT has_clock FROM events WHERE device_id = ?1 AND epoch = ?2 AND event_id <= ?3
+                  ORDER BY event_id DESC LIMIT 1";
+    let newest = connection
+        .prepare_cached(newest)?
+        .query_row(params![device.get(), point.epoch, point.watermark], |row| row.get(0));
+    point.has_clock = newest.optional()?.unwrap_or(true);
     Ok(Some(point))
 }
 

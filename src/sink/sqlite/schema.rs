@@ -176,7 +176,10 @@ fn prepare(store: &Store, connection: &mut Connection) -> Result<()> {
     let fill = |version: Option<i64>| {
         match version {
             Some(VERSION) => return fill_codes(&transaction),
-            Some(_) => upgrade::from_version_1(&transaction)?,
+            Some(_) => {
+                tracing::info!(store = %store.path().display(), "the store is made one of schema version {VERSION}");
+                upgrade::from_version_1(&transaction)?;
+            }
             None => {
                 transaction.execute_batch(TABLES)?;
                 transaction.execute_batch(NAMES)?;

@@ -36,6 +36,12 @@ struct State {
     log: BTreeMap<u32, Event>,
     /// Ids of events that the log has and that no record can hold.
     unreadable: BTreeSet<u32>,
+    /// Ids of events with which a page is refused.
+    damaged: BTreeSet<u32>,
+    /// Pages with more events are not given in time.
+    most: Option<usize>,
+    /// What was asked for, and whether it was given.
+    asked: Vec<(u32, u32, bool)>,
     listeners: Vec<LiveSink>,
     /// The next calls of `logs` fail with these kinds, or never return.
     failures: Vec<Failure>,
@@ -102,6 +108,21 @@ impl Scripted {
     /// Puts events into the log that no record can hold.
     pub(crate) fn spoil(&self, ids: impl IntoIterator<Item = u32>) {
         self.lock().unreadable.extend(ids);
+    }
+
+    /// Refuses every page with one of these events, and no other for that reason.
+    pub(crate) fn damage(&self, ids: impl IntoIterator<Item = u32>) {
+        self.lock().damaged = ids.into_iter().collect();
+    }
+
+    /// Gives no larger pages in time.
+    pub(crate) fn limit(&self, most: usize) {
+        self.lock().most = Some(most);
+    }
+
+    /// The questions to the log so far: after which id, for how many events, and whether they were given.
+    pub(crate) fn asked(&self) -> Vec<(u32, u32, bool)> {
+        self.lock().asked.clone()
     }
 
     /// Empties the log.
@@ -193,6 +214,11 @@ impl Scripted {
         }
     }
 
+    /// Fails no more.
+    pub(crate) fn forgive(&self) {
+        self.lock().failures.clear();
+    }
+
     /// Whether nobody can find out its number.
     pub(crate) fn hide(&self, is_hidden: bool) {
         self.lock().is_hidden = is_hidden;
@@ -282,7 +308,16 @@ impl Backend for Scripted {
         if let (None, Some(id)) = (newer.peek(), odd) {
             return Err(Error::new(ErrorKind::InvalidData, "the script says so").with_unreadable_event(id));
         }
-        Ok(newer.take(max as usize).copied().collect::<Vec<_>>().into())
+        let page: Vec<Event> = newer.take(max as usize).copied().collect();
+        let is_slow = state.most.is_some_and(|most| page.len() > most);
+        let is_damaged = page.iter().any(|event| state.damaged.contains(&event.id()));
+        drop(state);
+        self.lock().asked.push((after, max, !is_slow && !is_damaged));
+        match (is_slow, is_damaged) {
+            (true, _) => Err(Error::new(ErrorKind::TimedOut, "the link is slow").with_device(device)),
+            (_, true) => Err(Error::new(ErrorKind::Busy, "a record is damaged").with_device(device)),
+            _ => Ok(page.into()),
+        }
     }
 
     async fn blobs(
