@@ -139,6 +139,7 @@ impl Sim {
 fn device_json(device: &Reader, model: &Option<String>) -> Value {
     json!({
         "device_id": device.id().get(), "model": model, "epoch": device.epoch(), "events": device.len(),
+        "slaves": device.slaves().iter().map(|slave| slave.get()).collect::<Vec<_>>(),
         "oldest_id": device.oldest_id(), "newest_id": device.newest_id(), "time_utc": device.time().to_string(),
     })
 }

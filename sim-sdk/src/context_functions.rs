@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int, c_long, c_void};
 use std::time::Duration;
 
-use bs2_events::codec::DeviceId;
+use bs2_events::codec::{DeviceId, Event};
 
 use crate::context::{Context, DeviceCallbacks, OnDevice, Options};
 use crate::ffi::{
@@ -65,7 +65,7 @@ export! {
     /// Only in this library: a device logs this event with its next id, and reports it. Its time is the device's if it is
     /// 0, and so is its device, which may be a slave.
     fn BS2SIM_PushEvent(context: *mut c_void, device: u32, event: Option<&EventWords>, id: Out<'_, u32>) {
-        let record = bs2_events::codec::Event::from_bytes(&bytes(not_null(event)?)).map(|event| *event);
+        let record = Event::from_bytes(&bytes(not_null(event)?)).copied();
         let record = record.map_err(|_| INTERNAL)?;
         let context = Context::find_any(context, "BS2SIM_PushEvent")?;
         let simulator = &context.session()?.simulation.simulator;

@@ -216,6 +216,17 @@ export! {
         accept_slaves(&context, device, slaves_wanted, count)
     }
 
+    /// Accepted. A device keeps the slaves that the settings give it. The parameters after the context are not public, and
+    /// nothing here reads them.
+    fn BS2_RemoveSlaveDevice(context: *mut c_void) {
+        Context::find(context, "BS2_RemoveSlaveDevice")?.session().map(drop)
+    }
+
+    /// Accepted. There is no line whose speed could change. The parameters are as those of `BS2_RemoveSlaveDevice`.
+    fn BS2_SetSlaveBaudrate(context: *mut c_void) {
+        Context::find(context, "BS2_SetSlaveBaudrate")?.session().map(drop)
+    }
+
     /// The stored configuration, or one with the time zone of the device's newest event.
     fn BS2_GetSystemConfig(context: *mut c_void, device: u32, config: Out<'_, SystemConfig>) {
         let config = not_null(config)?;

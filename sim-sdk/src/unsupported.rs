@@ -94,7 +94,7 @@ not_supported! {
     BS2_RemoveDeviceZoneAGEntranceLimit BS2_RemoveDeviceZoneMasterConfig BS2_RemoveDoor
     BS2_RemoveFireAlarmZone BS2_RemoveFloorLevel BS2_RemoveHolidayGroup BS2_RemoveInterlockZone
     BS2_RemoveIntrusionAlarmZone BS2_RemoveLift BS2_RemoveLiftLockUnlockZone BS2_RemoveLockOverride
-    BS2_RemoveOsdpStandardDevice BS2_RemoveScheduledLockUnlockZone BS2_RemoveSlaveDevice
+    BS2_RemoveOsdpStandardDevice BS2_RemoveScheduledLockUnlockZone
     BS2_RemoveTimedAntiPassbackZone BS2_RemoveUser BS2_RemoveUserOverride BS2_RemoveWiegandDevices
     BS2_ResetConfig BS2_ResetConfigExceptNetInfo BS2_ResponseUserPhrase BS2_RunAction BS2_ScanCard
     BS2_ScanFace BS2_ScanFaceEx BS2_ScanFingerprint BS2_ScanFingerprintEx BS2_ScanFingerprintImage
@@ -118,7 +118,7 @@ not_supported! {
     BS2_SetOsdpStandardDeviceStatusListener BS2_SetRS485Config BS2_SetRS485ConfigEx
     BS2_SetRS485ConfigExDynamic BS2_SetRelayActionConfig BS2_SetRtspConfig BS2_SetSSLServerPortIPV6
     BS2_SetScheduledLockUnlockZone BS2_SetScheduledLockUnlockZoneAlarm BS2_SetServerMatchingHandler
-    BS2_SetServerPortIPV6 BS2_SetSlaveBaudrate
+    BS2_SetServerPortIPV6
     BS2_SetSocketSSLRetryCount BS2_SetStatusConfig BS2_SetSystemExtConfig BS2_SetTNAConfig
     BS2_SetThermalCameraConfig BS2_SetTimedAntiPassbackZone BS2_SetTimedAntiPassbackZoneAlarm
     BS2_SetTriggerActionConfig BS2_SetUserOverride BS2_SetUserPhraseHandler BS2_SetVoipConfig

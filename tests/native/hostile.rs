@@ -326,10 +326,13 @@ async fn codes_at_random_are_errors_and_lose_nothing() {
     let device = client.device(DEVICE);
     device.time().await.unwrap();
     hostile.set("random_codes", 3);
-    let (mut ids, mut failures) = (Vec::new(), 0);
+    let (mut ids, mut pages, mut failures) = (Vec::new(), 0, 0);
     while ids.last() != Some(&3_000) {
         match device.logs(ids.last().copied().unwrap_or_default(), 50).await {
-            Ok(page) => ids.extend(page.iter().map(Event::id)),
+            Ok(page) => {
+                ids.extend(page.iter().map(Event::id));
+                pages += 1;
+            }
             Err(error) => {
                 assert!(error.sdk_code().is_some(), "{error:?}");
                 assert_eq!(error.device(), Some(DEVICE));

@@ -55,6 +55,25 @@ async fn told_of(device: u32, client: &mut GatewayClient) {
     while next(&mut statuses).await != (device, State::TcpConnected) {}
 }
 
+#[tokio::test]
+async fn who_asks_for_a_connection_again_and_again_does_not_defer_it() {
+    let server = server("devices=1&backlog=0").await;
+    let mut client = GatewayClient::new(&server).await;
+    let mut statuses = client.statuses().await;
+    let mut asked = 0;
+    let told = loop {
+        tokio::select! {
+            told = next(&mut statuses) => break told,
+            () = tokio::time::sleep(Duration::from_millis(5)) => {
+                client.keep_connected(&[FIRST]).await;
+                asked += 1;
+                assert!(asked < 5_000);
+            }
+        }
+    };
+    assert_eq!(told, (FIRST, State::TcpConnected));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stream_of_events_counts_from_its_request() {
     let server = server("devices=1&backlog=0").await;

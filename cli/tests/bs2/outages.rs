@@ -58,8 +58,8 @@ fn a_gateway_without_devices_is_noted_at_the_start() {
 #[test]
 fn a_restart_of_the_gateway_of_many_devices_is_one_outage() {
     let folder = tempfile::tempdir().unwrap();
-    let readers = "sim:devices=20&backlog=50&seed=4&rate=0";
-    let (mut gateway, address, _) = start_gateway(folder.path(), readers, "127.0.0.1:0", &[]);
+    let readers = format!("sim:devices=20&backlog=50&seed=4&rate=0&{SAME}");
+    let (mut gateway, address, _) = start_gateway(folder.path(), &readers, "127.0.0.1:0", &[]);
     let devices: String = (1..=20).map(|number| format!("&device=10.0.0.{number}")).collect();
     let source = format!("gateway://{address}?ca=certs/ca.crt{devices}");
     let collector = Running::start(folder.path(), &["collect", "--from", &source, "--into", "sqlite:a.db"]);
@@ -68,7 +68,7 @@ fn a_restart_of_the_gateway_of_many_devices_is_one_outage() {
     for outage in 1..=2 {
         kill(&mut gateway);
         collector.wait_for_lines(2 * outage - 1);
-        let readers = format!("sim:devices=20&backlog={}&seed=4&rate=0", 50 + 50 * outage);
+        let readers = format!("sim:devices=20&backlog={}&seed=4&rate=0&{SAME}", 50 + 50 * outage);
         (gateway, _, _) = start_gateway(folder.path(), &readers, &address, &[]);
         wait_for_events(&store, 1_000 + 1_000 * outage as u32);
         collector.wait_for_lines(2 * outage);
@@ -83,7 +83,7 @@ fn a_restart_of_the_gateway_of_many_devices_is_one_outage() {
 #[test]
 fn a_gateway_that_stands_by_takes_over_from_one_that_dies() {
     let folder = tempfile::tempdir().unwrap();
-    let readers = |backlog: u32| format!("sim:devices=3&backlog={backlog}&seed=4&rate=0");
+    let readers = |backlog: u32| format!("sim:devices=3&backlog={backlog}&seed=4&rate=0&{SAME}");
     // Two gateways to the same devices; what the second one has more has happened since.
     let (mut one, first, _) = start_gateway(folder.path(), &readers(100), "127.0.0.1:0", &[]);
     let source = |address: &str| {
@@ -298,4 +298,6 @@ pub(crate) fn assert_sound(folder: &Path) {
     assert_eq!(verified.code, Some(0), "{}", verified.stdout);
 }
 
-const READERS: &str = "sim:devices=2&backlog=200&rate=0";
+const READERS: &str = "sim:devices=2&backlog=200&rate=0&start=fixed&connections=0";
+/// Settings with which a gateway without a state file has the same devices again, and logs nothing of its own.
+const SAME: &str = "start=fixed&connections=0";

@@ -12,7 +12,7 @@ fn the_readers_of_a_source_are_shown() {
     for (device, id) in report["devices"].as_array_mut().unwrap().iter_mut().zip(541_000_001..) {
         let time = device.as_object_mut().unwrap().remove("time_utc").unwrap();
         assert!(time.as_str().unwrap().starts_with("2025-03-2"), "{time}");
-        let expected = json!({"device_id": id, "model": "simulated reader", "epoch": 0, "events": 500,
+        let expected = json!({"device_id": id, "model": "simulated reader", "epoch": 0, "events": 500, "slaves": [],
             "oldest_id": 201, "newest_id": 700});
         assert_eq!(*device, expected);
     }

@@ -6,6 +6,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
 use super::options::SimDeviceAddress;
 use crate::device::backend::Monitoring;
@@ -39,6 +40,8 @@ pub(super) struct ConnectionState {
     pub(super) monitoring: Option<Monitoring>,
     /// The task that tries to connect until it succeeds.
     pub(super) attempt: Option<AbortHandle>,
+    /// When the device accepts at the earliest. A request that is made again in the meantime does not defer it.
+    pub(super) accepts_at: Option<Instant>,
     pub(super) is_asynchronous: bool,
     pub(super) mode: ConnectionMode,
     /// Whether the device requires TLS.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tonic::Status;
 use tonic::codegen::http::Extensions;
 
@@ -382,9 +382,12 @@ impl GatewayState {
 
     fn try_until_connected(self: &Arc<Self>, position: usize, tls: bool, connection: &mut ConnectionState) {
         connection.stop_trying();
+        let now = Instant::now();
+        let accepts_at = connection.accepts_at.filter(|at| *at > now).unwrap_or(now + CONNECT_TIME);
+        connection.accepts_at = Some(accepts_at);
         let gateway = Arc::downgrade(self);
         let attempt = self.runtime.spawn(async move {
-            tokio::time::sleep(CONNECT_TIME).await;
+            tokio::time::sleep_until(accepts_at).await;
             if let Some(gateway) = gateway.upgrade() {
                 let connection = gateway.connections.at(position).lock();
                 if connection.is_open() {
