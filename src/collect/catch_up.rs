@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::options::{CollectOptions, StopSignal};
 use super::report::{DeviceReport, EpochReport, Progress, add};
 use super::routes::{Next, Routes};
-use super::sequencer::{Offered, Sequencer};
+use super::sequencer::{Offered, Sequencer, is_lap};
 use crate::codec::{Event, EventCode};
 use crate::device::{Device, DeviceInfo, EventPage};
 use crate::sink::{Batch, Gap, GapReason, ResumePoint, Sink, Stored};
@@ -541,7 +541,7 @@ impl CatchUp {
     /// log reaches.
     async fn has_overflowed(&mut self, sequencer: &Sequencer) -> Outcome<bool> {
         let watermark = sequencer.watermark();
-        if watermark < LAP {
+        if !is_lap(0, watermark) {
             return Ok(false);
         }
         Ok(self.oldest_id().await?.is_some_and(|oldest| is_lap(oldest, watermark)))
@@ -685,13 +685,6 @@ fn leap(after: u32, page: &EventPage) -> Option<usize> {
     std::iter::once(begin).chain(ids.clone()).zip(ids).position(|(before, id)| is_lap(before, id))
 }
 
-/// Whether ids lie so far apart that the counter went past its end between them.
-pub(super) const fn is_lap(low: u32, high: u32) -> bool {
-    high.saturating_sub(low) >= LAP
-}
-
-/// Half of all ids: far more than any device keeps.
-const LAP: u32 = 1 << 31;
 /// So many stored events are compared with the log, where the log does not give the newer ones.
 const COMPARED: usize = 3;
 /// So many earlier epochs are compared with the log of a device whose ids have restarted.

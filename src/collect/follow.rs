@@ -7,11 +7,11 @@ use futures_util::FutureExt;
 use tokio::task::coop::unconstrained;
 use tokio::time::Instant;
 
-use super::catch_up::{CatchUp, Interrupt, Outcome, is_lap};
+use super::catch_up::{CatchUp, Interrupt, Outcome};
 use super::options::{CollectOptions, Stop, StopSignal};
 use super::report::DeviceReport;
 use super::routes::{Next, Route};
-use super::sequencer::{Offered, Sequencer};
+use super::sequencer::{Offered, Sequencer, is_lap};
 use crate::codec::Event;
 use crate::device::{Live, Subscription};
 use crate::retry::Retry;

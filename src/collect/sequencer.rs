@@ -439,6 +439,14 @@ impl Sequencer {
     }
 }
 
+/// Whether ids lie so far apart that the counter went past its end between them.
+pub(super) const fn is_lap(low: u32, high: u32) -> bool {
+    high.saturating_sub(low) >= LAP
+}
+
+/// Half of all ids: far more than any device keeps.
+const LAP: u32 = 1 << 31;
+
 /// No more events wait when an epoch is closed.
 const MOST_WAITING: u32 = 1_024;
 

@@ -44,7 +44,8 @@ async fn pages_grow_again_when_the_link_is_fast_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_cannot_be_had_is_a_gap_and_everything_else_is_stored() {
-    let cases: [(&[u32], &[(u32, u32)]); 6] = [
+    type Case = (&'static [u32], &'static [(u32, u32)]);
+    let cases: [Case; 6] = [
         (&[5], &[(5, 5)]),
         (&[1], &[(1, 1)]),
         (&[10], &[(10, 10)]),

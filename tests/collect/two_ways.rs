@@ -11,9 +11,9 @@ async fn alternating_six_times_stores_each_event_once_with_what_either_way_knows
     for turn in 0..6 {
         let newest = 20 * (turn + 1);
         let reader = if turn % 2 == 0 {
-            Scripted::new((1..=newest).map(|id| over_gateway(id))).without_clock()
+            Scripted::new((1..=newest).map(over_gateway)).without_clock()
         } else {
-            Scripted::new((1..=newest).map(|id| over_library(id)))
+            Scripted::new((1..=newest).map(over_library))
         };
         let report = once(&reader, &sink).await;
         assert_eq!((report.stored(), report.is_complete()), (20, true), "turn {turn}");
@@ -32,8 +32,8 @@ async fn alternating_six_times_stores_each_event_once_with_what_either_way_knows
 #[tokio::test(start_paused = true)]
 async fn a_way_that_knows_less_takes_nothing_back_and_reads_nothing_again() {
     let sink = MemorySink::new();
-    once(&Scripted::new((1..=3_000).map(|id| over_library(id))), &sink).await;
-    let gateway = Scripted::new((1..=3_000).map(|id| over_gateway(id))).without_clock();
+    once(&Scripted::new((1..=3_000).map(over_library)), &sink).await;
+    let gateway = Scripted::new((1..=3_000).map(over_gateway)).without_clock();
     once(&gateway, &sink).await;
     assert!(gateway.reads() < 6, "{}", gateway.reads());
     assert!(sink.events(DEVICE, 0).into_iter().eq((1..=3_000).map(over_library)));
@@ -42,7 +42,7 @@ async fn a_way_that_knows_less_takes_nothing_back_and_reads_nothing_again() {
 #[tokio::test(start_paused = true)]
 async fn another_event_under_a_known_id_is_a_new_epoch_also_over_the_other_way() {
     let sink = MemorySink::new();
-    once(&Scripted::new((1..=10).map(|id| over_gateway(id))).without_clock(), &sink).await;
+    once(&Scripted::new((1..=10).map(over_gateway)).without_clock(), &sink).await;
     once(&Scripted::new((1..=10).map(|id| of_user(id, 1, b"9"))), &sink).await;
     assert_eq!(sink.epochs(DEVICE), [0, 1]);
 }

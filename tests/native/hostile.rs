@@ -340,7 +340,8 @@ async fn codes_at_random_are_errors_and_lose_nothing() {
             }
         }
     }
-    assert!(ids.into_iter().eq(1..=3_000) && failures > 5, "{failures} failures");
+    // Most pages are asked for again by themselves, and smaller.
+    assert!(ids.into_iter().eq(1..=3_000) && failures < pages, "{failures} failures, {pages} pages");
     hostile.set("random_codes", 0);
     client.close().await.unwrap();
     hostile.assert_nothing_is_held();
