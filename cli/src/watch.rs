@@ -1,11 +1,11 @@
 //! `bs2 watch`: events as they happen.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::mem;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use bs2_events::codec::{DeviceId, Event, EventCode, LoggedEvent, Timestamp};
+use bs2_events::codec::{DeviceId, Event, LoggedEvent};
 use bs2_events::device::{Device, Live, Subscription};
 use bs2_events::{Error, ErrorKind, Result, RetryPolicy};
 use clap::Args;
@@ -145,27 +145,24 @@ async fn subscribe(source: &Source, devices: &[DeviceId]) -> Result<Subscription
 /// A bounded memory of events: a gateway that has connected a device twice reports each event twice.
 #[derive(Default)]
 struct Seen {
-    events: HashSet<Identity>,
-    order: VecDeque<Identity>,
+    events: HashMap<(DeviceId, u32), Event>,
+    order: VecDeque<(DeviceId, u32)>,
 }
-
-/// What two reports of one event agree in: device, id, time, code and subject.
-type Identity = (DeviceId, u32, Timestamp, EventCode, [u8; 32]);
 
 impl Seen {
     /// Remembers an event; `false` if it was remembered already.
     fn insert(&mut self, device: DeviceId, event: &Event) -> bool {
-        let identity = (device, event.id(), event.timestamp(), event.code(), event.subject().to_bytes());
-        let is_new = self.events.insert(identity);
-        if is_new {
-            self.order.push_back(identity);
-            if self.order.len() > REMEMBERED
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.events.remove(&oldest);
-            }
+        let key = (device, event.id());
+        match self.events.insert(key, *event) {
+            Some(known) => return !known.is_same_event(event),
+            None => self.order.push_back(key),
         }
-        is_new
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.events.remove(&oldest);
+        }
+        true
     }
 }
 

@@ -267,7 +267,9 @@ impl Follower {
                 if self.log.failures == 0 {
                     reads.retry.reset();
                 }
-                match reads.retry.next_delay().filter(|_| next == Next::Later) {
+                // Where there is another route, the live stream of this one is given up with it.
+                let stays = next == Next::Later && !self.log.routes.has_standby();
+                match reads.retry.next_delay().filter(|_| stays) {
                     Some(delay) => {
                         tracing::info!(device = %self.log.device.id(), %error, "the log cannot be read");
                         self.log.failures += 1;

@@ -216,6 +216,10 @@ impl Routes {
         Next::Later
     }
 
+    pub(super) fn has_standby(&self) -> bool {
+        !self.standby.is_empty()
+    }
+
     /// Whether the failure of the device or of the source that is used lasts and was reported.
     pub(super) fn is_failure_reported(&self) -> bool {
         let keys = [Key::Device(self.id()), Key::Source(self.used.source.number)];

@@ -319,7 +319,7 @@ async fn an_event_of_another_reader_is_not_taken_for_one_that_did_not_arrive() {
 async fn maintenance_pages_are_waited_for_and_cost_no_event() {
     for status in [200, 400, 401, 403, 503] {
         let server = start("users=100000").await;
-        let simulator = Simulator::new("devices=2&backlog=200&rate=40&seed=3").unwrap();
+        let simulator = Simulator::new("devices=2&backlog=20&rate=40&seed=3").unwrap();
         let collected = Client::new(simulator.backend());
         let folder = tempfile::tempdir().unwrap();
         let sink = Arc::new(sink(client(&server), gate(), folder.path().join("state")).unwrap());
@@ -333,7 +333,7 @@ async fn maintenance_pages_are_waited_for_and_cost_no_event() {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
         let imported = || server.snapshot().imported().count();
-        until(&format!("{status}: the backlog"), || imported() > 100).await;
+        until(&format!("{status}: the backlog"), || imported() > 5).await;
 
         let body = "<html><body>We are back soon.</body></html>".to_owned();
         for path in [IMPORT, SEARCH, "/api/login"] {

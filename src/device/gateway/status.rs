@@ -46,7 +46,10 @@ pub(super) fn call_error(call: &str, status: &Status, gateway: &str) -> Error {
         }
         None => {
             let message = format!("{call}: the connection to the gateway at {gateway} is lost");
-            Error::new(ErrorKind::Disconnected, message).with_source(last(source).to_string())
+            let cause = last(source).to_string();
+            // A cause of rustls ends with the address of its manual.
+            let cause = cause.split(": https://").next().unwrap_or_default();
+            Error::new(ErrorKind::Disconnected, message).with_source(cause)
         }
     };
     error.of_backend()
