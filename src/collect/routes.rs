@@ -129,24 +129,27 @@ impl Routes {
         self.is_deaf = false;
     }
 
-    /// Waits until the connection of the live stream is lost and does not come back in a moment.
+    /// Notes when the connection of the live stream is lost. Returns if it does not come back in a moment and another
+    /// source stands by; otherwise the subscription connects again by itself, and there is nothing better to do.
     pub(super) async fn lost(&mut self) -> Error {
-        while let Some(interruption) = &mut self.interruption {
+        while let Some(mut interruption) = self.interruption.clone() {
             let lost = interruption.wait_for(Option::is_some).await.ok().and_then(|lost| lost.clone());
             let Some(Interruption { since, error }) = lost else { break };
-            if error.concerns_backend() {
-                let source = &self.used.source;
-                if self.outages.failed(&Key::Source(source.number), source.number, &error, since) {
-                    source.look();
-                }
+            let number = self.used.source.number;
+            if error.concerns_backend() && self.outages.failed(&Key::Source(number), number, &error, since) {
+                self.used.source.look();
             }
             match timeout(MOMENT, interruption.wait_for(Option::is_none)).await {
-                Ok(Ok(_)) => {}
+                Ok(Ok(_)) => continue,
                 Ok(Err(_)) => break, // The subscription has ended, and says so itself.
-                Err(_) => {
-                    self.lost_at = Some(since);
-                    return error;
-                }
+                Err(_) => self.take_arrivals(),
+            }
+            if self.has_standby() {
+                self.lost_at = Some(since);
+                return error;
+            }
+            if !error.concerns_backend() {
+                self.outages.failed(&Key::Device(self.id()), number, &error, Instant::now());
             }
         }
         std::future::pending().await

@@ -193,7 +193,7 @@ impl ClientOptions {
     }
 
     /// Sets when to connect again: after a lost connection, and for a subscription also if a device cannot be reached.
-    /// A single call is made again at most 3 times.
+    /// A single call is made again at most 3 times. By default the waits are at most 5 s, and a random part of as much.
     #[must_use]
     pub const fn with_retry(mut self, policy: RetryPolicy) -> Self {
         self.retry = policy;
@@ -203,7 +203,8 @@ impl ClientOptions {
 
 impl Default for ClientOptions {
     fn default() -> Self {
-        Self { deadline: Duration::from_secs(15), queue_capacity: 4_096, retry: RetryPolicy::default() }
+        let retry = RetryPolicy::default().with_longest(Duration::from_secs(5));
+        Self { deadline: Duration::from_secs(15), queue_capacity: 4_096, retry }
     }
 }
 

@@ -66,6 +66,11 @@ impl Sources {
         }
     }
 
+    /// Whether live events came of a number that belongs to no device.
+    pub(super) fn has_unplaced(&self) -> bool {
+        !lock(&self.unplaced).is_empty()
+    }
+
     /// Counts live events of a number that belongs to no device. Returns whether it is time to look into the logs for
     /// them: at the first, the second, the fourth event and so on, so that a number that is in no log costs little.
     pub(super) fn count_unplaced(&self, source: DeviceId, events: u64) -> bool {

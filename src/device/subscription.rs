@@ -294,7 +294,9 @@ impl Feed {
             sleep(delay).await;
             match self.start(true).await {
                 Ok(connection) => return Some(connection),
-                Err(error) if error.kind() == ErrorKind::Closed => return None,
+                Err(error) if error.kind() == ErrorKind::Closed || error.replacement().is_some() => {
+                    return None;
+                }
                 Err(error) => tracing::debug!(device = %self.device, %error, "not connected yet"),
             }
         }

@@ -46,7 +46,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](ErrorKind::Unsupported) for a device of a recorded log that has no further row to report.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) for a device of a recorded log that has no further row to report.
     pub fn make(&self, count: u32) -> Result<Vec<Event>> {
         (0..count).map(|_| self.device().make(&self.inner.outputs)).collect()
     }

@@ -78,7 +78,7 @@ async fn with_the_present_time_the_log_ends_now_and_live_events_are_of_now() {
         assert!(log.last().is_none_or(|last| now() - last.time < 30));
         let live = server.make_event().unwrap();
         assert!(now() - live.time < 30 && now() - live.stored < 30 && live.stored >= live.time, "{live:?}");
-        assert_unique(&server.snapshot().events().to_vec());
+        assert_unique(server.snapshot().events());
         // What comes late has the second in which it came, and its own.
         server.advance(Duration::from_secs(3_600));
         let late = server.make_event().unwrap();

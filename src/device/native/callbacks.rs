@@ -75,9 +75,12 @@ pub(super) fn attach(presence: Option<Arc<Presence>>) {
     SOURCES.report_unplaced();
 }
 
-/// Learns from the log of a device who its slaves are.
+/// Learns from the log of a device who its slaves are, if events of an unknown number are waiting for an explanation. A
+/// library names the device beside each event, so mostly there is nothing to learn, and a pass over a long page is not free.
 pub(super) fn learn(device: DeviceId, log: &[Event]) {
-    SOURCES.learn(device, log);
+    if SOURCES.has_unplaced() {
+        SOURCES.learn(device, log);
+    }
 }
 
 /// Notes that the device is connected, at this address or by its id.
