@@ -314,64 +314,64 @@ async fn an_event_of_another_reader_is_not_taken_for_one_that_did_not_arrive() {
     assert_eq!(sink.summary_of_run().await.imported, 20);
 }
 
-/// A proxy shows a page while the server is in maintenance, whatever is asked; then the server is back.
 #[tokio::test]
 async fn maintenance_pages_are_waited_for_and_cost_no_event() {
-    for status in [200, 400, 401, 403, 503] {
-        let server = start("users=100000").await;
-        let simulator = Simulator::new("devices=2&backlog=20&rate=40&seed=3").unwrap();
-        let collected = Client::new(simulator.backend());
-        let folder = tempfile::tempdir().unwrap();
-        let sink = Arc::new(sink(client(&server), gate(), folder.path().join("state")).unwrap());
-        let said = Arc::new(std::sync::Mutex::new(Vec::new()));
-        let log = Arc::clone(&said);
-        let retry = RetryPolicy::default().with_longest(Duration::from_millis(500));
-        let collector = Collector::new(sink.clone())
-            .with_client(collected)
-            .with_options(CollectOptions::default().with_retry(retry))
-            .on_notice(move |notice| log.lock().unwrap().push(notice.to_string()));
-        let (stop, stopped) = tokio::sync::oneshot::channel();
-        let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
-        let imported = || server.snapshot().imported().count();
-        until(&format!("{status}: the backlog"), || imported() > 5).await;
+    // At the same time: each is mostly waiting.
+    futures_util::future::join_all([200, 400, 401, 403, 503].map(maintenance)).await;
+}
 
-        let body = "<html><body>We are back soon.</body></html>".to_owned();
-        for path in [IMPORT, SEARCH, "/api/login"] {
-            for _ in 0..1_000 {
-                server.plan(path, PlannedFault::Answer { status, body: body.clone() });
-            }
+/// A proxy shows a page with this status while the server is in maintenance, whatever is asked; then the server is back.
+async fn maintenance(status: u16) {
+    let server = start("users=100000").await;
+    let simulator = Simulator::new("devices=2&backlog=20&rate=40&seed=3").unwrap();
+    let collected = Client::new(simulator.backend());
+    let folder = tempfile::tempdir().unwrap();
+    let sink = Arc::new(sink(client(&server), gate(), folder.path().join("state")).unwrap());
+    let said = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = Arc::clone(&said);
+    let retry = RetryPolicy::default().with_longest(Duration::from_millis(500));
+    let collector = Collector::new(sink.clone())
+        .with_client(collected)
+        .with_options(CollectOptions::default().with_retry(retry))
+        .on_notice(move |notice| log.lock().unwrap().push(notice.to_string()));
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
+    let imported = || server.snapshot().imported().count();
+    until(&format!("{status}: the backlog"), || imported() > 5).await;
+
+    let body = "<html><body>We are back soon.</body></html>".to_owned();
+    for path in [IMPORT, SEARCH, "/api/login"] {
+        for _ in 0..1_000 {
+            server.plan(path, PlannedFault::Answer { status, body: body.clone() });
         }
-        until(&format!("{status}: a sentence"), || !said.lock().unwrap().is_empty()).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let before = imported();
-        server.clear_plans();
-        let is_over = || said.lock().unwrap().len() > 1 && imported() > before + 20;
-        until(&format!("{status}: the end: {said:?}"), is_over).await;
-        simulator.stop();
-        stop.send(Stop::AfterCatchUp).unwrap();
-        let report = task.await.unwrap();
-        assert!(report.is_complete(), "{status}: {report:?}");
-        let said = said.lock().unwrap().clone();
-        assert_eq!(said.len(), 2, "{status}: {said:#?}");
-        assert!(
-            said[0].ends_with("; it is tried again") && said[1] == "events are stored again",
-            "{said:#?}"
-        );
-        // Every event that can be imported is on the server, once.
-        let mut expected = 0;
-        for device in simulator.device_ids() {
-            let device = Client::new(simulator.backend()).device(device);
-            let page = device.logs(0, 100_000).await.unwrap();
-            expected += page.iter().filter(|event| ImportEvent::try_from(*event).is_ok()).count();
-        }
-        let summary = sink.summary().await;
-        assert_eq!(
-            (imported() + summary.refused.len(), summary.imported as usize),
-            (expected, imported()),
-            "{status}"
-        );
-        assert!(summary.refused.iter().all(|event| event.code == "201"), "{status}: {:?}", summary.refused);
     }
+    until(&format!("{status}: a sentence"), || !said.lock().unwrap().is_empty()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = imported();
+    server.clear_plans();
+    let is_over = || said.lock().unwrap().len() > 1 && imported() > before + 20;
+    until(&format!("{status}: the end: {said:?}"), is_over).await;
+    simulator.stop();
+    stop.send(Stop::AfterCatchUp).unwrap();
+    let report = task.await.unwrap();
+    assert!(report.is_complete(), "{status}: {report:?}");
+    let said = said.lock().unwrap().clone();
+    assert_eq!(said.len(), 2, "{status}: {said:#?}");
+    assert!(said[0].ends_with("; it is tried again") && said[1] == "events are stored again", "{said:#?}");
+    // Every event that can be imported is on the server, once.
+    let mut expected = 0;
+    for device in simulator.device_ids() {
+        let device = Client::new(simulator.backend()).device(device);
+        let page = device.logs(0, 100_000).await.unwrap();
+        expected += page.iter().filter(|event| ImportEvent::try_from(*event).is_ok()).count();
+    }
+    let summary = sink.summary().await;
+    assert_eq!(
+        (imported() + summary.refused.len(), summary.imported as usize),
+        (expected, imported()),
+        "{status}"
+    );
+    assert!(summary.refused.iter().all(|event| event.code == "201"), "{status}: {:?}", summary.refused);
 }
 
 async fn until(what: &str, holds: impl Fn() -> bool) {
