@@ -192,6 +192,9 @@ Settings of a sim: source, as name=value joined by &; the same seed gives the sa
                slow        pages take 20 to 200 ms longer
                error       calls fail as timed out or busy
                stuck       the first device never answers
+               holes       pages lack events for the moment
+               large       pages of more than 200 records do not arrive in time
+               damaged     some events cannot be read
   replay     a capture, a file of rows event_id, event_code, device_time, device_id, or `bundled` [none]
   replay-live  whether the rows of replay happen one by one, at `rate`, and are reported live, true or false [false]
   start      time of the first event: fixed, or a time as in RFC 3339; now: the log ends now, and each later event has

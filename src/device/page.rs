@@ -143,6 +143,18 @@ impl EventPage {
         self
     }
 
+    /// All events but the one at this place.
+    #[cfg(feature = "sim")]
+    pub(crate) fn without(mut self, index: usize) -> Self {
+        let mut events = self.to_vec();
+        if index < events.len() {
+            events.remove(index);
+        }
+        self.bytes = Self::from(events).bytes;
+        self.drop_extras_of_others();
+        self
+    }
+
     fn drop_extras_of_others(&mut self) {
         if self.extras.is_empty() {
             return;

@@ -33,8 +33,11 @@ bitflags! {
     /// | `SLOW` | `slow` | a page takes 20 to 200 ms longer | 500 of 1,000 pages |
     /// | `ERROR` | `error` | a call fails with −601 (timeout) or −10007 (busy) | 20 of 1,000 calls |
     /// | `STUCK` | `stuck` | calls to the first device never return | always |
+    /// | `HOLES` | `holes` | a page lacks one of its events, which may be the newest; the next answer has it | 50 of 1,000 pages |
+    /// | `LARGE` | `large` | a page of more than 200 records fails with −601 (timeout), as over a slow link | always |
+    /// | `DAMAGED` | `damaged` | a page with a damaged record fails with −204 (checksum) | 2 of 1,000 events are damaged |
     #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-    pub struct Faults: u8 {
+    pub struct Faults: u16 {
         /// Live events are lost.
         const DROP = 0x01;
         /// Connections are lost.
@@ -49,6 +52,12 @@ bitflags! {
         const ERROR = 0x20;
         /// One device never answers.
         const STUCK = 0x40;
+        /// Pages lack events for the moment.
+        const HOLES = 0x80;
+        /// Large pages do not arrive.
+        const LARGE = 0x100;
+        /// Some events cannot be read.
+        const DAMAGED = 0x200;
     }
 }
 
@@ -188,6 +197,28 @@ impl FaultInjector {
         }
     }
 
+    /// Fails where records with these ids do not arrive.
+    fn deliver(
+        &self,
+        device: DeviceId,
+        plan: CallPlan,
+        mut ids: impl ExactSizeIterator<Item = u32>,
+    ) -> Result<()> {
+        let fail = |code, message| Err(Error::from_sdk_code(code, message).with_device(device));
+        if plan.is_limited && ids.len() > LARGEST {
+            return fail(TIMEOUT, "the page does not arrive in time");
+        }
+        let rate = self.options.rate(Faults::DAMAGED, EVENT_IS_DAMAGED);
+        let is_damaged = |id| {
+            let stream = u64::from(device.get()) << 32 | u64::from(id);
+            SeededRng::new(self.options.seed, stream).per_mille(rate)
+        };
+        if rate > 0 && ids.any(is_damaged) {
+            return fail(CHECKSUM, "a record of the page is damaged");
+        }
+        Ok(())
+    }
+
     /// The faults of a device, if it was ever connected. For a stuck device this never returns.
     async fn connected(&self, device: DeviceId) -> Option<Arc<Mutex<DeviceFaults>>> {
         let faults = lock(&self.devices).get(&device).map(Arc::clone);
@@ -245,14 +276,20 @@ impl Backend for FaultInjector {
 
     async fn logs(&self, device: DeviceId, after: u32, max: u32) -> Result<EventPage> {
         self.call(device, CallKind::Page, |plan| async move {
+            let mut page = EventPage::default();
             if plan.repeats && after > 0 {
-                let page = self.backend.logs(device, after - 1, max).await?;
-                // A backend that repeats by itself is not made to repeat twice.
-                if page.iter().all(|event| event.id() >= after) {
-                    return Ok(page);
-                }
+                page = self.backend.logs(device, after - 1, max).await?;
             }
-            self.backend.logs(device, after, max).await
+            // A backend that repeats by itself is not made to repeat twice.
+            if page.is_empty() || page.iter().any(|event| event.id() < after) {
+                page = self.backend.logs(device, after, max).await?;
+            }
+            self.deliver(device, plan, page.iter().map(Event::id))?;
+            let count = u32::try_from(page.len()).unwrap_or(u32::MAX);
+            Ok(match plan.hole.and_then(|hole| hole.checked_rem(count)) {
+                Some(at) => page.without(at as usize),
+                None => page,
+            })
         })
         .await
     }
@@ -264,7 +301,12 @@ impl Backend for FaultInjector {
         max: u32,
         mask: EventMask,
     ) -> Result<Vec<PortableBlob<'static>>> {
-        self.call(device, CallKind::Page, |_| self.backend.blobs(device, after, max, mask)).await
+        self.call(device, CallKind::Page, |plan| async move {
+            let blobs = self.backend.blobs(device, after, max, mask).await?;
+            self.deliver(device, plan, blobs.iter().map(|blob| blob.head().id()))?;
+            Ok(blobs)
+        })
+        .await
     }
 
     async fn image_log(&self, device: DeviceId, id: u32) -> Result<Bytes> {
@@ -272,7 +314,12 @@ impl Backend for FaultInjector {
     }
 
     async fn image_logs(&self, device: DeviceId, after: u32, max: u32) -> Result<Vec<ImageLog>> {
-        self.call(device, CallKind::Page, |_| self.backend.image_logs(device, after, max)).await
+        self.call(device, CallKind::Page, |plan| async move {
+            let images = self.backend.image_logs(device, after, max).await?;
+            self.deliver(device, plan, images.iter().map(|image| image.event.id()))?;
+            Ok(images)
+        })
+        .await
     }
 
     async fn image_filters(&self, device: DeviceId) -> Result<Vec<ImageFilter>> {
@@ -331,6 +378,10 @@ struct CallPlan {
     generation: u64,
     delay: Duration,
     repeats: bool,
+    /// A number that decides which event the page lacks.
+    hole: Option<u32>,
+    /// Whether the page does not arrive if it is large.
+    is_limited: bool,
     fault: Option<CallFault>,
 }
 
@@ -350,6 +401,7 @@ struct DeviceFaults {
     options: Arc<FaultOptions>,
     calls: SeededRng,
     live: SeededRng,
+    pages: SeededRng,
     /// Raised whenever the connection is lost by a fault.
     generation: u64,
     /// Whether the connection was lost by a fault and is not made again yet.
@@ -377,6 +429,7 @@ impl DeviceFaults {
             device,
             calls: rng(0),
             live: rng(1),
+            pages: rng(1 << 33),
             options,
             generation: 0,
             is_lost: false,
@@ -400,6 +453,10 @@ impl DeviceFaults {
                 plan.delay = Duration::from_millis(20 + u64::from(rng.below(181)));
             }
             plan.repeats = rng.per_mille(options.rate(Faults::REPEAT, PAGE_REPEATS));
+            let pages = &mut self.pages;
+            plan.hole =
+                pages.per_mille(options.rate(Faults::HOLES, PAGE_HAS_HOLE)).then(|| pages.below(u32::MAX));
+            plan.is_limited = pages.per_mille(options.rate(Faults::LARGE, ALWAYS));
         }
         if rng.per_mille(options.rate(Faults::DISCONNECT, CONNECTION_IS_LOST)) {
             let refusals = rng.below(MOST_REFUSALS + 1);
@@ -543,11 +600,17 @@ const EVENT_IS_LATE: u32 = 50;
 const EVENT_REPEATS: u32 = 50;
 const PAGE_REPEATS: u32 = 200;
 const PAGE_IS_SLOW: u32 = 500;
+const PAGE_HAS_HOLE: u32 = 50;
+const EVENT_IS_DAMAGED: u32 = 2;
+const ALWAYS: u32 = 1_000;
 const CALL_FAILS: u32 = 20;
 const CONNECTION_IS_LOST: u32 = 3;
 const MOST_REFUSALS: u32 = 2;
+/// How many records arrive in one page where large ones do not.
+const LARGEST: usize = 200;
 
 const CANNOT_CONNECT: SdkCode = SdkCode::new(-102);
 const NOT_CONNECTED: SdkCode = SdkCode::new(-107);
+const CHECKSUM: SdkCode = SdkCode::new(-204);
 const TIMEOUT: SdkCode = SdkCode::new(-601);
 const DEVICE_BUSY: SdkCode = SdkCode::new(-10007);

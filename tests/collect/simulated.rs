@@ -8,7 +8,7 @@ use std::time::Duration;
 use bs2_events::codec::{DeviceId, Event};
 use bs2_events::collect::{Collector, Report, Stop};
 use bs2_events::device::{Client, ClientOptions};
-use bs2_events::sim::Simulator;
+use bs2_events::sim::{FaultInjector, FaultOptions, Faults, Simulator};
 use bs2_events::sink::{GapReason, MemorySink};
 
 #[tokio::test(start_paused = true)]
@@ -38,6 +38,27 @@ async fn every_event_is_stored_once_whatever_goes_wrong() {
         let missing = hold_against(&sink, &truth, &settings);
         assert_eq!(missing, 0, "{settings}: nothing was overwritten, so nothing may be missing");
         assert!(report.repeated() > 0 && truth.lines() > 33_000, "{settings}: {} lines", truth.lines());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn holes_slow_links_and_damaged_records_keep_back_no_other_event_and_are_read_again() {
+    let faults = Faults::HOLES | Faults::LARGE | Faults::DAMAGED | Faults::DROP | Faults::REORDER;
+    for seed in 0..3 {
+        let settings = format!("devices=4&backlog=2000&rate=100&seed={seed}");
+        let (simulator, truth) = with_truth(&settings);
+        let sink = MemorySink::new();
+        let injector = FaultInjector::new(simulator.backend(), FaultOptions::new(faults).with_seed(seed));
+        let injected = Collector::new(Arc::new(sink.clone())).with_client(Client::new(Arc::new(injector)));
+        follow(injected, &simulator, Duration::from_secs(10), |_| {}).await;
+        let missing = hold_against(&sink, &truth, &settings);
+        assert!((1..100).contains(&missing), "{settings}: {missing}");
+        let gaps = simulator.device_ids().into_iter().flat_map(|device| sink.gaps_of(device));
+        assert!(gaps.map(|gap| gap.reason).any(|reason| reason == GapReason::Unreadable), "{settings}");
+
+        // The records can be read again.
+        assert!(collector(&simulator, &sink).run_once().await.is_complete());
+        assert_eq!(hold_against(&sink, &truth, &settings), 0, "{settings}");
     }
 }
 
@@ -117,6 +138,15 @@ async fn live(
     simulator: &Simulator,
     sink: &MemorySink,
     time: Duration,
+    each_second: impl FnMut(u64),
+) -> Report {
+    follow(collector(simulator, sink), simulator, time, each_second).await
+}
+
+async fn follow(
+    collector: Collector,
+    simulator: &Simulator,
+    time: Duration,
     mut each_second: impl FnMut(u64),
 ) -> Report {
     simulator.start().unwrap();
@@ -128,7 +158,7 @@ async fn live(
         simulator.stop();
         Stop::AfterCatchUp
     };
-    let report = collector(simulator, sink).run_until(stop).await;
+    let report = collector.run_until(stop).await;
     assert!(report.is_complete(), "{report:?}");
     report
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use bs2_events::codec::blob::EventMask;
 use bs2_events::codec::sdk_code::SdkCode;
 use bs2_events::codec::{DeviceId, Event, Extras};
 use bs2_events::device::backend::{Backend, LiveSink, LiveTarget, Monitoring};
@@ -102,8 +103,64 @@ async fn the_end_of_the_wrapped_connection_is_passed_on_and_a_dropped_guard_ends
     injector.time(device).await.unwrap();
 }
 
+#[tokio::test]
+async fn a_page_lacks_one_event_for_the_moment() {
+    let options = FaultOptions::new(Faults::HOLES).with_rate(Faults::HOLES, 500);
+    let (injector, device) = connected(options).await;
+    let mut lacking = std::collections::BTreeSet::new();
+    let mut whole = 0;
+    for _ in 0..200 {
+        let page = injector.logs(device, 0, 10).await.unwrap();
+        let missing: Vec<u32> = (1..=5).filter(|id| page.iter().all(|event| event.id() != *id)).collect();
+        assert_eq!(page.len() + missing.len(), 5);
+        match missing[..] {
+            [] => whole += 1,
+            [id] => _ = lacking.insert(id),
+            _ => panic!("{missing:?}"),
+        }
+    }
+    assert!((60..140).contains(&whole), "{whole}");
+    assert!(lacking.into_iter().eq(1..=5), "each of them, also the newest");
+}
+
+#[tokio::test]
+async fn a_large_page_does_not_arrive_and_a_smaller_one_does() {
+    let (injector, device) = connected_to("devices=1&backlog=400", FaultOptions::new(Faults::LARGE)).await;
+    assert_eq!(injector.logs(device, 0, 201).await.unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(injector.logs(device, 0, 200).await.unwrap().len(), 200);
+    assert_eq!(
+        injector.blobs(device, 0, 201, EventMask::all()).await.unwrap_err().kind(),
+        ErrorKind::TimedOut
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_event_spoils_every_page_that_has_it_and_no_other() {
+    let (injector, device) = connected_to("devices=1&backlog=2000", FaultOptions::new(Faults::DAMAGED)).await;
+    let mut damaged = Vec::new();
+    for id in 1..=2_000 {
+        match injector.logs(device, id - 1, 1).await {
+            Ok(page) => assert_eq!(page.len(), 1),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidData);
+                damaged.push(id);
+            }
+        }
+    }
+    assert!((1..15).contains(&damaged.len()), "{damaged:?}");
+    let first = damaged[0];
+    for after in first.saturating_sub(3)..first {
+        assert!(injector.logs(device, after, 4).await.is_err(), "{after}");
+        assert!(injector.blobs(device, after, 4, EventMask::all()).await.is_err(), "{after}");
+    }
+}
+
 async fn connected(options: FaultOptions) -> (FaultInjector, DeviceId) {
-    let simulator = Simulator::new("devices=1&backlog=5").unwrap();
+    connected_to("devices=1&backlog=5", options).await
+}
+
+async fn connected_to(settings: &str, options: FaultOptions) -> (FaultInjector, DeviceId) {
+    let simulator = Simulator::new(settings).unwrap();
     let device = simulator.device_ids()[0];
     let injector = FaultInjector::new(simulator.backend(), options);
     injector.connect(device).await.unwrap();
