@@ -276,8 +276,8 @@ mod tests {
     #[test]
     fn reads_and_writes_every_setting() {
         let text = "devices=4&backlog=20&rate=5&seed=18446744073709551615&capacity=9&faults=drop,disconnect,\
-                    repeat,reorder,slow,error,stuck,holes,large,damaged&replay=a/b.tsv&replay-live=true&start=now&slaves=3&connections=false\
-                    &images=false&inclusive=true&page=7&queue=8";
+                    repeat,reorder,slow,error,stuck,holes,large,damaged&replay=a/b.tsv&replay-live=true&start=now\
+                    &slaves=3&connections=false&images=false&inclusive=true&page=7&queue=8";
         let expected = SimOptions::default()
             .with_devices(4)
             .with_backlog(20)
