@@ -138,12 +138,34 @@ impl GatewayServer {
         &self.simulator
     }
 
-    /// Every device, and the address with which a client connects it.
+    /// Every device that is in its place, and the address with which a client connects it.
     pub fn devices(&self) -> impl Iterator<Item = (DeviceId, SocketAddr)> {
         let connections = self.state.connections.iter();
-        connections.map(|(position, connection)| {
-            (DeviceId::new(self.state.device(position)), connection.address.socket())
+        connections.filter_map(|(position, connection)| {
+            Some((DeviceId::new(self.state.device(position)), connection.address()?.socket()))
         })
+    }
+
+    /// Puts the device `new` at the address of the device `old`, as somebody does who replaces a broken reader. The
+    /// connection to `old` is lost, and nothing reaches it any more. The gateway says nothing of it: who connects the
+    /// address finds another number.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) for a device that the gateway does not have,
+    /// [`InvalidInput`](ErrorKind::InvalidInput) where both are the same.
+    pub fn replace(&self, old: DeviceId, new: DeviceId) -> Result<()> {
+        let position = |device: DeviceId| {
+            let not_found =
+                || Error::new(ErrorKind::NotFound, "the gateway has no such device").with_device(device);
+            self.state.position(device.get()).ok_or_else(not_found)
+        };
+        let (old, new) = (position(old)?, position(new)?);
+        if old == new {
+            return Err(Error::new(ErrorKind::InvalidInput, "a device cannot replace itself"));
+        }
+        self.state.replace(old, new);
+        Ok(())
     }
 }
 

@@ -1,17 +1,22 @@
 //! This crate's own gateway backend over the simulated gateway: two halves written from the same interface.
 
 use std::fs;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use bs2_events::Result;
 use bs2_events::codec::{DeviceId, Event, EventCode, Extras};
+use bs2_events::collect::{Collector, Stop};
+use bs2_events::device::Client;
 use bs2_events::device::backend::Backend;
 use bs2_events::device::conformance::{BackendStage, check_backend, check_client};
 use bs2_events::device::gateway::Gateway;
 use bs2_events::sim::gateway::{ApiVersion, GatewayFaults, GatewayServer, GatewayServerOptions};
+use bs2_events::sink::MemorySink;
+use bs2_events::{ErrorKind, Result};
 use bytes::Bytes;
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use crate::gateway_client::quiet;
 
@@ -49,6 +54,43 @@ async fn the_client_keeps_its_promises_over_readers_that_misbehave() {
         let settings = format!("devices=1&backlog=500&faults={faults}");
         let stage = Behind::new(&settings, |settings| settings).await;
         check_client(&stage).await.unwrap_or_else(|violation| panic!("{faults}: {violation}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_replaces_another_one_at_its_address_is_collected_too() {
+    let stage = Behind::new("devices=2&backlog=100", |settings| settings).await;
+    let [old, new] = [0, 1].map(|at| stage.server.devices().nth(at).unwrap().0);
+    let (sink, said) = (MemorySink::new(), Arc::new(Mutex::new(Vec::new())));
+    let log = Arc::clone(&said);
+    let collector = Collector::new(Arc::new(sink.clone()))
+        .with_client(Client::new(stage.backend()))
+        .on_notice(move |notice| log.lock().unwrap().push(notice.to_string()));
+    let (stop, stopped) = oneshot::channel();
+    let task = tokio::spawn(collector.run_until(async { stopped.await.unwrap() }));
+    until(|| sink.watermark(old, 0) == Some((1, 100))).await;
+    assert_eq!(sink.watermark(new, 0), None);
+
+    stage.server.replace(old, new).unwrap();
+    until(|| sink.watermark(new, 0) == Some((1, 100))).await;
+    stage.server.simulator().reader(new).unwrap().make(5).unwrap();
+    until(|| sink.watermark(new, 0) == Some((1, 105))).await;
+    stop.send(Stop::AfterCatchUp).unwrap();
+    let report = task.await.unwrap();
+    assert!(report.is_complete(), "{report:?}");
+    let ends = format!(
+        "device {old} was replaced: device {new} is at its address, and the account of device {old} ends"
+    );
+    assert_eq!(*said.lock().unwrap(), [ends]);
+    assert_eq!(stage.server.replace(new, new).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(stage.server.replace(DeviceId::new(1), new).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < patience, "it does not happen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

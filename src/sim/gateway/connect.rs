@@ -46,7 +46,7 @@ impl Connect for ConnectService {
         self.0.begin_call()?;
         for info in request.into_inner().connect_infos {
             let found = self.0.position(info.device_id);
-            match found.filter(|at| self.0.connections.at(*at).address.matches(&info.ip_addr, info.port)) {
+            match found.filter(|at| self.0.connections.at(*at).is_at(&info.ip_addr, info.port)) {
                 Some(position) => self.0.keep_connected(position, info.use_ssl),
                 None => {
                     self.0.send_status(info.device_id, wire::Status::TcpCannotConnect);
@@ -114,7 +114,7 @@ impl Connect for ConnectService {
             if !state.is_open() && !state.is_asynchronous {
                 continue;
             }
-            let address = connection.address.socket();
+            let Some(address) = connection.address().map(|address| address.socket()) else { continue };
             device_infos.push(wire::DeviceInfo {
                 device_id: self.0.device(position),
                 connection_mode: state.mode.into(),
@@ -145,8 +145,8 @@ impl Connect for ConnectService {
         self.0.begin_call()?;
         let info = |(position, connection): (usize, &DeviceConnection)| {
             let state = connection.lock();
-            let address = connection.address.socket();
-            wire::SearchDeviceInfo {
+            let address = connection.address()?.socket();
+            Some(wire::SearchDeviceInfo {
                 device_id: self.0.device(position),
                 r#type: self.0.device_type(),
                 use_dhcp: true,
@@ -155,9 +155,9 @@ impl Connect for ConnectService {
                 port: address.port().into(),
                 use_ssl: state.wants_tls,
                 server_addr: String::new(),
-            }
+            })
         };
-        let device_infos = self.0.connections.iter().map(info).collect();
+        let device_infos = self.0.connections.iter().filter_map(info).collect();
         Ok(Response::new(wire::SearchDeviceResponse { device_infos }))
     }
 
@@ -202,7 +202,7 @@ impl Connect for ConnectService {
             Some(wire::PendingDeviceInfo {
                 last_try: connection.lock().refused_at?,
                 device_id: self.0.device(position),
-                ip_addr: connection.address.socket().ip().to_string(),
+                ip_addr: connection.address()?.socket().ip().to_string(),
                 r#type: self.0.device_type(),
             })
         });

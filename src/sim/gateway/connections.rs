@@ -27,7 +27,8 @@ pub(super) struct Connections {
 
 /// The connection to one device.
 pub(super) struct DeviceConnection {
-    pub(super) address: SimDeviceAddress,
+    /// `None` for a device that was replaced.
+    address: Mutex<Option<SimDeviceAddress>>,
     /// Whether the device's log says that a client is connected.
     logged: Mutex<bool>,
     state: Mutex<ConnectionState>,
@@ -67,8 +68,9 @@ impl Connections {
             let mode =
                 if connects_itself { ConnectionMode::DeviceToServer } else { ConnectionMode::default() };
             let refused_at = connects_itself.then(|| now().as_unix_seconds());
+            let address = addresses.get(position).copied().unwrap_or_else(|| SimDeviceAddress::nth(position));
             DeviceConnection {
-                address: addresses.get(position).copied().unwrap_or_else(|| SimDeviceAddress::nth(position)),
+                address: Mutex::new(Some(address)),
                 logged: Mutex::new(false),
                 state: Mutex::new(ConnectionState { mode, refused_at, ..ConnectionState::default() }),
             }
@@ -90,7 +92,13 @@ impl Connections {
 
     /// The position of the device at this address.
     pub(super) fn find(&self, ip: &str, port: i32) -> Option<usize> {
-        self.connections.iter().position(|connection| connection.address.matches(ip, port))
+        self.connections.iter().position(|connection| connection.is_at(ip, port))
+    }
+
+    /// Gives the address of one device to another one. The first is nowhere then.
+    pub(super) fn replace(&self, old: usize, new: usize) {
+        let address = lock(&self.at(old).address).take();
+        *lock(&self.at(new).address) = address;
     }
 
     pub(super) fn unreachable(&self) -> MutexGuard<'_, Vec<AsyncConnectInfo>> {
@@ -103,6 +111,16 @@ impl Connections {
 }
 
 impl DeviceConnection {
+    /// Where the device is; `None` if it was replaced.
+    pub(super) fn address(&self) -> Option<SimDeviceAddress> {
+        *lock(&self.address)
+    }
+
+    /// Whether a connection to this address reaches the device.
+    pub(super) fn is_at(&self, ip: &str, port: i32) -> bool {
+        self.address().is_some_and(|address| address.matches(ip, port))
+    }
+
     /// Whether the device's log says that a client is connected.
     pub(super) fn logged(&self) -> MutexGuard<'_, bool> {
         lock(&self.logged)

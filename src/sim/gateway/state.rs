@@ -227,6 +227,9 @@ impl GatewayState {
             if connection.is_open() {
                 return Ok(());
             }
+            if self.connections.at(position).address().is_none() {
+                return Err(cannot("nothing answers at this address"));
+            }
             if connection.wants_tls && !tls {
                 return Err(cannot("the device wants TLS"));
             }
@@ -307,6 +310,14 @@ impl GatewayState {
         drop(monitoring); // Outside the lock: it locks the device.
         self.log_closed(position);
         true
+    }
+
+    /// Puts a device at the address of another one, whose connection is lost. The new one is as it comes: nobody has
+    /// connected it.
+    pub(super) fn replace(self: &Arc<Self>, old: usize, new: usize) {
+        self.stop_reconnecting(new);
+        self.connections.replace(old, new);
+        self.disconnect(old);
     }
 
     /// Closes a connection at the request of a client; an asynchronous one is opened again. `false` if there was none.
